@@ -1,0 +1,1 @@
+"""The stages of a morph: each a plain, typed piece that can be used alone."""
