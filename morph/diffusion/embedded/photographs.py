@@ -1,0 +1,126 @@
+"""The photographs that the embedded model is trained on, and their latents, encoded once."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from morph import random
+from morph.diffusion.model import LatentDiffusion
+from morph.errors import InputError
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One captioned photograph in a tar."""
+
+    name: str
+    caption: str
+    label: str
+    held_out: bool
+    shard: int
+
+
+def read_captions(folder: Path) -> list[Photograph]:
+    """The photographs that ``captions.json`` lists, in its order."""
+    path = folder / "captions.json"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; --data takes a folder of captions.json and photos-NN.tar")
+    return [Photograph(**row) for row in json.loads(path.read_text())]
+
+
+def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterator[Image.Image]:
+    """RGB images in the given order; photographs of one shard should stand together."""
+    shard, archive = -1, None
+    for photograph in photographs:
+        if archive is None or photograph.shard != shard:
+            shard = photograph.shard
+            archive = tarfile.open(folder / f"photos-{shard:02d}.tar")  # noqa: SIM115 - spans iterations
+        member = archive.extractfile(photograph.name)
+        if member is None:
+            raise InputError(f"photos-{shard:02d}.tar holds no file {photograph.name}")
+        yield Image.open(io.BytesIO(member.read())).convert("RGB")
+
+
+def cache_latents(
+    model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, path: Path
+) -> NDArray[np.float16]:
+    """Latents (N,C,h,w) of whole photographs at ``size`` px, every second one mirrored; from ``path`` if there.
+
+    The file takes its final name only when it is whole.
+    """
+    if not path.exists():
+        side = size // 8
+        shape = (len(photographs), int(model.vae.config.latent_channels), side, side)
+        partial = path.with_suffix(".partial")
+        latents = open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+        images = tqdm(open_photographs(data, photographs), f"encode {size} px", len(photographs))
+        batch: list[Tensor] = []
+        done = 0
+        for i, image in enumerate(images):
+            pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
+            mirrored = pixels[:, ::-1] if (i + size // 32) % 2 else pixels
+            batch.append(torch.from_numpy(mirrored.copy()).permute(2, 0, 1) / 127.5 - 1)
+            if len(batch) == 32 or i + 1 == len(photographs):
+                with torch.autocast(model.device.type, torch.bfloat16):
+                    latents[done : done + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
+                done += len(batch)
+                batch.clear()
+        latents.flush()
+        partial.replace(path)
+    return np.load(path, mmap_mode="r")
+
+
+@dataclass(frozen=True)
+class LatentBatches:
+    """Training batches that depend on (seed, step) alone, so that a resumed run sees what it would have seen.
+
+    Each batch is of one size; larger sizes take proportionally fewer samples, so that steps cost alike.
+    """
+
+    latents: dict[int, NDArray[np.float16]]
+    prompts: Sequence[Sequence[str]]
+    batch: int
+    seed: int
+
+    def draw(self, step: int) -> tuple[Tensor, list[str]]:
+        """Latents (B,C,h,w) float32 and B prompts, a tenth of them empty for classifier-free guidance."""
+        rng = np.random.default_rng((self.seed, step))
+        sizes = sorted(self.latents)
+        size = sizes[rng.integers(len(sizes))]
+        rows = rng.integers(len(self.prompts), size=max(4, self.batch * sizes[0] ** 2 // size**2))
+        prompts = [
+            "" if rng.random() < 0.1 else self.prompts[row][rng.integers(len(self.prompts[row]))]
+            for row in rows
+        ]
+        return torch.from_numpy(self.latents[size][rows].astype(np.float32)), prompts
+
+    def noise(self, clean: Tensor, times: int, step: int) -> tuple[Tensor, Tensor]:
+        """Noise like ``clean`` and a stratified draw of timesteps (B,) below ``times`` for this step."""
+        generator = random.generator(self.seed, "train", step)
+        noise = torch.randn(clean.shape, generator=generator)
+        strata = torch.arange(len(clean)) + torch.rand(len(clean), generator=generator)
+        return noise, (strata / len(clean) * times).long()
+
+
+def phrasings(caption: str) -> tuple[str, ...]:
+    """The ways in which a person may ask for what a caption names; the caption itself most often."""
+    for article in ("a photo of ", "a close-up photo of ", "a painting of "):
+        if caption.startswith(article):
+            name = caption.removeprefix(article)
+            bare = name.removeprefix("a ").removeprefix("the ")
+            style = "" if article == "a photo of " else "painting of " if "painting" in article else "close-up "
+            return caption, caption, style + name, style + bare
+    return (caption,)

@@ -1,0 +1,156 @@
+"""Low-rank updates of the attention projections: fitted to keyframes in one batch, mixed per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morph import random
+from morph.diffusion.model import LatentDiffusion
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank update dW = up @ down of each named projection (Hu et al., 2022).
+
+    ``down`` holds (rank, in), ``up`` (out, rank), both float32.
+    """
+
+    down: Mapping[str, Tensor]
+    up: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraFit:
+    """How a LoRA is fitted; the defaults are DiffMorpher's (section 4.1 and its code).
+
+    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last
+    ``window`` steps is not at least ``tolerance`` (a share) below the window before; 0 never stops early.
+    """
+
+    rank: int = 16
+    steps: int = 200
+    learning_rate: float = 2e-4
+    weight_decay: float = 1e-2
+    draws: int = 1
+    window: int = 50
+    tolerance: float = 0.0
+
+
+@contextmanager
+def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> Iterator[None]:
+    """Add sum_i weights[b, i] dW_i to the projections of sample b, for the length of the ``with`` body.
+
+    ``weights`` is (B, len(loras)); a batch that is a multiple of B, as under guidance, repeats them. The
+    mix is exact in dW: y = W x + U (s_b * (D x)), D and U being the concatenated LoRAs and s_b the weights.
+    Nothing is rebuilt, and the hooks are gone when the body ends, however it ends.
+    """
+    ranks = [next(iter(lora.down.values())).shape[0] for lora in loras]
+    scales = weights.repeat_interleave(torch.tensor(ranks, device=weights.device), dim=1)
+    handles = []
+    for name, layer in model.projections().items():
+        down = torch.cat([lora.down[name] for lora in loras]).to(layer.weight)
+        up = torch.cat([lora.up[name] for lora in loras], dim=1).to(layer.weight)
+        handles.append(layer.register_forward_hook(_Update(down, up, scales.to(layer.weight))))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass(frozen=True)
+class _Update:
+    """The forward hook of one projection: adds the mixed update to its output (B,T,out)."""
+
+    down: Tensor
+    up: Tensor
+    scales: Tensor
+
+    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x = inputs[0]
+        scales = self.scales.repeat(len(x) // len(self.scales), 1).unsqueeze(1)
+        return output + (x @ self.down.T * scales) @ self.up.T
+
+
+def fit(
+    model: LatentDiffusion,
+    mean: Tensor,
+    std: Tensor,
+    condition: Tensor,
+    settings: LoraFit,
+    seed: int,
+) -> Generator[float, None, list[Lora]]:
+    """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
+
+    ``mean`` and ``std`` (K,C,h,w) are the posterior of each keyframe's latents, sampled anew every step;
+    ``condition`` is (K,L,D). Each sample has weight 1 on its own LoRA and 0 on the others, so that it
+    neither sees nor trains them. Timesteps run through a low-discrepancy sequence, which covers the
+    schedule evenly over any window and so keeps the smoothed loss comparable.
+    """
+    count, device = len(mean), model.device
+    loras = [_untrained(model, settings.rank, seed, index) for index in range(count)]
+    parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay
+    )
+    rows = torch.arange(count).repeat_interleave(settings.draws)
+    own = torch.eye(count, device=device)[rows]
+    offset = float(torch.rand((), generator=random.generator(seed, "lora time")))
+    losses: list[float] = []
+    for step in range(settings.steps):
+        noise = torch.stack(
+            [random.normal((2, settings.draws, *mean.shape[1:]), seed, f"lora {k}", step) for k in range(count)],
+            dim=1,
+        ).flatten(1, 2)
+        sampled, eps = noise.to(device)
+        draws = torch.arange(settings.draws) + step * settings.draws
+        t = ((offset + draws * GOLDEN) % 1 * model.schedule.length).long().repeat(count)
+        clean = mean[rows] + std[rows] * sampled
+        with torch.enable_grad():
+            # the hooks hold the concatenated parameters, which change with every step
+            with applied(model, loras, own):
+                loss = model.loss(clean, eps, t, condition[rows]).mean()
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        yield losses[-1]
+        if _plateau(losses, settings):
+            break
+    return [
+        Lora(
+            {k: v.detach() for k, v in lora.down.items()},
+            {k: v.detach() for k, v in lora.up.items()},
+        )
+        for lora in loras
+    ]
+
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora:
+    """``down`` normal with variance 1/rank, ``up`` zero: an update that starts as nothing."""
+    generator = random.generator(seed, "lora down", index)
+    down: dict[str, Any] = {}
+    up: dict[str, Any] = {}
+    for name, layer in model.projections().items():
+        outputs, inputs = layer.weight.shape
+        values = torch.randn(rank, inputs, generator=generator) / rank**0.5
+        down[name] = values.to(model.device).requires_grad_()
+        up[name] = torch.zeros(outputs, rank, device=model.device, requires_grad=True)
+    return Lora(down, up)
+
+
+def _plateau(losses: Sequence[float], settings: LoraFit) -> bool:
+    window = settings.window
+    if settings.tolerance <= 0 or len(losses) < 2 * window:
+        return False
+    before, last = sum(losses[-2 * window : -window]), sum(losses[-window:])
+    return last > before * (1 - settings.tolerance)

@@ -1,0 +1,173 @@
+"""The one class that wraps a denoiser and its autoencoder; no stage reaches past it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from morph.diffusion.schedule import Schedule
+
+
+class Prediction(NamedTuple):
+    """What a denoiser believes of noisy latents: the clean latents and the noise, each (B,C,h,w) float32."""
+
+    clean: Tensor
+    noise: Tensor
+
+
+class LatentDiffusion:
+    """Autoencoder, text encoder, denoising U-Net and schedule of one model, made of diffusers components.
+
+    Latents are float32 and scaled to about unit variance whatever the network's own dtype, so that
+    the ODE loses nothing in bf16. ``name`` says on screen and in the recipe which weights were used.
+    """
+
+    def __init__(
+        self, vae: Any, unet: Any, text_encoder: Any, tokenizer: Any, schedule: Schedule, name: str
+    ) -> None:
+        self.vae = vae.eval().requires_grad_(False)
+        self.unet = unet.eval().requires_grad_(False)
+        self.text_encoder = text_encoder.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.schedule = schedule
+        self.name = name
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser is."""
+        return self.unet.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype the denoiser computes in."""
+        return self.unet.dtype
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this many pixels: the autoencoder's factor times the U-Net's."""
+        return self._factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
+
+    @property
+    def native_size(self) -> int:
+        """Side in pixels that the denoiser was trained for."""
+        return int(self.unet.config.sample_size) * self._factor
+
+    @property
+    def _factor(self) -> int:
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        """The three networks."""
+        return self.vae, self.unet, self.text_encoder
+
+    def projections(self) -> dict[str, nn.Linear]:
+        """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
+        ends = ("to_q", "to_k", "to_v", "to_out.0")
+        return {name: layer for name, layer in self.unet.named_modules() if name.endswith(ends)}
+
+    def keys_and_values(self) -> dict[str, nn.Linear]:
+        """Key and value projections of self-attention on the way up, by name: what frames share with their ends."""
+        return {
+            name: layer
+            for name, layer in self.projections().items()
+            if "up_blocks" in name and name.endswith(("attn1.to_k", "attn1.to_v"))
+        }
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
+        """Move every network; returns self, as diffusers' pipelines do."""
+        layout = torch.channels_last
+        self.vae.to(device=device, dtype=dtype, memory_format=layout)
+        self.unet.to(device=device, dtype=dtype, memory_format=layout)
+        self.text_encoder.to(device=device, dtype=dtype)
+        return self
+
+    @torch.no_grad()
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B,3,H,W) in [-1,1] to the mean and standard deviation of their scaled latents.
+
+        AutoencoderTiny has no posterior: its deviation is zero.
+        """
+        encoded = self.vae.encode(images.to(self.device, self.dtype))
+        if hasattr(encoded, "latent_dist"):
+            mean, std = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
+        else:
+            mean, std = encoded.latents.float(), torch.zeros_like(encoded.latents, dtype=torch.float32)
+        return (mean - self._shift) * self._scale, std * self._scale
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (B,3,H,W) in [-1,1] to scaled latents (B,C,h,w) float32: the posterior's mean."""
+        return self.posterior(images)[0]
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+        images = self.vae.decode((latents / self._scale + self._shift).to(self.dtype)).sample
+        return images.float().clamp(-1, 1)
+
+    @property
+    def _scale(self) -> float:
+        return float(self.vae.config.scaling_factor)
+
+    @property
+    def _shift(self) -> float:
+        return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+
+    def tokenize(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts to token ids (B,L), padded and cut to the tokenizer's length."""
+        tokens = self.tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return tokens.input_ids.to(self.device)
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts to text embeddings (B,L,D) float32."""
+        return self.text_encoder(self.tokenize(prompts)).last_hidden_state.float()
+
+    def output(self, latents: Tensor, t: int | Tensor, condition: Tensor) -> Tensor:
+        """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and embeddings (B,L,D)."""
+        return self.unet(
+            latents.to(self.dtype), t, encoder_hidden_states=condition.to(self.dtype)
+        ).sample.float()
+
+    def predict(
+        self,
+        latents: Tensor,
+        t: int,
+        condition: Tensor,
+        *,
+        negative: Tensor | None = None,
+        guidance: float = 1.0,
+    ) -> Prediction:
+        """What the denoiser believes of noisy latents (B,C,h,w) at time t, whatever it was trained to predict.
+
+        With ``negative`` (B,L,D), classifier-free guidance (Ho & Salimans, 2022): the prediction moves
+        ``guidance`` times the way from the negative to the condition.
+        """
+        if negative is None:
+            raw = self.output(latents, t, condition)
+        else:
+            both = self.output(torch.cat([latents] * 2), t, torch.cat([negative, condition]))
+            raw = torch.lerp(*both.chunk(2), guidance)
+        alpha, sigma = (float(level) for level in self.schedule.level(t))
+        if self.schedule.target == "epsilon":
+            return Prediction((latents - sigma * raw) / alpha, raw)
+        # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
+        return Prediction(alpha * latents - sigma * raw, sigma * latents + alpha * raw)
+
+    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,)."""
+        raw = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
+        if self.schedule.target == "epsilon":
+            target = noise
+        else:
+            alpha, sigma = (level.to(clean) for level in self.schedule.level(t))
+            target = alpha * noise - sigma * clean
+        return (raw - target).square().flatten(1).mean(1)

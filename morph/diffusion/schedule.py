@@ -1,0 +1,87 @@
+"""The noise schedule of a diffusion model, as data apart from whatever integrates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from morph.errors import ModelError
+
+CLEAN = -1
+"""The time of a latent without noise: what a sampler ends on and an inversion starts from."""
+
+Target = Literal["epsilon", "v_prediction"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A variance-preserving schedule: z_t = alpha_t z_0 + sigma_t eps with alpha_t^2 + sigma_t^2 = 1.
+
+    ``alpha_bar`` is (T,) float64, alpha_t squared; ``final_alpha_bar`` the same at time ``CLEAN``;
+    ``target`` what the network was trained to predict.
+    """
+
+    alpha_bar: Tensor
+    final_alpha_bar: float
+    target: Target
+    spacing: str
+    offset: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
+        """Read a diffusers ``scheduler_config.json``, whichever scheduler class wrote it."""
+        length = int(config.get("num_train_timesteps", 1000))
+        start, end = float(config.get("beta_start", 0.00085)), float(config.get("beta_end", 0.012))
+        kind = config.get("beta_schedule", "scaled_linear")
+        if kind == "scaled_linear":
+            betas = torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
+        elif kind == "linear":
+            betas = torch.linspace(start, end, length, dtype=torch.float64)
+        else:
+            raise ModelError(f"beta_schedule {kind!r} is not supported; use scaled_linear or linear")
+        target = config.get("prediction_type", "epsilon")
+        if target not in ("epsilon", "v_prediction"):
+            raise ModelError(f"prediction_type {target!r} is not supported; use epsilon or v_prediction")
+        spacing = config.get("timestep_spacing", "leading")
+        if spacing not in ("leading", "trailing", "linspace"):
+            raise ModelError(
+                f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace"
+            )
+        alpha_bar = torch.cumprod(1 - betas, 0)
+        final = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
+        return cls(alpha_bar, final, target, spacing, int(config.get("steps_offset", 0)))
+
+    @property
+    def length(self) -> int:
+        """Number of training timesteps T."""
+        return len(self.alpha_bar)
+
+    def times(self, steps: int) -> tuple[int, ...]:
+        """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says."""
+        if not 1 <= steps <= self.length - self.offset:
+            raise ValueError(f"steps must be from 1 to {self.length - self.offset}, not {steps}")
+        if self.spacing == "leading":
+            ratio = self.length // steps
+            times = [i * ratio + self.offset for i in reversed(range(steps))]
+        elif self.spacing == "trailing":
+            times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
+        else:
+            times = torch.linspace(self.length - 1, 0, steps, dtype=torch.float64).round().int().tolist()
+        return (*times, CLEAN)
+
+    def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        """(alpha_t, sigma_t), float64: scalars for a time, (B,1,1,1) for a batch of times (B,)."""
+        if isinstance(t, Tensor):
+            alpha_bar = self.alpha_bar[t.cpu()].reshape(-1, 1, 1, 1)
+        else:
+            alpha_bar = torch.tensor(self.final_alpha_bar if t == CLEAN else float(self.alpha_bar[t])).double()
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+
+    def noise(self, clean: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
+        """Clean latents and noise (B,C,H,W) at time t: alpha_t z_0 + sigma_t eps, in the latents' dtype."""
+        alpha, sigma = (level.to(clean) for level in self.level(t))
+        return alpha * clean + sigma * eps

@@ -1,0 +1,48 @@
+"""Pure tensor maths between two ends: slerp, lerp, AdaIN. ``alpha`` is (B,), 0 at the first end, 1 at the second."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PARALLEL = 1 - 1e-7
+"""Cosine above which two tensors count as parallel and slerp becomes lerp."""
+
+
+def lerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
+    """(1-alpha) first + alpha second for ends (1,...) or (B,...): one sample per alpha, in the ends' dtype."""
+    weight = alpha.to(first).reshape(-1, *[1] * (first.ndim - 1))
+    return torch.lerp(first, second, weight)
+
+
+def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
+    """Spherical interpolation (Shoemake, 1985) of whole tensors (1,...) to (B,...), computed in float64.
+
+    The angle is the one between the flattened ends, and the norm follows the sines, as in DiffMorpher and
+    Wang & Golland: noise stays noise-like where a lerp would shrink it. Parallel, opposite or zero ends
+    define no path on the sphere; they are lerped.
+    """
+    a, b = first.double(), second.double()
+    cosine = torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)
+    if not bool(cosine.abs() < PARALLEL) or not bool(a.any() and b.any()):
+        return lerp(first, second, alpha)
+    angle = cosine.arccos()
+    weight = alpha.to(a).reshape(-1, *[1] * (first.ndim - 1))
+    mixed = (((1 - weight) * angle).sin() * a + (weight * angle).sin() * b) / angle.sin()
+    return mixed.to(first.dtype)
+
+
+def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
+    """Give latents (B,C,h,w) the channel means and deviations of the ends (1,C,h,w), interpolated.
+
+    Adaptive instance normalisation (Huang & Belongie, 2017) as DiffMorpher, section 4.3, uses it: colours
+    and contrast go from the one end's to the other's. A constant channel keeps its zero deviation.
+    """
+    mean, std = _moments(latents)
+    (mean0, std0), (mean1, std1) = _moments(first), _moments(second)
+    normal = (latents - mean) / std.clamp_min(torch.finfo(latents.dtype).tiny)
+    return normal * lerp(std0, std1, alpha) + lerp(mean0, mean1, alpha)
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True, correction=0)

@@ -1,0 +1,265 @@
+"""Keyframes: an untrusted still picture in, prepared pixels out.
+
+Whatever a file claims to be, it leaves here as 8-bit sRGB, upright and opaque, or as one KeyframeError. What
+was changed or left out on the way is told in notices, never silently.
+"""
+
+import io
+import re
+import stat
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    PHOTOMETRIC_INTERPRETATION,
+    SAMPLEFORMAT,
+    TiffImageFile,
+)
+
+from morph.errors import KeyframeError, SettingsError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+"""The decoders untrusted files may reach; a name's suffix is never believed."""
+
+MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
+"""Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
+
+MAX_ENLARGEMENT = 2.0
+"""Enlarging a keyframe by more than this gives a notice: the missing detail will show."""
+
+Fit = Literal["crop", "pad"]
+
+# What Pillow's decoders are known to raise on a damaged file.
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+# EXIF orientation -> how to turn the stored picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class StillImage(NamedTuple):
+    """A picture as read: ``pixels`` uint8 sRGB (H,W,3), and what the user should know about it."""
+
+    pixels: NDArray[np.uint8]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """A prepared keyframe: ``pixels`` float32 (1,3,H,W) in [-1,1], sRGB-encoded."""
+
+    pixels: torch.Tensor
+    prompt: str
+    source: Path
+    notices: tuple[str, ...] = ()
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (width, height) in pixels of ``"320x192"``, or of ``"256"``, a square.
+
+    Raises:
+        SettingsError: anything else, a zero, or more than MAX_PIXELS.
+    """
+    match = re.fullmatch(r"(\d{1,5})(?:[xX×](\d{1,5}))?", text.strip(), re.ASCII)
+    width, height = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+        raise SettingsError(f"size {text!r}: write it as 256 (a square) or as 320x192 (width x height)")
+    return width, height
+
+
+def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit = "crop") -> Keyframe:
+    """Read ``path`` and bring it to exactly ``size`` (width, height) without changing its proportions.
+
+    ``"crop"`` fills the frame and cuts what stands out, evenly on both sides; ``"pad"`` shows everything,
+    centred on black. A picture that already has the size keeps every value.
+
+    Raises:
+        KeyframeError: the file cannot be used.
+    """
+    source = Path(path)
+    pixels, notices = read_image(source)
+    image = Image.fromarray(pixels)
+    across, down = size[0] / image.width, size[1] / image.height
+    scale = max(across, down) if fit == "crop" else min(across, down)
+    if scale > MAX_ENLARGEMENT:
+        before = f"{image.width}x{image.height}"
+        notices += (f"{source}: {before} is enlarged {scale:.1f} times: a larger picture would be sharper",)
+    fitted = _crop(image, size, scale) if fit == "crop" else _pad(image, size, scale)
+    tensor = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return Keyframe(tensor.contiguous(), prompt, source, notices)
+
+
+def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
+    """Turn (B,3,H,W) in [-1,1] into uint8 (B,H,W,3): rounded, and clamped where it stands out."""
+    levels = ((pixels.detach().float() + 1) * 127.5).round().clamp(0, 255)
+    array: NDArray[np.uint8] = levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return array
+
+
+def read_image(path: Path | str) -> StillImage:
+    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright, opaque 8-bit sRGB.
+
+    Deeper greys are scaled to 8 bits, embedded colour profiles applied, and what is transparent is laid on
+    black, the colour of padding. Of several pictures in one file the first is taken.
+
+    Raises:
+        KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
+    """
+    path = Path(path)
+    _check_regular(path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")  # the pixel limit among them: it is an error below
+        warnings.simplefilter("always", UserWarning)  # what Pillow says of a file becomes a notice
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise _too_large(path)
+                animated = bool(getattr(image, "is_animated", False))
+                image.load()
+                upright, notices = _upright_srgb(image)
+        except Image.DecompressionBombError as error:
+            raise _too_large(path) from error
+        except UnidentifiedImageError as error:
+            raise KeyframeError(
+                f"{path}: not a PNG, JPEG, WebP, TIFF or BMP picture, or damaged: save it as one of these"
+            ) from error
+        except _DECODER_ERRORS as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise KeyframeError(f"{path}: cannot be read ({reason}): save it again as a PNG") from error
+    if animated:
+        notices.insert(0, "animated: first frame used")
+    notices += [" ".join(str(warning.message).split()) for warning in caught]
+    return StillImage(np.array(upright), tuple(f"{path}: {notice}" for notice in notices))
+
+
+def _too_large(path: Path) -> KeyframeError:
+    return KeyframeError(f"{path}: more than {MAX_PIXELS / 1e6:.0f} megapixels: scale it down first")
+
+
+def _check_regular(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise KeyframeError(f"{path!s}: cannot be opened ({reason}): check the name") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise KeyframeError(f"{path}: is {kind}: give the name of a picture")
+    if status.st_size == 0:
+        raise KeyframeError(f"{path}: is empty: save it again")
+
+
+def _upright_srgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return the loaded ``image`` as mode RGB in sRGB, with notices."""
+    notices: list[str] = []
+    profile = image.info.get("icc_profile")
+    orientation = _orientation(image, notices)
+    if image.mode.startswith("I"):
+        if "transparency" in image.info:
+            notices.append("the transparent grey level is ignored")
+        image = _grey_to_8_bit(image)
+    elif image.mode in ("F", "LAB"):
+        raise ValueError(f"{image.mode} pixels are not supported, only 8- and 16-bit RGB, grey and CMYK")
+    alpha: Image.Image | None = None
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+        alpha = image.getchannel("A")
+        image = image.convert(image.mode[:-1])
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    colour = _to_srgb(image, profile, notices)
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        black = Image.new("RGB", colour.size)
+        colour = Image.composite(colour, black, alpha)
+        notices.append("transparent parts are laid on black")
+    if orientation in _UPRIGHT:
+        colour = colour.transpose(_UPRIGHT[orientation])
+    return colour, notices
+
+
+def _orientation(image: Image.Image, notices: list[str]) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DECODER_ERRORS:
+        notices.append("EXIF data is damaged: orientation ignored")
+        return 1
+
+
+def _grey_to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale a grey picture of 12 to 32 bits to mode L; Pillow's own conversion would clip it."""
+    bits, signed, inverted = 16, False, False
+    if isinstance(image, TiffImageFile):
+        bits = int(image.tag_v2.get(BITSPERSAMPLE, (16,))[0])
+        signed = image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == 2
+        inverted = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+    stored = np.asarray(image)
+    if stored.dtype == np.int32 and not signed:
+        stored = stored.view(np.uint32)  # Pillow keeps unsigned 32-bit samples in a signed mode
+    white = 2 ** (bits - signed) - 1
+    levels = np.rint(stored.clip(0, white).astype(np.float64) * (255 / white)).astype(np.uint8)
+    return Image.fromarray(255 - levels if inverted else levels)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notices: list[str]) -> Image.Image:
+    """Convert mode L, RGB or CMYK to RGB through the embedded ICC ``profile``, if it can be used."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if source.profile.xcolor_space.strip() == "RGB":
+                image = image.convert("RGB")  # a grey picture may carry an RGB profile
+            converted = ImageCms.profileToProfile(
+                image,
+                source,
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+        except (ImageCms.PyCMSError, OSError) as error:
+            notices.append(f"colour profile ignored, it cannot be used ({error})")
+        else:
+            if converted is not None:  # only an in-place conversion returns None
+                return converted
+    return image.convert("RGB")
+
+
+def _crop(image: Image.Image, size: tuple[int, int], scale: float) -> Image.Image:
+    # The cut is made in the source's coordinates, so no intermediate picture is larger than the result.
+    width, height = min(size[0] / scale, image.width), min(size[1] / scale, image.height)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
+
+
+def _pad(image: Image.Image, size: tuple[int, int], scale: float) -> Image.Image:
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    canvas = Image.new("RGB", size)
+    corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+    canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), corner)
+    return canvas

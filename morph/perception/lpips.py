@@ -1,0 +1,131 @@
+"""LPIPS: how different two images look (Zhang et al., 2018, arXiv 1801.03924), AlexNet, version 0.1.
+
+The distance is the sum over five AlexNet layers of sum_c w_c (f_c(a) - f_c(b))^2, averaged over the layer's
+pixels, where f is the layer's output scaled to unit length along its channels and w >= 0 is learned (eq. 1).
+That is a squared Euclidean distance once sqrt(w_c / pixels) is folded into f. So an image is looked at
+once, becomes one vector, and any two vectors can be compared at the price of a subtraction.
+"""
+
+import hashlib
+import warnings
+from importlib import resources
+from typing import Self
+
+import lpips
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from morph.errors import ModelError
+
+_TRUNK = "weights/alexnet.safetensors"
+_TRUNK_SHA256 = "48dd607d4c19a42bcc6fc5e2124a2f57b2f5ad23001e3037d81aad902f5d799f"
+_RANGE_SLACK = 0.01  # rounding in half precision, not a wrong convention
+_MIN_SIZE = 32  # below it AlexNet's second pooling has nothing left to pool
+_BATCH = 16  # images per pass: bounds the memory of a long video, costs no speed
+
+
+class PerceptualDistance:
+    """LPIPS-Alex in raw units: 0 for equal images, about 0.7 for unrelated ones.
+
+    Made without network or global side effects: the trunk's weights ship with the package, the heads with
+    the ``lpips`` package. Everything runs in float32 and without gradients.
+
+    Raises:
+        ModelError: the trunk's weights are missing or are not the ones this code was written for.
+    """
+
+    def __init__(self) -> None:
+        self._model = _build(_read_trunk())
+        self._device = torch.device("cpu")
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move to ``device``, in place; images are brought there when they are given."""
+        self._device = torch.device(device)
+        self._model.to(self._device)
+        return self
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        """Distances (B,) between images (B,3,H,W) in [-1,1], pair by pair.
+
+        Raises:
+            ValueError: wrong shape, smaller than 32 px, or values outside [-1,1].
+        """
+        return self.between(self.features(a), self.features(b))
+
+    def consecutive(self, images: Tensor) -> Tensor:
+        """Distances (N-1,) between neighbours of images (N,3,H,W) in [-1,1]; each is looked at once.
+
+        Fewer than two images have no neighbours: the result is empty.
+        """
+        gaps = [torch.zeros(0, device=self._device)]
+        last = None
+        for batch in images.split(_BATCH):
+            features = self.features(batch)
+            if last is not None:
+                features = torch.cat([last, features])
+            gaps.append(self.between(features[:-1], features[1:]))
+            last = features[-1:]
+        return torch.cat(gaps)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Images (B,3,H,W) in [-1,1] as vectors (B,D) for :meth:`between`; row i belongs to image i.
+
+        Keep rows, pick them, concatenate them. D depends on the image size alone: 7 MB a frame at 512 px.
+
+        Raises:
+            ValueError: wrong shape, smaller than 32 px, or values outside [-1,1].
+        """
+        _check(images)
+        layers = self._model.net(self._model.scaling_layer(images.to(self._device, torch.float32)))
+        rows = []
+        for layer, head in zip(layers, self._model.lins, strict=True):
+            weight = head.model[-1].weight[0]  # (C,1,1)
+            used = weight.flatten() > 0  # half of the first layer's channels have no say
+            scale = (weight[used] / layer.shape[2:].numel()).sqrt()
+            rows.append((lpips.normalize_tensor(layer)[:, used] * scale).flatten(1))
+        return torch.cat(rows, dim=1)
+
+    @staticmethod
+    def between(a: Tensor, b: Tensor) -> Tensor:
+        """Distances (B,) between feature rows (B,D) and (B,D); one row (1,D) is compared with all."""
+        return (a - b).square().sum(dim=1)
+
+
+def _check(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _MIN_SIZE:
+        raise ValueError(
+            f"LPIPS wants images (B,3,H,W) of at least {_MIN_SIZE} px, got shape {tuple(images.shape)}"
+        )
+    if images.numel() == 0:
+        return
+    low, high = (value.item() for value in images.aminmax())
+    if not (low >= -1 - _RANGE_SLACK and high <= 1 + _RANGE_SLACK):  # also catches NaN
+        raise ValueError(f"LPIPS wants values in [-1,1], got {low:.3g} to {high:.3g}")
+
+
+def _read_trunk() -> dict[str, Tensor]:
+    try:
+        data = resources.files("morph.perception").joinpath(_TRUNK).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"LPIPS weights {_TRUNK} are missing from morph.perception; reinstall morph"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != _TRUNK_SHA256:
+        raise ModelError(
+            f"LPIPS weights {_TRUNK} are damaged: SHA-256 {found[:12]}... where {_TRUNK_SHA256[:12]}... "
+            "was expected; reinstall morph"
+        )
+    return safetensors.torch.load(data)
+
+
+def _build(trunk: dict[str, Tensor]) -> lpips.LPIPS:
+    # The library fills the trunk with random numbers first: they must not come out of the caller's stream.
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        for start in ("The parameter 'pretrained' is deprecated", "Arguments other than a weight enum"):
+            warnings.filterwarnings("ignore", message=start, category=UserWarning, module="torchvision")
+        model = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    model.net.load_state_dict(trunk)
+    return model.eval().requires_grad_(False)
