@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import pairwise
 
 import torch
@@ -16,19 +16,24 @@ Predictor = Callable[[Tensor, int], Prediction]
 
 
 @torch.no_grad()
-def sample(predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]) -> Iterator[Tensor]:
-    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``, yielding them after every step."""
+def sample(
+    predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]
+) -> Generator[Tensor, None, Tensor]:
+    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``; yields every step, returns the last."""
     for t, t_next in pairwise(times):
         clean, noise = predict(latents, t)
         latents = schedule.noise(clean, noise, t_next)
         yield latents
+    return latents
 
 
 @torch.no_grad()
 def invert(
     predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int], iterations: int = 3
-) -> Iterator[Tensor]:
-    """Find the latents at ``times[0]`` that ``sample`` brings to these at ``times[-1]``; yields every step.
+) -> Generator[Tensor, None, Tensor]:
+    """Find the latents at ``times[0]`` that ``sample`` brings to these at ``times[-1]``.
+
+    Yields the latents after every step, returns the last.
 
     A DDIM step z_s = alpha_s z_0(z_t) + sigma_s eps(z_t) is implicit when read backwards: its prediction
     is made at the unknown z_t. The plain inversion (``iterations`` 1) predicts at z_s instead, and the
@@ -43,3 +48,4 @@ def invert(
             estimate = schedule.noise((latents - sigma * noise) / alpha, noise, t_next)
         latents = estimate
         yield latents
+    return latents

@@ -25,21 +25,8 @@ class Lora:
     up: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoraFit:
-    """How a LoRA is fitted; the defaults are DiffMorpher's (section 4.1 and its code).
-
-    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last
-    ``window`` steps is not at least ``tolerance`` (a share) below the window before; 0 never stops early.
-    """
-
-    rank: int = 16
-    steps: int = 200
-    learning_rate: float = 2e-4
-    weight_decay: float = 1e-2
-    draws: int = 1
-    window: int = 50
-    tolerance: float = 0.0
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, modulo 1, fill [0,1) evenly however many there are."""
 
 
 @contextmanager
@@ -48,8 +35,11 @@ def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> I
 
     ``weights`` is (B, len(loras)); a batch that is a multiple of B, as under guidance, repeats them. The
     mix is exact in dW: y = W x + U (s_b * (D x)), D and U being the concatenated LoRAs and s_b the weights.
-    Nothing is rebuilt, and the hooks are gone when the body ends, however it ends.
+    Nothing is rebuilt, and the hooks are gone when the body ends, however it ends. No LoRAs: no change.
     """
+    if not loras:
+        yield
+        return
     ranks = [next(iter(lora.down.values())).shape[0] for lora in loras]
     scales = weights.repeat_interleave(torch.tensor(ranks, device=weights.device), dim=1)
     handles = []
@@ -83,34 +73,45 @@ def fit(
     mean: Tensor,
     std: Tensor,
     condition: Tensor,
-    settings: LoraFit,
     seed: int,
+    *,
+    steps: int = 200,
+    rank: int = 16,
+    learning_rate: float = 2e-4,
+    weight_decay: float = 1e-2,
+    draws: int = 1,
+    window: int = 50,
+    tolerance: float = 0.0,
 ) -> Generator[float, None, list[Lora]]:
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
 
     ``mean`` and ``std`` (K,C,h,w) are the posterior of each keyframe's latents, sampled anew every step;
-    ``condition`` is (K,L,D). Each sample has weight 1 on its own LoRA and 0 on the others, so that it
+    ``condition`` is (K,L,D). The defaults are DiffMorpher's (section 4.1 and its code); ``draws`` noise
+    samples per keyframe and step. The fit stops early when the mean loss of the last ``window`` steps is not
+    at least ``tolerance`` (a share) below that of the window before; a tolerance of 0 never stops early.
+
+    Each sample has weight 1 on its own LoRA and 0 on the others, so that it
     neither sees nor trains them. Timesteps run through a low-discrepancy sequence, which covers the
     schedule evenly over any window and so keeps the smoothed loss comparable.
     """
     count, device = len(mean), model.device
-    loras = [_untrained(model, settings.rank, seed, index) for index in range(count)]
+    loras = [_untrained(model, rank, seed, index) for index in range(count)]
     parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, betas=(0.9, 0.999), weight_decay=settings.weight_decay
+        parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay
     )
-    rows = torch.arange(count).repeat_interleave(settings.draws)
+    rows = torch.arange(count).repeat_interleave(draws)
     own = torch.eye(count, device=device)[rows]
     offset = float(torch.rand((), generator=random.generator(seed, "lora time")))
     losses: list[float] = []
-    for step in range(settings.steps):
+    for step in range(steps):
         noise = torch.stack(
-            [random.normal((2, settings.draws, *mean.shape[1:]), seed, f"lora {k}", step) for k in range(count)],
+            [random.normal((2, draws, *mean.shape[1:]), seed, f"lora {k}", step) for k in range(count)],
             dim=1,
         ).flatten(1, 2)
         sampled, eps = noise.to(device)
-        draws = torch.arange(settings.draws) + step * settings.draws
-        t = ((offset + draws * GOLDEN) % 1 * model.schedule.length).long().repeat(count)
+        turns = torch.arange(draws) + step * draws
+        t = ((offset + turns * GOLDEN) % 1 * model.schedule.length).long().repeat(count)
         clean = mean[rows] + std[rows] * sampled
         with torch.enable_grad():
             # the hooks hold the concatenated parameters, which change with every step
@@ -121,7 +122,7 @@ def fit(
         optimizer.zero_grad()
         losses.append(loss.item())
         yield losses[-1]
-        if _plateau(losses, settings):
+        if _plateau(losses, window, tolerance):
             break
     return [
         Lora(
@@ -130,9 +131,6 @@ def fit(
         )
         for lora in loras
     ]
-
-
-GOLDEN = (5**0.5 - 1) / 2
 
 
 def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora:
@@ -148,9 +146,8 @@ def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora
     return Lora(down, up)
 
 
-def _plateau(losses: Sequence[float], settings: LoraFit) -> bool:
-    window = settings.window
-    if settings.tolerance <= 0 or len(losses) < 2 * window:
+def _plateau(losses: Sequence[float], window: int, tolerance: float) -> bool:
+    if tolerance <= 0 or len(losses) < 2 * window:
         return False
     before, last = sum(losses[-2 * window : -window]), sum(losses[-window:])
-    return last > before * (1 - settings.tolerance)
+    return last > before * (1 - tolerance)

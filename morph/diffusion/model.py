@@ -57,7 +57,9 @@ class LatentDiffusion:
 
     @property
     def _factor(self) -> int:
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        config = self.vae.config  # AutoencoderTiny has its own name for the same thing
+        blocks = getattr(config, "encoder_block_out_channels", None) or config.block_out_channels
+        return 2 ** (len(blocks) - 1)
 
     def modules(self) -> tuple[nn.Module, ...]:
         """The three networks."""

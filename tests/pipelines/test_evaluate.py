@@ -58,11 +58,10 @@ def test_either_end_is_no_ghost(photos, a, b):
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 def test_another_photograph_is_no_ghost(photos, a, b):
     others = torch.stack([photos[name] for name in NAMES if name not in (a, b)])
-    for alpha in (0.1, 0.5, 0.9):
-        assert ghosting(others, pair(photos, a, b), torch.full((5,), alpha)).max() < 0.01
+    assert ghosting(others, pair(photos, a, b), torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])).max() < 0.01
 
 
-@pytest.mark.parametrize(("a", "b"), PAIRS)
+@pytest.mark.parametrize(("a", "b"), pairwise(NAMES))
 def test_a_damaged_cross_fade_stays_ghostly(photos, a, b):
     ends = pair(photos, a, b)
     alphas = torch.tensor([0.25, 0.5, 0.75])

@@ -1,0 +1,196 @@
+"""Frozen settings; presets are TOML files in ``configs/``; every unknown key is an error."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from morph.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1); ``steps`` 0 leaves it out.
+
+    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last
+    ``window`` steps is not at least ``tolerance`` (a share) below that of the window before; a tolerance of
+    0 never stops early.
+    """
+
+    steps: int = 200
+    rank: int = 16
+    learning_rate: float = 2e-4
+    weight_decay: float = 1e-2
+    draws: int = 1
+    window: int = 50
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within("lora.steps", self.steps, 0, 100_000)
+        _within("lora.rank", self.rank, 1, 1024)
+        _within("lora.learning_rate", self.learning_rate, 0, 1)
+        _within("lora.weight_decay", self.weight_decay, 0, 1)
+        _within("lora.draws", self.draws, 1, 256)
+        _within("lora.window", self.window, 1, 100_000)
+        _within("lora.tolerance", self.tolerance, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What decides the frames of a morph, besides its keyframes and the model.
+
+    frames: how many, both keyframes included.
+    fps: frames a second, an exact fraction.
+    seed: of every random number.
+    size: "256", "320x192", or "native", the size that the model was trained for.
+    fit: how photographs of another shape are brought to that size, "crop" or "pad".
+    steps: DDIM steps, of the inversion and of every frame.
+    inversion_iterations: fixed-point iterations of each inversion step.
+    adain: give in-between latents the interpolated channel statistics of the ends.
+    attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
+        DiffMorpher's lambda.
+    fade: the share of the way over which a keyframe's reconstruction residual fades out.
+    pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
+    batch: how many frames are denoised together; it does not change them.
+    """
+
+    frames: int = 24
+    fps: Fraction = Fraction(24)
+    seed: int = 0
+    size: str = "native"
+    fit: Literal["crop", "pad"] = "crop"
+    steps: int = 50
+    inversion_iterations: int = 3
+    adain: bool = True
+    attention: float = 0.6
+    fade: float = 0.25
+    pacing: Literal["even", "uniform"] = "even"
+    batch: int = 8
+    lora: Lora = field(default_factory=Lora)
+
+    def __post_init__(self) -> None:
+        _within("frames", self.frames, 1, 100_000)
+        _within("fps", self.fps, Fraction(1, 1000), 1000)
+        _within("steps", self.steps, 1, 999)
+        _within("inversion_iterations", self.inversion_iterations, 1, 100)
+        _within("attention", self.attention, 0, 1)
+        _within("fade", self.fade, 0, 1)
+        _within("batch", self.batch, 1, 4096)
+
+
+def _within(key: str, value: float | Fraction, low: float | Fraction, high: float | Fraction) -> None:
+    if not low <= value <= high:  # also catches NaN
+        raise SettingsError(f"{key} is {value}; it must be from {low} to {high}")
+
+
+def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """New settings with these values; nested keys are nested mappings or dotted, strings are parsed.
+
+    Raises:
+        SettingsError: an unknown key (the nearest is named), or a value of the wrong kind or range.
+    """
+    for key, value in values.items():
+        settings = _changed(settings, key.split("."), value, key)
+    return settings
+
+
+def _changed(section: Any, path: Sequence[str], value: Any, key: str) -> Any:
+    hints = get_type_hints(type(section))
+    name = path[0]
+    if name not in hints:
+        known = list(keys(Settings()))
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        raise SettingsError(f"there is no setting {key}; {hint}")
+    if is_dataclass(hints[name]):
+        inner = getattr(section, name)
+        if len(path) > 1:
+            return replace(section, **{name: _changed(inner, path[1:], value, key)})
+        if not isinstance(value, Mapping):
+            inside = ", ".join(f"{key}.{part.name}" for part in fields(inner))
+            raise SettingsError(f"{key} is a group of settings; set one of {inside}")
+        for part, nested in value.items():
+            inner = _changed(inner, [part], nested, f"{key}.{part}")
+        return replace(section, **{name: inner})
+    if len(path) > 1:
+        raise SettingsError(f"there is no setting {key}; {name} has no parts")
+    return replace(section, **{name: _parsed(value, hints[name], key)})
+
+
+def _parsed(value: Any, kind: Any, key: str) -> Any:
+    choices = get_args(kind)
+    if choices:
+        if value not in choices:
+            raise SettingsError(f"{key} is {value!r}; it must be one of {', '.join(choices)}")
+        return value
+    if kind is Fraction:
+        from morph.media.video import parse_fps
+
+        return value if isinstance(value, Fraction) else parse_fps(str(value))
+    if kind is bool:
+        words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() not in words:
+            raise SettingsError(f"{key} is {value!r}; it must be true or false")
+        return words[str(value).lower()]
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}")
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}") from None
+
+
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
+
+
+def keys(section: Any, prefix: str = "") -> dict[str, Any]:
+    """Settings as a flat mapping of dotted keys to plain values, for recipes and for ``changed``."""
+    flat: dict[str, Any] = {}
+    for part in fields(section):
+        value = getattr(section, part.name)
+        if is_dataclass(value):
+            flat |= keys(value, f"{prefix}{part.name}.")
+        else:
+            flat[prefix + part.name] = str(value) if isinstance(value, Fraction) else value
+    return flat
+
+
+def configs_folder() -> Path:
+    """Where the presets are: inside the installed package, or at the top of a source checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "configs"
+
+
+def preset_names() -> list[str]:
+    """Names that ``load_preset`` knows."""
+    return sorted(path.stem for path in configs_folder().glob("*.toml"))
+
+
+def load_preset(name: str) -> Settings:
+    """A preset by name, or from a TOML file: anything that ends in .toml or holds a slash.
+
+    Raises:
+        SettingsError: no such preset or file, a file that is not TOML, or a key that does not exist.
+    """
+    is_file = name.endswith(".toml") or "/" in name
+    path = Path(name) if is_file else configs_folder() / f"{name}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = f"presets are {', '.join(preset_names())}"
+        raise SettingsError(
+            f"there is no preset file {name}" if is_file else f"there is no preset {name}; {known}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"preset {path} cannot be read: {error}") from None
+    try:
+        return changed(Settings(), values)
+    except SettingsError as error:
+        raise SettingsError(f"preset {path}: {error}") from None
