@@ -1,4 +1,4 @@
-"""Pure tensor maths between two ends: slerp, lerp, AdaIN. ``alpha`` is (B,), 0 at the first end, 1 at the second."""
+"""Tensor maths between two ends: slerp, lerp, AdaIN. ``alpha`` is (B,), 0 at the first end, 1 at the second."""
 
 from __future__ import annotations
 

@@ -7,9 +7,40 @@ frames at ``alphas[i]`` and ``alphas[i + 1]``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+
+EQUAL = 1e-9
+"""LPIPS up to which two frames count as the same: rounding alone gives more than nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evenness:
+    """How evenly a track's frames are spaced.
+
+    ppl: perceptual path length, the sum of the gaps; 0 below two frames. pdv: perceptual distance variance,
+    the population variance of the gaps, in LPIPS squared. mean_gap: LPIPS. max_mean_gap: the largest gap
+    over the mean; 1 is even, also when every gap is 0 or there is none.
+    """
+
+    ppl: float
+    pdv: float
+    mean_gap: float
+    max_mean_gap: float
+
+    @classmethod
+    def of(cls, gaps: Sequence[float]) -> Evenness:
+        """Measure the gaps between neighbours."""
+        sizes = np.asarray(gaps, dtype=float)
+        mean = float(sizes.mean()) if len(sizes) else 0.0
+        return cls(
+            ppl=float(sizes.sum()),
+            pdv=float(sizes.var()) if len(sizes) else 0.0,
+            mean_gap=mean,
+            max_mean_gap=float(sizes.max()) / mean if mean > EQUAL else 1.0,
+        )
 
 
 def uniform(count: int) -> list[float]:

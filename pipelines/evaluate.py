@@ -10,38 +10,35 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from morph.media.keyframe import load_keyframe
+from morph.media.stills import read_frames
+from morph.media.video import read_video
+from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 _OCTAVES = (1.0, 2.0, 4.0)  # Gaussian sigmas, px of an image of 256 px
 _PSNR_CAP = 100.0  # dB; far above what 8 bits can show, and JSON has no infinity
-_EQUAL = 1e-9  # LPIPS; the same picture in another batch differs by rounding
 _TINY = 1e-12  # keeps a division by zero defined
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Report(Evenness):
     """The figures of one segment. ``None`` means that there was nothing to measure it on.
 
-    Attributes:
-        ppl: perceptual path length, the sum of the LPIPS gaps between neighbours; 0 below two frames.
-        pdv: perceptual distance variance, the population variance of the gaps, in LPIPS squared.
-        mean_gap: mean gap, LPIPS.
-        max_mean_gap: largest gap over the mean gap; 1 is even, also when every gap is 0 or there is none.
+    Attributes, besides how even it is:
         ghosting: 0 (like a photograph) to 1 (like a cross-fade), mean over the inner frames.
         sharpness: fine detail of the inner frames against that of the ends, mean; 1 is as sharp.
         endpoint_psnr: first and last frame against the given keyframes, dB, at most 100.
     """
 
-    ppl: float
-    pdv: float
-    mean_gap: float
-    max_mean_gap: float
     ghosting: float | None
     sharpness: float | None
     endpoint_psnr: tuple[float, float] | None
@@ -75,8 +72,7 @@ def measure(
     if alphas is not None and len(alphas) != len(frames):
         raise ValueError(f"{len(frames)} frames but {len(alphas)} alphas")
 
-    gaps = (lpips or PerceptualDistance()).consecutive(frames).cpu().double()
-    mean = gaps.mean().item() if len(gaps) else 0.0
+    gaps = (lpips or PerceptualDistance()).consecutive(frames).tolist()
     frames = frames.cpu().float()
     fidelity = ghosts = sharp = None
     if ends is not None and len(frames):
@@ -88,14 +84,24 @@ def measure(
         inner = (frames[1:-1], ends, at[1:-1])
         ghosts, sharp = ghosting(*inner).mean().item(), sharpness(*inner).mean().item()
     return Report(
-        ppl=gaps.sum().item(),
-        pdv=gaps.var(correction=0).item() if len(gaps) else 0.0,
-        mean_gap=mean,
-        max_mean_gap=gaps.max().item() / mean if mean > _EQUAL else 1.0,
+        **asdict(Evenness.of(gaps)),
         ghosting=ghosts,
         sharpness=sharp,
         endpoint_psnr=fidelity,
     )
+
+
+def measure_files(source: Path, ends: Sequence[Path] = ()) -> Report:
+    """Measure a folder of numbered frames or a video, against keyframes cropped to its size if given.
+
+    Raises:
+        InputError: nothing there that can be read.
+    """
+    pixels = np.stack(list(read_frames(source) if source.is_dir() else read_video(source)))
+    frames = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+    size = (frames.shape[3], frames.shape[2])
+    keyframes = [load_keyframe(end, "", size).pixels for end in ends]
+    return measure(frames, torch.cat(keyframes) if keyframes else None)
 
 
 def psnr(a: Tensor, b: Tensor) -> float:

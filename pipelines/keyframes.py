@@ -42,13 +42,6 @@ def shared_steps(settings: Settings) -> int:
     return round(settings.attention * settings.steps)
 
 
-def fit_cost(settings: Settings, keyframes: int) -> int:
-    """U-Net forward equivalents that fitting takes when the LoRA fit does not stop early."""
-    per_keyframe = 3 * settings.lora.steps * settings.lora.draws
-    per_keyframe += settings.steps * (settings.inversion_iterations + 1)
-    return keyframes * per_keyframe
-
-
 def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
     """Run a generator to its end, calling ``tick`` after every step; what it returned."""
     while True:

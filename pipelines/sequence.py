@@ -38,11 +38,6 @@ class Frame:
         return Image.fromarray(self.pixels)
 
 
-def render_cost(settings: Settings) -> int:
-    """U-Net forward equivalents that the frames between two keyframes take."""
-    return settings.steps * max(0, settings.frames - 2)
-
-
 def render_frames(
     segment: Segment, perception: PerceptualDistance, settings: Settings, progress: Progress
 ) -> Iterator[Frame]:
@@ -63,7 +58,7 @@ def render_frames(
 
 
 def _next_alphas(track: _Track, left: int, settings: Settings) -> list[float]:
-    """This round's positions: a coarse uniform set, then what pacing asks for, fewer as the end nears.
+    """Positions of the next round: a coarse uniform set, then what pacing asks for, fewer as the end nears.
 
     Small last rounds leave the decisions that matter most to when nearly everything has been measured.
     """

@@ -1,26 +1,16 @@
-"""Find a model's weights: embedded in the package, in a local folder, or on a hub. Safetensors only."""
+"""Build a model from its files. Safetensors only: a pickle can run code."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from morph.diffusion.files import WEIGHTS, locate, read_json
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
-
-EMBEDDED = Path(__file__).parent / "embedded" / "model"
-WEIGHTS = {
-    "vae": "diffusion_pytorch_model.safetensors",
-    "unet": "diffusion_pytorch_model.safetensors",
-    "text_encoder": "model.safetensors",
-}
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def load_model(
@@ -34,20 +24,12 @@ def load_model(
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
     """
-    if source == "embedded":
-        folder, name = EMBEDDED, "embedded"
-        check_hashes(folder)
-    elif Path(source).is_dir():
-        folder, name = Path(source), str(Path(source).resolve())
-    elif HUB_ID.fullmatch(source):
-        folder, name = download(source), source
-    else:
-        raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
-    return from_folder(folder, name).to(device, dtype)
+    folder, name = locate(source)
+    return from_folder(folder, name, dtype).to(device, dtype)
 
 
-def from_folder(folder: Path, name: str) -> LatentDiffusion:
-    """The model in a diffusers folder: vae, unet, text_encoder, tokenizer and scheduler, float32 on the CPU."""
+def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> LatentDiffusion:
+    """The model in a diffusers folder of vae, unet, text_encoder, tokenizer and scheduler, on the CPU."""
     import diffusers
     from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -60,49 +42,18 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
     try:
         for part, classes in supported.items():
-            kind = _read_json(folder / part / "config.json").get("_class_name")
+            kind = read_json(folder / part / "config.json").get("_class_name")
             if kind not in classes:
                 raise ModelError(f"{folder / part} is a {kind}; supported are {', '.join(classes)}")
             parts[part] = getattr(diffusers, kind).from_pretrained(
-                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
+                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=dtype
             )
         parts["text_encoder"] = CLIPTextModel.from_pretrained(
-            folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=torch.float32
+            folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=dtype
         )
         parts["tokenizer"] = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model {folder} cannot be loaded: {reason}") from error
-    schedule = Schedule.from_config(_read_json(folder / "scheduler" / "scheduler_config.json"))
+    schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     return LatentDiffusion(**parts, schedule=schedule, name=name)
-
-
-def download(hub_id: str) -> Path:
-    """The folder of a hub model's snapshot; only configs, the tokenizer and whole safetensors are fetched."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = [f"{part}/{file}" for part, file in WEIGHTS.items()]
-    try:
-        path = snapshot_download(hub_id, allow_patterns=["*.json", "tokenizer/*", *patterns])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
-    return Path(path)
-
-
-def check_hashes(folder: Path) -> None:
-    """Compare every file that ``sha256.json`` lists with its hash; a damaged model is refused."""
-    for name, expected in _read_json(folder / "sha256.json").items():
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise ModelError(f"{path} is missing or damaged; install morph again")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from None

@@ -97,9 +97,7 @@ def fit(
     count, device = len(mean), model.device
     loras = [_untrained(model, rank, seed, index) for index in range(count)]
     parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay
-    )
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     rows = torch.arange(count).repeat_interleave(draws)
     own = torch.eye(count, device=device)[rows]
     offset = float(torch.rand((), generator=random.generator(seed, "lora time")))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from morph.diffusion.files import Geometry
 from morph.diffusion.schedule import Schedule
 
 
@@ -33,6 +34,7 @@ class LatentDiffusion:
         self.text_encoder = text_encoder.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.schedule = schedule
+        self.geometry = Geometry.from_configs(vae.config, unet.config)
         self.name = name
 
     @property
@@ -45,23 +47,7 @@ class LatentDiffusion:
         """The dtype the denoiser computes in."""
         return self.unet.dtype
 
-    @property
-    def stride(self) -> int:
-        """Image sides must be multiples of this many pixels: the autoencoder's factor times the U-Net's."""
-        return self._factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
-
-    @property
-    def native_size(self) -> int:
-        """Side in pixels that the denoiser was trained for."""
-        return int(self.unet.config.sample_size) * self._factor
-
-    @property
-    def _factor(self) -> int:
-        config = self.vae.config  # AutoencoderTiny has its own name for the same thing
-        blocks = getattr(config, "encoder_block_out_channels", None) or config.block_out_channels
-        return 2 ** (len(blocks) - 1)
-
-    def modules(self) -> tuple[nn.Module, ...]:
+    def modules(self) -> tuple[Any, ...]:
         """The three networks."""
         return self.vae, self.unet, self.text_encoder
 
@@ -80,10 +66,12 @@ class LatentDiffusion:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
         """Move every network; returns self, as diffusers' pipelines do."""
-        layout = torch.channels_last
-        self.vae.to(device=device, dtype=dtype, memory_format=layout)
-        self.unet.to(device=device, dtype=dtype, memory_format=layout)
-        self.text_encoder.to(device=device, dtype=dtype)
+        for network in self.modules():
+            if network.dtype != dtype:  # diffusers warns of every cast, needed or not
+                network.to(dtype=dtype)
+            network.to(device=device)
+        for network in (self.vae, self.unet):
+            network.to(memory_format=torch.channels_last)
         return self
 
     @torch.no_grad()
@@ -135,9 +123,7 @@ class LatentDiffusion:
 
     def output(self, latents: Tensor, t: int | Tensor, condition: Tensor) -> Tensor:
         """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and embeddings (B,L,D)."""
-        return self.unet(
-            latents.to(self.dtype), t, encoder_hidden_states=condition.to(self.dtype)
-        ).sample.float()
+        return self.unet(latents.to(self.dtype), t, encoder_hidden_states=condition.to(self.dtype)).sample.float()
 
     def predict(
         self,
@@ -157,7 +143,8 @@ class LatentDiffusion:
             raw = self.output(latents, t, condition)
         else:
             both = self.output(torch.cat([latents] * 2), t, torch.cat([negative, condition]))
-            raw = torch.lerp(*both.chunk(2), guidance)
+            away, towards = both.chunk(2)
+            raw = torch.lerp(away, towards, guidance)
         alpha, sigma = (float(level) for level in self.schedule.level(t))
         if self.schedule.target == "epsilon":
             return Prediction((latents - sigma * raw) / alpha, raw)

@@ -48,9 +48,7 @@ class Schedule:
             raise ModelError(f"prediction_type {target!r} is not supported; use epsilon or v_prediction")
         spacing = config.get("timestep_spacing", "leading")
         if spacing not in ("leading", "trailing", "linspace"):
-            raise ModelError(
-                f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace"
-            )
+            raise ModelError(f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace")
         alpha_bar = torch.cumprod(1 - betas, 0)
         final = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
         return cls(alpha_bar, final, target, spacing, int(config.get("steps_offset", 0)))

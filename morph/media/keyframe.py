@@ -4,6 +4,8 @@ Whatever a file claims to be, it leaves here as 8-bit sRGB, upright and opaque, 
 was changed or left out on the way is told in notices, never silently.
 """
 
+from __future__ import annotations
+
 import io
 import re
 import stat
@@ -12,10 +14,9 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import (
@@ -26,6 +27,9 @@ from PIL.TiffImagePlugin import (
 )
 
 from morph.errors import KeyframeError, SettingsError
+
+if TYPE_CHECKING:  # a dry run reads images without waiting for torch
+    import torch
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 """The decoders untrusted files may reach; a name's suffix is never believed."""
@@ -112,6 +116,8 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
         before = f"{image.width}x{image.height}"
         notices += (f"{source}: {before} is enlarged {scale:.1f} times: a larger picture would be sharper",)
     fitted = _crop(image, size, scale) if fit == "crop" else _pad(image, size, scale)
+    import torch
+
     tensor = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 127.5 - 1
     return Keyframe(tensor.contiguous(), prompt, source, notices)
 
@@ -119,7 +125,7 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
 def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
     """Turn (B,3,H,W) in [-1,1] into uint8 (B,H,W,3): rounded, and clamped where it stands out."""
     levels = ((pixels.detach().float() + 1) * 127.5).round().clamp(0, 255)
-    array: NDArray[np.uint8] = levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    array: NDArray[np.uint8] = levels.byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return array
 
 

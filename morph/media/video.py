@@ -138,9 +138,7 @@ def video_notices(path: str | Path, fps: Fraction) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def open_writer(
-    path: str | Path, size: tuple[int, int], fps: Fraction, comment: str | None = None
-) -> FrameWriter:
+def open_writer(path: str | Path, size: tuple[int, int], fps: Fraction, comment: str | None = None) -> FrameWriter:
     """Open the folder of PNGs or the video that ``path`` means; ``comment`` (the recipe) goes with it.
 
     Raises what :func:`check_output` raises.

@@ -109,9 +109,7 @@ def _read_trunk() -> dict[str, Tensor]:
     try:
         data = resources.files("morph.perception").joinpath(_TRUNK).read_bytes()
     except FileNotFoundError as error:
-        raise ModelError(
-            f"LPIPS weights {_TRUNK} are missing from morph.perception; reinstall morph"
-        ) from error
+        raise ModelError(f"LPIPS weights {_TRUNK} are missing from morph.perception; reinstall morph") from error
     found = hashlib.sha256(data).hexdigest()
     if found != _TRUNK_SHA256:
         raise ModelError(

@@ -66,9 +66,7 @@ def test_a_damaged_cross_fade_stays_ghostly(photos, a, b):
     ends = pair(photos, a, b)
     alphas = torch.tensor([0.25, 0.5, 0.75])
     frames = fade(ends, alphas)
-    noisy = (frames + 0.05 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))).clamp(
-        -1, 1
-    )
+    noisy = (frames + 0.05 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
     assert ghosting(gaussian_blur(frames, 7, 1.0), ends, alphas).min() > 0.85
     assert ghosting(gaussian_blur(frames, 13, 2.0), ends, alphas).min() > 0.6
     assert ghosting(noisy, ends, alphas).min() > 0.85

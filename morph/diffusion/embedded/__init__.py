@@ -1,0 +1,1 @@
+"""The small trained model that ships in the package, and the recipe to train it again."""

@@ -66,7 +66,8 @@ class Run:
     vae: Path
     steps: int
     sizes: tuple[int, ...] = (128, 160)
-    batch: int = 32
+    batch: int = 48
+    window: int = 16
     seed: int = 0
     device: str = "cpu"
     minutes_per_checkpoint: float = 5.0
@@ -122,7 +123,8 @@ class Trainer:
         self.networks = nn.ModuleDict({"unet": model.unet, "text_encoder": model.text_encoder})
         self.networks.requires_grad_(True).train()
         self.average = {name: value.detach().clone() for name, value in self.networks.named_parameters()}
-        hidden, edges = [], []
+        hidden: list[nn.Parameter] = []
+        edges: list[nn.Parameter] = []
         for name, parameter in self.networks.named_parameters():
             edge = parameter.ndim < 2 or "embedding" in name or "conv_in" in name or "conv_out" in name
             (edges if edge else hidden).append(parameter)
@@ -210,9 +212,8 @@ def sample_sheet(model: LatentDiffusion, size: int, guidance: float, seed: int =
         return model.predict(z, t, condition, negative=negative, guidance=guidance)
 
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
-        for latents in ddim.sample(predict, model.schedule, latents, model.schedule.times(40)):
-            continue
-        return model.decode(latents)
+        *_, clean = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
+        return model.decode(clean)
 
 
 def held_out_loss(model: LatentDiffusion, latents: Tensor, prompts: list[str], bins: int = 8) -> list[float]:
@@ -223,10 +224,8 @@ def held_out_loss(model: LatentDiffusion, latents: Tensor, prompts: list[str], b
     with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16):
         for t in times.tolist():
             noise = random.normal(latents.shape, 0, "held-out", t).to(latents)
-            rows = [
-                model.loss(*part, torch.full((len(part[0]),), t), text).mean()
-                for *part, text in zip(latents.split(32), noise.split(32), condition.split(32), strict=True)
-            ]
+            parts = zip(latents.split(32), noise.split(32), condition.split(32), strict=True)
+            rows = [model.loss(z, eps, torch.full((len(z),), t), text).mean() for z, eps, text in parts]
             losses.append(float(torch.stack(rows).mean()))
     return losses
 
@@ -277,7 +276,7 @@ def train_denoiser(run: Run) -> None:
     held_latents = torch.from_numpy(
         cache_latents(model, run.data, held, run.sizes[0], run.out / f"held-out-{run.sizes[0]}.npy").astype("f4")
     ).to(model.device)
-    batches = LatentBatches(latents, [phrasings(p.caption) for p in kept], run.batch, run.seed)
+    batches = LatentBatches(latents, [phrasings(p.caption) for p in kept], run.batch, run.window, run.seed)
 
     trainer = Trainer(model, run.ema)
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
@@ -318,7 +317,7 @@ def export(trainer: Trainer, run: Run) -> None:
     folder = run.out / "model"
     for model in trainer.averaged():
         model.tokenizer.save_pretrained(folder / "tokenizer")
-        DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")
+        DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")  # type: ignore[attr-defined]
         for name, network in (
             ("vae", model.vae),
             ("unet", model.unet),
@@ -327,5 +326,3 @@ def export(trainer: Trainer, run: Run) -> None:
             network.half().save_pretrained(folder / name, safe_serialization=True)
             network.float()
     print(folder, flush=True)
-
-

@@ -87,12 +87,14 @@ def cache_latents(
 class LatentBatches:
     """Training batches that depend on (seed, step) alone, so that a resumed run sees what it would have seen.
 
-    Each batch is of one size; larger sizes take proportionally fewer samples, so that steps cost alike.
+    Each batch is of one size. Latents wider than ``window`` are cut to a random square of it: large
+    photographs teach fine detail at the cost of small ones.
     """
 
     latents: dict[int, NDArray[np.float16]]
     prompts: Sequence[Sequence[str]]
     batch: int
+    window: int
     seed: int
 
     def draw(self, step: int) -> tuple[Tensor, list[str]]:
@@ -100,12 +102,12 @@ class LatentBatches:
         rng = np.random.default_rng((self.seed, step))
         sizes = sorted(self.latents)
         size = sizes[rng.integers(len(sizes))]
-        rows = rng.integers(len(self.prompts), size=max(4, self.batch * sizes[0] ** 2 // size**2))
-        prompts = [
-            "" if rng.random() < 0.1 else self.prompts[row][rng.integers(len(self.prompts[row]))]
-            for row in rows
-        ]
-        return torch.from_numpy(self.latents[size][rows].astype(np.float32)), prompts
+        rows = rng.integers(len(self.prompts), size=self.batch)
+        margin = self.latents[size].shape[-1] - self.window
+        top, left = rng.integers(max(margin, 0) + 1, size=2)
+        clean = self.latents[size][rows, :, top : top + self.window, left : left + self.window]
+        prompts = ["" if rng.random() < 0.1 else str(rng.choice(self.prompts[row])) for row in rows.tolist()]
+        return torch.from_numpy(clean.astype(np.float32)), prompts
 
     def noise(self, clean: Tensor, times: int, step: int) -> tuple[Tensor, Tensor]:
         """Noise like ``clean`` and a stratified draw of timesteps (B,) below ``times`` for this step."""

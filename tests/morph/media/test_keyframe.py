@@ -250,9 +250,7 @@ def test_a_truncated_file_is_found_wherever_it_is_cut(tmp_path: Path, kind: str)
 @settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP"]),
-    damage=st.lists(
-        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8
-    ),
+    damage=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
 )
 def test_a_damaged_file_is_a_picture_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, kind: str, damage: list[tuple[float, int]]
@@ -333,9 +331,7 @@ def test_a_picture_of_the_right_size_keeps_every_value(tmp_path: Path, fit: str)
 
 @pytest.mark.parametrize(("width", "height"), [(400, 100), (100, 400), (1, 3000), (3000, 1), (100, 100)])
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_any_proportions_come_out_at_the_exact_size(
-    tmp_path: Path, width: int, height: int, fit: str
-) -> None:
+def test_any_proportions_come_out_at_the_exact_size(tmp_path: Path, width: int, height: int, fit: str) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (width, height), (90, 90, 90)).save(path)
     pixels = to_uint8(load_keyframe(path, "", (64, 48), fit).pixels)[0]

@@ -49,9 +49,7 @@ def test_atomic_path_publishes_only_what_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    "name", ["n" * 251 + ".png", "-x.png", "a:b.png", "%04d.png", "a\nb '\".png", "🦊.png"]
-)
+@pytest.mark.parametrize("name", ["n" * 251 + ".png", "-x.png", "a:b.png", "%04d.png", "a\nb '\".png", "🦊.png"])
 def test_any_name_can_be_written(tmp_path: Path, name: str) -> None:
     write_png(tmp_path / name, FRAMES[0])
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -70,9 +68,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "frame", [FRAMES[0].astype(float), FRAMES[0, :, :, 0], FRAMES[0, :, :, :2], FRAMES[0, :0]]
-)
+@pytest.mark.parametrize("frame", [FRAMES[0].astype(float), FRAMES[0, :, :, 0], FRAMES[0, :, :, :2], FRAMES[0, :0]])
 def test_only_uint8_rgb_is_a_frame(tmp_path: Path, frame: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         write_png(tmp_path / "a.png", frame)

@@ -43,9 +43,7 @@ def moving(count: int, width: int = 64, height: int = 48) -> Iterable[np.ndarray
     return (np.full((height, width, 3), 20 + 8 * index, np.uint8) for index in range(count))
 
 
-def encode(
-    path: Path, frames: Iterable[np.ndarray], fps: Fraction = NTSC, comment: str | None = None
-) -> None:
+def encode(path: Path, frames: Iterable[np.ndarray], fps: Fraction = NTSC, comment: str | None = None) -> None:
     frames = list(frames)
     with VideoWriter(path, (frames[0].shape[1], frames[0].shape[0]), fps, comment) as writer:
         for frame in frames:
@@ -89,9 +87,7 @@ def test_count_rate_tags_and_comment(tmp_path: Path, suffix: str) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(
-    "rate", [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25, 2), Fraction(24)]
-)
+@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(60000, 1001), Fraction(25, 2), Fraction(24)])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_rates_read_back_exactly(tmp_path: Path, suffix: str, rate: Fraction) -> None:
     path = tmp_path / f"a{suffix}"

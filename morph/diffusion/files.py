@@ -1,0 +1,100 @@
+"""Where a model's files are, and what its configs say of frame sizes; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from morph.errors import ModelError
+
+EMBEDDED = Path(__file__).parent / "embedded" / "model"
+WEIGHTS = {
+    "vae": "diffusion_pytorch_model.safetensors",
+    "unet": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+}
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def locate(source: str, *, fetch: bool = True) -> tuple[Path, str]:
+    """The folder and the name of the model called "embedded", in a folder, or of a hub id ``owner/name``.
+
+    Only a hub id that is no folder touches the network, and only with ``fetch``; ``HF_HUB_OFFLINE=1``
+    forbids even that.
+
+    Raises:
+        ModelError: there is no such model, or the embedded one is damaged.
+    """
+    if source == "embedded":
+        _check_hashes(EMBEDDED)
+        return EMBEDDED, source
+    if Path(source).is_dir():
+        return Path(source), str(Path(source).resolve())
+    if HUB_ID.fullmatch(source):
+        return _snapshot(source, fetch), source
+    raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a model's configs say of sizes, in pixels.
+
+    factor: of the autoencoder. stride: sides of frames must be multiples of it. native: the side that the
+    denoiser was trained for.
+    """
+
+    factor: int
+    stride: int
+    native: int
+
+    @classmethod
+    def from_configs(cls, vae: Mapping[str, Any], unet: Mapping[str, Any]) -> Geometry:
+        """Read from the configs of a diffusers autoencoder and U-Net."""
+        # AutoencoderTiny has its own name for the same thing
+        blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+        factor = 2 ** (len(blocks) - 1)
+        stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
+        return cls(factor, stride, factor * int(unet["sample_size"]))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Geometry:
+        """Read from a model's folder."""
+        return cls.from_configs(*(read_json(folder / part / "config.json") for part in ("vae", "unet")))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model's folder."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from None
+
+
+def _snapshot(hub_id: str, fetch: bool) -> Path:
+    """The folder of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = [f"{part}/{file}" for part, file in WEIGHTS.items()]
+    try:
+        path = snapshot_download(
+            hub_id, allow_patterns=["*.json", "tokenizer/*", *patterns], local_files_only=not fetch
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
+    return Path(path)
+
+
+def _check_hashes(folder: Path) -> None:
+    for name, expected in read_json(folder / "sha256.json").items():
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise ModelError(f"{path} is missing or damaged; install morph again")

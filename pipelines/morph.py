@@ -1,0 +1,123 @@
+"""The pipeline as a Python object: keyframes in, a generator of frames out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from morph.diffusion.loading import load_model
+from morph.diffusion.model import LatentDiffusion
+from morph.errors import SettingsError
+from morph.media.keyframe import Keyframe, load_keyframe
+from morph.perception.lpips import PerceptualDistance
+from pipelines.keyframes import FittedKeyframe, Progress, fit_keyframes
+from pipelines.plan import frame_size, pair_prompts
+from pipelines.segment import Segment
+from pipelines.sequence import Frame, render_frames
+from pipelines.settings import Settings, changed, load_preset
+
+
+def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """The device and dtype to compute with; "auto" is the fastest device, and bfloat16 on CUDA alone.
+
+    Raises:
+        SettingsError: a device that this machine does not have, or float16 on a CPU.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
+    kind = device.split(":")[0]
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
+        raise SettingsError(f"this machine has no {kind} device that torch can use; try --device cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise SettingsError(f"there is no device {device!r}; use cpu, cuda, cuda:1 or mps") from None
+    if dtype == "auto":
+        dtype = "bfloat16" if kind == "cuda" else "float32"
+    if kind == "cpu" and dtype == "float16":
+        raise SettingsError("float16 is far slower than float32 on a CPU; use float32 or bfloat16")
+    return chosen, {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+
+
+class MorphPipeline:
+    """Morphs between images with one model.
+
+    >>> pipeline = MorphPipeline.from_pretrained("embedded")
+    >>> for frame in pipeline(["a.png", "b.png"], prompts=["a cat", "a dog"], frames=48, seed=0):
+    ...     frame.image.save(f"{frame.index:04d}.png")
+    """
+
+    def __init__(self, model: LatentDiffusion, perception: PerceptualDistance) -> None:
+        self.model = model
+        self.perception = perception
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str = "embedded", *, device: str = "auto", dtype: str = "auto"
+    ) -> MorphPipeline:
+        """The pipeline around the "embedded" model, a local diffusers folder or a hub id."""
+        chosen, kind = choose_device(device, dtype)
+        return cls(load_model(str(source), chosen, kind), PerceptualDistance().to(chosen))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Move the model, and to another dtype if one is given; returns self."""
+        self.model.to(device, dtype or self.model.dtype)
+        self.perception.to(device)
+        return self
+
+    def __call__(
+        self,
+        images: Sequence[str | Path],
+        prompts: Sequence[str] = (),
+        *,
+        preset: str = "default",
+        callback: Progress = lambda stage, cost: None,
+        **settings: Any,
+    ) -> Iterator[Frame]:
+        """Frames from the first image to the second, in order.
+
+        ``prompts``: none, one for both, or one per image. ``settings`` are those of ``Settings``, dotted
+        keys included, on top of the preset. ``callback`` is told each stage and what it has just cost.
+
+        Raises:
+            InputError: an image, prompt or setting that cannot be used.
+        """
+        chosen = changed(load_preset(preset), settings)
+        keyframes = self.prepare(images, prompts, chosen)
+        yield from self.render(self.fit(keyframes, chosen, callback), chosen, callback)
+
+    def prepare(self, images: Sequence[str | Path], prompts: Sequence[str], settings: Settings) -> list[Keyframe]:
+        """Load both images at one common size that the model can take."""
+        if len(images) != 2:
+            raise SettingsError(f"a morph needs two images; {len(images)} were given")
+        size = frame_size(settings.size, self.model.geometry)
+        paired = zip(images, pair_prompts(prompts, len(images)), strict=True)
+        return [load_keyframe(image, prompt, size, settings.fit) for image, prompt in paired]
+
+    def fit(self, keyframes: Sequence[Keyframe], settings: Settings, callback: Progress) -> list[FittedKeyframe]:
+        """Fit the keyframes, both in one batch."""
+        return fit_keyframes(self.model, keyframes, settings, callback)
+
+    def render(self, fitted: Sequence[FittedKeyframe], settings: Settings, callback: Progress) -> Iterator[Frame]:
+        """Frames between two fitted keyframes."""
+        first, second = fitted
+        yield from render_frames(Segment(self.model, first, second, settings), self.perception, settings, callback)
+
+
+def recipe(model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What made a morph, ready for JSON."""
+    from importlib.metadata import version
+
+    return {
+        "morph": version("morph"),
+        "torch": torch.__version__,
+        "model": model.name,
+        "device": str(model.device),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "images": [str(keyframe.source) for keyframe in keyframes],
+        "prompts": [keyframe.prompt for keyframe in keyframes],
+        "settings": dict(settings),
+    }
