@@ -157,6 +157,7 @@ def _render(
     from dataclasses import asdict
 
     from diffusers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
 
     from morph.media.stills import FrameFolder
     from morph.media.video import open_writer
@@ -165,6 +166,7 @@ def _render(
     from pipelines.plan import costs
 
     logging.set_verbosity_error()
+    disable_progress_bar()
     started = time.monotonic()
     name, device, dtype = where
     pipeline = MorphPipeline.from_pretrained(name, device=device, dtype=dtype)

@@ -31,6 +31,7 @@ def load_model(
 def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> LatentDiffusion:
     """The model in a diffusers folder of vae, unet, text_encoder, tokenizer and scheduler, on the CPU."""
     import diffusers
+    from safetensors import SafetensorError
     from transformers import CLIPTextModel, CLIPTokenizer
 
     for part, file in WEIGHTS.items():
@@ -52,7 +53,7 @@ def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> 
             folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=dtype
         )
         parts["tokenizer"] = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model {folder} cannot be loaded: {reason}") from error
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))

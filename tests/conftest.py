@@ -1,0 +1,97 @@
+"""Small real models: Stable Diffusion's layout with random weights, built from configs."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from morph.diffusion.embedded.tokenizer import train_tokenizer
+from morph.diffusion.loading import load_model
+from morph.diffusion.model import LatentDiffusion
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False) -> Path:
+    """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest."""
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=32,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    ).save_pretrained(folder / "text_encoder")
+    UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=2,
+        block_out_channels=(16, 16, 32, 32),
+        attention_head_dim=2,
+        cross_attention_dim=16,
+        norm_num_groups=8,
+    ).save_pretrained(folder / "unet")
+    if tiny_autoencoder:
+        channels = (8, 8, 8, 8)
+        vae = AutoencoderTiny(
+            encoder_block_out_channels=channels,
+            decoder_block_out_channels=channels,
+            num_encoder_blocks=(1, 1, 1, 1),
+            num_decoder_blocks=(1, 1, 1, 1),
+        )
+    else:
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            latent_channels=4,
+            norm_num_groups=4,
+            sample_size=64,
+        )
+    vae.save_pretrained(folder / "vae")
+    DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type=target,
+        steps_offset=1,
+        set_alpha_to_one=False,
+        clip_sample=False,
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random epsilon-prediction model on disk."""
+    return build_folder(tmp_path_factory.mktemp("epsilon"))
+
+
+@pytest.fixture(scope="session", params=["epsilon", "v_prediction"])
+def model(
+    request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> LatentDiffusion:
+    """The random model, once for each kind of prediction."""
+    if request.param == "epsilon":
+        return load_model(str(folder))
+    return load_model(str(build_folder(tmp_path_factory.mktemp("v_prediction"), request.param)))
+
+
+@pytest.fixture(scope="session")
+def embedded() -> LatentDiffusion:
+    """The model that ships in the package."""
+    return load_model("embedded")

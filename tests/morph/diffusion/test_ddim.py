@@ -1,0 +1,77 @@
+import torch
+from diffusers import DDIMScheduler
+
+from morph.diffusion import ddim
+
+
+def predictor(model, prompts=("a photo of a cat", "a photo of a dog")):
+    condition = model.embed(prompts)
+    return lambda latents, t: model.predict(latents, t, condition)
+
+
+def last(steps):
+    *_, latents = steps
+    return latents
+
+
+def test_sampling_is_that_of_diffusers(model):
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    ours = last(ddim.sample(predictor(model), model.schedule, latents, model.schedule.times(20)))
+
+    scheduler = DDIMScheduler.from_config(
+        {
+            "beta_start": 0.00085,
+            "beta_end": 0.012,
+            "beta_schedule": "scaled_linear",
+            "prediction_type": model.schedule.target,
+            "steps_offset": 1,
+            "set_alpha_to_one": False,
+            "clip_sample": False,
+        }
+    )
+    scheduler.set_timesteps(20)
+    condition = model.embed(["a photo of a cat", "a photo of a dog"])
+    theirs = latents
+    for t in scheduler.timesteps:
+        with torch.no_grad():
+            raw = model.unet(theirs, t, encoder_hidden_states=condition).sample
+        theirs = scheduler.step(raw, t, theirs, eta=0.0).prev_sample
+    assert torch.allclose(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def round_trip_error(model, iterations, steps=10):
+    clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    predict, times = predictor(model), model.schedule.times(steps)
+    noisy = last(ddim.invert(predict, model.schedule, clean, times, iterations))
+    back = last(ddim.sample(predict, model.schedule, noisy, times))
+    return float((back - clean).square().mean().sqrt())
+
+
+def test_fixed_point_iterations_close_the_round_trip(model):
+    errors = [round_trip_error(model, iterations) for iterations in (1, 2, 5)]
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < errors[0] / 5
+
+
+def test_inversion_of_one_sample_does_not_depend_on_its_batch(model):
+    clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    times = model.schedule.times(5)
+    both = last(ddim.invert(predictor(model), model.schedule, clean, times))
+    alone = last(ddim.invert(predictor(model, ["a photo of a dog"]), model.schedule, clean[1:], times))
+    assert torch.allclose(both[1:], alone, atol=1e-4)
+
+
+def test_guidance_of_one_is_no_guidance(model):
+    latents = torch.randn(2, 4, 8, 8)
+    condition, negative = model.embed(["a cat", "a dog"]), model.embed(["", ""])
+    plain = model.predict(latents, 500, condition)
+    guided = model.predict(latents, 500, condition, negative=negative, guidance=1.0)
+    stronger = model.predict(latents, 500, condition, negative=negative, guidance=3.0)
+    assert torch.allclose(plain.clean, guided.clean, atol=1e-4)
+    assert not torch.allclose(plain.clean, stronger.clean, atol=1e-4)
+
+
+def test_the_clean_latents_and_noise_of_a_prediction_make_up_the_noisy_ones(model):
+    latents = torch.randn(2, 4, 8, 8)
+    clean, noise = predictor(model)(latents, 700)
+    assert torch.allclose(model.schedule.noise(clean, noise, 700), latents, atol=1e-4)

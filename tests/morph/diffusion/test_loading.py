@@ -1,0 +1,92 @@
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from morph.diffusion import files
+from morph.diffusion.files import Geometry
+from morph.diffusion.loading import load_model
+from morph.errors import ModelError
+from tests.conftest import build_folder
+
+
+def test_a_folder_loads_and_knows_its_geometry(folder):
+    model = load_model(str(folder))
+    assert model.name == str(folder.resolve())
+    assert model.geometry == Geometry.from_folder(folder) == Geometry(factor=8, stride=64, native=64)
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    latents = model.encode(images)
+    assert latents.shape == (2, 4, 8, 8)
+    assert model.decode(latents).shape == images.shape
+    assert model.decode(latents).abs().max() <= 1
+
+
+def test_autoencoder_tiny_has_no_posterior(tmp_path):
+    model = load_model(str(build_folder(tmp_path, tiny_autoencoder=True)))
+    assert model.geometry.factor == 8
+    mean, std = model.posterior(torch.rand(1, 3, 64, 64) * 2 - 1)
+    assert mean.shape == std.shape == (1, 4, 8, 8)
+    assert not std.any()
+    assert model.decode(mean).shape == (1, 3, 64, 64)
+
+
+def test_the_model_computes_in_bfloat16_and_keeps_its_latents_in_float32(folder):
+    model = load_model(str(folder), dtype=torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    latents = model.encode(torch.zeros(1, 3, 64, 64))
+    clean, noise = model.predict(latents, 500, model.embed(["a cat"]))
+    assert latents.dtype == clean.dtype == noise.dtype == torch.float32
+
+
+class Canary:
+    def __reduce__(self):
+        return (open, ("canary-ran", "w"))
+
+
+def test_pickled_weights_are_refused_and_never_run(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    copy = shutil.copytree(folder, tmp_path / "pickled")
+    (copy / "unet/diffusion_pytorch_model.safetensors").unlink()
+    (copy / "unet/diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Canary()))
+    with pytest.raises(ModelError, match=r"only safetensors.*diffusion_pytorch_model\.bin"):
+        load_model(str(copy))
+    assert not (tmp_path / "canary-ran").exists()
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_damaged_weights_are_one_clear_error(folder, tmp_path, part):
+    copy = shutil.copytree(folder, tmp_path / "damaged")
+    weights = copy / part / files.WEIGHTS[part]
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_model(str(copy))
+
+
+def test_other_architectures_are_named(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "other")
+    config = copy / "unet/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "_class_name": "FluxTransformer2DModel"}))
+    with pytest.raises(ModelError, match="FluxTransformer2DModel"):
+        load_model(str(copy))
+
+
+def test_a_hub_id_offline_is_an_error_at_once():
+    with pytest.raises(ModelError, match="no folder nobody/nothing"):
+        load_model("nobody/nothing")
+
+
+def test_what_is_neither_is_named():
+    with pytest.raises(ModelError, match="neither 'embedded', a folder, nor a hub id"):
+        load_model("not/a/model")
+
+
+def test_the_embedded_model_is_checked_by_hash(tmp_path, monkeypatch):
+    copy = shutil.copytree(files.EMBEDDED, tmp_path / "model")
+    monkeypatch.setattr(files, "EMBEDDED", copy)
+    assert files.locate("embedded") == (copy, "embedded")
+    with (copy / "unet/config.json").open("a") as config:
+        config.write(" ")
+    with pytest.raises(ModelError, match=r"unet/config\.json is missing or damaged"):
+        files.locate("embedded")

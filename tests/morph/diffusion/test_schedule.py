@@ -1,0 +1,49 @@
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from morph.diffusion.schedule import CLEAN, Schedule
+from morph.errors import ModelError
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [4, 20, 50])
+def test_times_are_those_of_diffusers(spacing, steps):
+    reference = DDIMScheduler(beta_schedule="scaled_linear", timestep_spacing=spacing, steps_offset=1)
+    reference.set_timesteps(steps)
+    times = Schedule.from_config(reference.config).times(steps)
+    assert times == (*reference.timesteps.tolist(), CLEAN)
+
+
+@pytest.mark.parametrize("beta_schedule", ["linear", "scaled_linear"])
+@pytest.mark.parametrize("clean", [True, False])
+def test_levels_are_those_of_diffusers(beta_schedule, clean):
+    reference = DDIMScheduler(beta_schedule=beta_schedule, set_alpha_to_one=clean)
+    schedule = Schedule.from_config(reference.config)
+    assert torch.allclose(schedule.alpha_bar.float(), reference.alphas_cumprod, atol=1e-6)
+    alpha, sigma = schedule.level(CLEAN)
+    assert float(alpha**2) == pytest.approx(float(reference.final_alpha_cumprod), abs=1e-6)
+    assert float(alpha**2 + sigma**2) == pytest.approx(1)
+
+
+def test_noise_at_a_batch_of_times_is_noise_at_each():
+    schedule = Schedule.from_config({})
+    clean, eps = torch.randn(2, 3, 4, 8, 8)
+    t = torch.tensor([0, 500, 999])
+    batch = schedule.noise(clean, eps, t)
+    for i in range(3):
+        assert torch.allclose(batch[i], schedule.noise(clean[i], eps[i], int(t[i])), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config", [{"prediction_type": "sample"}, {"beta_schedule": "cosine"}, {"timestep_spacing": "karras"}]
+)
+def test_what_is_not_supported_is_named(config):
+    with pytest.raises(ModelError, match=next(iter(config.values()))):
+        Schedule.from_config(config)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_impossible_counts_of_steps_are_refused(steps):
+    with pytest.raises(ValueError, match="steps"):
+        Schedule.from_config({}).times(steps)

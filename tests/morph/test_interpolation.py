@@ -1,0 +1,70 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from morph.interpolation import adain, lerp, slerp
+
+ALPHAS = torch.tensor([0.0, 0.25, 0.5, 1.0])
+seeds = st.integers(0, 2**31)
+
+
+def pair(seed: int, shape=(1, 4, 8, 8)) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
+
+
+@given(seeds)
+def test_slerp_meets_its_ends_and_mirrors(seed):
+    a, b = pair(seed)
+    mixed = slerp(a, b, ALPHAS)
+    assert mixed.dtype == a.dtype
+    assert torch.allclose(mixed[:1], a, atol=1e-6)
+    assert torch.allclose(mixed[-1:], b, atol=1e-6)
+    assert torch.allclose(mixed, slerp(b, a, 1 - ALPHAS), atol=1e-6)
+
+
+@given(seeds, st.floats(0, 1))
+def test_slerp_of_unit_vectors_moves_at_constant_angle(seed, alpha):
+    a, b = (x / x.norm() for x in pair(seed))
+    at = slerp(a, b, torch.tensor([alpha])).double()
+    angle = torch.arccos((a.double() * b).sum())
+    assert torch.isclose(at.norm(), torch.tensor(1.0).double(), atol=1e-5)
+    assert torch.isclose(torch.arccos((a * at).sum().clamp(-1, 1)), alpha * angle, atol=2e-3)
+
+
+def test_slerp_keeps_the_spread_of_noise_where_lerp_shrinks_it():
+    a, b = pair(0, (1, 4, 64, 64))
+    middle = torch.tensor([0.5])
+    assert abs(float(slerp(a, b, middle).std()) - 1) < 0.02
+    assert float(lerp(a, b, middle).std()) < 0.75
+
+
+def test_slerp_of_parallel_opposite_and_zero_tensors_is_finite():
+    a, _ = pair(1)
+    for other in (a, -a, 2 * a, torch.zeros_like(a)):
+        mixed = slerp(a, other, ALPHAS)
+        assert torch.allclose(mixed, lerp(a, other, ALPHAS), atol=1e-6)
+
+
+@given(seeds)
+def test_adain_gives_interpolated_moments(seed):
+    a, b = pair(seed)
+    content, _ = pair(seed + 1, (4, 4, 8, 8))
+    styled = adain(content, 3 * a + 1, b - 2, ALPHAS)
+    for moment in (lambda x: x.mean((2, 3)), lambda x: x.std((2, 3), correction=0)):
+        expected = torch.lerp(moment(3 * a + 1), moment(b - 2), ALPHAS[:, None])
+        assert torch.allclose(moment(styled), expected, atol=1e-4)
+
+
+def test_adain_of_an_end_with_itself_changes_nothing():
+    a, b = pair(2)
+    assert torch.allclose(adain(a, a, b, torch.tensor([0.0])), a, atol=1e-5)
+    assert torch.isfinite(adain(torch.ones(1, 4, 8, 8), a, b, torch.tensor([0.5]))).all()
+
+
+def test_a_sample_does_not_depend_on_its_batch():
+    a, b = pair(3)
+    for function in (slerp, lerp):
+        batch = function(a, b, ALPHAS)
+        for i in range(len(ALPHAS)):
+            assert torch.equal(batch[i : i + 1], function(a, b, ALPHAS[i : i + 1]))

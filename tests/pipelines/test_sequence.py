@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+
+from morph.media.keyframe import load_keyframe
+from morph.pacing import Evenness
+from morph.perception.lpips import PerceptualDistance
+from pipelines.keyframes import fit_keyframes
+from pipelines.segment import Segment
+from pipelines.sequence import render_frames
+from pipelines.settings import Settings, changed
+from tests.conftest import SAMPLES
+
+QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "frames": 7, "batch": 3})
+
+
+def silent(stage, cost):
+    return None
+
+
+@pytest.fixture(scope="module")
+def keyframes():
+    return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
+
+
+def morph(model, keyframes, settings):
+    fitted = fit_keyframes(model, keyframes, settings, silent)
+    return list(render_frames(Segment(model, *fitted, settings), PerceptualDistance(), settings, silent))
+
+
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
+def test_any_number_of_frames_between_the_inputs_bit_for_bit(model, keyframes, count, pacing):
+    frames = morph(model, keyframes, changed(QUICK, {"frames": count, "pacing": pacing}))
+    assert [frame.index for frame in frames] == list(range(count))
+    alphas = [frame.alpha for frame in frames]
+    assert alphas == sorted(set(alphas))
+    ends = [((k.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy() for k in keyframes]
+    assert np.array_equal(frames[0].pixels, ends[0])
+    if count > 1:
+        assert np.array_equal(frames[-1].pixels, ends[1])
+    if pacing == "uniform" and count > 1:
+        assert alphas == pytest.approx(np.linspace(0, 1, count))
+
+
+def test_reported_distances_are_those_of_the_frames(model, keyframes):
+    frames = morph(model, keyframes, QUICK)
+    pixels = torch.from_numpy(np.stack([frame.pixels for frame in frames])).permute(0, 3, 1, 2) / 127.5 - 1
+    gaps = PerceptualDistance().consecutive(pixels).tolist()
+    assert [frame.distance for frame in frames] == pytest.approx([0.0, *gaps], abs=1e-5)
+
+
+def test_identical_keyframes_give_defined_frames(model, keyframes):
+    frames = morph(model, [keyframes[0]] * 2, QUICK)
+    assert len(frames) == 7
+    assert np.isfinite([frame.distance for frame in frames]).all()
+    assert Evenness.of([frame.distance for frame in frames[1:]]).max_mean_gap < np.inf
+
+
+def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
+    settings = changed(QUICK, {"fade": 0})
+    first, second = fit_keyframes(model, keyframes, settings, silent)
+    ends = Segment(model, first, second, settings).render([0.0, 1.0], silent)
+    assert torch.allclose(ends[:1], first.pixels - first.residual, atol=1e-3)
+    assert torch.allclose(ends[1:], second.pixels - second.residual, atol=1e-3)
+
+
+@pytest.mark.parametrize("switch", [{"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}])
+def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, switch):
+    settings = changed(QUICK, {"lora.learning_rate": 1e-2})
+    frames = {}
+    for name, chosen in (("with", settings), ("without", changed(settings, switch))):
+        segment = Segment(model, *fit_keyframes(model, keyframes, chosen, silent), chosen)
+        frames[name] = segment.render([0.2], silent)
+    assert not torch.equal(frames["with"], frames["without"])
+
+
+def test_every_forward_is_counted(model, keyframes):
+    from pipelines.plan import costs
+
+    spent = {}
+
+    def count(stage, cost):
+        spent[stage] = spent.get(stage, 0) + cost
+
+    fitted = fit_keyframes(model, keyframes, QUICK, count)
+    list(render_frames(Segment(model, *fitted, QUICK), PerceptualDistance(), QUICK, count))
+    assert spent == costs(QUICK)
