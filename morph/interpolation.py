@@ -10,9 +10,13 @@ PARALLEL = 1 - 1e-7
 
 
 def lerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
-    """(1-alpha) first + alpha second for ends (1,...) or (B,...): one sample per alpha, in the ends' dtype."""
-    weight = alpha.to(first).reshape(-1, *[1] * (first.ndim - 1))
-    return torch.lerp(first, second, weight)
+    """(1-alpha) first + alpha second for ends (1,...) or (B,...): one sample per alpha, in the ends' dtype.
+
+    Mixed in float32 at least: bfloat16 alphas would come in steps that show in a slow morph.
+    """
+    kind = torch.promote_types(first.dtype, torch.float32)
+    weight = alpha.to(first.device, kind).reshape(-1, *[1] * (first.ndim - 1))
+    return torch.lerp(first.to(kind), second.to(kind), weight).to(first.dtype)
 
 
 def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:

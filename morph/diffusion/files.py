@@ -28,10 +28,9 @@ def locate(source: str, *, fetch: bool = True) -> tuple[Path, str]:
     forbids even that.
 
     Raises:
-        ModelError: there is no such model, or the embedded one is damaged.
+        ModelError: there is no such model.
     """
     if source == "embedded":
-        _check_hashes(EMBEDDED)
         return EMBEDDED, source
     if Path(source).is_dir():
         return Path(source), str(Path(source).resolve())
@@ -82,18 +81,23 @@ def _snapshot(hub_id: str, fetch: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    if not fetch:
+        try:
+            return Path(snapshot_download(hub_id, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError):
+            raise ModelError(
+                f"{hub_id} is no folder and not in the hub's cache; a dry run fetches nothing"
+            ) from None
     patterns = [f"{part}/{file}" for part, file in WEIGHTS.items()]
     try:
-        path = snapshot_download(
-            hub_id, allow_patterns=["*.json", "tokenizer/*", *patterns], local_files_only=not fetch
-        )
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "tokenizer/*", *patterns]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
-    return Path(path)
 
 
-def _check_hashes(folder: Path) -> None:
+def check_hashes(folder: Path) -> None:
+    """Compare every file that ``sha256.json`` lists with its hash; a damaged model is a ModelError."""
     for name, expected in read_json(folder / "sha256.json").items():
         path = folder / name
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:

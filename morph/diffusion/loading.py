@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from morph.diffusion.files import WEIGHTS, locate, read_json
+from morph.diffusion.files import WEIGHTS, check_hashes, locate, read_json
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
@@ -25,6 +25,8 @@ def load_model(
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
     """
     folder, name = locate(source)
+    if name == "embedded":
+        check_hashes(folder)
     return from_folder(folder, name, dtype).to(device, dtype)
 
 

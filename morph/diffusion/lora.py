@@ -46,7 +46,7 @@ def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> I
     for name, layer in model.projections().items():
         down = torch.cat([lora.down[name] for lora in loras]).to(layer.weight)
         up = torch.cat([lora.up[name] for lora in loras], dim=1).to(layer.weight)
-        handles.append(layer.register_forward_hook(_Update(down, up, scales.to(layer.weight))))
+        handles.append(layer.register_forward_hook(_Update(down, up, scales)))
     try:
         yield
     finally:
@@ -64,8 +64,10 @@ class _Update:
 
     def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = inputs[0]
+        if len(x) % len(self.scales):
+            raise ValueError(f"LoRA weights of {len(self.scales)} samples do not fit a batch of {len(x)}")
         scales = self.scales.repeat(len(x) // len(self.scales), 1).unsqueeze(1)
-        return output + (x @ self.down.T * scales) @ self.up.T
+        return output + (x @ self.down.T * scales).to(x) @ self.up.T
 
 
 def fit(

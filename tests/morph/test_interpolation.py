@@ -62,6 +62,14 @@ def test_adain_of_an_end_with_itself_changes_nothing():
     assert torch.isfinite(adain(torch.ones(1, 4, 8, 8), a, b, torch.tensor([0.5]))).all()
 
 
+def test_bfloat16_ends_are_mixed_at_the_alphas_asked_for():
+    alphas = torch.linspace(0.5, 0.6, 101)
+    ends = torch.zeros(1, 10_000, dtype=torch.bfloat16), torch.rand(1, 10_000).bfloat16()
+    means = lerp(*ends, alphas).float().mean(1) / ends[1].float().mean()
+    assert (means.diff() > 0).all()
+    assert torch.allclose(means, alphas, atol=1e-3)
+
+
 def test_a_sample_does_not_depend_on_its_batch():
     a, b = pair(3)
     for function in (slerp, lerp):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -313,7 +315,7 @@ def train_denoiser(run: Run) -> None:
 
 
 def export(trainer: Trainer, run: Run) -> None:
-    """Write the averaged weights as a diffusers folder in fp16 to ``run.out/model``."""
+    """Write the averaged weights as a diffusers folder in fp16, with every file's hash, to ``run.out/model``."""
     folder = run.out / "model"
     for model in trainer.averaged():
         model.tokenizer.save_pretrained(folder / "tokenizer")
@@ -325,4 +327,10 @@ def export(trainer: Trainer, run: Run) -> None:
         ):
             network.half().save_pretrained(folder / name, safe_serialization=True)
             network.float()
+    hashes = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("sha256.json", "README.md")
+    }
+    (folder / "sha256.json").write_text(json.dumps(hashes, indent=2) + "\n")
     print(folder, flush=True)

@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +44,13 @@ def read_captions(folder: Path) -> list[Photograph]:
 
 def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterator[Image.Image]:
     """RGB images in the given order; photographs of one shard should stand together."""
-    shard, archive = -1, None
-    for photograph in photographs:
-        if archive is None or photograph.shard != shard:
-            shard = photograph.shard
-            archive = tarfile.open(folder / f"photos-{shard:02d}.tar")  # noqa: SIM115 - spans iterations
-        member = archive.extractfile(photograph.name)
-        if member is None:
-            raise InputError(f"photos-{shard:02d}.tar holds no file {photograph.name}")
-        yield Image.open(io.BytesIO(member.read())).convert("RGB")
+    for shard, group in groupby(photographs, key=lambda photograph: photograph.shard):
+        with tarfile.open(folder / f"photos-{shard:02d}.tar") as archive:
+            for photograph in group:
+                file = archive.extractfile(photograph.name)
+                if file is None:
+                    raise InputError(f"photos-{shard:02d}.tar holds no file {photograph.name}")
+                yield Image.open(io.BytesIO(file.read())).convert("RGB")
 
 
 def cache_latents(

@@ -54,7 +54,7 @@ def test_nothing_is_left_behind_even_after_an_error(model):
         with lora.applied(model, [random_lora(model, 1)], torch.ones(1, 1)):
             assert not torch.equal(model.output(latents, 400, condition), before)
         wrong = torch.ones(3, 1)  # weights of three samples for a batch of one
-        with pytest.raises(RuntimeError), lora.applied(model, [random_lora(model, 1)], wrong):
+        with pytest.raises(ValueError, match="batch of 1"), lora.applied(model, [random_lora(model, 1)], wrong):
             model.output(latents, 400, condition)
         assert torch.equal(model.output(latents, 400, condition), before)
 

@@ -1,0 +1,103 @@
+"""What the README's table says, measured again: ``python -m tests.benchmarks.bars``.
+
+For every sample pair, on the embedded model at 256 px and 24 frames: plain DDIM slerp (no LoRA, attention
+or AdaIN) and the default preset at uniform alphas, and the default preset paced; and a plain cross-fade, which
+shows what the path length and the variance reward.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from morph import pacing
+from morph.media.stills import contact_sheet, write_png
+from pipelines import MorphPipeline
+from pipelines.evaluate import Report, measure
+from pipelines.settings import Settings, changed, load_preset
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
+PLAIN: dict[str, Any] = {"lora.steps": 0, "attention": 0.0, "adain": False}
+COLUMNS = ("pair", "scheme", "PPL", "PDV", "max/mean", "ghosting", "sharpness", "round trip dB", "seconds")
+
+
+def row(pair: str, scheme: str, report: Report, round_trip: str, seconds: float) -> str:
+    """One line of the table."""
+    cells = (
+        pair,
+        scheme,
+        f"{report.ppl:.3f}",
+        f"{report.pdv:.2e}",
+        f"{report.max_mean_gap:.2f}",
+        f"{report.ghosting:.3f}",
+        f"{report.sharpness:.2f}",
+        round_trip,
+        f"{seconds:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+@click.command()
+@click.option("--model", default="embedded", show_default=True)
+@click.option("--size", default="native", show_default=True)
+@click.option("--frames", default=24, show_default=True)
+@click.option("--pair", "chosen", multiple=True, help="first image of a pair; all pairs when left out")
+@click.option("--sheets", type=click.Path(path_type=Path), help="folder for one contact sheet per pair")
+def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Path | None) -> None:
+    """Print the table as Markdown."""
+    pipeline = MorphPipeline.from_pretrained(model)
+    base = changed(load_preset("default"), {"size": size, "frames": frames})
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    for first, second in PAIRS:
+        if chosen and first not in chosen:
+            continue
+        rows = []
+        images = [SAMPLES / f"{name}.jpg" for name in (first, second)]
+        keyframes = pipeline.prepare(images, (), base)
+        ends = torch.cat([keyframe.pixels for keyframe in keyframes])
+        alphas = pacing.uniform(frames)
+        fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
+        name = f"{first}, {second}"
+        report = measure(fade, ends, alphas)
+        print(row(name, "cross-fade", report, "", 0), flush=True)
+        rows += picked(np.asarray(((fade + 1) * 127.5).round().byte().permute(0, 2, 3, 1)))
+        for scheme, settings in (
+            ("plain DDIM slerp, uniform", changed(base, {**PLAIN, "pacing": "uniform"})),
+            ("default, uniform", changed(base, {"pacing": "uniform"})),
+            ("default", base),
+        ):
+            rows += picked(run(pipeline, keyframes, ends, settings, name, scheme))
+        if sheets:
+            sheets.mkdir(parents=True, exist_ok=True)
+            write_png(sheets / f"{first}-{second}.png", contact_sheet(rows, 8))
+    print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def picked(frames: Any, count: int = 8) -> list[Any]:
+    """``count`` of the frames, evenly chosen, for a row of the sheet."""
+    return [frames[round(i)] for i in np.linspace(0, len(frames) - 1, count)]
+
+
+def run(pipeline: Any, keyframes: Any, ends: Any, settings: Settings, pair: str, scheme: str) -> Any:
+    """Fit, render, measure and print one line; the frames."""
+    started = time.perf_counter()
+    fitted = pipeline.fit(keyframes, settings, lambda stage, cost: None)
+    frames = list(pipeline.render(fitted, settings, lambda stage, cost: None))
+    seconds = time.perf_counter() - started
+    pixels = np.stack([frame.pixels for frame in frames])
+    tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+    report = measure(tensor, ends, [frame.alpha for frame in frames])
+    trips = "/".join(f"{keyframe.round_trip:.0f}" for keyframe in fitted)
+    print(row(pair, scheme, report, trips, seconds), flush=True)
+    return pixels
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The command line as a person meets it: a process of its own, real files, exit codes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from morph.media.keyframe import load_keyframe, to_uint8
+from morph.media.stills import read_frames
+from tests.conftest import SAMPLES
+
+CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
+QUICK = ["--steps", "3", "--set", "lora.steps=2", "--set", "lora.rank=2", "--frames", "5", "--size", "64"]
+
+
+def run(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **(env or {})}
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, pipelines.cli, morph, pipelines\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'numpy', 'cv2', 'PIL'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+    result = run("--help")
+    assert result.returncode == 0
+    assert all(command in result.stdout for command in ("render", "info", "measure"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fps"), [(".mp4", "24000/1001"), (".mov", "30"), (".mkv", "25"), (".webm", "24")]
+)
+def test_render_writes_a_video_whose_ends_are_the_inputs(folder, tmp_path, suffix, fps):
+    out, stills = tmp_path / f"morph{suffix}", tmp_path / "frames"
+    result = run(
+        "render", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--fps", fps, *QUICK,
+        "--prompt", "a photo of a cat", "--prompt", "a photo of a raccoon", "--frames-dir", str(stills), "--json",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["output"] == str(out)
+    assert report["recipe"]["model"] == str(folder.resolve())
+    assert report["recipe"]["prompts"] == ["a photo of a cat", "a photo of a raccoon"]
+    assert len(report["alphas"]) == len(report["distances"]) == report["frames"] == 5
+    with av.open(str(out)) as container:
+        stream = container.streams.video[0]
+        assert str(stream.average_rate) == fps
+        assert sum(1 for _ in container.decode(stream)) == 5
+    frames = list(read_frames(stills))
+    assert len(frames) == 5
+    for frame, image in ((frames[0], CAT), (frames[-1], RACCOON)):
+        assert np.array_equal(frame, to_uint8(load_keyframe(image, "", (64, 64)).pixels)[0])
+
+
+def test_render_prints_the_path_alone_and_tells_the_model_on_stderr(folder, tmp_path):
+    out = tmp_path / "frames"
+    result = run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{out}\n"
+    assert f"model {folder.resolve()} on cpu in float32" in result.stderr
+    assert len(list(out.glob("frame.*.png"))) == 5
+
+
+def test_the_same_seed_gives_the_same_frames_and_another_does_not(folder, tmp_path):
+    frames = []
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        result = run(
+            "render", CAT, RACCOON, "-o", str(tmp_path / name), "--model", str(folder), *QUICK, "--seed", seed
+        )
+        assert result.returncode == 0, result.stderr
+        frames.append(np.stack(list(read_frames(tmp_path / name))))
+    assert np.array_equal(frames[0], frames[1])
+    assert not np.array_equal(frames[0], frames[2])
+
+
+def test_dry_run_checks_everything_and_writes_nothing(folder, tmp_path):
+    out = tmp_path / "m.mp4"
+    plain = run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run")
+    assert plain.returncode == 0, plain.stderr
+    assert "5 frames of 64x64" in plain.stdout
+    found = json.loads(
+        run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run", "--json").stdout
+    )
+    assert found["dry_run"] is True
+    assert found["settings"]["lora.steps"] == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([CAT, "nothing.png", "-o", "m.mp4"], "nothing.png"),
+        ([CAT, RACCOON, "-o", "m.avi"], r".avi"),
+        ([CAT, RACCOON, "-o", "no/such/folder/m.mp4"], "no/such/folder"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--size", "100"], "multiples of 64"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--size", "big"], "big"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--fps", "0"], "0"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--preset", "dfault"], "no preset dfault"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--set", "step=3"], "did you mean steps"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--set", "steps"], "key=value"),
+        ([CAT, RACCOON, "-o", "m.mp4", *["--prompt", "a"] * 3], "3 prompts for 2 images"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--model", "no-model"], "neither 'embedded', a folder, nor a hub id"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--device", "cuda:99"], "device"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--dtype", "float16", "--device", "cpu"], "float16"),
+        ([CAT, "-o", "m.mp4"], "takes 2 values"),
+        (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_clear_line_and_exit_code_2(folder, tmp_path, arguments, message):
+    whole = Path(shutil.copy(CAT, tmp_path / "broken.png")).read_bytes()
+    (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
+    model = [] if "--model" in arguments else ["--model", str(folder)]
+    result = run("render", *arguments, *model, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Error")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.png"]
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "render", CAT, RACCOON, "-o"]
+    command += [str(tmp_path / "m.mp4"), "--model", str(folder), "--size", "64", "--set", "lora.steps=100000"]
+    command += ["--set", "lora.tolerance=0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    while "model" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_info_names_versions_devices_and_models():
+    result = run("info", "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert {"morph", "torch", "diffusers", "ffmpeg"} <= set(found["versions"])
+    assert "cpu" in found["devices"]
+    assert "MB" in found["models"]["embedded"]
+    assert "embedded" in run("info").stdout
+
+
+def test_measure_reads_folders_and_videos(folder, tmp_path):
+    out, stills = tmp_path / "m.mkv", tmp_path / "frames"
+    made = run(
+        "render",
+        CAT,
+        RACCOON,
+        "-o",
+        str(out),
+        "--model",
+        str(folder),
+        *QUICK,
+        "--frames-dir",
+        str(stills),
+        "--json",
+    )
+    assert made.returncode == 0, made.stderr
+    report = json.loads(made.stdout)
+    measured = json.loads(run("measure", str(stills), CAT, RACCOON).stdout)
+    assert measured["endpoint_psnr"] == [100.0, 100.0]
+    for name in ("ppl", "pdv", "mean_gap", "max_mean_gap"):
+        assert measured[name] == pytest.approx(report[name], rel=1e-3)
+    video = json.loads(run("measure", str(out)).stdout)
+    assert video["ppl"] == pytest.approx(measured["ppl"], rel=0.2)
+    for arguments in (["nothing.mp4"], [str(stills), CAT]):
+        assert run("measure", *arguments).returncode == 2
