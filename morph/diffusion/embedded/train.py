@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from morph.diffusion.files import EMBEDDED
+
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -13,7 +15,9 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument("stage", type=click.Choice(["denoiser"]))
 @click.option("--data", type=FOLDER, required=True, help="captions.json and photos-NN.tar")
 @click.option("--out", type=FOLDER, required=True, help="checkpoints, log, sheets and the finished model")
-@click.option("--vae", type=FOLDER, required=True, help="the trained autoencoder, a diffusers folder")
+@click.option(
+    "--vae", type=FOLDER, default=EMBEDDED / "vae", help="a trained autoencoder; the embedded one by default"
+)
 @click.option("--steps", default=8000, show_default=True, help="may be raised when resuming")
 @click.option("--sizes", default="128,160", show_default=True, help="image sides in px, multiples of 32")
 @click.option("--batch", default=48, show_default=True, help="samples a step")
