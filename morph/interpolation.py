@@ -26,14 +26,14 @@ def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
     Wang & Golland: noise stays noise-like where a lerp would shrink it. Parallel, opposite or zero ends
     define no path on the sphere; they are lerped.
     """
-    a, b = first.double(), second.double()
+    a, b = first.cpu().double(), second.cpu().double()  # not every accelerator has float64
     cosine = torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)
     if not bool(cosine.abs() < PARALLEL) or not bool(a.any() and b.any()):
         return lerp(first, second, alpha)
     angle = cosine.arccos()
-    weight = alpha.to(a).reshape(-1, *[1] * (first.ndim - 1))
+    weight = alpha.cpu().double().reshape(-1, *[1] * (first.ndim - 1))
     mixed = (((1 - weight) * angle).sin() * a + (weight * angle).sin() * b) / angle.sin()
-    return mixed.to(first.dtype)
+    return mixed.to(first)
 
 
 def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tens
     """
     mean, std = _moments(latents)
     (mean0, std0), (mean1, std1) = _moments(first), _moments(second)
-    normal = (latents - mean) / std.clamp_min(torch.finfo(latents.dtype).tiny)
+    normal = (latents - mean) / std.clamp_min(1e-6)  # below, there is rounding alone
     return normal * lerp(std0, std1, alpha) + lerp(mean0, mean1, alpha)
 
 

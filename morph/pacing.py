@@ -73,7 +73,7 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
     length: the widest steps in alpha are halved instead.
     """
     sizes = np.asarray(gaps, dtype=float)
-    if not sizes.any():
+    if sizes.sum() <= EQUAL * len(sizes):
         sizes = np.diff(np.asarray(alphas, dtype=float))
     due = shares(sizes.tolist(), extra)
     rising = np.maximum(sizes, 1e-6 * sizes.sum())  # the inverse needs strictly ascending lengths

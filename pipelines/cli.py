@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -58,7 +58,7 @@ def _model_options(command: Any) -> Any:
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
         click.option(
             "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+            type=click.Choice(["auto", "float32", "bfloat16"]),
             default="auto",
             show_default=True,
         ),
@@ -88,7 +88,7 @@ def _model_options(command: Any) -> Any:
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of a preset.")
 @_model_options
 @click.option("--frames-dir", metavar="DIR", help="Keep the frames as numbered PNGs as well.")
-@click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def render(
     images: tuple[str, str],
@@ -106,21 +106,27 @@ def render(
 ) -> None:
     """Render a morph from one IMAGE to another."""
     from morph.diffusion.files import Geometry, locate
+    from morph.errors import SettingsError
     from morph.media.keyframe import read_image
     from morph.media.stills import check_folder
     from morph.media.video import check_output, video_notices
     from pipelines.plan import costs, frame_size, pair_prompts
     from pipelines.settings import changed, keys, load_preset
 
+    if not output:
+        raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     given = {key: value for key, value in overrides.items() if value is not None}
     settings = changed(load_preset(preset), {**_assigned(assignments), **given})
     pair_prompts(prompts, len(images))
+    notices = [notice for image in images for notice in read_image(image).notices]
     folder, _ = locate(model, fetch=not dry_run)
     size = frame_size(settings.size, Geometry.from_folder(folder))
     check_output(output, size, settings.fps)
     if frames_dir:
         check_folder(Path(frames_dir))
-    for notice in video_notices(output, settings.fps):
+        if Path(frames_dir).resolve() == Path(output).resolve():
+            raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
+    for notice in (*notices, *video_notices(output, settings.fps)):
         _say(notice)
     plan = {
         "output": output,
@@ -134,9 +140,6 @@ def render(
         "unet_forwards": sum(costs(settings).values()),
     }
     if dry_run:
-        for image in images:
-            for notice in read_image(image).notices:
-                _say(notice)
         _print_plan(plan, as_json)
         return
     result = _render(images, output, prompts, settings, plan, (model, device, dtype), frames_dir)
@@ -156,6 +159,7 @@ def _render(
     import time
     from dataclasses import asdict
 
+    import torch
     from diffusers.utils import logging
     from transformers.utils.logging import disable_progress_bar
 
@@ -173,15 +177,16 @@ def _render(
     model = pipeline.model
     _say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
     keyframes = pipeline.prepare(images, prompts, settings)
-    for keyframe in keyframes:
-        for notice in keyframe.notices:
-            _say(notice)
+    for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
+        _say(f"prompt {prompt!r} is longer than this model reads; its end is left out")
     made_by = recipe(model, keyframes, plan["settings"])
     comment = json.dumps(made_by)
     bar = ProgressBar(costs(settings))
     try:
         fitted = pipeline.fit(keyframes, settings, bar)
         frames = list(pipeline.render(fitted, settings, bar))
+    except torch.OutOfMemoryError as error:
+        raise MemoryError from error
     finally:
         bar.close()
     if frames_dir:
@@ -231,7 +236,8 @@ def info(as_json: bool) -> None:
 @cli.command()
 @click.argument("source", metavar="FOLDER|VIDEO")
 @click.argument("ends", nargs=-1, metavar="[A B]")
-def measure(source: str, ends: tuple[str, ...]) -> None:
+@click.option("--fit", type=click.Choice(["crop", "pad"]), default="crop", help="As in the render.")
+def measure(source: str, ends: tuple[str, ...], fit: Literal["crop", "pad"]) -> None:
     """Print the metrics of a morph's frames as JSON, against its keyframes A and B if they are given."""
     from morph.errors import SettingsError
 
@@ -239,7 +245,7 @@ def measure(source: str, ends: tuple[str, ...]) -> None:
         raise SettingsError(f"measure takes both keyframes or neither; {len(ends)} was given")
     from pipelines.evaluate import measure_files
 
-    click.echo(json.dumps(measure_files(Path(source), [Path(end) for end in ends]).as_dict()))
+    click.echo(json.dumps(measure_files(Path(source), [Path(end) for end in ends], fit).as_dict()))
 
 
 def _assigned(assignments: tuple[str, ...]) -> dict[str, str]:
@@ -277,9 +283,12 @@ def main() -> None:
         message = " ".join(str(error).split())
         _say(f"Error: {message}")
         sys.exit(error.exit_code)
+    except MemoryError:
+        _say("Error: out of memory; try a smaller --size or --set batch=1")
+        sys.exit(MorphError.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _say("Interrupted: nothing was left half written")
+        _say("Interrupted; no file is left half written")
         sys.exit(INTERRUPTED)

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.media.keyframe import load_keyframe
+from morph.errors import InputError
+from morph.media.keyframe import Fit, load_keyframe
 from morph.media.stills import read_frames
 from morph.media.video import read_video
 from morph.pacing import Evenness
-from morph.perception.lpips import PerceptualDistance
+from morph.perception.lpips import MIN_SIZE, PerceptualDistance
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 _OCTAVES = (1.0, 2.0, 4.0)  # Gaussian sigmas, px of an image of 256 px
@@ -91,16 +92,18 @@ def measure(
     )
 
 
-def measure_files(source: Path, ends: Sequence[Path] = ()) -> Report:
-    """Measure a folder of numbered frames or a video, against keyframes cropped to its size if given.
+def measure_files(source: Path, ends: Sequence[Path] = (), fit: Fit = "crop") -> Report:
+    """Measure a folder of numbered frames or a video, against keyframes brought to its size if given.
 
     Raises:
         InputError: nothing there that can be read.
     """
     pixels = np.stack(list(read_frames(source) if source.is_dir() else read_video(source)))
     frames = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+    if min(frames.shape[2:]) < MIN_SIZE:
+        raise InputError(f"{source}: frames of {frames.shape[3]}x{frames.shape[2]} are too small to measure")
     size = (frames.shape[3], frames.shape[2])
-    keyframes = [load_keyframe(end, "", size).pixels for end in ends]
+    keyframes = [load_keyframe(end, "", size, fit).pixels for end in ends]
     return measure(frames, torch.cat(keyframes) if keyframes else None)
 
 

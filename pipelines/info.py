@@ -11,7 +11,7 @@ import torch
 
 from morph.diffusion.files import EMBEDDED
 
-PACKAGES = ("morph", "torch", "diffusers", "transformers", "lpips", "opencv-python", "imageio-ffmpeg")
+PACKAGES = ("morph", "torch", "diffusers", "transformers", "lpips", "imageio-ffmpeg")
 
 
 def gather() -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora
 from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.errors import MorphError
 from morph.media.keyframe import Keyframe
 from pipelines.settings import Settings
 
@@ -84,6 +85,8 @@ def fit_keyframes(
         noise = drain(inversion, lambda: progress("invert", count * settings.inversion_iterations))
         back = ddim.sample(predict_and_keep, model.schedule, noise, times)
         latents = drain(back, lambda: progress("capture ends", count))
+    if not latents.isfinite().all():
+        raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
     residual = pixels - model.decode(latents)
     errors = (latents - mean).square().flatten(1).mean(1)
     spans = mean.flatten(1).amax(1) - mean.flatten(1).amin(1)

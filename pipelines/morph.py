@@ -19,27 +19,30 @@ from pipelines.segment import Segment
 from pipelines.sequence import Frame, render_frames
 from pipelines.settings import Settings, changed, load_preset
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
+
 
 def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
-    """The device and dtype to compute with; "auto" is the fastest device, and bfloat16 on CUDA alone.
+    """The device and dtype to compute with.
+
+    "auto" is the first GPU if there is one, and bfloat16 where a CUDA device computes in it.
 
     Raises:
-        SettingsError: a device that this machine does not have, or float16 on a CPU.
+        SettingsError: a device that this machine does not have, or another dtype.
     """
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.mps.is_available() else "cpu"
-    kind = device.split(":")[0]
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.mps.is_available()):
-        raise SettingsError(f"this machine has no {kind} device that torch can use; try --device cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise SettingsError(f"there is no device {device!r}; use cpu, cuda, cuda:1 or mps") from None
+        device = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+    kind, _, index = device.partition(":")
+    if not (index or "0").isdigit() or int(index or 0) >= found.get(kind, 0):
+        here = ", ".join(name for name, count in found.items() if count)
+        raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
     if dtype == "auto":
-        dtype = "bfloat16" if kind == "cuda" else "float32"
-    if kind == "cpu" and dtype == "float16":
-        raise SettingsError("float16 is far slower than float32 on a CPU; use float32 or bfloat16")
-    return chosen, {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+        dtype = "bfloat16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+    if dtype not in DTYPES:
+        raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    return torch.device(device), DTYPES[dtype]
 
 
 class MorphPipeline:
@@ -52,15 +55,14 @@ class MorphPipeline:
 
     def __init__(self, model: LatentDiffusion, perception: PerceptualDistance) -> None:
         self.model = model
-        self.perception = perception
+        self.perception = perception.to(model.device)
 
     @classmethod
     def from_pretrained(
         cls, source: str = "embedded", *, device: str = "auto", dtype: str = "auto"
     ) -> MorphPipeline:
         """The pipeline around the "embedded" model, a local diffusers folder or a hub id."""
-        chosen, kind = choose_device(device, dtype)
-        return cls(load_model(str(source), chosen, kind), PerceptualDistance().to(chosen))
+        return cls(load_model(str(source), *choose_device(device, dtype)), PerceptualDistance())
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""
@@ -83,11 +85,15 @@ class MorphPipeline:
         keys included, on top of the preset. ``callback`` is told each stage and what it has just cost.
 
         Raises:
-            InputError: an image, prompt or setting that cannot be used.
+            InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.
         """
         chosen = changed(load_preset(preset), settings)
         keyframes = self.prepare(images, prompts, chosen)
-        yield from self.render(self.fit(keyframes, chosen, callback), chosen, callback)
+
+        def frames() -> Iterator[Frame]:
+            yield from self.render(self.fit(keyframes, chosen, callback), chosen, callback)
+
+        return frames()
 
     def prepare(self, images: Sequence[str | Path], prompts: Sequence[str], settings: Settings) -> list[Keyframe]:
         """Load both images at one common size that the model can take."""

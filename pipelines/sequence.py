@@ -18,6 +18,9 @@ from pipelines.keyframes import Progress
 from pipelines.segment import Segment
 from pipelines.settings import Settings
 
+ROUND = 8
+"""Most frames that are placed before the gaps are measured again."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -52,7 +55,9 @@ def render_frames(
     left = settings.frames - len(ends)
     while left > 0:
         alphas = _next_alphas(track, left, settings)
-        track.add(alphas, segment.render(alphas, progress))
+        for start in range(0, len(alphas), settings.batch):
+            batch = alphas[start : start + settings.batch]
+            track.add(batch, segment.render(batch, progress))
         left -= len(alphas)
     yield from track.frames()
 
@@ -60,15 +65,14 @@ def render_frames(
 def _next_alphas(track: _Track, left: int, settings: Settings) -> list[float]:
     """Positions of the next round: a coarse uniform set, then what pacing asks for, fewer as the end nears.
 
-    Small last rounds leave the decisions that matter most to when nearly everything has been measured.
+    Small last rounds leave the decisions that matter most to when nearly everything has been measured. The
+    size of a round is not that of a batch, which must not change where frames stand.
     """
     if settings.pacing == "uniform":
-        done = len(track.alphas) - 2
-        return pacing.uniform(settings.frames)[1:-1][done : done + settings.batch]
+        return pacing.uniform(settings.frames)[1:-1]
     if len(track.alphas) == 2:
-        coarse = min(left, settings.batch, max(3, left // 3))
-        return pacing.uniform(coarse + 2)[1:-1]
-    return pacing.refine(track.alphas, track.gaps(), left, min(settings.batch, (left + 1) // 2))
+        return pacing.uniform(min(left, ROUND, max(3, left // 3)) + 2)[1:-1]
+    return pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2))
 
 
 class _Track:
@@ -77,6 +81,7 @@ class _Track:
     def __init__(self, perception: PerceptualDistance) -> None:
         self._perception = perception
         self.alphas: list[float] = []
+        self.gaps: list[float] = []
         self._pixels: list[NDArray[np.uint8]] = []
         self._features: list[Tensor] = []
 
@@ -86,19 +91,17 @@ class _Track:
         seen = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(frames) / 127.5 - 1
         for alpha, image, features in zip(alphas, pixels, self._perception.features(seen), strict=True):
             at = int(np.searchsorted(self.alphas, alpha, side="right"))
+            around = self._features[max(at - 1, 0) : at + 1]
+            new = self._perception.between(features[None], torch.stack(around)).tolist() if around else []
+            # a frame between two others takes the place of their gap; one at an end opens a new gap
+            self.gaps[max(at - 1, 0) : at] = new
             self.alphas.insert(at, alpha)
             self._pixels.insert(at, image)
             self._features.insert(at, features)
 
-    def gaps(self) -> list[float]:
-        """Distances between neighbours."""
-        if len(self._features) < 2:
-            return []
-        features = torch.stack(self._features)
-        return self._perception.between(features[:-1], features[1:]).tolist()
-
     def frames(self) -> Iterator[Frame]:
         """The frames in order."""
-        distances = [0.0, *self.gaps()]
-        for index, (alpha, pixels) in enumerate(zip(self.alphas, self._pixels, strict=True)):
-            yield Frame(index, alpha, pixels, distances[index])
+        for index, (alpha, pixels, gap) in enumerate(
+            zip(self.alphas, self._pixels, [0.0, *self.gaps], strict=True)
+        ):
+            yield Frame(index, alpha, pixels, gap)

@@ -21,7 +21,7 @@ Features = Mapping[tuple[int, str], Tensor]
 
 @contextmanager
 def _hooked(model: LatentDiffusion, make: Callable[[str], Callable[..., Tensor | None]]) -> Iterator[None]:
-    handles = [layer.register_forward_hook(make(name)) for name, layer in model.keys_and_values().items()]
+    handles = [layer.register_forward_hook(make(name)) for name, layer in model.keys_and_values.items()]
     try:
         yield
     finally:

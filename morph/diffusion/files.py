@@ -53,12 +53,15 @@ class Geometry:
 
     @classmethod
     def from_configs(cls, vae: Mapping[str, Any], unet: Mapping[str, Any]) -> Geometry:
-        """Read from the configs of a diffusers autoencoder and U-Net."""
-        # AutoencoderTiny has its own name for the same thing
-        blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-        factor = 2 ** (len(blocks) - 1)
-        stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
-        return cls(factor, stride, factor * int(unet["sample_size"]))
+        """Read from the configs of a diffusers autoencoder and U-Net; a ModelError if they are something else."""
+        try:
+            # AutoencoderTiny has its own name for the same thing
+            blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+            factor = 2 ** (len(blocks) - 1)
+            stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
+            return cls(factor, stride, factor * int(unet["sample_size"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the model's vae and unet configs do not say its sizes: {error!r}") from None
 
     @classmethod
     def from_folder(cls, folder: Path) -> Geometry:

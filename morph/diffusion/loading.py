@@ -42,6 +42,7 @@ def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> 
             found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
             raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
     parts: dict[str, Any] = {}
+    dtypes = {"vae": torch.float32, "unet": dtype}
     supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
     try:
         for part, classes in supported.items():
@@ -49,14 +50,27 @@ def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> 
             if kind not in classes:
                 raise ModelError(f"{folder / part} is a {kind}; supported are {', '.join(classes)}")
             parts[part] = getattr(diffusers, kind).from_pretrained(
-                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=dtype
+                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=dtypes[part]
             )
         parts["text_encoder"] = CLIPTextModel.from_pretrained(
-            folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=dtype
+            folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=torch.float32
         )
         parts["tokenizer"] = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model {folder} cannot be loaded: {reason}") from error
+    _check_fit(folder, **{name: part.config for name, part in parts.items() if name != "tokenizer"})
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     return LatentDiffusion(**parts, schedule=schedule, name=name)
+
+
+def _check_fit(folder: Path, vae: Any, unet: Any, text_encoder: Any) -> None:
+    """Refuse models that only look like Stable Diffusion 1.x or 2.x: inpainting, SDXL, mixed parts."""
+    channels = {int(vae.latent_channels), int(unet.in_channels), int(unet.out_channels)}
+    widths = {unet.cross_attention_dim, text_encoder.hidden_size}
+    extra = unet.get("addition_embed_type") or unet.get("class_embed_type")
+    if len(channels) > 1 or len(widths) > 1 or extra:
+        raise ModelError(
+            f"model {folder} is not a plain text-to-image model: latent channels {sorted(channels)}, text widths "
+            f"{sorted(widths)}, extra embedding {extra}; supported are Stable Diffusion 1.x and 2.x"
+        )

@@ -43,7 +43,7 @@ def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> I
     ranks = [next(iter(lora.down.values())).shape[0] for lora in loras]
     scales = weights.repeat_interleave(torch.tensor(ranks, device=weights.device), dim=1)
     handles = []
-    for name, layer in model.projections().items():
+    for name, layer in model.projections.items():
         down = torch.cat([lora.down[name] for lora in loras]).to(layer.weight)
         up = torch.cat([lora.up[name] for lora in loras], dim=1).to(layer.weight)
         handles.append(layer.register_forward_hook(_Update(down, up, scales)))
@@ -77,20 +77,20 @@ def fit(
     condition: Tensor,
     seed: int,
     *,
-    steps: int = 200,
-    rank: int = 16,
-    learning_rate: float = 2e-4,
-    weight_decay: float = 1e-2,
-    draws: int = 1,
-    window: int = 50,
-    tolerance: float = 0.0,
+    steps: int,
+    rank: int,
+    learning_rate: float,
+    weight_decay: float,
+    draws: int,
+    window: int,
+    tolerance: float,
 ) -> Generator[float, None, list[Lora]]:
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
 
     ``mean`` and ``std`` (K,C,h,w) are the posterior of each keyframe's latents, sampled anew every step;
-    ``condition`` is (K,L,D). The defaults are DiffMorpher's (section 4.1 and its code); ``draws`` noise
-    samples per keyframe and step. The fit stops early when the mean loss of the last ``window`` steps is not
-    at least ``tolerance`` (a share) below that of the window before; a tolerance of 0 never stops early.
+    ``condition`` is (K,L,D); ``draws`` noise samples per keyframe and step (DiffMorpher, section 4.1: one).
+    A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
+    below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
     Each sample has weight 1 on its own LoRA and 0 on the others, so that it
     neither sees nor trains them. Timesteps run through a low-discrepancy sequence, which covers the
@@ -103,34 +103,37 @@ def fit(
     rows = torch.arange(count).repeat_interleave(draws)
     own = torch.eye(count, device=device)[rows]
     offset = float(torch.rand((), generator=random.generator(seed, "lora time")))
-    losses: list[float] = []
+    losses: list[list[float]] = [[] for _ in range(count)]
+    done: dict[int, Lora] = {}
     for step in range(steps):
         noise = torch.stack(
             [random.normal((2, draws, *mean.shape[1:]), seed, f"lora {k}", step) for k in range(count)],
             dim=1,
         ).flatten(1, 2)
         sampled, eps = noise.to(device)
-        turns = torch.arange(draws) + step * draws
+        turns = torch.arange(draws, dtype=torch.float64) + step * draws
         t = ((offset + turns * GOLDEN) % 1 * model.schedule.length).long().repeat(count)
         clean = mean[rows] + std[rows] * sampled
         with torch.enable_grad():
             # the hooks hold the concatenated parameters, which change with every step
             with applied(model, loras, own):
-                loss = model.loss(clean, eps, t, condition[rows]).mean()
-            loss.backward()
+                loss = model.loss(clean, eps, t, condition[rows])
+            loss.mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
-        yield losses[-1]
-        if _plateau(losses, window, tolerance):
+        for index, own_loss in enumerate(loss.detach().reshape(count, draws).mean(1).tolist()):
+            losses[index].append(own_loss)
+            if index not in done and _plateau(losses[index], window, tolerance):
+                done[index] = _frozen(loras[index])
+        yield sum(history[-1] for history in losses) / count
+        if len(done) == count:
             break
-    return [
-        Lora(
-            {k: v.detach() for k, v in lora.down.items()},
-            {k: v.detach() for k, v in lora.up.items()},
-        )
-        for lora in loras
-    ]
+    return [done.get(index) or _frozen(lora) for index, lora in enumerate(loras)]
+
+
+def _frozen(lora: Lora) -> Lora:
+    """A copy that no longer trains."""
+    return Lora(*({name: value.detach().clone() for name, value in part.items()} for part in (lora.down, lora.up)))
 
 
 def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora:
@@ -138,7 +141,7 @@ def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora
     generator = random.generator(seed, "lora down", index)
     down: dict[str, Any] = {}
     up: dict[str, Any] = {}
-    for name, layer in model.projections().items():
+    for name, layer in model.projections.items():
         outputs, inputs = layer.weight.shape
         values = torch.randn(rank, inputs, generator=generator) / rank**0.5
         down[name] = values.to(model.device).requires_grad_()

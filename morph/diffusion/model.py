@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -47,28 +48,30 @@ class LatentDiffusion:
         """The dtype the denoiser computes in."""
         return self.unet.dtype
 
-    def modules(self) -> tuple[Any, ...]:
-        """The three networks."""
-        return self.vae, self.unet, self.text_encoder
-
+    @cached_property
     def projections(self) -> dict[str, nn.Linear]:
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
         ends = ("to_q", "to_k", "to_v", "to_out.0")
         return {name: layer for name, layer in self.unet.named_modules() if name.endswith(ends)}
 
+    @cached_property
     def keys_and_values(self) -> dict[str, nn.Linear]:
         """Key and value projections of self-attention on the way up, by name: what frames share with their ends."""
         return {
             name: layer
-            for name, layer in self.projections().items()
+            for name, layer in self.projections.items()
             if "up_blocks" in name and name.endswith(("attn1.to_k", "attn1.to_v"))
         }
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
-        """Move every network; returns self, as diffusers' pipelines do."""
-        for network in self.modules():
-            if network.dtype != dtype:  # diffusers warns of every cast, needed or not
-                network.to(dtype=dtype)
+        """Move everything to a device, and the denoiser to a dtype; returns self, as diffusers' pipelines do.
+
+        The autoencoder and the text encoder stay in float32: they run once a frame, not once a step, and
+        bfloat16 is coarser than eight bits a channel.
+        """
+        if self.unet.dtype != dtype:  # diffusers warns of every cast, needed or not
+            self.unet.to(dtype=dtype)
+        for network in (self.vae, self.unet, self.text_encoder):
             network.to(device=device)
         for network in (self.vae, self.unet):
             network.to(memory_format=torch.channels_last)
@@ -80,7 +83,7 @@ class LatentDiffusion:
 
         AutoencoderTiny has no posterior: its deviation is zero.
         """
-        encoded = self.vae.encode(images.to(self.device, self.dtype))
+        encoded = self.vae.encode(images.to(self.device, self.vae.dtype))
         if hasattr(encoded, "latent_dist"):
             mean, std = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
         else:
@@ -94,7 +97,7 @@ class LatentDiffusion:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
-        images = self.vae.decode((latents / self._scale + self._shift).to(self.dtype)).sample
+        images = self.vae.decode((latents / self._scale + self._shift).to(self.vae.dtype)).sample
         return images.float().clamp(-1, 1)
 
     @property
@@ -115,6 +118,10 @@ class LatentDiffusion:
             return_tensors="pt",
         )
         return tokens.input_ids.to(self.device)
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """Those prompts that hold more tokens than the model reads."""
+        return [p for p in prompts if len(self.tokenizer(p).input_ids) > self.tokenizer.model_max_length]
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Tensor:

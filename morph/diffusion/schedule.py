@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 
 CLEAN = -1
 """The time of a latent without noise: what a sampler ends on and an inversion starts from."""
@@ -34,6 +34,9 @@ class Schedule:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Schedule:
         """Read a diffusers ``scheduler_config.json``, whichever scheduler class wrote it."""
+        for key in ("trained_betas", "rescale_betas_zero_snr", "thresholding"):
+            if config.get(key):
+                raise ModelError(f"schedules with {key} are not supported")
         length = int(config.get("num_train_timesteps", 1000))
         start, end = float(config.get("beta_start", 0.00085)), float(config.get("beta_end", 0.012))
         kind = config.get("beta_schedule", "scaled_linear")
@@ -59,9 +62,13 @@ class Schedule:
         return len(self.alpha_bar)
 
     def times(self, steps: int) -> tuple[int, ...]:
-        """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says."""
-        if not 1 <= steps <= self.length - self.offset:
-            raise ValueError(f"steps must be from 1 to {self.length - self.offset}, not {steps}")
+        """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says.
+
+        Raises:
+            SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
+        """
+        if not 1 <= steps < self.length:
+            raise SettingsError(f"steps is {steps}; this model's schedule has {self.length} to choose from")
         if self.spacing == "leading":
             ratio = self.length // steps
             times = [i * ratio + self.offset for i in reversed(range(steps))]
@@ -69,6 +76,8 @@ class Schedule:
             times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
         else:
             times = torch.linspace(self.length - 1, 0, steps, dtype=torch.float64).round().int().tolist()
+        if times[0] < 0.6 * self.length:
+            raise SettingsError(f"{steps} steps would start this model at time {times[0]}, half denoised; try 30")
         return (*times, CLEAN)
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from morph.errors import ModelError
 _TRUNK = "weights/alexnet.safetensors"
 _TRUNK_SHA256 = "48dd607d4c19a42bcc6fc5e2124a2f57b2f5ad23001e3037d81aad902f5d799f"
 _RANGE_SLACK = 0.01  # rounding in half precision, not a wrong convention
-_MIN_SIZE = 32  # below it AlexNet's second pooling has nothing left to pool
+MIN_SIZE = 32  # below it AlexNet's second pooling has nothing left to pool
 _BATCH = 16  # images per pass: bounds the memory of a long video, costs no speed
 
 
@@ -94,10 +94,8 @@ class PerceptualDistance:
 
 
 def _check(images: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _MIN_SIZE:
-        raise ValueError(
-            f"LPIPS wants images (B,3,H,W) of at least {_MIN_SIZE} px, got shape {tuple(images.shape)}"
-        )
+    if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < MIN_SIZE:
+        raise ValueError(f"LPIPS wants images (B,3,H,W) of at least {MIN_SIZE} px, got shape {tuple(images.shape)}")
     if images.numel() == 0:
         return
     low, high = (value.item() for value in images.aminmax())

@@ -18,7 +18,20 @@ from morph.media.stills import read_frames
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
-QUICK = ["--steps", "3", "--set", "lora.steps=2", "--set", "lora.rank=2", "--frames", "5", "--size", "64"]
+QUICK = [
+    "--steps",
+    "3",
+    "--set",
+    "lora.steps=2",
+    "--set",
+    "lora.rank=2",
+    "--frames",
+    "5",
+    "--size",
+    "64",
+    "--device",
+    "cpu",
+]
 
 
 def run(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None):
@@ -113,7 +126,10 @@ def test_dry_run_checks_everything_and_writes_nothing(folder, tmp_path):
         ([CAT, RACCOON, "-o", "m.mp4", *["--prompt", "a"] * 3], "3 prompts for 2 images"),
         ([CAT, RACCOON, "-o", "m.mp4", "--model", "no-model"], "neither 'embedded', a folder, nor a hub id"),
         ([CAT, RACCOON, "-o", "m.mp4", "--device", "cuda:99"], "device"),
-        ([CAT, RACCOON, "-o", "m.mp4", "--dtype", "float16", "--device", "cpu"], "float16"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--dtype", "float16"], "float16"),
+        ([CAT, RACCOON, "-o", "f", "--frames-dir", "f"], "is the output itself"),
+        ([CAT, RACCOON, "-o", ""], "no name"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--steps", "600"], "steps"),
         ([CAT, "-o", "m.mp4"], "takes 2 values"),
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
     ],

@@ -37,6 +37,16 @@ def test_inverted_latents_come_back(fitted):
 
 
 @pytest.mark.slow
+def test_fixed_point_iterations_are_what_brings_them_back(pipeline):
+    keyframes = pipeline.prepare([SAMPLES / name for name in PAIRS[0]], (), SMALL)
+    trips = []
+    for iterations in (1, 3):
+        settings = changed(SMALL, {"inversion_iterations": iterations, "lora.steps": 0})
+        trips.append(min(keyframe.round_trip for keyframe in pipeline.fit(keyframes, settings, silent)))
+    assert trips[1] > trips[0] + 6
+
+
+@pytest.mark.slow
 def test_frames_are_evenly_paced_between_exact_ends(pipeline, fitted):
     even = list(pipeline.render(fitted, SMALL, silent))
     uniform = list(pipeline.render(fitted, changed(SMALL, {"pacing": "uniform"}), silent))

@@ -50,6 +50,14 @@ def test_reported_distances_are_those_of_the_frames(model, keyframes):
     assert [frame.distance for frame in frames] == pytest.approx([0.0, *gaps], abs=1e-5)
 
 
+def test_the_batch_size_changes_nothing(model, keyframes):
+    runs = [morph(model, keyframes, changed(QUICK, {"frames": 13, "batch": batch})) for batch in (1, 4)]
+    for one, four in zip(*runs, strict=True):
+        assert one.alpha == pytest.approx(four.alpha, abs=1e-3)
+        difference = one.pixels.astype(float) - four.pixels
+        assert np.sqrt((difference**2).mean()) < 255 * 10 ** (-50 / 20)
+
+
 def test_identical_keyframes_give_defined_frames(model, keyframes):
     frames = morph(model, [keyframes[0]] * 2, QUICK)
     assert len(frames) == 7

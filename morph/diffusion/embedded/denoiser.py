@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ class Run:
     seed: int = 0
     device: str = "cpu"
     minutes_per_checkpoint: float = 5.0
+    checkpoints_per_sheet: int = 4
     ema: float = 0.999
 
 
@@ -184,16 +186,22 @@ class Trainer:
                 state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
+    @contextmanager
     def averaged(self) -> Iterator[LatentDiffusion]:
-        """The model with its averaged weights for the length of a ``for`` body, then the raw ones again."""
+        """The model with its averaged weights inside the ``with`` body, then the raw ones again."""
         raw = {name: p.detach().clone() for name, p in self.networks.named_parameters()}
-        for source in (self.average, raw):
-            with torch.no_grad():
-                for name, parameter in self.networks.named_parameters():
-                    parameter.copy_(source[name])
-            self.networks.train(source is raw)
-            if source is self.average:
-                yield self.model
+        self._put(self.average)
+        self.networks.eval()
+        try:
+            yield self.model
+        finally:
+            self._put(raw)
+            self.networks.train()
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self.networks.named_parameters():
+            parameter.copy_(values[name])
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -245,7 +253,8 @@ def plot_log(log: Path, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4))
     axes.plot(steps, [float(row["loss"]) for row in rows], label="training, mean since the last row")
     held = [(int(row["step"]), float(row["held_out"])) for row in rows if row["held_out"]]
-    axes.plot(*zip(*held, strict=True), "o-", label="held out, averaged weights")
+    if held:
+        axes.plot(*zip(*held, strict=True), "o-", label="held out, averaged weights")
     axes.set(xlabel="step", ylabel="v-prediction MSE", yscale="log")
     axes.legend()
     figure.tight_layout()
@@ -272,12 +281,9 @@ def train_denoiser(run: Run) -> None:
     photographs = read_captions(run.data)
     kept = [photograph for photograph in photographs if not photograph.held_out]
     held = [photograph for photograph in photographs if photograph.held_out][::9]
-    latents = {
-        size: cache_latents(model, run.data, kept, size, run.out / f"latents-{size}.npy") for size in run.sizes
-    }
-    held_latents = torch.from_numpy(
-        cache_latents(model, run.data, held, run.sizes[0], run.out / f"held-out-{run.sizes[0]}.npy").astype("f4")
-    ).to(model.device)
+    latents = {size: cache_latents(model, run.data, kept, size, run.out) for size in run.sizes}
+    held_out = cache_latents(model, run.data, held, run.sizes[0], run.out)
+    held_latents = torch.from_numpy(held_out.astype("f4")).to(model.device)
     batches = LatentBatches(latents, [phrasings(p.caption) for p in kept], run.batch, run.window, run.seed)
 
     trainer = Trainer(model, run.ema)
@@ -287,7 +293,8 @@ def train_denoiser(run: Run) -> None:
         print(f"resumed at step {trainer.step}", flush=True)
     else:
         log.write_text("step,seconds,factor,loss,held_out," + ",".join(f"t{i}" for i in range(8)) + "\n")
-    started, saved, losses = time.monotonic() - trainer.seconds, time.monotonic(), []
+    started, saved, checkpoints = time.monotonic() - trainer.seconds, time.monotonic(), 0
+    losses: list[float] = []
     progress = tqdm(range(trainer.step, run.steps), "train", run.steps, initial=trainer.step, mininterval=30)
     for step in progress:
         clean, prompts = batches.draw(step)
@@ -295,20 +302,22 @@ def train_denoiser(run: Run) -> None:
         factor = learning_rate(step, run.steps)
         losses.append(trainer.update(clean, noise, t, prompts, factor))
         if not math.isfinite(losses[-1]):
-            raise ArithmeticError(f"the loss is {losses[-1]} at step {step}; resume with a lower rate")
+            raise ArithmeticError(f"the loss is {losses[-1]} at step {step}; the last checkpoint is whole")
         last = trainer.step == run.steps
         if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or last:
             trainer.seconds = time.monotonic() - started
             trainer.save(checkpoint)
             row = [trainer.step, round(trainer.seconds), round(factor, 4), sum(losses) / len(losses)]
-            for averaged in trainer.averaged():
-                held_losses = held_out_loss(averaged, held_latents, [p.caption for p in held])
-                sheet = sample_sheet(averaged, run.sizes[0], 3.0)
-            row += [sum(held_losses) / len(held_losses), *held_losses]
+            checkpoints += 1
+            if last or checkpoints % run.checkpoints_per_sheet == 0:
+                with trainer.averaged() as averaged:
+                    held_losses = held_out_loss(averaged, held_latents, [p.caption for p in held])
+                    sheet = sample_sheet(averaged, run.sizes[0], 3.0)
+                row += [sum(held_losses) / len(held_losses), *held_losses]
+                images = ((sheet + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+                write_png(run.out / f"sheet-{trainer.step:06d}.png", contact_sheet(list(images), 8))
             with log.open("a") as file:
                 csv.writer(file).writerow(row)
-            images = ((sheet + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            write_png(run.out / f"sheet-{trainer.step:06d}.png", contact_sheet(list(images), 8))
             plot_log(log, run.out / "loss.png")
             saved, losses = time.monotonic(), []
     export(trainer, run)
@@ -317,7 +326,7 @@ def train_denoiser(run: Run) -> None:
 def export(trainer: Trainer, run: Run) -> None:
     """Write the averaged weights as a diffusers folder in fp16, with every file's hash, to ``run.out/model``."""
     folder = run.out / "model"
-    for model in trainer.averaged():
+    with trainer.averaged() as model:
         model.tokenizer.save_pretrained(folder / "tokenizer")
         DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")  # type: ignore[attr-defined]
         for name, network in (
@@ -327,6 +336,9 @@ def export(trainer: Trainer, run: Run) -> None:
         ):
             network.half().save_pretrained(folder / name, safe_serialization=True)
             network.float()
+            config = json.loads((folder / name / "config.json").read_text())
+            config.pop("_name_or_path", None)  # a path of the machine that trained it
+            (folder / name / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     hashes = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -51,7 +51,9 @@ class MuonAdamW(torch.optim.Optimizer):
         state: dict[str, Any] = self.state[parameter]
         gradient = parameter.grad
         assert gradient is not None
-        momentum = state.setdefault("momentum", torch.zeros_like(gradient))
+        if not state:
+            state["momentum"] = torch.zeros_like(gradient)
+        momentum = state["momentum"]
         momentum.lerp_(gradient, 0.05)
         update = gradient.lerp(momentum, 0.95).flatten(1)  # Nesterov
         scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
@@ -61,9 +63,10 @@ class MuonAdamW(torch.optim.Optimizer):
         state: dict[str, Any] = self.state[parameter]
         gradient = parameter.grad
         assert gradient is not None
-        mean = state.setdefault("mean", torch.zeros_like(gradient))
-        square = state.setdefault("square", torch.zeros_like(gradient))
-        count = state.setdefault("count", torch.zeros(()))
+        if not state:
+            state |= {"mean": torch.zeros_like(gradient), "square": torch.zeros_like(gradient)}
+            state["count"] = torch.zeros(())
+        mean, square, count = state["mean"], state["square"], state["count"]
         count += 1
         mean.lerp_(gradient, 0.1)
         square.lerp_(gradient.square(), 0.01)

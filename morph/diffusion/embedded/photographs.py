@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -54,12 +55,17 @@ def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterato
 
 
 def cache_latents(
-    model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, path: Path
+    model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, out: Path
 ) -> NDArray[np.float16]:
-    """Latents (N,C,h,w) of whole photographs at ``size`` px, every second one mirrored; from ``path`` if there.
+    """Latents (N,C,h,w) of whole photographs at ``size`` px, every second one mirrored; kept in ``out``.
 
-    The file takes its final name only when it is whole.
+    The file's name holds a hash of the photographs' names and the autoencoder, so that other latents are
+    never taken for these, and it takes that name only when it is whole.
     """
+    digest = hashlib.blake2b("\n".join(photograph.name for photograph in photographs).encode(), digest_size=6)
+    for value in model.vae.state_dict().values():
+        digest.update(value.float().cpu().numpy().tobytes())
+    path = out / f"latents-{size}-{digest.hexdigest()}.npy"
     if not path.exists():
         side = size // 8
         shape = (len(photographs), int(model.vae.config.latent_channels), side, side)

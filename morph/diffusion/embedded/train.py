@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from morph.diffusion.files import EMBEDDED
+from morph.errors import MorphError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -29,7 +30,10 @@ def main(stage: str, data: Path, out: Path, vae: Path, sizes: str, **numbers: ob
     from morph.diffusion.embedded.denoiser import Run, train_denoiser
 
     sides = tuple(sorted(int(side) for side in sizes.split(",")))
-    train_denoiser(Run(data=data, out=out, vae=vae, sizes=sides, **numbers))  # type: ignore[arg-type]
+    try:
+        train_denoiser(Run(data=data, out=out, vae=vae, sizes=sides, **numbers))  # type: ignore[arg-type]
+    except MorphError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -119,8 +119,9 @@ def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
     losses = [step(trainer, 0) for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
     raw = {name: p.detach().clone() for name, p in trainer.networks.named_parameters()}
-    for model in trainer.averaged():
+    with trainer.averaged() as model:
         assert not model.unet.training
+        assert torch.equal(model.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
         assert torch.equal(parameter, raw[name])
 

@@ -5,6 +5,16 @@ import torch
 
 from morph.diffusion import lora
 
+PAPER = {
+    "steps": 200,
+    "rank": 16,
+    "learning_rate": 2e-4,
+    "weight_decay": 1e-2,
+    "draws": 1,
+    "window": 50,
+    "tolerance": 0.0,
+}
+
 
 def posterior(seed=0, count=2):
     generator = torch.Generator().manual_seed(seed)
@@ -13,7 +23,7 @@ def posterior(seed=0, count=2):
 
 def random_lora(model, seed, rank=3):
     generator = torch.Generator().manual_seed(seed)
-    shapes = {name: layer.weight.shape for name, layer in model.projections().items()}
+    shapes = {name: layer.weight.shape for name, layer in model.projections.items()}
     return lora.Lora(
         {name: torch.randn(rank, shape[1], generator=generator) * 0.2 for name, shape in shapes.items()},
         {name: torch.randn(shape[0], rank, generator=generator) * 0.2 for name, shape in shapes.items()},
@@ -31,7 +41,7 @@ def test_the_mix_is_exact_in_the_weights_and_its_own_for_every_sample(model):
             mixed = model.output(latents, 400, condition)
         for i, alpha in enumerate(alphas):
             merged = copy.deepcopy(model)
-            for name, layer in merged.projections().items():
+            for name, layer in merged.projections.items():
                 layer.weight += (1 - alpha) * first.up[name] @ first.down[name]
                 layer.weight += alpha * second.up[name] @ second.down[name]
             alone = merged.output(latents[i : i + 1], 400, condition[i : i + 1])
@@ -71,7 +81,7 @@ def run(steps):
 def test_a_fit_lowers_the_loss_and_keyframes_do_not_see_each_other(model):
     mean, std = posterior()
     condition = model.embed(["a photo of a cat", "a photo of a dog"])
-    settings = {"steps": 80, "rank": 8, "learning_rate": 1e-2}
+    settings = PAPER | {"steps": 80, "rank": 8, "learning_rate": 1e-2}
     losses, (first, second) = run(lora.fit(model, mean, std, condition, 0, **settings))
     assert sum(losses[-20:]) < 0.97 * sum(losses[:20])
     # the first keyframe next to another one: the same LoRA
@@ -85,7 +95,7 @@ def test_a_fit_lowers_the_loss_and_keyframes_do_not_see_each_other(model):
 def test_a_fit_starts_as_no_change_at_all(model):
     mean, std = posterior(count=1)
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
-    _, loras = run(lora.fit(model, mean, std, condition, 0, steps=0))
+    _, loras = run(lora.fit(model, mean, std, condition, 0, **PAPER | {"steps": 0}))
     with torch.no_grad():
         before = model.output(latents, 400, condition)
         with lora.applied(model, loras, torch.ones(1, 1)):
@@ -95,8 +105,19 @@ def test_a_fit_starts_as_no_change_at_all(model):
 def test_a_fit_stops_when_its_smoothed_loss_does(model):
     mean, std = posterior(count=1)
     condition = model.embed(["a cat"])
-    still = {"steps": 30, "learning_rate": 0.0, "window": 5}
-    stopped, _ = run(lora.fit(model, mean, std, condition, 0, tolerance=0.9, **still))
+    still = PAPER | {"steps": 30, "learning_rate": 0.0, "window": 5}
+    stopped, _ = run(lora.fit(model, mean, std, condition, 0, **still | {"tolerance": 0.9}))
     assert len(stopped) == 10
-    full, _ = run(lora.fit(model, mean, std, condition, 0, tolerance=0.0, **still))
+    full, _ = run(lora.fit(model, mean, std, condition, 0, **still))
     assert len(full) == 30
+
+
+def test_where_one_keyframe_stops_does_not_depend_on_the_other(model):
+    mean, std = posterior()
+    condition = model.embed(["a cat", "a dog"])
+    settings = PAPER | {"steps": 40, "learning_rate": 5e-3, "window": 4, "tolerance": 0.02}
+    _, (alone,) = run(lora.fit(model, mean[:1], std[:1], condition[:1], 0, **settings))
+    _, (together, _) = run(lora.fit(model, mean, std, condition, 0, **settings))
+    for name, up in alone.up.items():
+        # the optimizer turns rounding of the smallest gradients into something larger, but not into another step
+        assert (up - together.up[name]).norm() < 0.03 * up.norm()

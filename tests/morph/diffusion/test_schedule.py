@@ -3,7 +3,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from morph.diffusion.schedule import CLEAN, Schedule
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
@@ -36,14 +36,22 @@ def test_noise_at_a_batch_of_times_is_noise_at_each():
 
 
 @pytest.mark.parametrize(
-    "config", [{"prediction_type": "sample"}, {"beta_schedule": "cosine"}, {"timestep_spacing": "karras"}]
+    ("key", "value"),
+    [
+        ("prediction_type", "sample"),
+        ("beta_schedule", "cosine"),
+        ("timestep_spacing", "karras"),
+        ("rescale_betas_zero_snr", True),
+        ("trained_betas", [0.1]),
+    ],
 )
-def test_what_is_not_supported_is_named(config):
-    with pytest.raises(ModelError, match=next(iter(config.values()))):
+def test_what_is_not_supported_is_named(key, value):
+    config = {key: value}
+    with pytest.raises(ModelError, match=key):
         Schedule.from_config(config)
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001])
-def test_impossible_counts_of_steps_are_refused(steps):
-    with pytest.raises(ValueError, match="steps"):
+@pytest.mark.parametrize("steps", [0, -1, 1001, 1, 2, 550])
+def test_counts_of_steps_that_do_not_start_from_noise_are_refused(steps):
+    with pytest.raises(SettingsError, match="steps"):
         Schedule.from_config({}).times(steps)
