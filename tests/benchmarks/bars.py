@@ -68,12 +68,17 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
         report = measure(fade, ends, alphas)
         print(row(name, "cross-fade", report, "", 0), flush=True)
         rows += picked(np.asarray(((fade + 1) * 127.5).round().byte().permute(0, 2, 3, 1)))
-        for scheme, settings in (
-            ("plain DDIM slerp, uniform", changed(base, {**PLAIN, "pacing": "uniform"})),
-            ("default, uniform", changed(base, {"pacing": "uniform"})),
-            ("default", base),
+        uniform = {"pacing": "uniform"}
+        plain = changed(base, {**PLAIN, **uniform})
+        for fit_settings, schemes in (
+            (plain, {"plain DDIM slerp, uniform": plain}),
+            (base, {"default, uniform": changed(base, uniform), "default": base}),
         ):
-            rows += picked(run(pipeline, keyframes, ends, settings, name, scheme))
+            started = time.perf_counter()
+            fitted = pipeline.fit(keyframes, fit_settings, lambda stage, cost: None)
+            fitting = time.perf_counter() - started
+            for scheme, settings in schemes.items():
+                rows += picked(render(pipeline, fitted, ends, settings, (name, scheme), fitting))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
             write_png(sheets / f"{first}-{second}.png", contact_sheet(rows, 8))
@@ -85,17 +90,18 @@ def picked(frames: Any, count: int = 8) -> list[Any]:
     return [frames[round(i)] for i in np.linspace(0, len(frames) - 1, count)]
 
 
-def run(pipeline: Any, keyframes: Any, ends: Any, settings: Settings, pair: str, scheme: str) -> Any:
-    """Fit, render, measure and print one line; the frames."""
+def render(
+    pipeline: Any, fitted: Any, ends: Any, settings: Settings, names: tuple[str, str], fitting: float
+) -> Any:
+    """Render, measure and print one line, with the seconds that fitting took added; the frames."""
     started = time.perf_counter()
-    fitted = pipeline.fit(keyframes, settings, lambda stage, cost: None)
     frames = list(pipeline.render(fitted, settings, lambda stage, cost: None))
-    seconds = time.perf_counter() - started
+    seconds = fitting + time.perf_counter() - started
     pixels = np.stack([frame.pixels for frame in frames])
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     report = measure(tensor, ends, [frame.alpha for frame in frames])
     trips = "/".join(f"{keyframe.round_trip:.0f}" for keyframe in fitted)
-    print(row(pair, scheme, report, trips, seconds), flush=True)
+    print(row(*names, report, trips, seconds), flush=True)
     return pixels
 
 
