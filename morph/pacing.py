@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+END_STEP = 0.9
+"""The steps next to a keyframe in units of the others: what pops there shows most."""
 EQUAL = 1e-9
 """LPIPS up to which two frames count as the same: rounding alone gives more than nothing."""
 
@@ -48,15 +51,15 @@ def uniform(count: int) -> list[float]:
     return np.linspace(0, 1, count).tolist() if count > 1 else [0.0] * count
 
 
-def shares(gaps: Sequence[float], extra: int) -> list[int]:
-    """How many of ``extra`` new frames each gap gets, so that the largest remaining part is smallest.
+def shares(lengths: Sequence[float], extra: int) -> list[int]:
+    """How many of ``extra`` new frames each length gets, so that the largest remaining part is smallest.
 
     The greedy choice is optimal here: every frame goes into the gap whose parts are now the largest. At
     equal parts the outermost gap comes first, since a pop next to a keyframe shows most.
     """
-    parts = np.ones(len(gaps), dtype=int)
-    sizes = np.asarray(gaps, dtype=float)
-    outermost = np.abs(np.arange(len(gaps)) - (len(gaps) - 1) / 2)
+    parts = np.ones(len(lengths), dtype=int)
+    sizes = np.asarray(lengths, dtype=float)
+    outermost = np.abs(np.arange(len(lengths)) - (len(lengths) - 1) / 2)
     for _ in range(extra):
         current = sizes / parts
         parts[np.lexsort((outermost, current))[-1]] += 1
@@ -72,19 +75,47 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
     rescheduling curve, section 4.4, which is piecewise linear). Identical frames everywhere have no arc
     length: the widest steps in alpha are halved instead.
     """
-    sizes = np.asarray(gaps, dtype=float)
-    if sizes.sum() <= EQUAL * len(sizes):
-        sizes = np.diff(np.asarray(alphas, dtype=float))
+    length, position = _track(alphas, gaps)
+    sizes = np.diff(length)
     due = shares(sizes.tolist(), extra)
-    rising = np.maximum(sizes, 1e-6 * sizes.sum())  # the inverse needs strictly ascending lengths
-    length = np.concatenate([[0.0], np.cumsum(rising)])
-    position = PchipInterpolator(length, alphas)
     chosen = sorted((gap for gap, n in enumerate(due) if n), key=lambda gap: sizes[gap], reverse=True)[:batch]
     new = []
     for gap in sorted(chosen):
         share = (due[gap] + 1) // 2 / (due[gap] + 1)
         low, high = alphas[gap], alphas[gap + 1]
-        at = float(position(length[gap] + share * rising[gap]))
+        at = float(position(length[gap] + share * sizes[gap]))
         margin = (high - low) / 16  # a badly curved estimate must not put two frames on top of each other
         new.append(min(max(at, low + margin), high - margin))
     return new
+
+
+def even(alphas: Sequence[float], gaps: Sequence[float], count: int, reuse: float = 0.1) -> list[float]:
+    """``count`` positions at even distances along the track measured so far, its ends included.
+
+    A frame that stands within ``reuse`` steps of where one should be is taken as it is; the other positions
+    are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic and in root distances,
+    with a second rendering of only those frames that need it.
+    """
+    length, position = _track(alphas, gaps)
+    steps = np.ones(count - 1)
+    steps[[0, -1]] = END_STEP
+    step = length[-1] / steps.sum()
+    chosen = []
+    for target in step * np.concatenate([[0.0], np.cumsum(steps)]):
+        nearest = int(np.abs(length - target).argmin())
+        near = abs(length[nearest] - target) <= reuse * step
+        chosen.append(float(alphas[nearest] if near else position(target)))
+    return chosen
+
+
+def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.float64], PchipInterpolator]:
+    """Arc length (N,) at each frame, and the position at any arc length.
+
+    LPIPS is a squared distance of features, so halving a small step quarters it; its root adds up.
+    """
+    sizes = np.sqrt(np.asarray(gaps, dtype=float))
+    if np.square(sizes).sum() <= EQUAL * len(sizes):  # identical frames have no length: alpha serves instead
+        sizes = np.diff(np.asarray(alphas, dtype=float))
+    rising = np.maximum(sizes, 1e-6 * sizes.sum())  # the inverse needs strictly ascending lengths
+    length = np.concatenate([[0.0], np.cumsum(rising)])
+    return length, PchipInterpolator(length, alphas)

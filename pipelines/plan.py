@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from morph.diffusion.files import Geometry
@@ -42,11 +43,12 @@ def frame_size(size: str, geometry: Geometry) -> tuple[int, int]:
 def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
     """U-Net forward equivalents of every stage, in order, when the LoRA fit does not stop early.
 
-    A backward pass counts as two forwards.
+    A backward pass counts as two forwards. Even pacing renders about half as many frames again as it shows.
     """
+    rendered = max(0, settings.frames - 2) * (1.5 if settings.pacing == "even" else 1)
     return {
         "fit LoRA": keyframes * 3 * settings.lora.steps * settings.lora.draws,
         "invert": keyframes * settings.steps * settings.inversion_iterations,
         "capture ends": keyframes * settings.steps,
-        "render": settings.steps * max(0, settings.frames - 2),
+        "render": settings.steps * math.ceil(rendered),
     }

@@ -1,9 +1,11 @@
-"""Frames in order, at even perceptual distances: every frame that is rendered is kept."""
+"""Frames in order, at even perceptual distances."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,8 +20,12 @@ from pipelines.keyframes import Progress
 from pipelines.segment import Segment
 from pipelines.settings import Settings
 
+EVEN = 1.3
+"""The largest gap over the mean at which pacing is content."""
+PASSES = 3
+"""How often frames may be placed anew before pacing takes what it has."""
 ROUND = 8
-"""Most frames that are placed before the gaps are measured again."""
+"""Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
 
 
 @dataclass(frozen=True)
@@ -46,33 +52,34 @@ def render_frames(
 ) -> Iterator[Frame]:
     """``settings.frames`` frames from the first keyframe to the second, both of them bit for bit.
 
-    Even pacing closes the loop as it renders: a coarse set first, then the gaps that are due, measured
-    after every batch, until the frames are spent. A single frame is the first keyframe.
+    Even pacing closes the loop as it renders. Half the frames survey the way, each round where the gaps
+    measured so far are largest; then every frame that does not already stand where one should is rendered
+    there, again where the finer measurement says so. A third to two thirds more frames are rendered than are
+    shown. A single frame is the first keyframe.
     """
     ends = torch.cat([segment.first.pixels, segment.second.pixels])[: settings.frames]
     track = _Track(perception)
     track.add(pacing.uniform(len(ends)), ends)
-    left = settings.frames - len(ends)
-    while left > 0:
-        alphas = _next_alphas(track, left, settings)
-        for start in range(0, len(alphas), settings.batch):
-            batch = alphas[start : start + settings.batch]
+
+    def render(alphas: list[float]) -> None:
+        new = [alpha for alpha in alphas if alpha not in track.alphas]
+        for start in range(0, len(new), settings.batch):
+            batch = new[start : start + settings.batch]
             track.add(batch, segment.render(batch, progress))
-        left -= len(alphas)
-    yield from track.frames()
 
-
-def _next_alphas(track: _Track, left: int, settings: Settings) -> list[float]:
-    """Positions of the next round: a coarse uniform set, then what pacing asks for, fewer as the end nears.
-
-    Small last rounds leave the decisions that matter most to when nearly everything has been measured. The
-    size of a round is not that of a batch, which must not change where frames stand.
-    """
-    if settings.pacing == "uniform":
-        return pacing.uniform(settings.frames)[1:-1]
-    if len(track.alphas) == 2:
-        return pacing.uniform(min(left, ROUND, max(3, left // 3)) + 2)[1:-1]
-    return pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2))
+    shown = pacing.uniform(settings.frames)
+    if settings.pacing == "even" and settings.frames > 2:
+        survey = max(4, math.ceil(settings.frames / 2))
+        render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
+        while (left := survey - len(track.alphas)) > 0:
+            render(pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2)))
+        for _ in range(PASSES):
+            shown = pacing.even(track.alphas, track.gaps, settings.frames)
+            render(shown)
+            if pacing.Evenness.of(track.distances(shown)[1:]).max_mean_gap <= EVEN:
+                break
+    render(shown)
+    yield from track.frames(shown)
 
 
 class _Track:
@@ -99,9 +106,13 @@ class _Track:
             self._pixels.insert(at, image)
             self._features.insert(at, features)
 
-    def frames(self) -> Iterator[Frame]:
-        """The frames in order."""
-        for index, (alpha, pixels, gap) in enumerate(
-            zip(self.alphas, self._pixels, [0.0, *self.gaps], strict=True)
-        ):
-            yield Frame(index, alpha, pixels, gap)
+    def frames(self, alphas: list[float]) -> Iterator[Frame]:
+        """The frames at these alphas, in order, each with its distance from the one before it."""
+        for index, (alpha, distance) in enumerate(zip(alphas, self.distances(alphas), strict=True)):
+            yield Frame(index, alpha, self._pixels[self.alphas.index(alpha)], distance)
+
+    def distances(self, alphas: list[float]) -> list[float]:
+        """Of the frames at these alphas, each from the one before it; 0 for the first."""
+        features = [self._features[self.alphas.index(alpha)] for alpha in alphas]
+        gaps = [float(self._perception.between(a[None], b[None])) for a, b in pairwise(features)]
+        return [0.0, *gaps]

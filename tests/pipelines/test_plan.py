@@ -31,4 +31,5 @@ def test_a_size_that_does_not_suit_names_the_nearest(size, near):
 def test_costs_count_every_stage():
     settings = changed(Settings(), {"frames": 10, "steps": 20, "inversion_iterations": 2})
     settings = changed(settings, {"lora.steps": 5, "lora.draws": 2})
-    assert costs(settings) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 160}
+    assert costs(settings) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 240}
+    assert costs(changed(settings, {"pacing": "uniform"}))["render"] == 160

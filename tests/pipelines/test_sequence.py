@@ -91,6 +91,7 @@ def test_every_forward_is_counted(model, keyframes):
     def count(stage, cost):
         spent[stage] = spent.get(stage, 0) + cost
 
-    fitted = fit_keyframes(model, keyframes, QUICK, count)
-    list(render_frames(Segment(model, *fitted, QUICK), PerceptualDistance(), QUICK, count))
-    assert spent == costs(QUICK)
+    settings = changed(QUICK, {"pacing": "uniform"})
+    fitted = fit_keyframes(model, keyframes, settings, count)
+    list(render_frames(Segment(model, *fitted, settings), PerceptualDistance(), settings, count))
+    assert spent == costs(settings)
