@@ -118,6 +118,10 @@ def test_where_one_keyframe_stops_does_not_depend_on_the_other(model):
     settings = PAPER | {"steps": 40, "learning_rate": 5e-3, "window": 4, "tolerance": 0.02}
     _, (alone,) = run(lora.fit(model, mean[:1], std[:1], condition[:1], 0, **settings))
     _, (together, _) = run(lora.fit(model, mean, std, condition, 0, **settings))
-    for name, up in alone.up.items():
-        # the optimizer turns rounding of the smallest gradients into something larger, but not into another step
-        assert (up - together.up[name]).norm() < 0.03 * up.norm()
+    # projections without a gradient are moved by rounding alone, so what counts is what the model says
+    said = []
+    for fitted in ([], [alone], [together]):
+        with torch.no_grad(), lora.applied(model, fitted, torch.ones(1, len(fitted))):
+            said.append(model.output(mean[:1], 400, condition[:1]))
+    untrained, first, second = said
+    assert (first - second).norm() < 0.02 * (first - untrained).norm()
