@@ -58,6 +58,7 @@ def fit_keyframes(
 ) -> list[FittedKeyframe]:
     """Fit all keyframes together: LoRA, DDIM inversion, then one pass back that captures features."""
     count = len(keyframes)
+    times = model.schedule.times(settings.steps)
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes]).to(model.device)
     condition = model.embed([keyframe.prompt for keyframe in keyframes])
     mean, std = model.posterior(pixels)
@@ -66,7 +67,6 @@ def fit_keyframes(
         fit = lora.fit(model, mean, std, condition, settings.seed, **asdict(settings.lora))
         loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
 
-    times = model.schedule.times(settings.steps)
     own = torch.eye(count, len(loras), device=model.device)
     shared = set(times[: shared_steps(settings)])
     features: dict[tuple[int, str], Tensor] = {}
