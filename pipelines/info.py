@@ -35,7 +35,7 @@ def _devices() -> dict[str, str]:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         devices[f"cuda:{index}"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    if torch.mps.is_available():
+    if torch.backends.mps.is_available():
         devices["mps"] = "available"
     return devices
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora
 from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.errors import MorphError
 from morph.interpolation import adain, lerp, slerp
 from pipelines.keyframes import FittedKeyframe, Progress, drain, shared_steps
 from pipelines.settings import Settings
@@ -47,6 +48,8 @@ class Segment:
         with lora.applied(model, loras, mix):
             sampling = ddim.sample(predict, model.schedule, latents, times)
             latents = drain(sampling, lambda: progress("render", len(alphas)))
+        if not latents.isfinite().all():
+            raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
         return self._with_residuals(model.decode(latents), alpha)
 
     def _with_residuals(self, frames: Tensor, alpha: Tensor) -> Tensor:

@@ -67,7 +67,6 @@ def render_frames(
             batch = new[start : start + settings.batch]
             track.add(batch, segment.render(batch, progress))
 
-    shown = pacing.uniform(settings.frames)
     if settings.pacing == "even" and settings.frames > 2:
         survey = max(4, math.ceil(settings.frames / 2))
         render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
@@ -78,7 +77,9 @@ def render_frames(
             render(shown)
             if pacing.Evenness.of(track.distances(shown)[1:]).max_mean_gap <= EVEN:
                 break
-    render(shown)
+    else:
+        shown = pacing.uniform(settings.frames)
+        render(shown)
     yield from track.frames(shown)
 
 

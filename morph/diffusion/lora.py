@@ -92,9 +92,9 @@ def fit(
     A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
-    Each sample has weight 1 on its own LoRA and 0 on the others, so that it
-    neither sees nor trains them. Timesteps run through a low-discrepancy sequence, which covers the
-    schedule evenly over any window and so keeps the smoothed loss comparable.
+    Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
+    Timesteps run through a low-discrepancy sequence, which covers the schedule evenly over any window and so
+    keeps the smoothed loss comparable.
     """
     count, device = len(mean), model.device
     loras = [_untrained(model, rank, seed, index) for index in range(count)]
