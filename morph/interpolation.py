@@ -20,20 +20,21 @@ def lerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
 
 
 def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
-    """Spherical interpolation (Shoemake, 1985) of whole tensors (1,...) to (B,...), computed in float64.
+    """Spherical interpolation (Shoemake, 1985) of ends (1,...) or (B,...), one sample per alpha.
 
-    The angle is the one between the flattened ends, and the norm follows the sines, as in DiffMorpher and
-    Wang & Golland: noise stays noise-like where a lerp would shrink it. Parallel, opposite or zero ends
-    define no path on the sphere; they are lerped.
+    Computed in float64 over each whole sample: the angle is the one between the flattened ends, and the norm
+    follows the sines, as in DiffMorpher and Wang & Golland: noise stays noise-like where a lerp would shrink
+    it. Parallel, opposite or zero ends define no path on the sphere; they are lerped.
     """
     a, b = first.cpu().double(), second.cpu().double()  # not every accelerator has float64
-    cosine = torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0)
-    if not bool(cosine.abs() < PARALLEL) or not bool(a.any() and b.any()):
-        return lerp(first, second, alpha)
-    angle = cosine.arccos()
-    weight = alpha.cpu().double().reshape(-1, *[1] * (first.ndim - 1))
-    mixed = (((1 - weight) * angle).sin() * a + (weight * angle).sin() * b) / angle.sin()
-    return mixed.to(first)
+    cosine = torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
+    shape = (-1, *[1] * (first.ndim - 1))
+    angle = cosine.arccos().reshape(shape)
+    weight = alpha.cpu().double().reshape(shape)
+    on_sphere = ((1 - weight) * angle).sin() / angle.sin() * a + (weight * angle).sin() / angle.sin() * b
+    # a zero end has cosine 0
+    defined = (cosine.abs() < PARALLEL) & a.flatten(1).any(1) & b.flatten(1).any(1)
+    return torch.where(defined.reshape(shape), on_sphere, lerp(a, b, weight.flatten())).to(first)
 
 
 def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:

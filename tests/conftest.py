@@ -15,6 +15,9 @@ from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# threads of several workers on one core would wait for one another at every operation
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
 
 
 def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False) -> Path:

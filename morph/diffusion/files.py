@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ WEIGHTS = {
     "text_encoder": "model.safetensors",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHTS.items()))
+"""What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
 
 
-def locate(source: str, *, fetch: bool = True) -> tuple[Path, str]:
+def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISER_FILES) -> tuple[Path, str]:
     """The folder and the name of the model called "embedded", in a folder, or of a hub id ``owner/name``.
 
     Only a hub id that is no folder touches the network, and only with ``fetch``; ``HF_HUB_OFFLINE=1``
-    forbids even that.
+    forbids even that. Of a hub model, only the files of ``patterns`` are fetched.
 
     Raises:
         ModelError: there is no such model.
@@ -35,7 +37,7 @@ def locate(source: str, *, fetch: bool = True) -> tuple[Path, str]:
     if Path(source).is_dir():
         return Path(source), str(Path(source).resolve())
     if HUB_ID.fullmatch(source):
-        return _snapshot(source, fetch), source
+        return _snapshot(source, fetch, patterns), source
     raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
 
 
@@ -79,8 +81,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON: {error}") from None
 
 
-def _snapshot(hub_id: str, fetch: bool) -> Path:
-    """The folder of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
+def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -91,9 +92,8 @@ def _snapshot(hub_id: str, fetch: bool) -> Path:
             raise ModelError(
                 f"{hub_id} is no folder and not in the hub's cache; a dry run fetches nothing"
             ) from None
-    patterns = [f"{part}/{file}" for part, file in WEIGHTS.items()]
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "tokenizer/*", *patterns]))
+        return Path(snapshot_download(hub_id, allow_patterns=list(patterns)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from morph import random
+from morph.diffusion.fitting import plateau, spread
 from morph.diffusion.model import LatentDiffusion
 
 
@@ -23,10 +24,6 @@ class Lora:
 
     down: Mapping[str, Tensor]
     up: Mapping[str, Tensor]
-
-
-GOLDEN = (5**0.5 - 1) / 2
-"""Multiples of it, modulo 1, fill [0,1) evenly however many there are."""
 
 
 @contextmanager
@@ -93,8 +90,6 @@ def fit(
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
     Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
-    Timesteps run through a low-discrepancy sequence, which covers the schedule evenly over any window and so
-    keeps the smoothed loss comparable.
     """
     count, device = len(mean), model.device
     loras = [_untrained(model, rank, seed, index) for index in range(count)]
@@ -102,7 +97,6 @@ def fit(
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     rows = torch.arange(count).repeat_interleave(draws)
     own = torch.eye(count, device=device)[rows]
-    offset = float(torch.rand((), generator=random.generator(seed, "lora time")))
     losses: list[list[float]] = [[] for _ in range(count)]
     done: dict[int, Lora] = {}
     for step in range(steps):
@@ -111,8 +105,7 @@ def fit(
             dim=1,
         ).flatten(1, 2)
         sampled, eps = noise.to(device)
-        turns = torch.arange(draws, dtype=torch.float64) + step * draws
-        t = ((offset + turns * GOLDEN) % 1 * model.schedule.length).long().repeat(count)
+        t = (spread(draws, step, seed, "lora time") * model.schedule.length).long().repeat(count)
         clean = mean[rows] + std[rows] * sampled
         with torch.enable_grad():
             # the hooks hold the concatenated parameters, which change with every step
@@ -123,7 +116,7 @@ def fit(
         optimizer.zero_grad()
         for index, own_loss in enumerate(loss.detach().reshape(count, draws).mean(1).tolist()):
             losses[index].append(own_loss)
-            if index not in done and _plateau(losses[index], window, tolerance):
+            if index not in done and plateau(losses[index], window, tolerance):
                 done[index] = _frozen(loras[index])
         yield sum(history[-1] for history in losses) / count
         if len(done) == count:
@@ -147,10 +140,3 @@ def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora
         down[name] = values.to(model.device).requires_grad_()
         up[name] = torch.zeros(outputs, rank, device=model.device, requires_grad=True)
     return Lora(down, up)
-
-
-def _plateau(losses: Sequence[float], window: int, tolerance: float) -> bool:
-    if tolerance <= 0 or len(losses) < 2 * window:
-        return False
-    before, last = sum(losses[-2 * window : -window]), sum(losses[-window:])
-    return last > before * (1 - tolerance)

@@ -76,8 +76,9 @@ class Schedule:
             times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
         else:
             times = torch.linspace(self.length - 1, 0, steps, dtype=torch.float64).round().int().tolist()
-        if times[0] < 0.6 * self.length:
-            raise SettingsError(f"{steps} steps would start this model at time {times[0]}, half denoised; try 30")
+        # few steps leave out the noisy end by their spacing, many by the remainder of their division
+        if times[0] < max(0.6, 0.75 * (1 - 1 / steps)) * self.length:
+            raise SettingsError(f"steps is {steps}, which would start this model at time {times[0]}, not in noise")
         return (*times, CLEAN)
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:

@@ -68,6 +68,10 @@ class PerceptualDistance:
             last = features[-1:]
         return torch.cat(gaps)
 
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        """Mean distance of images (B,3,H,W) in [-1,1], pair by pair, with gradients to ``a``: to train on."""
+        return self.between(self._features(a), self.features(b)).mean()
+
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         """Images (B,3,H,W) in [-1,1] as vectors (B,D) for :meth:`between`; row i belongs to image i.
@@ -77,6 +81,9 @@ class PerceptualDistance:
         Raises:
             ValueError: wrong shape, smaller than 32 px, or values outside [-1,1].
         """
+        return self._features(images)
+
+    def _features(self, images: Tensor) -> Tensor:
         _check(images)
         layers = self._model.net(self._model.scaling_layer(images.to(self._device, torch.float32)))
         rows = []

@@ -47,6 +47,17 @@ def test_slerp_of_parallel_opposite_and_zero_tensors_is_finite():
 
 
 @given(seeds)
+def test_a_batch_of_pairs_is_each_pair_alone(seed):
+    a, b = pair(seed, (3, 4, 8, 8))
+    b[1] = a[1]  # parallel: the one is lerped, its neighbours are not
+    alphas = torch.tensor([0.2, 0.5, 0.7])
+    together = slerp(a, b, alphas)
+    for i in range(3):
+        alone = slerp(a[i : i + 1], b[i : i + 1], alphas[i : i + 1])
+        assert torch.allclose(together[i : i + 1], alone, atol=1e-6)
+
+
+@given(seeds)
 def test_adain_gives_interpolated_moments(seed):
     a, b = pair(seed)
     content, _ = pair(seed + 1, (4, 4, 8, 8))

@@ -54,6 +54,25 @@ def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterato
                 yield Image.open(io.BytesIO(file.read())).convert("RGB")
 
 
+def load_pixels(folder: Path, photographs: Sequence[Photograph], size: int = 160) -> NDArray[np.uint8]:
+    """All of them in memory, (N,size,size,3)."""
+    pixels = np.empty((len(photographs), size, size, 3), np.uint8)
+    images = tqdm(open_photographs(folder, photographs), "read", len(photographs), mininterval=5)
+    for row, image in zip(pixels, images, strict=True):
+        row[:] = image if image.size == (size, size) else image.resize((size, size), Image.Resampling.LANCZOS)
+    return pixels
+
+
+def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Pixels (B,H,W,3) to images (B,3,H,W) in [-1,1]."""
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Images (B,3,H,W) in [-1,1] to pixels (B,H,W,3)."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
 def cache_latents(
     model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, out: Path
 ) -> NDArray[np.float16]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,28 +11,46 @@ from morph.diffusion.files import EMBEDDED
 from morph.errors import MorphError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
 
 
 @click.command()
-@click.argument("stage", type=click.Choice(["denoiser"]))
+@click.argument("stage", type=click.Choice(list(BATCH)))
 @click.option("--data", type=FOLDER, required=True, help="captions.json and photos-NN.tar")
 @click.option("--out", type=FOLDER, required=True, help="checkpoints, log, sheets and the finished model")
-@click.option(
-    "--vae", type=FOLDER, default=EMBEDDED / "vae", help="a trained autoencoder; the embedded one by default"
-)
+@click.option("--base", type=FOLDER, default=EMBEDDED, help="model to start from; the embedded one by default")
+@click.option("--fresh", is_flag=True, help="start this stage's part from random weights, not from the base's")
 @click.option("--steps", default=8000, show_default=True, help="may be raised when resuming")
-@click.option("--sizes", default="128,160", show_default=True, help="image sides in px, multiples of 32")
-@click.option("--batch", default=48, show_default=True, help="samples a step")
-@click.option("--window", default=16, show_default=True, help="side of the latents of a sample, a multiple of 4")
+@click.option("--batch", type=int, help=f"samples a step; by default {BATCH}")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
-def main(stage: str, data: Path, out: Path, vae: Path, sizes: str, **numbers: object) -> None:
-    """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint."""
-    from morph.diffusion.embedded.denoiser import Run, train_denoiser
+@click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
+@click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
+def main(stage: str, batch: int | None, sizes: str, window: int, **options: Any) -> None:
+    """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint.
 
-    sides = tuple(sorted(int(side) for side in sizes.split(",")))
+    From nothing: autoencoder, clip and denoiser in this order, each with --fresh and with the model that the
+    one before it finished as its --base.
+    """
+    from morph.diffusion.embedded.training import Run, Stage, train
+
+    run = Run(batch=batch or BATCH[stage], **options)
+    run.out.mkdir(parents=True, exist_ok=True)
     try:
-        train_denoiser(Run(data=data, out=out, vae=vae, sizes=sides, **numbers))  # type: ignore[arg-type]
+        part: Stage
+        if stage == "autoencoder":
+            from morph.diffusion.embedded.autoencoder import Autoencoder
+
+            part = Autoencoder(run)
+        elif stage == "clip":
+            from morph.diffusion.embedded.clip import ImageText
+
+            part = ImageText(run)
+        else:
+            from morph.diffusion.embedded.denoiser import Denoiser
+
+            part = Denoiser(run, tuple(sorted(int(side) for side in sizes.split(","))), window)
+        train(part, run)
     except MorphError as error:
         raise click.ClickException(str(error)) from error
 

@@ -7,14 +7,17 @@ import tarfile
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
-from morph.diffusion.embedded.denoiser import Run, Trainer, learning_rate, train_denoiser
 from morph.diffusion.embedded.muon import orthogonalize
 from morph.diffusion.embedded.photographs import LatentBatches, open_photographs, phrasings, read_captions
 from morph.diffusion.embedded.tokenizer import train_tokenizer
+from morph.diffusion.embedded.train import main
+from morph.diffusion.embedded.training import Trainer, learning_rate
 from morph.diffusion.loading import from_folder, load_model
 from morph.errors import InputError
+from morph.perception.clip import load_clip
 from tests.conftest import build_folder
 
 
@@ -93,48 +96,77 @@ def test_the_learning_rate_warms_up_stays_and_ends_at_nothing():
     assert rates[-1] == 0
 
 
-def step(trainer, index):
+def trainer_of(folder):
+    model = from_folder(folder, "test")
+    networks = torch.nn.ModuleDict({"unet": model.unet.requires_grad_(True)})
+    return model, Trainer(networks, 0.99)
+
+
+def step(model, trainer, index):
     generator = torch.Generator().manual_seed(index)
     clean, noise = torch.randn(2, 4, 4, 8, 8, generator=generator)
     t = torch.tensor([50, 300, 600, 900])
-    return trainer.update(clean, noise, t, ["a cat", "", "a dog", "a cat"], 1.0)
+    return trainer.update(model.loss(clean, noise, t, model.embed(["a cat", "", "a dog", "a cat"])).mean(), 1.0)
 
 
 def test_a_resumed_run_is_the_unbroken_one(tmp_path):
     folder = build_folder(tmp_path / "model", "v_prediction")
-    unbroken = Trainer(from_folder(folder, "test"), 0.99)
+    model, unbroken = trainer_of(folder)
     for index in range(3):
-        step(unbroken, index)
+        step(model, unbroken, index)
     unbroken.save(tmp_path / "checkpoint.safetensors")
-    resumed = Trainer(from_folder(folder, "test"), 0.99)
+    other, resumed = trainer_of(folder)
     resumed.load(tmp_path / "checkpoint.safetensors")
     assert resumed.step == 3
-    assert step(resumed, 3) == step(unbroken, 3)
+    assert step(other, resumed, 3) == step(model, unbroken, 3)
     for name, value in unbroken.average.items():
         assert torch.equal(value, resumed.average[name])
 
 
 def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
-    trainer = Trainer(from_folder(build_folder(tmp_path, "v_prediction"), "test"), 0.99)
-    losses = [step(trainer, 0) for _ in range(30)]
+    model, trainer = trainer_of(build_folder(tmp_path, "v_prediction"))
+    losses = [step(model, trainer, 0) for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
     raw = {name: p.detach().clone() for name, p in trainer.networks.named_parameters()}
-    with trainer.averaged() as model:
+    with trainer.averaged():
         assert not model.unet.training
         assert torch.equal(model.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
         assert torch.equal(parameter, raw[name])
 
 
+def train(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
 @pytest.mark.slow
 def test_the_recipe_runs_from_photographs_to_a_model_that_loads(data, tmp_path):
-    vae = build_folder(tmp_path / "base", "v_prediction") / "vae"
-    run = Run(data=data, out=tmp_path / "run", vae=vae, steps=2, sizes=(64,), batch=4, window=8, device="cpu")
-    train_denoiser(run)
-    assert {"log.csv", "loss.png", "checkpoint.safetensors"} <= {path.name for path in run.out.iterdir()}
-    assert len((run.out / "log.csv").read_text().splitlines()) == 2
-    model = load_model(str(run.out / "model"))
+    def stage(name, base, *options):
+        out = tmp_path / f"{name}-{len(options)}"
+        train(name, "--data", data, "--out", out, "--base", base, "--batch", 4, "--steps", 2, *options)
+        files = {path.name for path in out.iterdir()}
+        assert {"log.csv", "loss.png", "checkpoint.safetensors", "sheet-000002.png"} <= files
+        assert len((out / "log.csv").read_text().splitlines()) == 2
+        train(name, "--data", data, "--out", out, "--base", base, "--batch", 4, "--steps", 2, *options)
+        assert len((out / "log.csv").read_text().splitlines()) == 2  # it was finished: no step more
+        return out / "model"
+
+    first = stage("autoencoder", tmp_path, "--fresh")
+    second = stage("clip", first, "--fresh")
+    sides = ("--sizes", 64, "--window", 8)
+    third = stage("denoiser", second, "--fresh", *sides)
+    model = load_model(str(third))
     assert model.schedule.target == "v_prediction"
     assert model.embed(["a cat"]).shape == (1, 32, 192)
-    train_denoiser(run)  # started again when finished: it trains no further
-    assert len((run.out / "log.csv").read_text().splitlines()) == 2
+    weight = "embeddings.token_embedding.weight"
+    clip = load_clip(str(third))
+    assert torch.equal(clip.model.text_model.state_dict()[weight], model.text_encoder.state_dict()[weight])
+
+    # a stage that goes on leaves alone what other stages rest on
+    decoder = load_model(str(stage("autoencoder", third)))
+    image = torch.zeros(1, 3, 64, 64)
+    assert torch.equal(decoder.encode(image), model.encode(image))
+    assert not torch.equal(decoder.decode(torch.ones(1, 8, 8, 8)), model.decode(torch.ones(1, 8, 8, 8)))
+    seeing = load_model(str(stage("clip", third)))
+    assert torch.equal(seeing.embed(["a cat"]), model.embed(["a cat"]))

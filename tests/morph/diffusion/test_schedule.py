@@ -51,7 +51,7 @@ def test_what_is_not_supported_is_named(key, value):
         Schedule.from_config(config)
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001, 1, 2, 550])
+@pytest.mark.parametrize("steps", [0, -1, 1001, 1, 2, 550, 600, 700])
 def test_counts_of_steps_that_do_not_start_from_noise_are_refused(steps):
     with pytest.raises(SettingsError, match="steps"):
         Schedule.from_config({}).times(steps)

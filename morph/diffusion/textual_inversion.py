@@ -1,0 +1,123 @@
+"""Textual inversion: a whole text embedding per photograph, and one negative for all of them.
+
+Gal et al., 2022, learn the embedding of one new word; Wang & Golland (arXiv 2307.12560, section 4.2) optimise
+the embedding of the whole prompt, which needs no word and fits in a few hundred steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.transforms import v2
+
+from morph import random
+from morph.diffusion.fitting import plateau, spread
+from morph.diffusion.model import LatentDiffusion
+from morph.errors import InputError, SettingsError
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Fitted text embeddings: ``conditions`` (K,L,D), one per photograph, and ``negative`` (1,L,D); float32."""
+
+    conditions: Tensor
+    negative: Tensor
+
+    def save(self, path: Path, origin: Mapping[str, str]) -> None:
+        """Write as safetensors, with what they were fitted to, which ``load`` compares."""
+        tensors = {"conditions": self.conditions.cpu().contiguous(), "negative": self.negative.cpu().contiguous()}
+        partial = path.with_name(f".{path.name}.partial")
+        save_file(tensors, partial, dict(origin))
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, origin: Mapping[str, str]) -> Embeddings:
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: no file of fitted embeddings.
+            SettingsError: fitted to something else; what differs is named.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                found = file.metadata() or {}
+                made = cls(file.get_tensor("conditions"), file.get_tensor("negative"))
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path} holds no fitted embeddings: {error}") from error
+        for key, value in origin.items():
+            if found.get(key) != value:
+                raise SettingsError(
+                    f"{path} was fitted with {key} {found.get(key)}, this render has {value}; give another file"
+                )
+        return made
+
+
+def origin_of(model: LatentDiffusion, images: Tensor, prompts: list[str]) -> dict[str, str]:
+    """What embeddings are fitted to: the model, the prepared images (K,3,H,W) and their prompts."""
+    digest = hashlib.blake2b(images.cpu().numpy().tobytes(), digest_size=8).hexdigest()
+    return {"model": model.name, "images": digest, "prompts": " | ".join(prompts)}
+
+
+def fit(
+    model: LatentDiffusion,
+    images: Tensor,
+    condition: Tensor,
+    negative: Tensor,
+    seed: int,
+    *,
+    steps: int,
+    learning_rate: float,
+    guidance: float,
+    window: int,
+    tolerance: float,
+) -> Generator[float, None, Embeddings]:
+    """Fit embeddings to images (K,3,H,W) in [-1,1], all in one batch; yields each step's loss.
+
+    They start from ``condition`` (K,L,D) and ``negative`` (1,L,D). The loss is the squared error of the noise
+    predicted under ``guidance``, at timesteps of the schedule's middle third, on augmented images: earlier
+    ones hold no structure yet and later ones only detail. The fit ends early when the loss of the last
+    ``window`` steps is not at least ``tolerance`` (a share) below that of the window before.
+    """
+    count = len(images)
+    conditions = condition.detach().clone().requires_grad_()
+    shared = negative.detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([conditions, shared], lr=learning_rate)
+    pixels = (images.cpu() + 1) / 2
+    change = v2.Compose(
+        [
+            v2.ColorJitter(0.1, 0.2, 0.2, 0.1),
+            v2.RandomResizedCrop(tuple(images.shape[2:]), scale=(0.7, 1.0), antialias=True),
+        ]
+    )
+    losses: list[float] = []
+    for step in range(steps):
+        latents = model.encode(_augmented(change, pixels, seed, step) * 2 - 1)
+        noise = random.normal(latents.shape, seed, "textual inversion", step).to(latents)
+        t = int((1 + float(spread(1, step, seed, "textual inversion time"))) / 3 * model.schedule.length)
+        noisy = model.schedule.noise(latents, noise, t)
+        with torch.enable_grad():
+            away = shared.expand(count, -1, -1)
+            predicted = model.predict(noisy, t, conditions, negative=away, guidance=guidance).noise
+            loss = (predicted - noise).square().mean()
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+        yield losses[-1]
+        if plateau(losses, window, tolerance):
+            break
+    return Embeddings(conditions.detach(), shared.detach())
+
+
+def _augmented(change: v2.Transform, pixels: Tensor, seed: int, step: int) -> Tensor:
+    """Every image (K,3,H,W) in [0,1] changed in its own way, the same for the same seed and step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random.generator(seed, "textual inversion augmentation", step).initial_seed())
+        return torch.stack([change(image) for image in pixels])

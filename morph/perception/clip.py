@@ -1,0 +1,130 @@
+"""CLIP: pictures and texts as directions in one space (Radford et al., 2021, arXiv 2103.00020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from morph.diffusion.files import EMBEDDED, check_hashes, locate, read_json
+from morph.errors import ModelError
+
+OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
+"""The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
+
+
+class Clip:
+    """Embeds pictures and texts; the more a text suits a picture, the larger their inner product.
+
+    ``name`` says on screen and in the recipe which weights were used.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        image_mean: Sequence[float] = (0.5,) * 3,
+        image_std: Sequence[float] = (0.5,) * 3,
+    ) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name = name
+        self._size = int(model.config.vision_config.image_size)
+        self._mean = torch.tensor(image_mean).reshape(3, 1, 1)
+        self._std = torch.tensor(image_std).reshape(3, 1, 1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.device
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move to a device, in place."""
+        self.model.to(device)
+        return self
+
+    @torch.no_grad()
+    def images(self, images: Tensor) -> Tensor:
+        """Images (B,3,H,W) in [-1,1] as unit vectors (B,D); of oblong ones the middle square is seen."""
+        scale = self._size / min(images.shape[2:])
+        sides = [max(self._size, round(side * scale)) for side in images.shape[2:]]
+        if sides != list(images.shape[2:]):
+            images = F.interpolate(images, sides, mode="bicubic", antialias=True).clamp(-1, 1)
+        top, left = ((side - self._size) // 2 for side in sides)
+        return self.embed_images(images[:, :, top : top + self._size, left : left + self._size].to(self.device))
+
+    @torch.no_grad()
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts as unit vectors (N,D)."""
+        return self.embed_texts(texts)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Images (B,3,S,S) in [-1,1] of the model's own size S as unit vectors (B,D), with gradients."""
+        pixels = ((images + 1) / 2 - self._mean.to(images)) / self._std.to(images)
+        return F.normalize(self.model.get_image_features(pixel_values=pixels).pooler_output.float(), dim=-1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts as unit vectors (N,D), with gradients; what the model cannot read of a long one is cut off."""
+        tokens = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
+        mask = tokens.attention_mask.to(self.device)
+        output = self.model.get_text_features(input_ids=tokens.input_ids.to(self.device), attention_mask=mask)
+        return F.normalize(output.pooler_output.float(), dim=-1)
+
+    def score(self, images: Tensor, positive: str, negative: str) -> Tensor:
+        """cos(image, positive) - cos(image, negative) of images (B,3,H,W): (B,), from -2 to 2.
+
+        Wang & Golland, arXiv 2307.12560, section 4.4, rank candidates by it.
+        """
+        good, bad = self.texts([positive, negative])
+        return self.images(images) @ (good - bad)
+
+
+def load_clip(source: str = "embedded") -> Clip:
+    """The CLIP called "embedded", in a folder, or of a hub id such as ``openai/clip-vit-base-patch32``.
+
+    A folder is either a transformers CLIP or a model of the embedded kind, whose CLIP shares the denoiser's
+    text tower. Safetensors only.
+
+    Raises:
+        ModelError: nothing there, or nothing that is a CLIP.
+    """
+    folder, name = locate(source, patterns=("*.json", "*.txt", "model.safetensors"))
+    if folder == EMBEDDED:
+        check_hashes(folder)
+    if (folder / "clip" / "config.json").is_file():
+        return _shared(folder, name)
+    from transformers import CLIPModel, CLIPTokenizer
+
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind != "clip" or not (folder / "model.safetensors").is_file():
+        raise ModelError(f"{folder} is no CLIP: a config.json of type clip with a model.safetensors")
+    try:
+        model = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"CLIP {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    statistics = OPENAI
+    if (folder / "preprocessor_config.json").is_file():
+        config = read_json(folder / "preprocessor_config.json")
+        statistics = {key: config.get(key, value) for key, value in OPENAI.items()}
+    return Clip(model, tokenizer, name, **statistics)
+
+
+def _shared(folder: Path, name: str) -> Clip:
+    """The CLIP of an embedded model: its text tower lies in ``text_encoder``, the rest in ``clip``."""
+    from safetensors.torch import load_file
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    model = CLIPModel(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
+    text = load_file(folder / "text_encoder" / "model.safetensors")
+    weights = load_file(folder / "clip" / "model.safetensors") | {f"text_model.{k}": v for k, v in text.items()}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder / 'clip'} does not fit its config: {str(error).splitlines()[0]}") from error
+    return Clip(model, CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True), name)

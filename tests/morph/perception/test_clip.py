@@ -1,0 +1,89 @@
+"""CLIP from a folder, and the embedded one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+
+from morph.diffusion.embedded.tokenizer import train_tokenizer
+from morph.errors import ModelError
+from morph.perception.clip import OPENAI, load_clip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A small random CLIP in transformers' layout."""
+    path = tmp_path_factory.mktemp("clip")
+    tokenizer = train_tokenizer(["a photo of a cat"], size=800)
+    tokenizer.save_pretrained(path)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+    )
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
+    CLIPModel(config).save_pretrained(path)
+    return path
+
+
+def test_pictures_and_texts_become_unit_vectors(folder):
+    clip = load_clip(str(folder))
+    images = clip.images(torch.rand(2, 3, 48, 64) * 2 - 1)
+    texts = clip.texts(["a cat", "a photo of a cat", "word " * 100])
+    assert images.shape == (2, 8)
+    assert texts.shape == (3, 8)
+    for vectors in (images, texts):
+        assert torch.allclose(vectors.norm(dim=1), torch.ones(len(vectors)), atol=1e-5)
+
+
+def test_a_picture_is_seen_as_transformers_own_preparation_shows_it(folder):
+    from transformers import CLIPImageProcessor
+
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    pixels = np.asarray(Image.fromarray(pixels).resize((120, 80), Image.Resampling.BICUBIC))
+    processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32, **OPENAI)
+    model = CLIPModel.from_pretrained(folder)
+    seen = processor(Image.fromarray(pixels), return_tensors="pt").pixel_values
+    with torch.no_grad():
+        theirs = torch.nn.functional.normalize(model.get_image_features(pixel_values=seen).pooler_output)
+    images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    assert float(load_clip(str(folder)).images(images) @ theirs.T) > 0.999
+
+
+def test_the_score_is_the_difference_of_two_cosines(folder):
+    clip = load_clip(str(folder))
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    good, bad = clip.texts(["a cat", "a dog"])
+    expected = clip.images(images) @ good - clip.images(images) @ bad
+    assert torch.allclose(clip.score(images, "a cat", "a dog"), expected, atol=1e-6)
+    assert torch.equal(clip.score(images, "a cat", "a cat"), torch.zeros(3))
+
+
+def test_what_is_no_clip_is_refused(folder, tmp_path):
+    with pytest.raises(ModelError, match="neither"):
+        load_clip("nothing-here")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ModelError, match="no CLIP"):
+        load_clip(str(tmp_path))
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
+    with pytest.raises(ModelError, match="no CLIP"):
+        load_clip(str(tmp_path))
