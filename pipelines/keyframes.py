@@ -1,4 +1,4 @@
-"""Fit keyframes once: text embedding, LoRA, inversion, features and residual; all keyframes in one batch."""
+"""What is learnt of each keyframe, once: text embedding, LoRA, inverted latents, features and residual."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from morph.diffusion import attention, ddim, lora
+from morph.diffusion import attention, ddim, lora, textual_inversion
 from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from morph.media.keyframe import Keyframe
 from pipelines.settings import Settings
@@ -22,16 +23,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FittedKeyframe:
-    """A keyframe and everything that the frames next to it borrow from it.
+    """A keyframe and what the model has learnt of it.
 
-    pixels (1,3,H,W) in [-1,1]; condition (1,L,D); lora or None; noise (1,C,h,w), the inverted latents;
-    features, its keys and values by timestep and layer; residual (1,3,H,W), its pixels minus what the
-    pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and sampling.
+    pixels (1,3,H,W) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None.
     """
 
     pixels: Tensor
+    latents: Tensor
     condition: Tensor
+    negative: Tensor
     lora: lora.Lora | None
+
+
+@dataclass(frozen=True)
+class InvertedKeyframe:
+    """A fitted keyframe with all that the frames next to it borrow from it.
+
+    noise (1,C,h,w), the inverted latents; features, its keys and values by timestep and layer; residual
+    (1,3,H,W), its pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after
+    inversion and sampling.
+    """
+
+    keyframe: FittedKeyframe
     noise: Tensor
     features: attention.Features
     residual: Tensor
@@ -54,19 +67,64 @@ def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
 
 
 def fit_keyframes(
-    model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Settings, progress: Progress
+    model: LatentDiffusion,
+    keyframes: Sequence[Keyframe],
+    settings: Settings,
+    progress: Progress,
+    embeddings: Embeddings | None = None,
 ) -> list[FittedKeyframe]:
-    """Fit all keyframes together: LoRA, DDIM inversion, then one pass back that captures features."""
+    """Fit the user's keyframes together: text embeddings, unless they are given, then LoRAs."""
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes]).to(model.device)
+    embeddings = embeddings or fit_embeddings(model, keyframes, settings, progress)
+    mean, std = model.posterior(pixels)
+    return fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+
+
+def fit_embeddings(
+    model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Settings, progress: Progress
+) -> Embeddings:
+    """Text embeddings of the prompts, by textual inversion if the settings ask for it."""
+    embeddings = Embeddings(
+        model.embed([keyframe.prompt for keyframe in keyframes]), model.embed([settings.negative])
+    )
+    options = asdict(settings.textual_inversion)
+    if not options["steps"]:
+        return embeddings
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
+    fit = textual_inversion.fit(model, pixels, embeddings.conditions, embeddings.negative, settings.seed, **options)
+    return drain(fit, lambda: progress("textual inversion", 6 * len(keyframes)))
+
+
+def fit_latents(
+    model: LatentDiffusion,
+    pixels: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    embeddings: Embeddings,
+    settings: Settings,
+    progress: Progress,
+) -> list[FittedKeyframe]:
+    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation."""
+    count = len(pixels)
+    conditions = embeddings.conditions.to(model.device)
+    negative = embeddings.negative.to(model.device)
+    loras: Sequence[lora.Lora | None] = [None] * count
+    if settings.lora.steps:
+        fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
+        loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
+    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
+    return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
+
+
+def invert_keyframes(
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, progress: Progress
+) -> list[InvertedKeyframe]:
+    """DDIM inversion of all keyframes in one batch, then one pass back that captures features."""
     count = len(keyframes)
     times = model.schedule.times(settings.steps)
-    pixels = torch.cat([keyframe.pixels for keyframe in keyframes]).to(model.device)
-    condition = model.embed([keyframe.prompt for keyframe in keyframes])
-    mean, std = model.posterior(pixels)
-    loras: list[lora.Lora] = []
-    if settings.lora.steps:
-        fit = lora.fit(model, mean, std, condition, settings.seed, **asdict(settings.lora))
-        loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
-
+    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    mean = torch.cat([keyframe.latents for keyframe in keyframes])
+    loras = [keyframe.lora for keyframe in keyframes if keyframe.lora]
     own = torch.eye(count, len(loras), device=model.device)
     shared = set(times[: shared_steps(settings)])
     features: dict[tuple[int, str], Tensor] = {}
@@ -87,19 +145,17 @@ def fit_keyframes(
         latents = drain(back, lambda: progress("capture ends", count))
     if not latents.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
-    residual = pixels - model.decode(latents)
+    residual = torch.cat([keyframe.pixels for keyframe in keyframes]) - model.decode(latents)
     errors = (latents - mean).square().flatten(1).mean(1)
     spans = mean.flatten(1).amax(1) - mean.flatten(1).amin(1)
     decibels = 10 * torch.log10(spans.square() / errors.clamp_min(1e-20))
     return [
-        FittedKeyframe(
-            pixels[i : i + 1],
-            condition[i : i + 1],
-            loras[i] if loras else None,
+        InvertedKeyframe(
+            keyframe,
             noise[i : i + 1],
             {key: value[i : i + 1] for key, value in features.items()},
             residual[i : i + 1],
             float(decibels[i]),
         )
-        for i in range(count)
+        for i, keyframe in enumerate(keyframes)
     ]

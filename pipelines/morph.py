@@ -10,12 +10,15 @@ import torch
 
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import SettingsError
 from morph.media.keyframe import Keyframe, load_keyframe
+from morph.perception.clip import load_clip
 from morph.perception.lpips import PerceptualDistance
-from pipelines.keyframes import FittedKeyframe, Progress, fit_keyframes
-from pipelines.plan import frame_size, pair_prompts
-from pipelines.segment import Segment
+from pipelines.keyframes import FittedKeyframe, Progress, fit_embeddings, fit_keyframes
+from pipelines.plan import frame_size, pair_prompts, plan_anchors
+from pipelines.ranking import Chooser, Ranker
+from pipelines.route import Route, find_route
 from pipelines.sequence import Frame, render_frames
 from pipelines.settings import Settings, changed, load_preset
 
@@ -91,7 +94,8 @@ class MorphPipeline:
         keyframes = self.prepare(images, prompts, chosen)
 
         def frames() -> Iterator[Frame]:
-            yield from self.render(self.fit(keyframes, chosen, callback), chosen, callback)
+            fitted = self.fit(keyframes, chosen, callback)
+            yield from self.render(self.route(fitted, chosen, callback), chosen, callback)
 
         return frames()
 
@@ -103,14 +107,59 @@ class MorphPipeline:
         paired = zip(images, pair_prompts(prompts, len(images)), strict=True)
         return [load_keyframe(image, prompt, size, settings.fit) for image, prompt in paired]
 
-    def fit(self, keyframes: Sequence[Keyframe], settings: Settings, callback: Progress) -> list[FittedKeyframe]:
-        """Fit the keyframes, both in one batch."""
-        return fit_keyframes(self.model, keyframes, settings, callback)
+    def fit(
+        self,
+        keyframes: Sequence[Keyframe],
+        settings: Settings,
+        callback: Progress,
+        embeddings: Path | None = None,
+    ) -> list[FittedKeyframe]:
+        """Fit the keyframes, both in one batch.
 
-    def render(self, fitted: Sequence[FittedKeyframe], settings: Settings, callback: Progress) -> Iterator[Frame]:
-        """Frames between two fitted keyframes."""
+        ``embeddings``: a safetensors file of fitted text embeddings, read if it is there and otherwise written.
+        """
+        known = None
+        if embeddings:
+            images = torch.cat([keyframe.pixels for keyframe in keyframes])
+            prompts = [*(keyframe.prompt for keyframe in keyframes), settings.negative]
+            origin = origin_of(self.model, images, prompts)
+            if embeddings.exists():
+                known = Embeddings.load(embeddings, origin)
+            else:
+                known = fit_embeddings(self.model, keyframes, settings, callback)
+                known.save(embeddings, origin)
+        return fit_keyframes(self.model, keyframes, settings, callback, known)
+
+    def ranker(self, settings: Settings) -> Ranker | None:
+        """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
+        if all(level.candidates == 1 for level in plan_anchors(settings.anchors, settings.steps)):
+            return None
+        clip = load_clip(settings.ranking.clip).to(self.model.device)
+        return Ranker(clip, self.perception, settings.ranking)
+
+    def route(
+        self,
+        fitted: Sequence[FittedKeyframe],
+        settings: Settings,
+        callback: Progress,
+        choose: Chooser | None = None,
+    ) -> Route:
+        """Make the anchors between two fitted keyframes and prepare the rest.
+
+        ``choose`` picks among an anchor's candidates in place of the ranking.
+        """
         first, second = fitted
-        yield from render_frames(Segment(self.model, first, second, settings), self.perception, settings, callback)
+        choose = choose or self.ranker(settings) or _only
+        return find_route(self.model, first, second, settings, choose, callback)
+
+    def render(self, route: Route, settings: Settings, callback: Progress) -> Iterator[Frame]:
+        """Frames along a route, in order."""
+        yield from render_frames(route, self.perception, settings, callback)
+
+
+def _only(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> int:
+    """Choose where there is no choice."""
+    return 0
 
 
 def recipe(model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Mapping[str, Any]) -> dict[str, Any]:

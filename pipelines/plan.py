@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from morph.diffusion.files import Geometry
 from morph.errors import SettingsError
 from morph.media.keyframe import parse_size
-from pipelines.settings import Settings
+from pipelines.settings import Anchors, Settings
 
 SMALLEST = 64
 """Sides below this leave a model nothing to see."""
@@ -40,15 +43,91 @@ def frame_size(size: str, geometry: Geometry) -> tuple[int, int]:
     return width, height
 
 
-def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
-    """U-Net forward equivalents of every stage, in order, when the LoRA fit does not stop early.
+@dataclass(frozen=True)
+class Place:
+    """Where an anchor comes from: positions of its parents and its own, in [0,1]; ``weight`` between the two."""
 
-    A backward pass counts as two forwards. Even pacing renders about half as many frames again as it shows.
+    alpha: float
+    left: float
+    right: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Level:
+    """Anchors that are made together: ``candidates`` of each, noised by ``steps`` and denoised to ``until``."""
+
+    places: tuple[Place, ...]
+    steps: int
+    until: int
+    candidates: int
+
+
+def plan_anchors(anchors: Anchors, steps: int) -> list[Level]:
+    """The levels in the order in which they are made, for ``steps`` DDIM steps in all.
+
+    At depth 4 and 200 steps, "branch" makes 1, 2, 4 and 8 anchors noised by 110, 93, 76 and 60 steps.
     """
-    rendered = max(0, settings.frames - 2) * (1.5 if settings.pacing == "even" else 1)
-    return {
-        "fit LoRA": keyframes * 3 * settings.lora.steps * settings.lora.draws,
-        "invert": keyframes * settings.steps * settings.inversion_iterations,
-        "capture ends": keyframes * settings.steps,
-        "render": settings.steps * math.ceil(rendered),
+    depth, count = anchors.depth, 2**anchors.depth
+    if not depth:
+        return []
+    between = (anchors.noise_last * steps, anchors.noise_first * steps)
+    if anchors.scheme == "latent":
+        places = tuple(Place(i / count, 0.0, 1.0, i / count) for i in range(1, count))
+        return [Level(places, 0, 0, 1)]
+    if anchors.scheme == "flat":  # the nearer to a keyframe, the less noise
+        amounts = np.linspace(*between, count // 2).astype(int).tolist()
+        pairs = [sorted({i, count - i}) for i in range(1, count // 2 + 1)]
+        return [
+            Level(tuple(Place(i / count, 0.0, 1.0, i / count) for i in pair), amount, 0, 1)
+            for pair, amount in zip(pairs, amounts, strict=True)
+        ]
+    amounts = np.linspace(*between, depth).astype(int).tolist()[::-1]
+    levels = []
+    for level, amount in enumerate(amounts):
+        half = count >> (level + 1)
+        places = tuple(
+            Place(i / count, (i - half) / count, (i + half) / count, 0.5) for i in range(half, count, 2 * half)
+        )
+        if anchors.scheme == "cascade":
+            levels.append(Level(places, amount, [*amounts, 0][level + 1], 1))
+        else:
+            candidates = max(anchors.candidates - level, min(anchors.candidates, anchors.candidates_least))
+            levels.append(Level(places, amount, 0, candidates))
+    return levels
+
+
+def fills_in(settings: Settings) -> bool:
+    """Whether any frame stands where there is neither a keyframe nor an anchor."""
+    if settings.frames <= 2:
+        return False
+    return settings.pacing == "even" or bool(2**settings.anchors.depth % (settings.frames - 1))
+
+
+def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
+    """U-Net forward equivalents of every stage, in order, when no fit stops early.
+
+    A backward pass counts as two forwards, guidance as a second forward. Even pacing renders about half as
+    many frames again as it shows.
+    """
+    levels = plan_anchors(settings.anchors, settings.steps)
+    guided = 1 if settings.anchors.guidance == 1 else 2
+    made, alive, anchors = 0, 0, 0
+    for level in levels:
+        anchors += len(level.places)
+        alive = anchors if settings.anchors.scheme == "cascade" else len(level.places) * level.candidates
+        made += alive * (level.steps - level.until) * guided
+    filled = fills_in(settings)
+    knots = keyframes + anchors * (keyframes - 1)
+    rendered = max(0, settings.frames - knots) * (1.5 if settings.pacing == "even" else 1)
+    fit = 3 * settings.lora.steps * settings.lora.draws
+    stages = {
+        "textual inversion": keyframes * 6 * settings.textual_inversion.steps,
+        "fit LoRA": keyframes * fit,
+        "anchors": made * (keyframes - 1),
+        "fit anchors": (knots - keyframes) * fit * filled,
+        "invert": knots * settings.steps * settings.inversion_iterations * filled,
+        "capture ends": knots * settings.steps * filled,
+        "render": settings.steps * math.ceil(rendered) * filled,
     }
+    return {stage: cost for stage, cost in stages.items() if cost}

@@ -17,7 +17,7 @@ from morph import pacing
 from morph.media.keyframe import to_uint8
 from morph.perception.lpips import PerceptualDistance
 from pipelines.keyframes import Progress
-from pipelines.segment import Segment
+from pipelines.route import Route
 from pipelines.settings import Settings
 
 EVEN = 1.3
@@ -48,28 +48,28 @@ class Frame:
 
 
 def render_frames(
-    segment: Segment, perception: PerceptualDistance, settings: Settings, progress: Progress
+    route: Route, perception: PerceptualDistance, settings: Settings, progress: Progress
 ) -> Iterator[Frame]:
-    """``settings.frames`` frames from the first keyframe to the second, both of them bit for bit.
+    """``settings.frames`` frames from the first keyframe to the last, both of them bit for bit.
 
     Even pacing closes the loop as it renders. Half the frames survey the way, each round where the gaps
     measured so far are largest; then every frame that does not already stand where one should is rendered
     there, again where the finer measurement says so. A third to two thirds more frames are rendered than are
     shown. A single frame is the first keyframe.
     """
-    ends = torch.cat([segment.first.pixels, segment.second.pixels])[: settings.frames]
     track = _Track(perception)
-    track.add(pacing.uniform(len(ends)), ends)
+    track.add(route.alphas, route.pixels)
 
     def render(alphas: list[float]) -> None:
         new = [alpha for alpha in alphas if alpha not in track.alphas]
         for start in range(0, len(new), settings.batch):
             batch = new[start : start + settings.batch]
-            track.add(batch, segment.render(batch, progress))
+            track.add(batch, route.render(batch, progress))
 
     if settings.pacing == "even" and settings.frames > 2:
         survey = max(4, math.ceil(settings.frames / 2))
-        render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
+        if len(track.alphas) == 2:
+            render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
         while (left := survey - len(track.alphas)) > 0:
             render(pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2)))
         for _ in range(PASSES):

@@ -41,6 +41,81 @@ class Lora:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextualInversion:
+    """How each keyframe's text embedding is fitted (Wang & Golland, section 4.2); ``steps`` 0 leaves it out.
+
+    ``guidance`` is that of the loss. ``window`` and ``tolerance`` stop the fit early, as they do a LoRA's.
+    """
+
+    steps: int = 0
+    learning_rate: float = 1e-4
+    guidance: float = 7.5
+    window: int = 50
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within("textual_inversion.steps", self.steps, 0, 100_000)
+        _within("textual_inversion.learning_rate", self.learning_rate, 0, 1)
+        _within("textual_inversion.guidance", self.guidance, 0, 100)
+        _within("textual_inversion.window", self.window, 1, 100_000)
+        _within("textual_inversion.tolerance", self.tolerance, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchors:
+    """Frames that are made before the others, by halving the way again and again (Wang & Golland, section 4.1).
+
+    depth: how often; 2**depth - 1 anchors stand between two keyframes. 0 makes none.
+    scheme: "branch" noises both finished parents of an anchor again; "cascade" interpolates latents that are
+        still noisy and denoises them from level to level (their denoise-interpolate-denoise); "flat" makes
+        every anchor from the keyframes alone (their interpolate-denoise); "latent" does not denoise at all.
+    noise_first, noise_last: the share of the steps that anchors of the first and of the last level are noised by.
+    shared_noise: noise both parents of an anchor with the same noise.
+    guidance: classifier-free guidance of the denoising.
+    candidates: how many of each anchor at the first level, with noise of their own; one fewer at every level
+        after it, but not below ``candidates_least``. Only "branch" makes more than one.
+    """
+
+    depth: int = 0
+    scheme: Literal["branch", "cascade", "flat", "latent"] = "branch"
+    noise_first: float = 0.55
+    noise_last: float = 0.30
+    shared_noise: bool = True
+    guidance: float = 7.5
+    candidates: int = 8
+    candidates_least: int = 3
+
+    def __post_init__(self) -> None:
+        _within("anchors.depth", self.depth, 0, 12)
+        _within("anchors.noise_first", self.noise_first, 0, 1)
+        _within("anchors.noise_last", self.noise_last, 0, 1)
+        _within("anchors.guidance", self.guidance, 0, 100)
+        _within("anchors.candidates", self.candidates, 1, 256)
+        _within("anchors.candidates_least", self.candidates_least, 1, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How an anchor's candidates are compared (Wang & Golland, section 4.4); the highest sum is taken.
+
+    clip: "embedded", a folder, or a hub id.
+    positive, negative: the score is cos(image, positive) - cos(image, negative).
+    smoothness: weight of minus the LPIPS distances to both parents.
+    sharpness: weight of the fine detail, as a share of the parents'.
+    """
+
+    clip: str = "embedded"
+    positive: str = "high quality, detailed, sharp"
+    negative: str = "blurry, distorted, noisy, double exposure"
+    smoothness: float = 0.0
+    sharpness: float = 0.0
+
+    def __post_init__(self) -> None:
+        _within("ranking.smoothness", self.smoothness, 0, 1000)
+        _within("ranking.sharpness", self.sharpness, 0, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What decides the frames of a morph, besides its keyframes and the model.
 
@@ -56,6 +131,8 @@ class Settings:
         DiffMorpher's lambda.
     fade: the share of the way over which a keyframe's reconstruction residual fades out.
     pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
+    text: how the text embeddings of the ends are mixed, "lerp" or "slerp".
+    negative: the negative prompt of classifier-free guidance.
     batch: how many frames are denoised together; it does not change them.
     """
 
@@ -70,8 +147,13 @@ class Settings:
     attention: float = 0.6
     fade: float = 0.25
     pacing: Literal["even", "uniform"] = "even"
+    text: Literal["lerp", "slerp"] = "lerp"
+    negative: str = ""
     batch: int = 8
     lora: Lora = field(default_factory=Lora)
+    textual_inversion: TextualInversion = field(default_factory=TextualInversion)
+    anchors: Anchors = field(default_factory=Anchors)
+    ranking: Ranking = field(default_factory=Ranking)
 
     def __post_init__(self) -> None:
         _within("frames", self.frames, 1, 100_000)

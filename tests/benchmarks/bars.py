@@ -76,9 +76,10 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
         ):
             started = time.perf_counter()
             fitted = pipeline.fit(keyframes, fit_settings, lambda stage, cost: None)
+            route = pipeline.route(fitted, fit_settings, lambda stage, cost: None)
             fitting = time.perf_counter() - started
             for scheme, settings in schemes.items():
-                rows += picked(render(pipeline, fitted, ends, settings, (name, scheme), fitting))
+                rows += picked(render(pipeline, route, ends, settings, (name, scheme), fitting))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
             write_png(sheets / f"{first}-{second}.png", contact_sheet(rows, 8))
@@ -90,17 +91,15 @@ def picked(frames: Any, count: int = 8) -> list[Any]:
     return [frames[round(i)] for i in np.linspace(0, len(frames) - 1, count)]
 
 
-def render(
-    pipeline: Any, fitted: Any, ends: Any, settings: Settings, names: tuple[str, str], fitting: float
-) -> Any:
+def render(pipeline: Any, route: Any, ends: Any, settings: Settings, names: tuple[str, str], fitting: float) -> Any:
     """Render, measure and print one line, with the seconds that fitting took added; the frames."""
     started = time.perf_counter()
-    frames = list(pipeline.render(fitted, settings, lambda stage, cost: None))
+    frames = list(pipeline.render(route, settings, lambda stage, cost: None))
     seconds = fitting + time.perf_counter() - started
     pixels = np.stack([frame.pixels for frame in frames])
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     report = measure(tensor, ends, [frame.alpha for frame in frames])
-    trips = "/".join(f"{keyframe.round_trip:.0f}" for keyframe in fitted)
+    trips = "/".join(f"{decibels:.0f}" for decibels in route.round_trips)
     print(row(*names, report, trips, seconds), flush=True)
     return pixels
 

@@ -15,6 +15,7 @@ import pytest
 
 from morph.media.keyframe import load_keyframe, to_uint8
 from morph.media.stills import read_frames
+from pipelines.cli import main
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
@@ -32,6 +33,26 @@ QUICK = [
     "--device",
     "cpu",
 ]
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """The command in this process, which has paid for the imports."""
+
+    def here(*arguments: str, cwd: Path | None = None):
+        if cwd:
+            monkeypatch.chdir(cwd)
+        monkeypatch.setattr(sys, "argv", ["morph", *arguments])
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, code, out, err)
+
+    return here
 
 
 def run(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None):
@@ -55,9 +76,9 @@ def test_help_loads_nothing_heavy():
 @pytest.mark.parametrize(
     ("suffix", "fps"), [(".mp4", "24000/1001"), (".mov", "30"), (".mkv", "25"), (".webm", "24")]
 )
-def test_render_writes_a_video_whose_ends_are_the_inputs(folder, tmp_path, suffix, fps):
+def test_render_writes_a_video_whose_ends_are_the_inputs(command, folder, tmp_path, suffix, fps):
     out, stills = tmp_path / f"morph{suffix}", tmp_path / "frames"
-    result = run(
+    result = command(
         "render", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--fps", fps, *QUICK,
         "--prompt", "a photo of a cat", "--prompt", "a photo of a raccoon", "--frames-dir", str(stills), "--json",
     )  # fmt: skip
@@ -86,10 +107,10 @@ def test_render_prints_the_path_alone_and_tells_the_model_on_stderr(folder, tmp_
     assert len(list(out.glob("frame.*.png"))) == 5
 
 
-def test_the_same_seed_gives_the_same_frames_and_another_does_not(folder, tmp_path):
+def test_the_same_seed_gives_the_same_frames_and_another_does_not(command, folder, tmp_path):
     frames = []
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        result = run(
+        result = command(
             "render", CAT, RACCOON, "-o", str(tmp_path / name), "--model", str(folder), *QUICK, "--seed", seed
         )
         assert result.returncode == 0, result.stderr
@@ -98,13 +119,16 @@ def test_the_same_seed_gives_the_same_frames_and_another_does_not(folder, tmp_pa
     assert not np.array_equal(frames[0], frames[2])
 
 
-def test_dry_run_checks_everything_and_writes_nothing(folder, tmp_path):
+def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path):
     out = tmp_path / "m.mp4"
-    plain = run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run")
+    arguments = ["render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run"]
+    plain = command(*arguments)
     assert plain.returncode == 0, plain.stderr
     assert "5 frames of 64x64" in plain.stdout
     found = json.loads(
-        run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run", "--json").stdout
+        command(
+            "render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run", "--json"
+        ).stdout
     )
     assert found["dry_run"] is True
     assert found["settings"]["lora.steps"] == 2
@@ -134,11 +158,11 @@ def test_dry_run_checks_everything_and_writes_nothing(folder, tmp_path):
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_clear_line_and_exit_code_2(folder, tmp_path, arguments, message):
+def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, arguments, message):
     whole = Path(shutil.copy(CAT, tmp_path / "broken.png")).read_bytes()
     (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
     model = [] if "--model" in arguments else ["--model", str(folder)]
-    result = run("render", *arguments, *model, cwd=tmp_path)
+    result = command("render", *arguments, *model, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("Error")]
     assert len(lines) == 1
@@ -149,8 +173,10 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(folder, tmp_path, arguments
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "render", CAT, RACCOON, "-o"]
-    command += [str(tmp_path / "m.mp4"), "--model", str(folder), "--size", "64", "--set", "lora.steps=100000"]
+    # a shell that runs tests in the background lets them ignore the signal
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{start}; from pipelines.cli import main; main()", "render", CAT, RACCOON]
+    command += ["-o", str(tmp_path / "m.mp4"), "--model", str(folder), "--size", "64", "--set", "lora.steps=100000"]
     command += ["--set", "lora.tolerance=0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
@@ -164,19 +190,19 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_info_names_versions_devices_and_models():
-    result = run("info", "--json")
+def test_info_names_versions_devices_and_models(command):
+    result = command("info", "--json")
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert {"morph", "torch", "diffusers", "ffmpeg"} <= set(found["versions"])
     assert "cpu" in found["devices"]
     assert "MB" in found["models"]["embedded"]
-    assert "embedded" in run("info").stdout
+    assert "embedded" in command("info").stdout
 
 
-def test_measure_reads_folders_and_videos(folder, tmp_path):
+def test_measure_reads_folders_and_videos(command, folder, tmp_path):
     out, stills = tmp_path / "m.mkv", tmp_path / "frames"
-    made = run(
+    made = command(
         "render",
         CAT,
         RACCOON,
@@ -191,11 +217,11 @@ def test_measure_reads_folders_and_videos(folder, tmp_path):
     )
     assert made.returncode == 0, made.stderr
     report = json.loads(made.stdout)
-    measured = json.loads(run("measure", str(stills), CAT, RACCOON).stdout)
+    measured = json.loads(command("measure", str(stills), CAT, RACCOON).stdout)
     assert measured["endpoint_psnr"] == [100.0, 100.0]
     for name in ("ppl", "pdv", "mean_gap", "max_mean_gap"):
         assert measured[name] == pytest.approx(report[name], rel=1e-3)
-    video = json.loads(run("measure", str(out)).stdout)
+    video = json.loads(command("measure", str(out)).stdout)
     assert video["ppl"] == pytest.approx(measured["ppl"], rel=0.2)
     for arguments in (["nothing.mp4"], [str(stills), CAT]):
-        assert run("measure", *arguments).returncode == 2
+        assert command("measure", *arguments).returncode == 2

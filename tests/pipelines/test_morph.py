@@ -8,7 +8,6 @@ from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from pipelines.evaluate import psnr
-from pipelines.segment import Segment
 from pipelines.settings import changed, load_preset
 from tests.conftest import SAMPLES
 
@@ -31,9 +30,14 @@ def fitted(request, pipeline):
     return pipeline.fit(keyframes, SMALL, silent)
 
 
+@pytest.fixture(scope="module")
+def route(pipeline, fitted):
+    return pipeline.route(fitted, SMALL, silent)
+
+
 @pytest.mark.slow
-def test_inverted_latents_come_back(fitted):
-    assert min(keyframe.round_trip for keyframe in fitted) >= 30
+def test_inverted_latents_come_back(route):
+    assert min(route.round_trips) >= 30
 
 
 @pytest.mark.slow
@@ -42,14 +46,14 @@ def test_fixed_point_iterations_are_what_brings_them_back(pipeline):
     trips = []
     for iterations in (1, 3):
         settings = changed(SMALL, {"inversion_iterations": iterations, "lora.steps": 0})
-        trips.append(min(keyframe.round_trip for keyframe in pipeline.fit(keyframes, settings, silent)))
+        trips.append(min(pipeline.route(pipeline.fit(keyframes, settings, silent), settings, silent).round_trips))
     assert trips[1] > trips[0] + 6
 
 
 @pytest.mark.slow
-def test_frames_are_evenly_paced_between_exact_ends(pipeline, fitted):
-    even = list(pipeline.render(fitted, SMALL, silent))
-    uniform = list(pipeline.render(fitted, changed(SMALL, {"pacing": "uniform"}), silent))
+def test_frames_are_evenly_paced_between_exact_ends(pipeline, fitted, route):
+    even = list(pipeline.render(route, SMALL, silent))
+    uniform = list(pipeline.render(route, changed(SMALL, {"pacing": "uniform"}), silent))
     for frames in (even, uniform):
         for frame, keyframe in ((frames[0], fitted[0]), (frames[-1], fitted[1])):
             pixels = ((keyframe.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
@@ -62,12 +66,11 @@ def test_frames_are_evenly_paced_between_exact_ends(pipeline, fitted):
 
 
 @pytest.mark.slow
-def test_a_frame_does_not_depend_on_its_batch(pipeline, fitted):
-    segment = Segment(pipeline.model, *fitted, SMALL)
+def test_a_frame_does_not_depend_on_its_batch(route):
     alphas = [0.05, 0.2, 0.3, 0.45, 0.55, 0.7, 0.8, 0.95]
-    together = segment.render(alphas, silent)
+    together = route.render(alphas, silent)
     for alpha, frame in zip(alphas, together, strict=True):
-        assert psnr(frame[None], segment.render([alpha], silent)) >= 50
+        assert psnr(frame[None], route.render([alpha], silent)) >= 50
 
 
 @pytest.mark.slow

@@ -2,8 +2,8 @@ import pytest
 
 from morph.diffusion.files import Geometry
 from morph.errors import SettingsError
-from pipelines.plan import costs, frame_size, pair_prompts
-from pipelines.settings import Settings, changed
+from pipelines.plan import costs, fills_in, frame_size, pair_prompts, plan_anchors
+from pipelines.settings import Anchors, Settings, changed
 
 GEOMETRY = Geometry(factor=8, stride=32, native=256)
 
@@ -33,3 +33,50 @@ def test_costs_count_every_stage():
     settings = changed(settings, {"lora.steps": 5, "lora.draws": 2})
     assert costs(settings) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 240}
     assert costs(changed(settings, {"pacing": "uniform"}))["render"] == 160
+
+
+def test_the_recursion_visits_what_the_paper_lists():
+    """Wang & Golland: 17 frames, 200 steps, noise from 55 % at the first level to 30 % at the last."""
+    levels = plan_anchors(Anchors(depth=4), 200)
+    assert [level.steps for level in levels] == [110, 93, 76, 60]
+    assert [level.candidates for level in levels] == [8, 7, 6, 5]
+    assert all(level.until == 0 for level in levels)
+    visited = {
+        round(place.alpha * 16): (round(place.left * 16), round(place.right * 16), place.weight)
+        for level in levels
+        for place in level.places
+    }
+    assert visited == {
+        8: (0, 16, 0.5),
+        4: (0, 8, 0.5), 12: (8, 16, 0.5),
+        2: (0, 4, 0.5), 6: (4, 8, 0.5), 10: (8, 12, 0.5), 14: (12, 16, 0.5),
+        **{i: (i - 1, i + 1, 0.5) for i in range(1, 16, 2)},
+    }  # fmt: skip
+    assert [len(level.places) for level in levels] == [1, 2, 4, 8]
+    few = plan_anchors(Anchors(depth=7, candidates=5), 200)
+    assert [level.candidates for level in few] == [5, 4, 3, 3, 3, 3, 3]
+
+
+def test_the_simpler_schemes_visit_every_frame_once():
+    for scheme in ("cascade", "flat", "latent"):
+        levels = plan_anchors(Anchors(depth=3, scheme=scheme), 200)
+        alphas = sorted(place.alpha for level in levels for place in level.places)
+        assert alphas == [i / 8 for i in range(1, 8)]
+        assert {level.candidates for level in levels} == {1}
+    cascade = plan_anchors(Anchors(depth=3, scheme="cascade"), 200)
+    assert [(level.steps, level.until) for level in cascade] == [(110, 85), (85, 60), (60, 0)]
+    flat = plan_anchors(Anchors(depth=3, scheme="flat"), 200)
+    amounts = {place.alpha: level.steps for level in flat for place in level.places}
+    assert amounts == {0.125: 60, 0.25: 76, 0.375: 93, 0.5: 110, 0.625: 93, 0.75: 76, 0.875: 60}
+    (latent,) = plan_anchors(Anchors(depth=3, scheme="latent"), 200)
+    assert latent.steps == 0
+    assert plan_anchors(Anchors(depth=0), 200) == []
+
+
+def test_frames_are_filled_in_only_where_no_anchor_stands():
+    whole = {"frames": 17, "pacing": "uniform", "anchors.depth": 4}
+    assert not fills_in(changed(Settings(), whole))
+    assert not fills_in(changed(Settings(), whole | {"frames": 9}))
+    assert fills_in(changed(Settings(), whole | {"frames": 16}))
+    assert fills_in(changed(Settings(), whole | {"pacing": "even"}))
+    assert not fills_in(changed(Settings(), {"frames": 2}))

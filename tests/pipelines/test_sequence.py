@@ -5,7 +5,8 @@ import torch
 from morph.media.keyframe import load_keyframe
 from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
-from pipelines.keyframes import fit_keyframes
+from pipelines.keyframes import fit_keyframes, invert_keyframes
+from pipelines.route import find_route
 from pipelines.segment import Segment
 from pipelines.sequence import render_frames
 from pipelines.settings import Settings, changed
@@ -23,9 +24,18 @@ def keyframes():
     return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-def morph(model, keyframes, settings):
-    fitted = fit_keyframes(model, keyframes, settings, silent)
-    return list(render_frames(Segment(model, *fitted, settings), PerceptualDistance(), settings, silent))
+def nothing(alpha, candidates, left, right):
+    raise AssertionError("there is nothing to choose")
+
+
+def morph(model, keyframes, settings, progress=silent, choose=nothing):
+    fitted = fit_keyframes(model, keyframes, settings, progress)
+    route = find_route(model, *fitted, settings, choose, progress)
+    return list(render_frames(route, PerceptualDistance(), settings, progress))
+
+
+def inverted(model, keyframes, settings):
+    return invert_keyframes(model, fit_keyframes(model, keyframes, settings, silent), settings, silent)
 
 
 @pytest.mark.parametrize("pacing", ["even", "uniform"])
@@ -67,10 +77,10 @@ def test_identical_keyframes_give_defined_frames(model, keyframes):
 
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
     settings = changed(QUICK, {"fade": 0})
-    first, second = fit_keyframes(model, keyframes, settings, silent)
+    first, second = inverted(model, keyframes, settings)
     ends = Segment(model, first, second, settings).render([0.0, 1.0], silent)
-    assert torch.allclose(ends[:1], first.pixels - first.residual, atol=1e-3)
-    assert torch.allclose(ends[1:], second.pixels - second.residual, atol=1e-3)
+    assert torch.allclose(ends[:1], first.keyframe.pixels - first.residual, atol=1e-3)
+    assert torch.allclose(ends[1:], second.keyframe.pixels - second.residual, atol=1e-3)
 
 
 @pytest.mark.parametrize("switch", [{"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}])
@@ -78,12 +88,24 @@ def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, sw
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
     frames = {}
     for name, chosen in (("with", settings), ("without", changed(settings, switch))):
-        segment = Segment(model, *fit_keyframes(model, keyframes, chosen, silent), chosen)
+        segment = Segment(model, *inverted(model, keyframes, chosen), chosen)
         frames[name] = segment.render([0.2], silent)
     assert not torch.equal(frames["with"], frames["without"])
 
 
-def test_every_forward_is_counted(model, keyframes):
+SCHEMES = {
+    "diffmorpher": {},
+    "textual inversion": {"textual_inversion.steps": 2},
+    "branch": {"anchors.depth": 2, "frames": 5, "anchors.candidates": 3, "anchors.candidates_least": 1},
+    "cascade": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "cascade", "anchors.guidance": 1},
+    "flat": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "flat"},
+    "latent": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "latent"},
+    "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_forward_is_counted(model, keyframes, scheme):
     from pipelines.plan import costs
 
     spent = {}
@@ -91,7 +113,7 @@ def test_every_forward_is_counted(model, keyframes):
     def count(stage, cost):
         spent[stage] = spent.get(stage, 0) + cost
 
-    settings = changed(QUICK, {"pacing": "uniform"})
-    fitted = fit_keyframes(model, keyframes, settings, count)
-    list(render_frames(Segment(model, *fitted, settings), PerceptualDistance(), settings, count))
+    settings = changed(QUICK, {"pacing": "uniform", **SCHEMES[scheme]})
+    frames = morph(model, keyframes, settings, count, choose=lambda *candidates: 0)
+    assert len(frames) == settings.frames
     assert spent == costs(settings)

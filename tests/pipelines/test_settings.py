@@ -77,5 +77,5 @@ def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
             load_preset(str(path))
     with pytest.raises(SettingsError, match="no preset file"):
         load_preset(str(tmp_path / "none.toml"))
-    with pytest.raises(SettingsError, match="presets are default, diffmorpher"):
+    with pytest.raises(SettingsError, match="presets are default, did"):
         load_preset("nope")

@@ -1,0 +1,139 @@
+"""Anchors: frames between two keyframes that are made before all others, level by level.
+
+Wang & Golland, arXiv 2307.12560, section 4.1, and the four simpler schemes that they compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from morph import random
+from morph.interpolation import slerp
+from pipelines import settings as config
+from pipelines.between import Between
+from pipelines.keyframes import Progress
+from pipelines.plan import Level, Place, plan_anchors
+from pipelines.ranking import Chooser
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A finished anchor: its position, latents (1,C,h,w) and picture (1,3,H,W) in [-1,1]."""
+
+    alpha: float
+    latents: Tensor
+    pixels: Tensor
+
+
+def render_anchors(
+    between: Between, settings: config.Settings, choose: Chooser, progress: Progress
+) -> list[Anchor]:
+    """All anchors between two keyframes, in order of alpha."""
+    levels = plan_anchors(settings.anchors, settings.steps)
+    if settings.anchors.scheme == "cascade":
+        return _cascade(between, levels, settings, progress)
+    model = between.model
+    ends = (between.first, between.second)
+    done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(ends)}
+    for level in levels:
+        jobs = [(place, index) for place in level.places for index in range(level.candidates)]
+        made: list[Tensor] = []
+        for start in range(0, len(jobs), settings.batch):
+            batch = jobs[start : start + settings.batch]
+            parents = [
+                torch.cat([done[position].latents for position in positions])
+                for positions in ([place.left for place, _ in batch], [place.right for place, _ in batch])
+            ]
+            weights = torch.tensor([place.weight for place, _ in batch], dtype=torch.float64)
+            left, right = _noised(between, parents, batch, level.steps, settings)
+            noisy = slerp(left, right, weights)
+            alphas = torch.tensor([place.alpha for place, _ in batch])
+            made.append(_denoise(between, noisy, alphas, level.steps, 0, settings, progress))
+        latents = torch.cat(made)
+        pixels = torch.cat([model.decode(part) for part in latents.split(settings.batch)])
+        for i, place in enumerate(level.places):
+            rows = slice(i * level.candidates, (i + 1) * level.candidates)
+            parents = [done[place.left].pixels, done[place.right].pixels]
+            best = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else 0
+            row = slice(rows.start + best, rows.start + best + 1)
+            done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row])
+    return [done[alpha] for alpha in sorted(done)[1:-1]]
+
+
+def _noised(
+    between: Between,
+    parents: Sequence[Tensor],
+    jobs: Sequence[tuple[Place, int]],
+    steps: int,
+    settings: config.Settings,
+) -> list[Tensor]:
+    """Both parents (B,C,h,w) of every job at its noise level, with noise that depends on nothing but the job."""
+    if not steps:
+        return list(parents)
+    schedule = between.model.schedule
+    t = schedule.times(settings.steps)[-1 - steps]
+    shape, seed = parents[0].shape[1:], settings.seed
+
+    def draw(purpose: str) -> Tensor:
+        # "flat" has one noise for all frames: neighbours that share neither parent nor noise have no order
+        own = settings.anchors.scheme == "branch"
+        keys = [(f"{purpose} {place.alpha}" if own else purpose, index) for place, index in jobs]
+        return torch.stack([random.normal(shape, seed, *key) for key in keys]).to(parents[0])
+
+    left = draw("anchor")
+    right = left if settings.anchors.shared_noise else draw("anchor, right parent")
+    return [schedule.noise(z, eps, t) for z, eps in zip(parents, (left, right), strict=True)]
+
+
+def _cascade(
+    between: Between, levels: Sequence[Level], settings: config.Settings, progress: Progress
+) -> list[Anchor]:
+    """Denoise-interpolate-denoise: new latents are slerped while their parents are still noisy.
+
+    The keyframes stand at every level with the same noise of their own; anchors come down from level to level.
+    """
+    schedule = between.model.schedule
+    clean = [between.first.latents, between.second.latents]
+    shape, seed = clean[0].shape, settings.seed
+    purposes = ("anchor", "anchor" if settings.anchors.shared_noise else "anchor, right parent")
+    noises = [random.normal(shape, seed, purpose).to(clean[0]) for purpose in purposes]
+    noisy: dict[float, Tensor] = {}
+    for level in levels:
+        t = schedule.times(settings.steps)[-1 - level.steps]
+        ends = [schedule.noise(z, eps, t) for z, eps in zip(clean, noises, strict=True)]
+        around = noisy | {0.0: ends[0], 1.0: ends[1]}
+        for place in level.places:
+            weight = torch.tensor([place.weight], dtype=torch.float64)
+            noisy[place.alpha] = slerp(around[place.left], around[place.right], weight)
+        alphas = sorted(noisy)
+        for start in range(0, len(alphas), settings.batch):
+            batch = alphas[start : start + settings.batch]
+            latents = torch.cat([noisy[alpha] for alpha in batch])
+            at = torch.tensor(batch)
+            latents = _denoise(between, latents, at, level.steps, level.until, settings, progress)
+            noisy |= dict(zip(batch, latents.split(1), strict=True))
+    return [Anchor(alpha, noisy[alpha], between.model.decode(noisy[alpha])) for alpha in sorted(noisy)]
+
+
+def _denoise(
+    between: Between,
+    latents: Tensor,
+    alphas: Tensor,
+    steps: int,
+    until: int,
+    settings: config.Settings,
+    progress: Progress,
+) -> Tensor:
+    """Latents (B,C,h,w) with ``steps`` steps left, denoised until ``until`` are left."""
+    times = between.model.schedule.times(settings.steps)
+    guidance = settings.anchors.guidance
+    cost = len(latents) * (1 if guidance == 1 else 2)
+
+    def tick() -> None:
+        progress("anchors", cost)
+
+    return between.denoise(latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)

@@ -1,0 +1,44 @@
+"""``morph ...`` on the command line. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from morph.errors import MorphError
+from pipelines.cli.common import say
+from pipelines.cli.compare import compare
+from pipelines.cli.look import info, measure
+from pipelines.cli.render import render
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="morph")
+def cli() -> None:
+    """Turn still images into moving ones."""
+
+
+for command in (render, compare, info, measure):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; one clear line and the error's exit code when something cannot be done."""
+    try:
+        cli.main(standalone_mode=False)
+    except MorphError as error:
+        message = " ".join(str(error).split())
+        say(f"Error: {message}")
+        sys.exit(error.exit_code)
+    except MemoryError:
+        say("Error: out of memory; try a smaller --size or --set batch=1")
+        sys.exit(MorphError.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted; no file is left half written")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,68 @@
+"""A person chooses among the candidates for an anchor, on the terminal or in a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from morph.errors import SettingsError
+from morph.media.keyframe import to_uint8
+from morph.media.stills import atomic_path, contact_sheet, write_png
+from pipelines.cli.common import say
+from pipelines.ranking import Ranker
+
+CHOICES = "choices.json"
+
+
+class Person:
+    """Writes a sheet of each anchor's candidates to a folder and asks which one to take.
+
+    On the sheet every row is one candidate between its parents, with its number and its score. What
+    ``choices.json`` in the folder already answers, such as {"0.5": 3}, is not asked again; every answer is added
+    to it, so that the same render needs no person the next time.
+    """
+
+    def __init__(self, folder: Path, ranker: Ranker) -> None:
+        self._folder = folder
+        self._ranker = ranker
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / CHOICES
+        try:
+            self._choices = json.loads(self._file.read_text()) if self._file.exists() else {}
+        except ValueError as error:
+            raise SettingsError(f"{self._file} is not JSON: {error}") from None
+        if not isinstance(self._choices, dict):
+            raise SettingsError(f'{self._file} must map positions to numbers, such as {{"0.5": 3}}')
+
+    def __call__(self, alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> int:
+        """The index of the chosen candidate."""
+        scores = self._ranker.scores(candidates, left, right)
+        count = len(candidates)
+        rows = torch.cat([torch.cat([left, candidate[None], right]) for candidate in candidates])
+        labels = [f"{number}  {float(score):+.4f}" for number, score in enumerate(scores, 1)]
+        sheet = self._folder / f"anchor-{alpha:.6f}.png"
+        write_png(sheet, contact_sheet(list(to_uint8(rows)), 3, labels=labels))
+        key = str(alpha)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self._ask(alpha, sheet, count, int(scores.argmax()) + 1)
+            self._choices[key] = choice
+            with atomic_path(self._file) as partial:
+                partial.write_text(json.dumps(self._choices, indent=2) + "\n")
+        if not isinstance(choice, int) or not 1 <= choice <= count:
+            raise SettingsError(f"{self._file}: {choice!r} for {key} is not a number from 1 to {count}")
+        return choice - 1
+
+    def _ask(self, alpha: float, sheet: Path, count: int, best: int) -> int:
+        if not sys.stdin.isatty():
+            raise SettingsError(
+                f"nobody to ask about the anchor at {alpha}: look at {sheet} and write its number, 1 to {count}, "
+                f'into {self._file} as {{"{alpha}": {best}}}'
+            )
+        say(f"\nThe anchor at {alpha}: {sheet} shows {count} candidates.")
+        return int(click.prompt("Which one", type=click.IntRange(1, count), default=best, err=True))

@@ -1,0 +1,84 @@
+"""What several commands share: options, progress, lines for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+
+def say(message: str) -> None:
+    """A line for people: everything but results goes to stderr."""
+    click.echo(message, err=True)
+
+
+class ProgressBar:
+    """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole."""
+
+    def __init__(self, planned: dict[str, int]) -> None:
+        from tqdm import tqdm
+
+        self.planned = planned
+        self.spent = dict.fromkeys(planned, 0)
+        self._bar = tqdm(
+            total=sum(planned.values()),
+            bar_format="{desc:<18}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
+            file=sys.stderr,
+            leave=False,
+            mininterval=0.5,
+        )
+
+    def __call__(self, stage: str, cost: int) -> None:
+        """Count what a stage has just spent; stages before it are over, whatever they had planned."""
+        self.spent[stage] += cost
+        order = list(self.planned)
+        later = order[order.index(stage) + 1 :]
+        remaining = max(0, self.planned[stage] - self.spent[stage]) + sum(self.planned[name] for name in later)
+        done = sum(self.spent.values())
+        self._bar.total = done + remaining
+        self._bar.set_description_str(stage, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Clear the bar."""
+        self._bar.close()
+
+
+def model_options(command: Any) -> Any:
+    """Options that say which model is used, and where."""
+    options = (
+        click.option("--model", default="embedded", show_default=True, metavar="embedded|FOLDER|HUB_ID"),
+        click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
+        click.option(
+            "--dtype",
+            type=click.Choice(["auto", "float32", "bfloat16"]),
+            default="auto",
+            show_default=True,
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
+    """``--set key=value`` as a mapping."""
+    from morph.errors import SettingsError
+
+    values = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment!r}: write it as key=value")
+        values[key.strip()] = value.strip()
+    return values
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress and advice off the screen."""
+    from diffusers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
+
+    logging.set_verbosity_error()
+    disable_progress_bar()

@@ -1,0 +1,84 @@
+"""``morph compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+
+
+@click.command()
+@click.argument("images", nargs=2, metavar="IMAGE IMAGE")
+@click.option("-o", "--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
+@click.option("--preset", "presets", multiple=True, metavar="NAME|FILE", help="Once per preset; all when left out.")
+@click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
+@click.option("--size", help="256, 320x192, or native: what the model was trained for.")
+@click.option("--seed", type=int)
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every preset.")
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+def compare(
+    images: tuple[str, str],
+    output: str,
+    presets: tuple[str, ...],
+    prompts: tuple[str, ...],
+    assignments: tuple[str, ...],
+    model: str,
+    device: str,
+    dtype: str,
+    as_json: bool,
+    **overrides: Any,
+) -> None:
+    """Render several presets from one IMAGE to another: one sheet, one table, and the frames of each."""
+    from morph.errors import SettingsError
+    from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
+    from pipelines.plan import costs
+    from pipelines.settings import changed, load_preset, preset_names
+
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsError(f"{output} is there already and not empty; name another folder")
+    check_parent(folder)
+    given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
+    names = list(dict.fromkeys(presets)) or preset_names()
+    chosen = {Path(name).stem: changed(load_preset(name), given) for name in names}
+    if len(chosen) < len(names):
+        raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
+
+    from pipelines import compare as comparing
+    from pipelines.morph import MorphPipeline, recipe
+    from pipelines.settings import keys
+
+    quiet_libraries()
+    pipeline = MorphPipeline.from_pretrained(model, device=device, dtype=dtype)
+    say(f"model {pipeline.model.name} on {pipeline.model.device}; {len(chosen)} presets")
+    keyframes = pipeline.prepare(images, prompts, next(iter(chosen.values())))
+    folder.mkdir(exist_ok=True)
+    compared = []
+    running = comparing.compare(pipeline, keyframes, chosen, lambda stage, cost: bar(stage, cost))
+    for number, (name, settings) in enumerate(chosen.items(), 1):
+        say(f"{name} ({number} of {len(chosen)})")
+        bar = ProgressBar(costs(settings))
+        try:
+            one = next(running)
+        finally:
+            bar.close()
+        with FrameFolder(folder / one.name) as stills:
+            for frame in one.frames:
+                stills.write(frame)
+        compared.append(one)
+    write_png(folder / "sheet.png", comparing.sheet(compared))
+    settings_of = {name: keys(settings) for name, settings in chosen.items()}
+    result = {
+        "output": output,
+        "presets": [one.as_dict() for one in compared],
+        "recipe": recipe(pipeline.model, keyframes, settings_of),
+    }
+    for name, text in (("table.md", comparing.table(compared)), ("table.json", json.dumps(result, indent=2))):
+        with atomic_path(folder / name) as partial:
+            partial.write_text(text + "\n")
+    click.echo(json.dumps(result) if as_json else comparing.table(compared))

@@ -1,0 +1,82 @@
+"""Several presets on one pair of keyframes, side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from morph.media.keyframe import Keyframe
+from morph.media.stills import contact_sheet
+from pipelines.evaluate import Report, measure
+from pipelines.keyframes import FittedKeyframe, Progress
+from pipelines.morph import MorphPipeline
+from pipelines.settings import Settings
+
+COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A preset's frames (N,H,W,3) uint8, what they measure, and the seconds they took, fitting included."""
+
+    name: str
+    frames: NDArray[np.uint8]
+    report: Report
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the frames."""
+        return {"preset": self.name, "frames": len(self.frames), **self.report.as_dict(), "seconds": self.seconds}
+
+
+def compare(
+    pipeline: MorphPipeline, keyframes: Sequence[Keyframe], presets: Mapping[str, Settings], progress: Progress
+) -> Iterator[Compared]:
+    """Render and measure every preset on the same two keyframes.
+
+    What presets fit in the same way is fitted once; each is told the seconds that it would have taken alone.
+    """
+    ends = torch.cat([keyframe.pixels for keyframe in keyframes])
+    fits: dict[Any, tuple[list[FittedKeyframe], float]] = {}
+    for name, settings in presets.items():
+        key = (settings.lora, settings.textual_inversion, settings.negative, settings.seed)
+        started = time.monotonic()
+        if key not in fits:
+            fitted = pipeline.fit(keyframes, settings, progress)
+            fits[key] = fitted, time.monotonic() - started
+            started = time.monotonic()
+        fitted, seconds = fits[key]
+        route = pipeline.route(fitted, settings, progress)
+        frames = list(pipeline.render(route, settings, progress))
+        seconds += time.monotonic() - started
+        pixels = np.stack([frame.pixels for frame in frames])
+        tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
+        alphas = [frame.alpha for frame in frames]
+        report = measure(tensor, ends, alphas, lpips=pipeline.perception)
+        yield Compared(name, pixels, report, round(seconds, 2))
+
+
+def sheet(compared: Sequence[Compared], columns: int = 9) -> NDArray[np.uint8]:
+    """One row of evenly chosen frames per preset."""
+    rows = []
+    for one in compared:
+        rows += [one.frames[round(i)] for i in np.linspace(0, len(one.frames) - 1, columns)]
+    return contact_sheet(rows, columns, labels=[one.name for one in compared])
+
+
+def table(compared: Sequence[Compared]) -> str:
+    """The figures as a Markdown table."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for one in compared:
+        r = one.report
+        ghosting, sharpness = ("" if value is None else f"{value:.2f}" for value in (r.ghosting, r.sharpness))
+        ends = "" if r.endpoint_psnr is None else " / ".join(f"{decibels:.0f}" for decibels in r.endpoint_psnr)
+        cells = (one.name, f"{r.ppl:.3f}", f"{r.pdv:.1e}", f"{r.max_mean_gap:.2f}", ghosting, sharpness, ends)
+        lines.append(f"| {' | '.join(cells)} | {one.seconds:.0f} |")
+    return "\n".join(lines)
