@@ -83,11 +83,14 @@ class PerceptualDistance:
         """
         return self._features(images)
 
-    def _features(self, images: Tensor) -> Tensor:
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """What AlexNet's five layers say of images (B,3,H,W) in [-1,1]: (B,C,h,w) each, with gradients."""
         _check(images)
-        layers = self._model.net(self._model.scaling_layer(images.to(self._device, torch.float32)))
+        return list(self._model.net(self._model.scaling_layer(images.to(self._device, torch.float32))))
+
+    def _features(self, images: Tensor) -> Tensor:
         rows = []
-        for layer, head in zip(layers, self._model.lins, strict=True):
+        for layer, head in zip(self.layers(images), self._model.lins, strict=True):
             weight = head.model[-1].weight[0]  # (C,1,1)
             used = weight.flatten() > 0  # half of the first layer's channels have no say
             scale = (weight[used] / layer.shape[2:].numel()).sqrt()

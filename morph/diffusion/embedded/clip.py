@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
 from morph import random
 from morph.diffusion.embedded.photographs import (
@@ -26,8 +26,10 @@ from morph.diffusion.embedded.tokenizer import save_tokenizer
 from morph.diffusion.embedded.training import Run, save_half
 from morph.media.stills import contact_sheet, write_png
 from morph.perception.clip import Clip, load_clip
+from morph.perception.lpips import PerceptualDistance
 
 SIZE = 128
+ALEXNET_CHANNELS = 256
 KINDS = ("sharp", "blurry", "noisy", "distorted", "double")
 """The looks that a picture can have: as it is, or with one of the faults that morphs have."""
 GOOD = ("sharp", "clear", "clean", "detailed", "high quality", "good quality", "best quality", "beautiful")
@@ -78,7 +80,11 @@ def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> CLIPModel:
 class ImageText:
     """The stage that trains both towers by contrast, on the photographs and on spoilt versions of them.
 
-    Without ``fresh`` the text tower stays as it is, since a denoiser may have been trained under it.
+    Without ``fresh`` the text tower stays as it is, but for words that no caption holds, since a denoiser may
+    have been trained under it; and an image tower is made if the base has none.
+
+    Twenty thousand photographs are few for a ViT. So its patches also learn to predict the last layer of the
+    AlexNet that LPIPS looks with, which has seen a million.
     """
 
     figures = ("accuracy", "ranking", *KINDS[1:])
@@ -86,22 +92,42 @@ class ImageText:
     def __init__(self, run: Run) -> None:
         photographs = read_captions(run.data)
         self.captions = sorted({photograph.caption for photograph in photographs})
-        if run.fresh:
-            tokenizer = save_tokenizer(self.captions, run.out / "tokenizer")
-            torch.manual_seed(run.seed)
-            self.clip = Clip(build_clip(tokenizer), tokenizer, "training")
-        else:
-            self.clip = load_clip(str(run.base))
-        self.clip.to(run.device)
-        self.fresh, self.seed, self.batch = run.fresh, run.seed, run.batch
+        self.clip = self._start(run).to(run.device)
+        self.seed, self.batch = run.seed, run.batch
         self.kept = [photograph for photograph in photographs if not photograph.held_out]
         self.held = [photograph for photograph in photographs if photograph.held_out]
         self.pixels = load_pixels(run.data, self.kept)
         self.held_pixels = load_pixels(run.data, self.held)
         self.subjects = np.array([self.captions.index(photograph.caption) for photograph in self.kept])
         model = self.clip.model.requires_grad_(True)
-        model.text_model.requires_grad_(run.fresh)
-        self.networks = nn.ModuleDict({"clip": model})
+        if not run.fresh:
+            self._keep_captions(model.text_model)
+        self.perception = PerceptualDistance().to(run.device)
+        teach = nn.Linear(model.config.vision_config.hidden_size, ALEXNET_CHANNELS).to(run.device)
+        self.networks = nn.ModuleDict({"clip": model, "teach": teach})
+
+    def _start(self, run: Run) -> Clip:
+        """A new CLIP, the base's, or the base's text tower with a new image tower."""
+        torch.manual_seed(run.seed)
+        if run.fresh:
+            tokenizer = save_tokenizer(self.captions, run.out / "tokenizer")
+            return Clip(build_clip(tokenizer), tokenizer, "training")
+        if (run.base / "clip").is_dir():
+            return load_clip(str(run.base))
+        tokenizer = CLIPTokenizer.from_pretrained(run.base / "tokenizer", local_files_only=True)
+        model = build_clip(tokenizer)
+        text = CLIPTextModel.from_pretrained(run.base / "text_encoder", use_safetensors=True, dtype=torch.float32)
+        model.text_model.load_state_dict(text.state_dict())
+        return Clip(model, tokenizer, "training")
+
+    def _keep_captions(self, text: Any) -> None:
+        """Freeze a text tower but for the embeddings of tokens that no caption holds."""
+        text.requires_grad_(False)
+        weight = text.embeddings.token_embedding.weight.requires_grad_(True)
+        said = [phrase for caption in self.captions for phrase in phrasings(caption)]
+        held = {token for ids in self.clip.tokenizer([*said, ""]).input_ids for token in ids}
+        free = torch.tensor([[token not in held] for token in range(len(weight))]).to(weight)
+        weight.register_hook(lambda gradient: gradient * free)
 
     def loss(self, step: int) -> Tensor:
         """Cross-entropy of every picture over the batch's prompts and of every prompt over its pictures.
@@ -121,9 +147,21 @@ class ImageText:
             subjects[i] = (int(pair[0]), int(pair[1]))
         prompts = {p.text: p for p in map(self._say, subjects, kinds.tolist(), [rng] * self.batch)}
         true, unsure = self._truth(subjects, kinds, list(prompts.values()))
-        logits = self.clip.model.logit_scale.exp().clamp(max=100) * self.clip.embed_images(images)
-        logits = (logits @ self.clip.embed_texts(list(prompts)).T).float().masked_fill(unsure, -1e4)
-        return (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
+        seen = self.clip.model.get_image_features(pixel_values=images)
+        features = F.normalize(seen.pooler_output.float(), dim=-1)
+        logits = (
+            self.clip.model.logit_scale.exp().clamp(max=100) * features @ self.clip.embed_texts(list(prompts)).T
+        )
+        logits = logits.masked_fill(unsure, -1e4)
+        contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
+        taught = self.networks["teach"](seen.last_hidden_state[:, 1:]).float()
+        return contrast + 1 - F.cosine_similarity(taught, self._lesson(images), dim=-1).mean()
+
+    @torch.no_grad()
+    def _lesson(self, images: Tensor) -> Tensor:
+        """AlexNet's last layer (B,64,256) on images (B,3,128,128): 144 px give it as many places as patches."""
+        larger = F.interpolate(images, (144, 144), mode="bilinear")
+        return self.perception.layers(larger)[-1].flatten(2).transpose(1, 2).float()
 
     def _say(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
         """One of the texts that are true of a picture."""
@@ -189,13 +227,12 @@ class ImageText:
         return float(torch.cat(right).float().mean()), float(wins.mean()), *by_kind
 
     def export(self, folder: Path) -> None:
-        """Write the image tower and both projections; with ``fresh`` the tokenizer and the text tower too."""
+        """Write the tokenizer, the text tower, and beside them the image tower with both projections."""
         text, self.clip.model.text_model = self.clip.model.text_model, nn.Identity()
         save_half(self.clip.model, folder / "clip")
         self.clip.model.text_model = text
-        if self.fresh:
-            save_half(text, folder / "text_encoder")
-            self.clip.tokenizer.save_pretrained(folder / "tokenizer")
+        save_half(text, folder / "text_encoder")
+        self.clip.tokenizer.save_pretrained(folder / "tokenizer")
 
 
 def quality_prompt(kind: int, rng: np.random.Generator) -> Prompt:
