@@ -10,6 +10,7 @@ from morph.errors import MorphError
 from pipelines.cli.common import say
 from pipelines.cli.compare import compare
 from pipelines.cli.look import info, measure
+from pipelines.cli.pose import pose
 from pipelines.cli.render import render
 
 INTERRUPTED = 130
@@ -21,7 +22,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, compare, info, measure):
+for command in (render, compare, pose, info, measure):
     cli.add_command(command)
 
 

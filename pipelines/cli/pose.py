@@ -1,0 +1,50 @@
+"""``morph pose``: what the pose detector sees in a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from pipelines.cli.common import say
+
+
+@click.command()
+@click.argument("image", metavar="IMAGE")
+@click.option("-o", "--output", required=True, metavar="OUT.png")
+@click.option("--detector", default="mediapipe", show_default=True, metavar="mediapipe|FOLDER|HUB_ID")
+@click.option("--over", is_flag=True, help="Draw over the dimmed image instead of black.")
+@click.option("--json", "as_json", is_flag=True, help="Print the keypoints as one JSON object.")
+def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> None:
+    """Draw the skeletons of the people in IMAGE, as a pose ControlNet wants them.
+
+    Where nobody is found the picture is black, which tells a ControlNet the same; that is said, and no error.
+    """
+    from morph.errors import SettingsError
+    from morph.media.keyframe import read_image
+    from morph.media.stills import check_parent, write_png
+    from morph.perception.detectors import load_detector
+    from morph.perception.pose import draw, draw_over
+
+    path = Path(output)
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise SettingsError(f"output {output!r} is not the name of a PNG; write -o pose.png")
+    check_parent(path)
+    pixels, notices = read_image(image)
+    for notice in notices:
+        say(notice)
+    find = load_detector(detector)
+    people = find(pixels)
+    size = (pixels.shape[1], pixels.shape[0])
+    if not people:
+        say(f"{image}: {find.name} finds nobody, so no skeleton is drawn")
+    write_png(path, draw_over(people, pixels) if over else draw(people, size))
+    if as_json:
+        report = {
+            "output": output,
+            "detector": find.name,
+            "size": size,
+            "people": [person.as_dict() for person in people],
+        }
+    click.echo(json.dumps(report) if as_json else output)
