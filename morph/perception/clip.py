@@ -70,7 +70,7 @@ class Clip:
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts as unit vectors (N,D), with gradients; what the model cannot read of a long one is cut off."""
-        tokens = self.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
         mask = tokens.attention_mask.to(self.device)
         output = self.model.get_text_features(input_ids=tokens.input_ids.to(self.device), attention_mask=mask)
         return F.normalize(output.pooler_output.float(), dim=-1)

@@ -100,6 +100,7 @@ class ImageText:
         self.held_pixels = load_pixels(run.data, self.held)
         self.subjects = np.array([self.captions.index(photograph.caption) for photograph in self.kept])
         model = self.clip.model.requires_grad_(True)
+        model.set_attn_implementation("eager")  # on a CPU, the fused kernel's backward pass is five times slower
         if not run.fresh:
             self._keep_captions(model.text_model)
         self.perception = PerceptualDistance().to(run.device)
