@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from morph.diffusion import ddim, lora
-from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.model import Control, LatentDiffusion, Prediction
 from morph.errors import MorphError
 from morph.interpolation import lerp, slerp
-from pipelines.keyframes import FittedKeyframe, drain
+from morph.perception.pose import Pose, interpolate
+from pipelines.keyframes import FittedKeyframe, control_of, drain
 from pipelines.settings import Settings
 
 MIX = {"lerp": lerp, "slerp": slerp}
@@ -28,11 +29,24 @@ class Between:
         self.first = first
         self.second = second
         self._mix = MIX[settings.text]
+        self._scale = settings.pose.scale
         self._loras = [end.lora for end in (first, second) if end.lora]
 
     def condition(self, alpha: Tensor) -> Tensor:
         """Text embeddings (B,L,D) at alphas (B,)."""
         return self._mix(self.first.condition, self.second.condition, alpha)
+
+    def pose(self, alpha: float) -> Pose | None:
+        """The pose at alpha, if the keyframes have theirs."""
+        if self.first.pose is None or self.second.pose is None:
+            return None
+        return interpolate(self.first.pose, self.second.pose, alpha)
+
+    def control(self, alpha: Tensor) -> Control | None:
+        """What the ControlNet is shown at alphas (B,): most halfway (Wang & Golland, section 4.3)."""
+        scale = self._scale - 2 * (alpha - 0.5).abs() * (self._scale - 1)
+        poses = [self.pose(at) for at in alpha.tolist()]
+        return control_of(poses, self.first.pixels, scale)
 
     def denoise(
         self,
@@ -55,11 +69,12 @@ class Between:
         model = self.model
         alpha = alpha.to(model.device, torch.float32)
         condition = self.condition(alpha)
+        control = self.control(alpha)
         negative = None if guidance == 1 else self.first.negative.expand(len(latents), -1, -1)
 
         def predict(latents: Tensor, t: int) -> Prediction:
             with during(t):
-                return model.predict(latents, t, condition, negative=negative, guidance=guidance)
+                return model.predict(latents, t, condition, negative=negative, guidance=guidance, control=control)
 
         with lora.applied(model, self._loras, torch.stack([1 - alpha, alpha], dim=1)):
             latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)

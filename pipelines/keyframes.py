@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora, textual_inversion
-from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.model import Control, LatentDiffusion, Prediction
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe
+from morph.media.keyframe import Keyframe, to_uint8
+from morph.perception.detectors import Detector
+from morph.perception.pose import Pose, draw
 from pipelines.settings import Settings
 
 Progress = Callable[[str, int], None]
@@ -25,7 +27,8 @@ T = TypeVar("T")
 class FittedKeyframe:
     """A keyframe and what the model has learnt of it.
 
-    pixels (1,3,H,W) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None.
+    pixels (1,3,H,W) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
+    or None if poses guide nothing.
     """
 
     pixels: Tensor
@@ -33,6 +36,7 @@ class FittedKeyframe:
     condition: Tensor
     negative: Tensor
     lora: lora.Lora | None
+    pose: Pose | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ def shared_steps(settings: Settings) -> int:
     return round(settings.attention * settings.steps)
 
 
+def control_of(poses: Sequence[Pose | None], like: Tensor, scale: float | Tensor) -> Control | None:
+    """What a ControlNet is shown of poses: skeletons of the size of ``like`` (B,3,H,W); None without poses."""
+    known = [pose for pose in poses if pose is not None]
+    if len(known) < len(poses):
+        return None
+    size = (like.shape[3], like.shape[2])
+    images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(like.device)
+    scales = torch.as_tensor(scale, device=like.device).expand(len(known))
+    return Control(images.permute(0, 3, 1, 2).float() / 255, scales)
+
+
 def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
     """Run a generator to its end, calling ``tick`` after every step; what it returned."""
     while True:
@@ -72,12 +87,15 @@ def fit_keyframes(
     settings: Settings,
     progress: Progress,
     embeddings: Embeddings | None = None,
+    detector: Detector | None = None,
 ) -> list[FittedKeyframe]:
-    """Fit the user's keyframes together: text embeddings, unless they are given, then LoRAs."""
+    """Fit the user's keyframes together: poses, text embeddings, unless they are given, then LoRAs."""
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes]).to(model.device)
+    poses = [detector(image) if detector else None for image in to_uint8(pixels)]
     embeddings = embeddings or fit_embeddings(model, keyframes, settings, progress)
     mean, std = model.posterior(pixels)
-    return fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    fitted = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    return [replace(keyframe, pose=pose) for keyframe, pose in zip(fitted, poses, strict=True)]
 
 
 def fit_embeddings(
@@ -124,13 +142,16 @@ def invert_keyframes(
     times = model.schedule.times(settings.steps)
     condition = torch.cat([keyframe.condition for keyframe in keyframes])
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
     loras = [keyframe.lora for keyframe in keyframes if keyframe.lora]
     own = torch.eye(count, len(loras), device=model.device)
     shared = set(times[: shared_steps(settings)])
     features: dict[tuple[int, str], Tensor] = {}
 
+    control = control_of([keyframe.pose for keyframe in keyframes], pixels, 1.0)
+
     def predict(latents: Tensor, t: int) -> Prediction:
-        return model.predict(latents, t, condition)
+        return model.predict(latents, t, condition, control=control)
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
         if t not in shared:
@@ -145,7 +166,7 @@ def invert_keyframes(
         latents = drain(back, lambda: progress("capture ends", count))
     if not latents.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
-    residual = torch.cat([keyframe.pixels for keyframe in keyframes]) - model.decode(latents)
+    residual = pixels - model.decode(latents)
     errors = (latents - mean).square().flatten(1).mean(1)
     spans = mean.flatten(1).amax(1) - mean.flatten(1).amin(1)
     decibels = 10 * torch.log10(spans.square() / errors.clamp_min(1e-20))

@@ -14,6 +14,7 @@ from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import SettingsError
 from morph.media.keyframe import Keyframe, load_keyframe
 from morph.perception.clip import load_clip
+from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines.keyframes import FittedKeyframe, Progress, fit_embeddings, fit_keyframes
 from pipelines.plan import frame_size, pair_prompts, plan_anchors
@@ -62,10 +63,18 @@ class MorphPipeline:
 
     @classmethod
     def from_pretrained(
-        cls, source: str = "embedded", *, device: str = "auto", dtype: str = "auto"
+        cls,
+        source: str = "embedded",
+        *,
+        controlnet: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
     ) -> MorphPipeline:
-        """The pipeline around the "embedded" model, a local diffusers folder or a hub id."""
-        return cls(load_model(str(source), *choose_device(device, dtype)), PerceptualDistance())
+        """The pipeline around the "embedded" model, a local diffusers folder or a hub id.
+
+        ``controlnet`` is a folder or a hub id too.
+        """
+        return cls(load_model(str(source), *choose_device(device, dtype), controlnet), PerceptualDistance())
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""
@@ -128,7 +137,20 @@ class MorphPipeline:
             else:
                 known = fit_embeddings(self.model, keyframes, settings, callback)
                 known.save(embeddings, origin)
-        return fit_keyframes(self.model, keyframes, settings, callback, known)
+        return fit_keyframes(self.model, keyframes, settings, callback, known, self.detector(settings))
+
+    def detector(self, settings: Settings) -> Detector | None:
+        """What finds the poses that guide the model; None without a ControlNet, which alone can use them.
+
+        Raises:
+            SettingsError: a ControlNet, and no detector for it.
+        """
+        name = settings.pose.detector
+        if self.model.controlnet is None:
+            return None
+        if not name:
+            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+        return load_detector(name)
 
     def ranker(self, settings: Settings) -> Ranker | None:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""

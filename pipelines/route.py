@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 import torch
@@ -70,7 +71,9 @@ def find_route(
         def fitting(stage: str, cost: int) -> None:
             progress("fit anchors", cost)
 
-        fitted = fit_latents(model, pixels[1:-1], latents, exactly, embeddings, settings, fitting)
+        made = fit_latents(model, pixels[1:-1], latents, exactly, embeddings, settings, fitting)
+        poses = [between.pose(anchor.alpha) for anchor in anchors]
+        fitted = [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
     ends = invert_keyframes(model, [first, *fitted, second], settings, progress)
     segments = [Segment(model, a, b, settings) for a, b in pairwise(ends)]
     return Route(alphas, pixels, segments, [end.round_trip for end in ends])

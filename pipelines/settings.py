@@ -116,6 +116,21 @@ class Ranking:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pose:
+    """Guidance by the poses of people, for models with a ControlNet (Wang & Golland, section 4.3).
+
+    detector: "mediapipe", or OpenPose in a folder or of a hub id; empty leaves poses out.
+    scale: how much the ControlNet counts halfway between two keyframes; at a keyframe it counts 1.
+    """
+
+    detector: str = ""
+    scale: float = 1.5
+
+    def __post_init__(self) -> None:
+        _within("pose.scale", self.scale, 0, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What decides the frames of a morph, besides its keyframes and the model.
 
@@ -154,6 +169,7 @@ class Settings:
     textual_inversion: TextualInversion = field(default_factory=TextualInversion)
     anchors: Anchors = field(default_factory=Anchors)
     ranking: Ranking = field(default_factory=Ranking)
+    pose: Pose = field(default_factory=Pose)
 
     def __post_init__(self) -> None:
         _within("frames", self.frames, 1, 100_000)

@@ -7,8 +7,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig
 
 from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.diffusion.loading import load_model
@@ -98,3 +98,43 @@ def model(
 def embedded() -> LatentDiffusion:
     """The model that ships in the package."""
     return load_model("embedded")
+
+
+def build_controlnet(folder: Path, model: Path) -> Path:
+    """Write a random ControlNet for the model in a folder, whose outputs are not zero as in a new one."""
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    controlnet = ControlNetModel.from_unet(unet, conditioning_channels=3)
+    torch.manual_seed(1)
+    for name, parameter in controlnet.named_parameters():
+        if "controlnet" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    controlnet.save_pretrained(folder)
+    return folder
+
+
+def build_clip_folder(folder: Path) -> Path:
+    """Write a small random CLIP in transformers' layout."""
+    tokenizer = train_tokenizer(["a photo of a cat"], size=800)
+    tokenizer.save_pretrained(folder)
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    vision = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+    )
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
+    CLIPModel(config).save_pretrained(folder)
+    return folder

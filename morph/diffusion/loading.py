@@ -14,12 +14,16 @@ from morph.errors import ModelError
 
 
 def load_model(
-    source: str = "embedded", device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    source: str = "embedded",
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    controlnet: str | None = None,
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
     Stable Diffusion 1.x and 2.x: epsilon or v-prediction, AutoencoderKL or AutoencoderTiny. Only a hub id
-    that is no folder touches the network, and with ``HF_HUB_OFFLINE=1`` not even that.
+    that is no folder touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet`` is a
+    folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``.
 
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
@@ -27,7 +31,35 @@ def load_model(
     folder, name = locate(source)
     if name == "embedded":
         check_hashes(folder)
-    return from_folder(folder, name, dtype).to(device, dtype)
+    model = from_folder(folder, name, dtype)
+    if controlnet:
+        model.controlnet = load_controlnet(controlnet, model, dtype)
+    return model.to(device, dtype)
+
+
+def load_controlnet(source: str, model: LatentDiffusion, dtype: torch.dtype = torch.float32) -> Any:
+    """The ControlNet in a folder or of a hub id, on the CPU.
+
+    Raises:
+        ModelError: nothing there, no safetensors, or made for another kind of denoiser than the model's.
+    """
+    from diffusers import ControlNetModel
+    from safetensors import SafetensorError
+
+    folder, _ = locate(source, patterns=("config.json", WEIGHTS["unet"]))
+    if not (folder / WEIGHTS["unet"]).is_file():
+        raise ModelError(f"ControlNet {folder} has no {WEIGHTS['unet']}; only safetensors are loaded")
+    try:
+        network = ControlNetModel.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"ControlNet {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    for key in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
+        ours, its = model.unet.config[key], network.config[key]
+        if list(ours) != list(its) if isinstance(ours, (list, tuple)) else ours != its:
+            raise ModelError(f"ControlNet {folder} does not suit model {model.name}: {key} is {its} and not {ours}")
+    return network.eval().requires_grad_(False)
 
 
 def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> LatentDiffusion:

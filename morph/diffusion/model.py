@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.files import Geometry
 from morph.diffusion.schedule import Schedule
+from morph.errors import ModelError
 
 
 class Prediction(NamedTuple):
@@ -20,16 +21,32 @@ class Prediction(NamedTuple):
     noise: Tensor
 
 
+class Control(NamedTuple):
+    """What a ControlNet is shown: pictures (B,3,H,W) in [0,1], and how much each counts (B,); 1 is as trained."""
+
+    images: Tensor
+    scale: Tensor
+
+
 class LatentDiffusion:
     """Autoencoder, text encoder, denoising U-Net and schedule of one model, made of diffusers components.
 
     Latents are float32 and scaled to about unit variance whatever the network's own dtype, so that
-    the ODE loses nothing in bf16. ``name`` says on screen and in the recipe which weights were used.
+    the ODE loses nothing in bf16. A ControlNet, if there is one, guides by pictures. ``name`` says on screen
+    and in the recipe which weights were used.
     """
 
     def __init__(
-        self, vae: Any, unet: Any, text_encoder: Any, tokenizer: Any, schedule: Schedule, name: str
+        self,
+        vae: Any,
+        unet: Any,
+        text_encoder: Any,
+        tokenizer: Any,
+        schedule: Schedule,
+        name: str,
+        controlnet: Any = None,
     ) -> None:
+        self.controlnet = controlnet.eval().requires_grad_(False) if controlnet else None
         self.vae = vae.eval().requires_grad_(False)
         self.unet = unet.eval().requires_grad_(False)
         self.text_encoder = text_encoder.eval().requires_grad_(False)
@@ -69,11 +86,13 @@ class LatentDiffusion:
         The autoencoder and the text encoder stay in float32: they run once a frame, not once a step, and
         bfloat16 is coarser than eight bits a channel.
         """
-        if self.unet.dtype != dtype:  # diffusers warns of every cast, needed or not
-            self.unet.to(dtype=dtype)
-        for network in (self.vae, self.unet, self.text_encoder):
+        denoisers = [network for network in (self.unet, self.controlnet) if network]
+        for network in denoisers:
+            if network.dtype != dtype:  # diffusers warns of every cast, needed or not
+                network.to(dtype=dtype)
+        for network in (*denoisers, self.vae, self.text_encoder):
             network.to(device=device)
-        for network in (self.vae, self.unet):
+        for network in (*denoisers, self.vae):
             network.to(memory_format=torch.channels_last)
         return self
 
@@ -128,9 +147,28 @@ class LatentDiffusion:
         """Prompts to text embeddings (B,L,D) float32."""
         return self.text_encoder(self.tokenize(prompts)).last_hidden_state.float()
 
-    def output(self, latents: Tensor, t: int | Tensor, condition: Tensor) -> Tensor:
-        """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and embeddings (B,L,D)."""
-        return self.unet(latents.to(self.dtype), t, encoder_hidden_states=condition.to(self.dtype)).sample.float()
+    def output(self, latents: Tensor, t: int | Tensor, condition: Tensor, control: Control | None = None) -> Tensor:
+        """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and embeddings (B,L,D).
+
+        Raises:
+            ModelError: a control, and no ControlNet to show it to.
+        """
+        latents, condition = latents.to(self.dtype), condition.to(self.dtype)
+        guides = self._guides(latents, t, condition, control) if control else {}
+        return self.unet(latents, t, encoder_hidden_states=condition, **guides).sample.float()
+
+    def _guides(self, latents: Tensor, t: int | Tensor, condition: Tensor, control: Control) -> dict[str, Any]:
+        """What the ControlNet adds to the U-Net's skip connections (Zhang et al., 2023, arXiv 2302.05543)."""
+        if self.controlnet is None:
+            raise ModelError(f"model {self.name} has no ControlNet")
+        times = len(latents) // len(control.images)  # guidance doubles the batch
+        images = control.images.to(latents).repeat(times, 1, 1, 1)
+        scale = control.scale.to(latents).repeat(times).reshape(-1, 1, 1, 1)
+        down, middle = self.controlnet(latents, t, condition, images, return_dict=False)
+        return {
+            "down_block_additional_residuals": tuple(part * scale for part in down),
+            "mid_block_additional_residual": middle * scale,
+        }
 
     def predict(
         self,
@@ -140,6 +178,7 @@ class LatentDiffusion:
         *,
         negative: Tensor | None = None,
         guidance: float = 1.0,
+        control: Control | None = None,
     ) -> Prediction:
         """What the denoiser believes of noisy latents (B,C,h,w) at time t, whatever it was trained to predict.
 
@@ -147,9 +186,9 @@ class LatentDiffusion:
         ``guidance`` times the way from the negative to the condition.
         """
         if negative is None:
-            raw = self.output(latents, t, condition)
+            raw = self.output(latents, t, condition, control)
         else:
-            both = self.output(torch.cat([latents] * 2), t, torch.cat([negative, condition]))
+            both = self.output(torch.cat([latents] * 2), t, torch.cat([negative, condition]), control)
             away, towards = both.chunk(2)
             raw = torch.lerp(away, towards, guidance)
         alpha, sigma = (float(level) for level in self.schedule.level(t))

@@ -49,6 +49,7 @@ def model_options(command: Any) -> Any:
     """Options that say which model is used, and where."""
     options = (
         click.option("--model", default="embedded", show_default=True, metavar="embedded|FOLDER|HUB_ID"),
+        click.option("--controlnet", metavar="FOLDER|HUB_ID", help="Guides the model by poses; see pose.detector."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
         click.option(
             "--dtype",

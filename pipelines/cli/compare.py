@@ -28,6 +28,7 @@ def compare(
     prompts: tuple[str, ...],
     assignments: tuple[str, ...],
     model: str,
+    controlnet: str | None,
     device: str,
     dtype: str,
     as_json: bool,
@@ -54,7 +55,7 @@ def compare(
     from pipelines.settings import keys
 
     quiet_libraries()
-    pipeline = MorphPipeline.from_pretrained(model, device=device, dtype=dtype)
+    pipeline = MorphPipeline.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
     say(f"model {pipeline.model.name} on {pipeline.model.device}; {len(chosen)} presets")
     keyframes = pipeline.prepare(images, prompts, next(iter(chosen.values())))
     folder.mkdir(exist_ok=True)

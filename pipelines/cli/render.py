@@ -42,6 +42,7 @@ def render(
     preset: str,
     assignments: tuple[str, ...],
     model: str,
+    controlnet: str | None,
     device: str,
     dtype: str,
     choose: str | None,
@@ -90,7 +91,7 @@ def render(
         _print_plan(plan, as_json)
         return
     aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    result = _render(images, output, prompts, settings, plan, (model, device, dtype), aside)
+    result = _render(images, output, prompts, settings, plan, (model, controlnet, device, dtype), aside)
     click.echo(json.dumps(result) if as_json else output)
 
 
@@ -100,7 +101,7 @@ def _render(
     prompts: tuple[str, ...],
     settings: Any,
     plan: dict[str, Any],
-    where: tuple[str, str, str],
+    where: tuple[str, str | None, str, str],
     aside: dict[str, str | None],
 ) -> dict[str, Any]:
     """Do the work of ``render``; what it reports."""
@@ -119,10 +120,12 @@ def _render(
 
     quiet_libraries()
     started = time.monotonic()
-    name, device, dtype = where
-    pipeline = MorphPipeline.from_pretrained(name, device=device, dtype=dtype)
+    name, controlnet, device, dtype = where
+    pipeline = MorphPipeline.from_pretrained(name, controlnet=controlnet, device=device, dtype=dtype)
     model = pipeline.model
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
+    if settings.pose.detector and model.controlnet is None:
+        say(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
     keyframes = pipeline.prepare(images, prompts, settings)
     for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
         say(f"prompt {prompt!r} is longer than this model reads; its end is left out")

@@ -7,41 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
+from transformers import CLIPModel
 
-from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.errors import ModelError
 from morph.perception.clip import OPENAI, load_clip
+from tests.conftest import build_clip_folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A small random CLIP in transformers' layout."""
-    path = tmp_path_factory.mktemp("clip")
-    tokenizer = train_tokenizer(["a photo of a cat"], size=800)
-    tokenizer.save_pretrained(path)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    vision = CLIPVisionConfig(
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=32,
-        patch_size=8,
-    )
-    torch.manual_seed(0)
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=8)
-    CLIPModel(config).save_pretrained(path)
-    return path
+    return build_clip_folder(tmp_path_factory.mktemp("clip"))
 
 
 def test_pictures_and_texts_become_unit_vectors(folder):

@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from morph import random
+from morph.diffusion import textual_inversion
+from morph.diffusion.textual_inversion import Embeddings, origin_of
+from morph.errors import InputError, SettingsError
+from morph.media.keyframe import load_keyframe
+from tests.conftest import SAMPLES
+
+SETTINGS = {"steps": 6, "learning_rate": 1e-2, "guidance": 3.0, "window": 2, "tolerance": 0.0}
+
+
+def pictures(size=64):
+    return torch.cat([load_keyframe(SAMPLES / name, "", (size, size)).pixels for name in ("cat.jpg", "coffee.jpg")])
+
+
+def fit(model, images, **settings):
+    losses = []
+    steps = textual_inversion.fit(
+        model, images, model.embed(["a photo"] * 2), model.embed([""]), 0, **SETTINGS | settings
+    )
+    while True:
+        try:
+            losses.append(next(steps))
+        except StopIteration as stop:
+            return losses, stop.value
+
+
+def test_every_picture_gets_an_embedding_and_all_share_the_negative(model):
+    images = pictures()
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    losses, fitted = fit(model, images)
+    assert torch.equal(torch.get_rng_state(), before)  # the augmentation draws from a stream of its own
+    assert len(losses) == 6
+    assert fitted.conditions.shape == (2, 32, 16)
+    assert fitted.negative.shape == (1, 32, 16)
+    start = model.embed(["a photo"])
+    assert not torch.allclose(fitted.conditions[:1], start, atol=1e-3)
+    assert not torch.equal(fitted.conditions[0], fitted.conditions[1])
+    again = fit(model, images)
+    assert again[0] == losses
+    assert torch.equal(again[1].conditions, fitted.conditions)
+    assert not any(parameter.requires_grad for parameter in model.unet.parameters())
+
+
+def test_no_steps_leave_the_prompts_as_they_are_and_a_plateau_stops(model):
+    images = pictures()
+    _, fitted = fit(model, images, steps=0)
+    assert torch.equal(fitted.conditions[:1], model.embed(["a photo"]))
+    losses, _ = fit(model, images, steps=40, learning_rate=0.0, tolerance=0.9)
+    assert len(losses) == 4
+
+
+def test_embeddings_are_kept_with_what_they_were_fitted_to(model, tmp_path):
+    images = pictures()
+    made = Embeddings(torch.randn(2, 32, 16), torch.randn(1, 32, 16))
+    origin = origin_of(model, images, ["a", "b"])
+    path = tmp_path / "fitted.safetensors"
+    made.save(path, origin)
+    assert [file.name for file in tmp_path.iterdir()] == ["fitted.safetensors"]
+    read = Embeddings.load(path, origin)
+    assert torch.equal(read.conditions, made.conditions)
+    assert torch.equal(read.negative, made.negative)
+    for other, key in (
+        (origin_of(model, images, ["a", "c"]), "prompts"),
+        (origin_of(model, -images, ["a", "b"]), "images"),
+    ):
+        with pytest.raises(SettingsError, match=key):
+            Embeddings.load(path, other)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match=r"fitted\.safetensors"):
+        Embeddings.load(path, origin)
+
+
+@pytest.mark.slow
+def test_it_lowers_the_loss_of_its_own_pictures_under_noise_it_has_not_seen(embedded):
+    images = pictures(128)
+    clean = embedded.encode(images)
+
+    def held_out(embeddings):
+        total = 0.0
+        for index, t in enumerate((350, 450, 550, 650)):
+            noise = random.normal(clean.shape, 1, "held out", index)
+            with torch.no_grad():
+                predicted = embedded.predict(
+                    embedded.schedule.noise(clean, noise, t),
+                    t,
+                    embeddings.conditions,
+                    negative=embeddings.negative.expand(2, -1, -1),
+                    guidance=3.0,
+                ).noise
+            total += float((predicted - noise).square().mean())
+        return total
+
+    start = Embeddings(embedded.embed(["a photo"] * 2), embedded.embed([""]))
+    _, fitted = fit(embedded, images, steps=40)
+    assert held_out(fitted) < 0.985 * held_out(start)

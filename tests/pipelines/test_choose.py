@@ -1,0 +1,119 @@
+"""Choosing candidates: by CLIP, and by a person on the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from morph.media.stills import read_frames
+from tests.conftest import build_clip_folder
+from tests.pipelines.conftest import CAT, QUICK, RACCOON
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return build_clip_folder(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def arguments(folder, clip, tmp_path):
+    settings = (
+        "anchors.depth=1",
+        "anchors.candidates=3",
+        "anchors.guidance=1",
+        "pacing=uniform",
+        f"ranking.clip={clip}",
+    )
+    sets = [part for setting in settings for part in ("--set", setting)]
+    return ["render", CAT, RACCOON, "--model", str(folder), *QUICK, *sets, "--steps", "10", "--frames", "3"]
+
+
+def middle(folder):
+    return list(read_frames(folder))[1]
+
+
+def test_a_render_says_which_clip_ranks_its_candidates(command, arguments, clip, tmp_path):
+    result = command(*arguments, "-o", str(tmp_path / "ranked"), "--json")
+    assert result.returncode == 0, result.stderr
+    assert f"ranked by CLIP {clip.resolve()}" in result.stderr
+    report = json.loads(result.stdout)
+    assert report["ranked_by"] == str(clip.resolve())
+    assert set(report["spent"]) == {"fit LoRA", "anchors"}  # three frames need no more than the one anchor
+    assert report["round_trip_db"] == []
+
+
+def test_a_person_chooses_in_a_file_and_the_choice_counts(command, arguments, tmp_path):
+    choices = tmp_path / "choices"
+    refused = command(*arguments, "-o", str(tmp_path / "none"), "--choose", str(choices))
+    assert refused.returncode == 2
+    (line,) = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
+    assert "choices.json" in line
+    assert "1 to 3" in line
+    assert not (tmp_path / "none").exists()
+    (sheet,) = choices.glob("anchor-*.png")
+    with Image.open(sheet) as image:
+        assert image.size[1] > 3 * 64  # a row per candidate
+    frames = []
+    for number in (1, 2, 3):
+        (choices / "choices.json").write_text(json.dumps({"0.5": number}))
+        out = tmp_path / str(number)
+        result = command(*arguments, "-o", str(out), "--choose", str(choices))
+        assert result.returncode == 0, result.stderr
+        frames.append(middle(out))
+    assert not np.array_equal(frames[0], frames[1])
+    assert not np.array_equal(frames[1], frames[2])
+    best = command(*arguments, "-o", str(tmp_path / "best"))
+    assert best.returncode == 0
+    assert any(np.array_equal(middle(tmp_path / "best"), frame) for frame in frames)
+
+
+def test_an_answer_on_the_terminal_is_remembered(command, arguments, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda text: "2")
+    choices = tmp_path / "choices"
+    result = command(*arguments, "-o", str(tmp_path / "asked"), "--choose", str(choices))
+    assert result.returncode == 0, result.stderr
+    assert json.loads((choices / "choices.json").read_text()) == {"0.5": 2}
+
+
+@pytest.mark.parametrize("text", ['{"0.5": 4}', '{"0.5": "first"}', "[1]", "{"])
+def test_a_choice_that_is_none_is_refused(command, arguments, tmp_path, text):
+    (tmp_path / "choices.json").write_text(text)
+    result = command(*arguments, "-o", str(tmp_path / "out"), "--choose", str(tmp_path))
+    assert result.returncode == 2
+    assert "choices.json" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_choosing_without_a_choice_is_refused(command, folder, tmp_path):
+    out, choices = str(tmp_path / "out"), str(tmp_path / "choices")
+    result = command("render", CAT, RACCOON, "--model", str(folder), *QUICK, "-o", out, "--choose", choices)
+    assert result.returncode == 2
+    assert "anchors.depth" in result.stderr
+
+
+def test_fitted_embeddings_are_written_read_and_not_taken_for_others(command, folder, tmp_path):
+    file, settings = tmp_path / "fitted.safetensors", ["--set", "textual_inversion.steps=2"]
+    arguments = [
+        "render",
+        CAT,
+        RACCOON,
+        "--model",
+        str(folder),
+        *QUICK,
+        *settings,
+        "--embeddings",
+        str(file),
+        "--json",
+    ]
+    first = command(*arguments, "-o", str(tmp_path / "a"))
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["spent"]["textual inversion"] > 0
+    second = command(*arguments, "-o", str(tmp_path / "b"))
+    assert json.loads(second.stdout)["spent"]["textual inversion"] == 0
+    for one, other in zip(read_frames(tmp_path / "a"), read_frames(tmp_path / "b"), strict=True):
+        assert np.array_equal(one, other)
+    other = command(*arguments, "-o", str(tmp_path / "c"), "--prompt", "a cat")
+    assert other.returncode == 2
+    assert "prompts" in other.stderr

@@ -1,0 +1,66 @@
+"""``morph compare``: every preset, on the random model and on the embedded one."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from morph.media.stills import frame_numbers
+from pipelines.settings import preset_names
+from tests.conftest import build_clip_folder
+from tests.pipelines.conftest import CAT, RACCOON
+
+PRESETS = {
+    "default",
+    "diffmorpher",
+    "wang2023",
+    "interpolate_only",
+    "interpolate_denoise",
+    "did",
+    "did_no_shared_noise",
+}
+SHORT = {
+    "steps": 10,
+    "lora.steps": 2,
+    "lora.rank": 2,
+    "textual_inversion.steps": 2,
+    "anchors.candidates": 2,
+    "anchors.candidates_least": 1,
+}
+
+
+def settings(**more):
+    return [part for key, value in {**SHORT, **more}.items() for part in ("--set", f"{key}={value}")]
+
+
+def test_every_preset_is_there():
+    assert set(preset_names()) == PRESETS
+
+
+def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
+    clip = build_clip_folder(tmp_path / "clip")
+    out = tmp_path / "compared"
+    quick = settings(**{"ranking.clip": clip})
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *quick)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "table.json").read_text())
+    assert {row["preset"] for row in report["presets"]} == PRESETS
+    for row in report["presets"]:
+        assert row["endpoint_psnr"] == [100.0, 100.0]
+        assert row["ppl"] > 0
+        assert len(frame_numbers(out / row["preset"])) == row["frames"]
+    assert (out / "table.md").read_text() == result.stdout
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.size[1] >= 64 * len(PRESETS)
+        assert sheet.size[0] >= 64 * 9
+    again = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder))
+    assert again.returncode == 2
+    assert "not empty" in again.stderr
+
+
+@pytest.mark.slow
+def test_all_presets_run_on_the_embedded_model(command, tmp_path):
+    arguments = ["--size", "64", *settings(frames=5, **{"anchors.depth": 1})]
+    result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    assert {row["preset"] for row in json.loads(result.stdout)["presets"]} == PRESETS

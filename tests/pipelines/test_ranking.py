@@ -1,0 +1,38 @@
+import pytest
+import torch
+
+from morph.diffusion.embedded.clip import blurred
+from morph.media.keyframe import load_keyframe
+from morph.perception.clip import load_clip
+from morph.perception.lpips import PerceptualDistance
+from pipelines.ranking import Ranker
+from pipelines.settings import Ranking
+from tests.conftest import SAMPLES, build_clip_folder
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return load_clip(str(build_clip_folder(tmp_path_factory.mktemp("clip"))))
+
+
+@pytest.fixture(scope="module")
+def cat():
+    return load_keyframe(SAMPLES / "cat.jpg", "", (128, 128)).pixels
+
+
+def test_without_weights_the_score_is_clips_alone(clip, cat):
+    ranking = Ranking(positive="a cat", negative="a dog")
+    candidates = torch.cat([cat, -cat, cat.flip(3)])
+    ranker = Ranker(clip, PerceptualDistance(), ranking)
+    assert torch.equal(ranker.scores(candidates, cat, cat), clip.score(candidates, "a cat", "a dog"))
+    assert ranker(0.5, candidates, cat, cat) == int(clip.score(candidates, "a cat", "a dog").argmax())
+
+
+def test_smoothness_prefers_what_is_near_both_parents(clip, cat):
+    candidates = torch.cat([cat.flip(2), cat, cat.roll(40, 3)])
+    assert Ranker(clip, PerceptualDistance(), Ranking(smoothness=100))(0.5, candidates, cat, cat.flip(3)) == 1
+
+
+def test_sharpness_prefers_fine_detail(clip, cat):
+    candidates = torch.cat([blurred(cat, 2.0), blurred(cat, 4.0), cat])
+    assert Ranker(clip, PerceptualDistance(), Ranking(sharpness=100))(0.5, candidates, cat, cat) == 2
