@@ -192,6 +192,7 @@ def recipe(model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Mapp
         "morph": version("morph"),
         "torch": torch.__version__,
         "model": model.name,
+        "controlnet": model.controlnet_name,
         "device": str(model.device),
         "dtype": str(model.dtype).removeprefix("torch."),
         "images": [str(keyframe.source) for keyframe in keyframes],

@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
 from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.diffusion.loading import load_model
@@ -20,24 +20,27 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
 
 
+def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    """A text tower of two layers, 16 wide."""
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
 def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False) -> Path:
     """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest."""
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
     tokenizer.save_pretrained(folder / "tokenizer")
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=32,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    ).save_pretrained(folder / "text_encoder")
+    CLIPTextModel(text_config(tokenizer)).save_pretrained(folder / "text_encoder")
     UNet2DConditionModel(
         sample_size=8,
         in_channels=4,
@@ -116,16 +119,7 @@ def build_clip_folder(folder: Path) -> Path:
     """Write a small random CLIP in transformers' layout."""
     tokenizer = train_tokenizer(["a photo of a cat"], size=800)
     tokenizer.save_pretrained(folder)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    text = text_config(tokenizer)
     vision = CLIPVisionConfig(
         hidden_size=16,
         intermediate_size=32,

@@ -33,12 +33,12 @@ def load_model(
         check_hashes(folder)
     model = from_folder(folder, name, dtype)
     if controlnet:
-        model.controlnet = load_controlnet(controlnet, model, dtype)
+        add_controlnet(model, controlnet, dtype)
     return model.to(device, dtype)
 
 
-def load_controlnet(source: str, model: LatentDiffusion, dtype: torch.dtype = torch.float32) -> Any:
-    """The ControlNet in a folder or of a hub id, on the CPU.
+def add_controlnet(model: LatentDiffusion, source: str, dtype: torch.dtype = torch.float32) -> None:
+    """Give a model the ControlNet in a folder or of a hub id.
 
     Raises:
         ModelError: nothing there, no safetensors, or made for another kind of denoiser than the model's.
@@ -46,7 +46,7 @@ def load_controlnet(source: str, model: LatentDiffusion, dtype: torch.dtype = to
     from diffusers import ControlNetModel
     from safetensors import SafetensorError
 
-    folder, _ = locate(source, patterns=("config.json", WEIGHTS["unet"]))
+    folder, name = locate(source, patterns=("config.json", WEIGHTS["unet"]))
     if not (folder / WEIGHTS["unet"]).is_file():
         raise ModelError(f"ControlNet {folder} has no {WEIGHTS['unet']}; only safetensors are loaded")
     try:
@@ -59,7 +59,7 @@ def load_controlnet(source: str, model: LatentDiffusion, dtype: torch.dtype = to
         ours, its = model.unet.config[key], network.config[key]
         if list(ours) != list(its) if isinstance(ours, (list, tuple)) else ours != its:
             raise ModelError(f"ControlNet {folder} does not suit model {model.name}: {key} is {its} and not {ours}")
-    return network.eval().requires_grad_(False)
+    model.controlnet, model.controlnet_name = network.eval().requires_grad_(False), name
 
 
 def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> LatentDiffusion:

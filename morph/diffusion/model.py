@@ -44,9 +44,9 @@ class LatentDiffusion:
         tokenizer: Any,
         schedule: Schedule,
         name: str,
-        controlnet: Any = None,
     ) -> None:
-        self.controlnet = controlnet.eval().requires_grad_(False) if controlnet else None
+        self.controlnet: Any = None
+        self.controlnet_name: str | None = None
         self.vae = vae.eval().requires_grad_(False)
         self.unet = unet.eval().requires_grad_(False)
         self.text_encoder = text_encoder.eval().requires_grad_(False)

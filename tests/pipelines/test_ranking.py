@@ -36,3 +36,15 @@ def test_smoothness_prefers_what_is_near_both_parents(clip, cat):
 def test_sharpness_prefers_fine_detail(clip, cat):
     candidates = torch.cat([blurred(cat, 2.0), blurred(cat, 4.0), cat])
     assert Ranker(clip, PerceptualDistance(), Ranking(sharpness=100))(0.5, candidates, cat, cat) == 2
+
+
+@pytest.mark.slow
+def test_the_embedded_clip_prefers_the_sharper_candidate():
+    names = ("cat", "raccoon", "hopper", "collins", "coffee", "retina", "rocket")
+    images = torch.cat([load_keyframe(SAMPLES / f"{name}.jpg", "", (256, 256)).pixels for name in names])
+    fade = torch.lerp(images, images.roll(1, 0), 0.5)
+    worse = [*(blurred(images, sigma) for sigma in (2.0, 3.0, 5.0)), fade, blurred(fade, 2.0)]
+    ranker = Ranker(load_clip(), PerceptualDistance(), Ranking())
+    sharp = ranker.scores(images, images[:1], images[:1])
+    wins = torch.stack([sharp > ranker.scores(version, images[:1], images[:1]) for version in worse])
+    assert wins.float().mean() >= 0.9, wins
