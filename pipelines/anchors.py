@@ -22,18 +22,22 @@ from pipelines.ranking import Chooser
 
 @dataclass(frozen=True)
 class Anchor:
-    """A finished anchor: its position, latents (1,C,h,w) and picture (1,3,H,W) in [-1,1]."""
+    """A finished anchor: its position, latents (1,C,h,w) and picture (1,3,H,W) in [-1,1].
+
+    ``choice`` is the number of the candidate that it was; None where there was only one.
+    """
 
     alpha: float
     latents: Tensor
     pixels: Tensor
+    choice: int | None = None
 
 
 def render_anchors(
     between: Between, settings: config.Settings, choose: Chooser, progress: Progress
 ) -> list[Anchor]:
     """All anchors between two keyframes, in order of alpha."""
-    levels = plan_anchors(settings.anchors, settings.steps)
+    levels = plan_anchors(settings)
     if settings.anchors.scheme == "cascade":
         return _cascade(between, levels, settings, progress)
     model = between.model
@@ -58,9 +62,9 @@ def render_anchors(
         for i, place in enumerate(level.places):
             rows = slice(i * level.candidates, (i + 1) * level.candidates)
             parents = [done[place.left].pixels, done[place.right].pixels]
-            best = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else 0
-            row = slice(rows.start + best, rows.start + best + 1)
-            done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row])
+            choice = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else None
+            row = slice(rows.start + (choice or 0), rows.start + (choice or 0) + 1)
+            done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
     return [done[alpha] for alpha in sorted(done)[1:-1]]
 
 

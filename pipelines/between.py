@@ -20,16 +20,25 @@ MIX = {"lerp": lerp, "slerp": slerp}
 
 
 class Between:
-    """The way between two keyframes, as the denoiser knows it; alphas are positions on it, 0 to 1."""
+    """The way between two keyframes, as the denoiser knows it; alphas are positions on it, 0 to 1.
+
+    ``span`` is where the two stand between the user's own keyframes.
+    """
 
     def __init__(
-        self, model: LatentDiffusion, first: FittedKeyframe, second: FittedKeyframe, settings: Settings
+        self,
+        model: LatentDiffusion,
+        first: FittedKeyframe,
+        second: FittedKeyframe,
+        settings: Settings,
+        span: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         self.model = model
         self.first = first
         self.second = second
         self._mix = MIX[settings.text]
         self._scale = settings.pose.scale
+        self._span = span
         self._loras = [end.lora for end in (first, second) if end.lora]
 
     def condition(self, alpha: Tensor) -> Tensor:
@@ -43,10 +52,10 @@ class Between:
         return interpolate(self.first.pose, self.second.pose, alpha)
 
     def control(self, alpha: Tensor) -> Control | None:
-        """What the ControlNet is shown at alphas (B,): most halfway (Wang & Golland, section 4.3)."""
-        scale = self._scale - 2 * (alpha - 0.5).abs() * (self._scale - 1)
+        """What the ControlNet is shown at alphas (B,)."""
+        start, end = self._span
         poses = [self.pose(at) for at in alpha.tolist()]
-        return control_of(poses, self.first.pixels, scale)
+        return control_of(poses, self.first.pixels, start + (end - start) * alpha, self._scale)
 
     def denoise(
         self,

@@ -40,12 +40,13 @@ def compare(
 ) -> Iterator[Compared]:
     """Render and measure every preset on the same two keyframes.
 
-    What presets fit in the same way is fitted once; each is told the seconds that it would have taken alone.
+    They agree on size and fit. What they fit in the same way is fitted once; each is told the seconds that it
+    would have taken alone.
     """
     ends = torch.cat([keyframe.pixels for keyframe in keyframes])
     fits: dict[Any, tuple[list[FittedKeyframe], float]] = {}
     for name, settings in presets.items():
-        key = (settings.lora, settings.textual_inversion, settings.negative, settings.seed)
+        key = (settings.lora, settings.textual_inversion, settings.negative, settings.seed, settings.pose.detector)
         started = time.monotonic()
         if key not in fits:
             fitted = pipeline.fit(keyframes, settings, progress)

@@ -60,15 +60,18 @@ def shared_steps(settings: Settings) -> int:
     return round(settings.attention * settings.steps)
 
 
-def control_of(poses: Sequence[Pose | None], like: Tensor, scale: float | Tensor) -> Control | None:
-    """What a ControlNet is shown of poses: skeletons of the size of ``like`` (B,3,H,W); None without poses."""
+def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: float) -> Control | None:
+    """What a ControlNet is shown of poses: skeletons of the size of ``like`` (B,3,H,W); None without poses.
+
+    It counts 1 at a keyframe and ``scale`` s halfway: s - 2 |f - 1/2| (s - 1) at position f, ``at`` (B,)
+    (Wang & Golland, section 4.3).
+    """
     known = [pose for pose in poses if pose is not None]
     if len(known) < len(poses):
         return None
     size = (like.shape[3], like.shape[2])
     images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(like.device)
-    scales = torch.as_tensor(scale, device=like.device).expand(len(known))
-    return Control(images.permute(0, 3, 1, 2).float() / 255, scales)
+    return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (at - 0.5).abs() * (scale - 1))
 
 
 def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
@@ -121,23 +124,34 @@ def fit_latents(
     embeddings: Embeddings,
     settings: Settings,
     progress: Progress,
+    first: int = 0,
 ) -> list[FittedKeyframe]:
-    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation."""
+    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation.
+
+    ``first`` is the number of the first of them; noise depends on it.
+    """
     count = len(pixels)
     conditions = embeddings.conditions.to(model.device)
     negative = embeddings.negative.to(model.device)
     loras: Sequence[lora.Lora | None] = [None] * count
     if settings.lora.steps:
-        fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
+        fit = lora.fit(model, mean, std, conditions, settings.seed, first=first, **asdict(settings.lora))
         loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
     parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
     return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
 
 
 def invert_keyframes(
-    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, progress: Progress
+    model: LatentDiffusion,
+    keyframes: Sequence[FittedKeyframe],
+    settings: Settings,
+    progress: Progress,
+    positions: Sequence[float] = (0.0, 1.0),
 ) -> list[InvertedKeyframe]:
-    """DDIM inversion of all keyframes in one batch, then one pass back that captures features."""
+    """DDIM inversion of keyframes in one batch, then one pass back that captures features.
+
+    ``positions`` are those of the keyframes between the user's own.
+    """
     count = len(keyframes)
     times = model.schedule.times(settings.steps)
     condition = torch.cat([keyframe.condition for keyframe in keyframes])
@@ -148,7 +162,8 @@ def invert_keyframes(
     shared = set(times[: shared_steps(settings)])
     features: dict[tuple[int, str], Tensor] = {}
 
-    control = control_of([keyframe.pose for keyframe in keyframes], pixels, 1.0)
+    at = torch.tensor(positions, device=model.device)
+    control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
 
     def predict(latents: Tensor, t: int) -> Prediction:
         return model.predict(latents, t, condition, control=control)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import SettingsError
 from morph.media.keyframe import Keyframe, load_keyframe
-from morph.perception.clip import load_clip
+from morph.perception.clip import Clip, load_clip
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines.keyframes import FittedKeyframe, Progress, fit_embeddings, fit_keyframes
@@ -30,7 +31,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
     """The device and dtype to compute with.
 
-    "auto" is the first GPU if there is one, and bfloat16 where a CUDA device computes in it.
+    "auto" is the first GPU if there is one, and bfloat16 where a CUDA device computes in it (from Ampere on).
 
     Raises:
         SettingsError: a device that this machine does not have, or another dtype.
@@ -43,7 +44,8 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
         here = ", ".join(name for name, count in found.items() if count)
         raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
     if dtype == "auto":
-        dtype = "bfloat16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+        computes = kind == "cuda" and torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
+        dtype = "bfloat16" if computes else "float32"
     if dtype not in DTYPES:
         raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
     return torch.device(device), DTYPES[dtype]
@@ -60,6 +62,8 @@ class MorphPipeline:
     def __init__(self, model: LatentDiffusion, perception: PerceptualDistance) -> None:
         self.model = model
         self.perception = perception.to(model.device)
+        self._clips: dict[str, Clip] = {}
+        self._detectors: dict[str, Detector] = {}
 
     @classmethod
     def from_pretrained(
@@ -101,6 +105,8 @@ class MorphPipeline:
         """
         chosen = changed(load_preset(preset), settings)
         keyframes = self.prepare(images, prompts, chosen)
+        self.ranker(chosen)
+        self.detector(chosen)
 
         def frames() -> Iterator[Frame]:
             fitted = self.fit(keyframes, chosen, callback)
@@ -109,7 +115,8 @@ class MorphPipeline:
         return frames()
 
     def prepare(self, images: Sequence[str | Path], prompts: Sequence[str], settings: Settings) -> list[Keyframe]:
-        """Load both images at one common size that the model can take."""
+        """Load both images at one common size that the model can take, and check the number of steps."""
+        self.model.schedule.times(settings.steps)
         if len(images) != 2:
             raise SettingsError(f"a morph needs two images; {len(images)} were given")
         size = frame_size(settings.size, self.model.geometry)
@@ -126,18 +133,24 @@ class MorphPipeline:
         """Fit the keyframes, both in one batch.
 
         ``embeddings``: a safetensors file of fitted text embeddings, read if it is there and otherwise written.
+
+        Raises:
+            SettingsError: embeddings that were fitted to something else, or no textual inversion to fit them.
         """
-        known = None
+        detector, known = self.detector(settings), None
         if embeddings:
+            options = asdict(settings.textual_inversion)
+            if not options["steps"]:
+                raise SettingsError("nothing fits embeddings: set textual_inversion.steps, or take another preset")
             images = torch.cat([keyframe.pixels for keyframe in keyframes])
             prompts = [*(keyframe.prompt for keyframe in keyframes), settings.negative]
-            origin = origin_of(self.model, images, prompts)
+            origin = origin_of(self.model, images, prompts, options | {"seed": settings.seed})
             if embeddings.exists():
                 known = Embeddings.load(embeddings, origin)
             else:
                 known = fit_embeddings(self.model, keyframes, settings, callback)
                 known.save(embeddings, origin)
-        return fit_keyframes(self.model, keyframes, settings, callback, known, self.detector(settings))
+        return fit_keyframes(self.model, keyframes, settings, callback, known, detector)
 
     def detector(self, settings: Settings) -> Detector | None:
         """What finds the poses that guide the model; None without a ControlNet, which alone can use them.
@@ -150,14 +163,18 @@ class MorphPipeline:
             return None
         if not name:
             raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
-        return load_detector(name)
+        if name not in self._detectors:
+            self._detectors[name] = load_detector(name)
+        return self._detectors[name]
 
     def ranker(self, settings: Settings) -> Ranker | None:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
-        if all(level.candidates == 1 for level in plan_anchors(settings.anchors, settings.steps)):
+        if all(level.candidates == 1 for level in plan_anchors(settings)):
             return None
-        clip = load_clip(settings.ranking.clip).to(self.model.device)
-        return Ranker(clip, self.perception, settings.ranking)
+        name = settings.ranking.clip
+        if name not in self._clips:
+            self._clips[name] = load_clip(name)
+        return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
 
     def route(
         self,

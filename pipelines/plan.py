@@ -11,7 +11,7 @@ import numpy as np
 from morph.diffusion.files import Geometry
 from morph.errors import SettingsError
 from morph.media.keyframe import parse_size
-from pipelines.settings import Anchors, Settings
+from pipelines.settings import Settings
 
 SMALLEST = 64
 """Sides below this leave a model nothing to see."""
@@ -63,26 +63,37 @@ class Level:
     candidates: int
 
 
-def plan_anchors(anchors: Anchors, steps: int) -> list[Level]:
-    """The levels in the order in which they are made, for ``steps`` DDIM steps in all.
+def plan_anchors(settings: Settings) -> list[Level]:
+    """The levels of anchors in the order in which they are made; none for two frames or fewer.
 
     At depth 4 and 200 steps, "branch" makes 1, 2, 4 and 8 anchors noised by 110, 93, 76 and 60 steps.
+
+    Raises:
+        SettingsError: noise that grows from level to level, or that is less than one step.
     """
+    anchors, steps = settings.anchors, settings.steps
     depth, count = anchors.depth, 2**anchors.depth
-    if not depth:
+    if not depth or settings.frames <= 2:
         return []
-    between = (anchors.noise_last * steps, anchors.noise_first * steps)
     if anchors.scheme == "latent":
         places = tuple(Place(i / count, 0.0, 1.0, i / count) for i in range(1, count))
         return [Level(places, 0, 0, 1)]
-    if anchors.scheme == "flat":  # the nearer to a keyframe, the less noise
-        amounts = np.linspace(*between, count // 2).astype(int).tolist()
-        pairs = [sorted({i, count - i}) for i in range(1, count // 2 + 1)]
+    flat = anchors.scheme == "flat"
+    shares = np.linspace(anchors.noise_first, anchors.noise_last, count // 2 if flat else depth)
+    amounts = (shares * steps).astype(int).tolist()
+    if anchors.noise_first < anchors.noise_last:
+        raise SettingsError(
+            f"anchors.noise_first {anchors.noise_first} is below anchors.noise_last {anchors.noise_last}: "
+            "later levels need less noise, not more"
+        )
+    if min(amounts) == 0 < anchors.noise_last:
+        raise SettingsError(f"steps is {steps}: too few to noise anchors by a share of {anchors.noise_last}")
+    if flat:  # the nearer to a keyframe, the less noise
+        pairs = [sorted({i, count - i}) for i in range(count // 2, 0, -1)]
         return [
             Level(tuple(Place(i / count, 0.0, 1.0, i / count) for i in pair), amount, 0, 1)
             for pair, amount in zip(pairs, amounts, strict=True)
         ]
-    amounts = np.linspace(*between, depth).astype(int).tolist()[::-1]
     levels = []
     for level, amount in enumerate(amounts):
         half = count >> (level + 1)
@@ -110,7 +121,7 @@ def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
     A backward pass counts as two forwards, guidance as a second forward. Even pacing renders about half as
     many frames again as it shows.
     """
-    levels = plan_anchors(settings.anchors, settings.steps)
+    levels = plan_anchors(settings)
     guided = 1 if settings.anchors.guidance == 1 else 2
     made, alive, anchors = 0, 0, 0
     for level in levels:
@@ -119,7 +130,11 @@ def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
         made += alive * (level.steps - level.until) * guided
     filled = fills_in(settings)
     knots = keyframes + anchors * (keyframes - 1)
-    rendered = max(0, settings.frames - knots) * (1.5 if settings.pacing == "even" else 1)
+    if settings.pacing == "even":
+        rendered = math.ceil(1.5 * (settings.frames - 2))
+    else:
+        shared = math.gcd(settings.frames - 1, anchors + 1)  # steps between frames that stand on knots
+        rendered = settings.frames - 1 - shared
     fit = 3 * settings.lora.steps * settings.lora.draws
     stages = {
         "textual inversion": keyframes * 6 * settings.textual_inversion.steps,
@@ -128,6 +143,6 @@ def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
         "fit anchors": (knots - keyframes) * fit * filled,
         "invert": knots * settings.steps * settings.inversion_iterations * filled,
         "capture ends": knots * settings.steps * filled,
-        "render": settings.steps * math.ceil(rendered) * filled,
+        "render": settings.steps * rendered * filled,
     }
     return {stage: cost for stage, cost in stages.items() if cost}

@@ -17,15 +17,23 @@ from pipelines.settings import Settings
 
 
 class Segment:
-    """Frames between two keyframes (DiffMorpher, section 4), each stage a switch of the settings."""
+    """Frames between two keyframes (DiffMorpher, section 4), each stage a switch of the settings.
+
+    ``span`` is where the two stand between the user's own keyframes.
+    """
 
     def __init__(
-        self, model: LatentDiffusion, first: InvertedKeyframe, second: InvertedKeyframe, settings: Settings
+        self,
+        model: LatentDiffusion,
+        first: InvertedKeyframe,
+        second: InvertedKeyframe,
+        settings: Settings,
+        span: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         self.first = first
         self.second = second
         self.settings = settings
-        self._between = Between(model, first.keyframe, second.keyframe, settings)
+        self._between = Between(model, first.keyframe, second.keyframe, settings, span)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,H,W) in [-1,1] at alphas inside (0,1), denoised together, residuals faded in."""

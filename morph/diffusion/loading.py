@@ -49,6 +49,9 @@ def add_controlnet(model: LatentDiffusion, source: str, dtype: torch.dtype = tor
     folder, name = locate(source, patterns=("config.json", WEIGHTS["unet"]))
     if not (folder / WEIGHTS["unet"]).is_file():
         raise ModelError(f"ControlNet {folder} has no {WEIGHTS['unet']}; only safetensors are loaded")
+    kind = read_json(folder / "config.json").get("_class_name")
+    if kind != "ControlNetModel":
+        raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
     try:
         network = ControlNetModel.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype

@@ -81,6 +81,7 @@ def fit(
     draws: int,
     window: int,
     tolerance: float,
+    first: int = 0,
 ) -> Generator[float, None, list[Lora]]:
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
 
@@ -89,10 +90,12 @@ def fit(
     A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
-    Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
+    ``first`` is the number of the first of these keyframes, so that one fitted in another batch draws the same
+    noise. Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
     """
     count, device = len(mean), model.device
-    loras = [_untrained(model, rank, seed, index) for index in range(count)]
+    numbers = range(first, first + count)
+    loras = [_untrained(model, rank, seed, number) for number in numbers]
     parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     rows = torch.arange(count).repeat_interleave(draws)
@@ -101,7 +104,7 @@ def fit(
     done: dict[int, Lora] = {}
     for step in range(steps):
         noise = torch.stack(
-            [random.normal((2, draws, *mean.shape[1:]), seed, f"lora {k}", step) for k in range(count)],
+            [random.normal((2, draws, *mean.shape[1:]), seed, f"lora {number}", step) for number in numbers],
             dim=1,
         ).flatten(1, 2)
         sampled, eps = noise.to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -64,6 +65,14 @@ class LatentDiffusion:
     def dtype(self) -> torch.dtype:
         """The dtype the denoiser computes in."""
         return self.unet.dtype
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash that other weights of the same kind do not share: of the denoiser's first and last layers."""
+        digest = hashlib.blake2b(digest_size=8)
+        for layer in (self.unet.conv_in, self.unet.conv_out):
+            digest.update(layer.weight.detach().float().cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:

@@ -7,9 +7,10 @@ the embedding of the whole prompt, which needs no word and fits in a few hundred
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +22,7 @@ from morph import random
 from morph.diffusion.fitting import plateau, spread
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError, SettingsError
+from morph.media.stills import atomic_path
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,8 @@ class Embeddings:
     def save(self, path: Path, origin: Mapping[str, str]) -> None:
         """Write as safetensors, with what they were fitted to, which ``load`` compares."""
         tensors = {"conditions": self.conditions.cpu().contiguous(), "negative": self.negative.cpu().contiguous()}
-        partial = path.with_name(f".{path.name}.partial")
-        save_file(tensors, partial, dict(origin))
-        partial.replace(path)
+        with atomic_path(path) as partial:
+            save_file(tensors, partial, dict(origin))
 
     @classmethod
     def load(cls, path: Path, origin: Mapping[str, str]) -> Embeddings:
@@ -59,10 +60,13 @@ class Embeddings:
         return made
 
 
-def origin_of(model: LatentDiffusion, images: Tensor, prompts: list[str]) -> dict[str, str]:
-    """What embeddings are fitted to: the model, the prepared images (K,3,H,W) and their prompts."""
+def origin_of(
+    model: LatentDiffusion, images: Tensor, prompts: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, str]:
+    """What embeddings are fitted to: the model's weights, the prepared images (K,3,H,W), prompts and settings."""
     digest = hashlib.blake2b(images.cpu().numpy().tobytes(), digest_size=8).hexdigest()
-    return {"model": model.name, "images": digest, "prompts": " | ".join(prompts)}
+    said = {key: str(value) for key, value in settings.items()}
+    return {"model": f"{model.name} {model.fingerprint}", "images": digest, "prompts": " | ".join(prompts), **said}
 
 
 def fit(
@@ -90,12 +94,13 @@ def fit(
     shared = negative.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([conditions, shared], lr=learning_rate)
     pixels = (images.cpu() + 1) / 2
-    change = v2.Compose(
-        [
-            v2.ColorJitter(0.1, 0.2, 0.2, 0.1),
-            v2.RandomResizedCrop(tuple(images.shape[2:]), scale=(0.7, 1.0), antialias=True),
-        ]
-    )
+    height, width = images.shape[2:]
+    ratio = (
+        0.75 * width / height,
+        width / height / 0.75,
+    )  # as much off the images' own as the paper's off a square
+    crop = v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=ratio, antialias=True)
+    change = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
     losses: list[float] = []
     for step in range(steps):
         latents = model.encode(_augmented(change, pixels, seed, step) * 2 - 1)
@@ -119,5 +124,6 @@ def fit(
 def _augmented(change: v2.Transform, pixels: Tensor, seed: int, step: int) -> Tensor:
     """Every image (K,3,H,W) in [0,1] changed in its own way, the same for the same seed and step."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random.generator(seed, "textual inversion augmentation", step).initial_seed())
+        seed = random.generator(seed, "textual inversion augmentation", step).initial_seed()
+        torch.default_generator.manual_seed(seed)
         return torch.stack([change(image) for image in pixels])

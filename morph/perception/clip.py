@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -100,18 +101,19 @@ def load_clip(source: str = "embedded") -> Clip:
         return _shared(folder, name)
     from transformers import CLIPModel, CLIPTokenizer
 
-    kind = read_json(folder / "config.json").get("model_type")
+    config = folder / "config.json"
+    kind = read_json(config).get("model_type") if config.is_file() else None
     if kind != "clip" or not (folder / "model.safetensors").is_file():
         raise ModelError(f"{folder} is no CLIP: a config.json of type clip with a model.safetensors")
     try:
         model = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"CLIP {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     statistics = OPENAI
     if (folder / "preprocessor_config.json").is_file():
-        config = read_json(folder / "preprocessor_config.json")
-        statistics = {key: config.get(key, value) for key, value in OPENAI.items()}
+        prepared = read_json(folder / "preprocessor_config.json")
+        statistics = {key: prepared.get(key, value) for key, value in OPENAI.items()}
     return Clip(model, tokenizer, name, **statistics)
 
 
@@ -120,11 +122,13 @@ def _shared(folder: Path, name: str) -> Clip:
     from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
-    model = CLIPModel(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
-    text = load_file(folder / "text_encoder" / "model.safetensors")
-    weights = load_file(folder / "clip" / "model.safetensors") | {f"text_model.{k}": v for k, v in text.items()}
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelError(f"{folder / 'clip'} does not fit its config: {str(error).splitlines()[0]}") from error
-    return Clip(model, CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True), name)
+        model = CLIPModel(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
+        text = load_file(folder / "text_encoder" / "model.safetensors")
+        weights = load_file(folder / "clip" / "model.safetensors")
+        model.load_state_dict(weights | {f"text_model.{key}": value for key, value in text.items()})
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"the CLIP in {folder} cannot be loaded: {reason}") from error
+    return Clip(model, tokenizer, name)

@@ -34,12 +34,17 @@ def main() -> None:
         message = " ".join(str(error).split())
         say(f"Error: {message}")
         sys.exit(error.exit_code)
-    except MemoryError:
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted; no file is left half written")
+        sys.exit(INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":  # torch's own
+            raise
         say("Error: out of memory; try a smaller --size or --set batch=1")
+        sys.exit(MorphError.exit_code)
+    except OSError as error:
+        say(f"Error: {' '.join(str(error).split())}")
         sys.exit(MorphError.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        say("Interrupted; no file is left half written")
-        sys.exit(INTERRUPTED)

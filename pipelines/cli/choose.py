@@ -34,7 +34,7 @@ class Person:
         self._file = folder / CHOICES
         try:
             self._choices = json.loads(self._file.read_text()) if self._file.exists() else {}
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise SettingsError(f"{self._file} is not JSON: {error}") from None
         if not isinstance(self._choices, dict):
             raise SettingsError(f'{self._file} must map positions to numbers, such as {{"0.5": 3}}')
@@ -49,12 +49,14 @@ class Person:
         write_png(sheet, contact_sheet(list(to_uint8(rows)), 3, labels=labels))
         key = str(alpha)
         choice = self._choices.get(key)
-        if choice is None:
+        if choice is not None:
+            say(f"the anchor at {alpha} is number {choice}, says {self._file}")
+        else:
             choice = self._ask(alpha, sheet, count, int(scores.argmax()) + 1)
             self._choices[key] = choice
             with atomic_path(self._file) as partial:
                 partial.write_text(json.dumps(self._choices, indent=2) + "\n")
-        if not isinstance(choice, int) or not 1 <= choice <= count:
+        if type(choice) is not int or not 1 <= choice <= count:
             raise SettingsError(f"{self._file}: {choice!r} for {key} is not a number from 1 to {count}")
         return choice - 1
 

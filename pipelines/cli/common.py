@@ -31,10 +31,11 @@ class ProgressBar:
 
     def __call__(self, stage: str, cost: int) -> None:
         """Count what a stage has just spent; stages before it are over, whatever they had planned."""
-        self.spent[stage] += cost
+        self.spent[stage] = self.spent.get(stage, 0) + cost
         order = list(self.planned)
-        later = order[order.index(stage) + 1 :]
-        remaining = max(0, self.planned[stage] - self.spent[stage]) + sum(self.planned[name] for name in later)
+        later = order[order.index(stage) + 1 :] if stage in order else []
+        remaining = max(0, self.planned.get(stage, 0) - self.spent[stage])
+        remaining += sum(self.planned[name] for name in later)
         done = sum(self.spent.values())
         self._bar.total = done + remaining
         self._bar.set_description_str(stage, refresh=False)
@@ -83,3 +84,23 @@ def quiet_libraries() -> None:
 
     logging.set_verbosity_error()
     disable_progress_bar()
+
+
+def say_before(pipeline: Any, keyframes: Any, settings: Any) -> None:
+    """What a person should know before the work starts: of the images, the prompts and unused settings."""
+    model = pipeline.model
+    for notice in dict.fromkeys(notice for keyframe in keyframes for notice in keyframe.notices):
+        say(notice)
+    for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
+        say(f"prompt {prompt!r} is longer than this model reads; its end is left out")
+    if settings.pose.detector and model.controlnet is None:
+        say(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
+    if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps):
+        say("negative guides anchors and textual inversion alone; these settings have neither")
+
+
+def say_nobody(fitted: Any, keyframes: Any) -> None:
+    """Say where poses were asked for and nobody was found."""
+    for one, keyframe in zip(fitted, keyframes, strict=True):
+        if one.pose == ():
+            say(f"{keyframe.source}: nobody was found, so no pose guides the frames")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say, say_before
 
 
 @click.command()
@@ -16,6 +16,7 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_lib
 @click.option("-o", "--output", required=True, metavar="DIR", help="A folder that is not there yet, or empty.")
 @click.option("--preset", "presets", multiple=True, metavar="NAME|FILE", help="Once per preset; all when left out.")
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
+@click.option("--frames", default=17, show_default=True, help="Frames of every preset: figures need one count.")
 @click.option("--size", help="256, 320x192, or native: what the model was trained for.")
 @click.option("--seed", type=int)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every preset.")
@@ -49,6 +50,9 @@ def compare(
     chosen = {Path(name).stem: changed(load_preset(name), given) for name in names}
     if len(chosen) < len(names):
         raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
+    for key in ("size", "fit"):
+        if len({getattr(settings, key) for settings in chosen.values()}) > 1:
+            raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
 
     from pipelines import compare as comparing
     from pipelines.morph import MorphPipeline, recipe
@@ -57,9 +61,15 @@ def compare(
     quiet_libraries()
     pipeline = MorphPipeline.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
     say(f"model {pipeline.model.name} on {pipeline.model.device}; {len(chosen)} presets")
-    keyframes = pipeline.prepare(images, prompts, next(iter(chosen.values())))
+    for settings in chosen.values():  # whatever cannot run is found before anything is rendered
+        keyframes = pipeline.prepare(images, prompts, settings)
+        pipeline.detector(settings)
+        pipeline.ranker(settings)
+    say_before(pipeline, keyframes, settings)
     folder.mkdir(exist_ok=True)
-    compared = []
+    settings_of = {name: keys(settings) for name, settings in chosen.items()}
+    made_by = recipe(pipeline.model, keyframes, settings_of)
+    compared: list[comparing.Compared] = []
     running = comparing.compare(pipeline, keyframes, chosen, lambda stage, cost: bar(stage, cost))
     for number, (name, settings) in enumerate(chosen.items(), 1):
         say(f"{name} ({number} of {len(chosen)})")
@@ -72,14 +82,9 @@ def compare(
             for frame in one.frames:
                 stills.write(frame)
         compared.append(one)
-    write_png(folder / "sheet.png", comparing.sheet(compared))
-    settings_of = {name: keys(settings) for name, settings in chosen.items()}
-    result = {
-        "output": output,
-        "presets": [one.as_dict() for one in compared],
-        "recipe": recipe(pipeline.model, keyframes, settings_of),
-    }
-    for name, text in (("table.md", comparing.table(compared)), ("table.json", json.dumps(result, indent=2))):
-        with atomic_path(folder / name) as partial:
-            partial.write_text(text + "\n")
+        write_png(folder / "sheet.png", comparing.sheet(compared))
+        result = {"output": output, "presets": [one.as_dict() for one in compared], "recipe": made_by}
+        for file, text in (("table.md", comparing.table(compared)), ("table.json", json.dumps(result, indent=2))):
+            with atomic_path(folder / file) as partial:
+                partial.write_text(text + "\n")
     click.echo(json.dumps(result) if as_json else comparing.table(compared))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say, say_before, say_nobody
 
 
 @click.command()
@@ -66,7 +66,8 @@ def render(
     given = {key: value for key, value in overrides.items() if value is not None}
     settings = changed(load_preset(preset), {**assigned(assignments), **given})
     pair_prompts(prompts, len(images))
-    notices = [notice for image in images for notice in read_image(image).notices]
+    for image in images:
+        read_image(image)
     folder, _ = locate(model, fetch=not dry_run)
     size = frame_size(settings.size, Geometry.from_folder(folder))
     check_output(output, size, settings.fps)
@@ -74,7 +75,8 @@ def render(
         check_folder(Path(frames_dir))
         if Path(frames_dir).resolve() == Path(output).resolve():
             raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    for notice in (*notices, *video_notices(output, settings.fps)):
+    _check_aside(settings, controlnet, choose, embeddings)
+    for notice in video_notices(output, settings.fps):
         say(notice)
     plan = {
         "output": output,
@@ -95,6 +97,27 @@ def render(
     click.echo(json.dumps(result) if as_json else output)
 
 
+def _check_aside(settings: Any, controlnet: str | None, choose: str | None, embeddings: str | None) -> None:
+    """Refuse options that the settings leave nothing to do, before any weights are loaded."""
+    from morph.errors import SettingsError
+    from morph.media.stills import check_parent
+    from pipelines.plan import plan_anchors
+
+    if controlnet and not settings.pose.detector:
+        raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+    if choose and all(level.candidates == 1 for level in plan_anchors(settings)):
+        raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
+    if embeddings and not settings.textual_inversion.steps:
+        raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
+    for path in (choose, embeddings):
+        if path:
+            check_parent(Path(path))
+    if embeddings and Path(embeddings).is_dir():
+        raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
+    if choose and Path(choose).is_file():
+        raise SettingsError(f"--choose {choose} is a file; name a folder")
+
+
 def _render(
     images: tuple[str, str],
     output: str,
@@ -105,12 +128,10 @@ def _render(
     aside: dict[str, str | None],
 ) -> dict[str, Any]:
     """Do the work of ``render``; what it reports."""
+    import hashlib
     import time
     from dataclasses import asdict
 
-    import torch
-
-    from morph.errors import SettingsError
     from morph.media.stills import FrameFolder
     from morph.media.video import open_writer
     from morph.pacing import Evenness
@@ -124,28 +145,26 @@ def _render(
     pipeline = MorphPipeline.from_pretrained(name, controlnet=controlnet, device=device, dtype=dtype)
     model = pipeline.model
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
-    if settings.pose.detector and model.controlnet is None:
-        say(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
     keyframes = pipeline.prepare(images, prompts, settings)
-    for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
-        say(f"prompt {prompt!r} is longer than this model reads; its end is left out")
-    made_by = recipe(model, keyframes, plan["settings"])
-    comment = json.dumps(made_by)
+    say_before(pipeline, keyframes, settings)
     ranker, choose, known = pipeline.ranker(settings), None, aside["embeddings"]
     if ranker:
         say(f"candidates are ranked by CLIP {ranker.clip.name}")
         choose = Person(Path(aside["choose"]), ranker) if aside["choose"] else ranker
-    elif aside["choose"]:
-        raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
     bar = ProgressBar(costs(settings))
     try:
         fitted = pipeline.fit(keyframes, settings, bar, Path(known) if known else None)
+        say_nobody(fitted, keyframes)
         route = pipeline.route(fitted, settings, bar, choose)
         frames = list(pipeline.render(route, settings, bar))
-    except torch.OutOfMemoryError as error:
-        raise MemoryError from error
     finally:
         bar.close()
+    made_by = recipe(model, keyframes, plan["settings"]) | {
+        "clip": ranker.clip.name if ranker else None,
+        "choices": route.choices,
+        "embeddings": hashlib.blake2b(Path(known).read_bytes(), digest_size=8).hexdigest() if known else None,
+    }
+    comment = json.dumps(made_by)
     if aside["frames_dir"]:
         with FrameFolder(Path(aside["frames_dir"]), comment=comment) as stills:
             for frame in frames:
@@ -154,21 +173,20 @@ def _render(
         for frame in frames:
             writer.write(frame.pixels)
     figures = Evenness.of([frame.distance for frame in frames[1:]])
-    round_trip = [round(decibels, 2) for decibels in route.round_trips]
+    trips = [round(decibels, 2) for decibels in route.round_trips]
     say(
         f"{len(frames)} frames; neighbours {figures.mean_gap:.4f} LPIPS apart on average, "
         f"the largest gap {figures.max_mean_gap:.2f} times that, PDV {figures.pdv:.2e}; "
-        f"latent round trip {' and '.join(map(str, round_trip)) or 'not needed'}{' dB' * bool(round_trip)}"
+        f"{f'latents came back at {min(trips)} dB or more' if trips else 'nothing was inverted'}"
     )
     return {
         **plan,
         **aside,
-        "ranked_by": ranker.clip.name if ranker else None,
         "seconds": round(time.monotonic() - started, 2),
         "alphas": [frame.alpha for frame in frames],
         "distances": [frame.distance for frame in frames],
         **asdict(figures),
-        "round_trip_db": round_trip,
+        "round_trip_db": trips,
         "unet_forwards": sum(bar.spent.values()),
         "spent": bar.spent,
         "recipe": made_by,

@@ -38,7 +38,8 @@ def test_a_render_says_which_clip_ranks_its_candidates(command, arguments, clip,
     assert result.returncode == 0, result.stderr
     assert f"ranked by CLIP {clip.resolve()}" in result.stderr
     report = json.loads(result.stdout)
-    assert report["ranked_by"] == str(clip.resolve())
+    assert report["recipe"]["clip"] == str(clip.resolve())
+    assert set(report["recipe"]["choices"]) == {"0.5"}
     assert set(report["spent"]) == {"fit LoRA", "anchors"}  # three frames need no more than the one anchor
     assert report["round_trip_db"] == []
 
@@ -77,7 +78,7 @@ def test_an_answer_on_the_terminal_is_remembered(command, arguments, tmp_path, m
     assert json.loads((choices / "choices.json").read_text()) == {"0.5": 2}
 
 
-@pytest.mark.parametrize("text", ['{"0.5": 4}', '{"0.5": "first"}', "[1]", "{"])
+@pytest.mark.parametrize("text", ['{"0.5": 4}', '{"0.5": "first"}', '{"0.5": true}', "[1]", "{"])
 def test_a_choice_that_is_none_is_refused(command, arguments, tmp_path, text):
     (tmp_path / "choices.json").write_text(text)
     result = command(*arguments, "-o", str(tmp_path / "out"), "--choose", str(tmp_path))

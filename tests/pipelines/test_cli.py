@@ -117,6 +117,12 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, RACCOON, "-o", "f", "--frames-dir", "f"], "is the output itself"),
         ([CAT, RACCOON, "-o", ""], "no name"),
         ([CAT, RACCOON, "-o", "m.mp4", "--steps", "600"], "steps"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--choose", "picks"], "anchors.depth"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--embeddings", "e"], "textual_inversion.steps"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--preset", "wang2023", "--embeddings", "no/such/e"], "no/such"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--preset", "wang2023", "--choose", "broken.png"], "broken.png"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--preset", "wang2023", "--set", "ranking.clip=none"], "none"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--controlnet", "none"], "pose.detector"),
         ([CAT, "-o", "m.mp4"], "takes 2 values"),
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
     ],
@@ -132,6 +138,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, 
     assert message in lines[0]
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+    assert "fit LoRA" not in result.stderr  # it was found before any work
     assert [path.name for path in tmp_path.iterdir()] == ["broken.png"]
 
 
@@ -148,7 +155,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert not list(tmp_path.iterdir())
 

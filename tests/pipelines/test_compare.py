@@ -58,6 +58,18 @@ def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
     assert "not empty" in again.stderr
 
 
+def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):
+    arguments = ["compare", CAT, RACCOON, "-o", str(tmp_path / "out"), "--model", str(folder), *settings()]
+    result = command(*arguments, "--set", "ranking.clip=none")
+    assert result.returncode == 2
+    assert "none" in result.stderr
+    (tmp_path / "mine.toml").write_text('size = "128"')
+    result = command(*arguments, "--preset", "default", "--preset", str(tmp_path / "mine.toml"))
+    assert result.returncode == 2
+    assert "differ in size" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_all_presets_run_on_the_embedded_model(command, tmp_path):
     arguments = ["--size", "64", *settings(frames=5, **{"anchors.depth": 1})]

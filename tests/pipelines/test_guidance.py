@@ -68,6 +68,32 @@ def test_the_control_counts_most_halfway_and_the_pose_moves(pipeline, keyframes)
     assert columns[0] < columns[-1]
 
 
+def test_a_stretch_of_the_way_counts_by_its_place_on_the_whole(pipeline, keyframes):
+    from pipelines.keyframes import fit_keyframes, invert_keyframes
+
+    fitted = fit_keyframes(pipeline.model, keyframes, SHORT, silent, detector=Standing())
+    half = Between(pipeline.model, *fitted, SHORT, (0.5, 1.0))
+    assert half.control(ALPHAS).scale.tolist() == [1.5, 1.375, 1.25, 1.0]
+    scales = {}
+    for at in (0.0, 0.5):  # inverted under the scale of its place: another noise
+        (one,) = invert_keyframes(pipeline.model, fitted[:1], SHORT, silent, [at])
+        scales[at] = one.noise
+    assert not torch.equal(scales[0.0], scales[0.5])
+
+
+def test_an_oblong_morph_is_guided_too(pipeline):
+    from pipelines.keyframes import fit_keyframes
+    from pipelines.route import find_route
+    from pipelines.sequence import render_frames
+
+    wide = [load_keyframe(image, "a photo", (128, 64)) for image in PEOPLE]
+    settings = changed(SHORT, {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1})
+    fitted = fit_keyframes(pipeline.model, wide, settings, silent, detector=Standing())
+    route = find_route(pipeline.model, *fitted, settings, lambda *candidates: 0, silent)
+    frames = list(render_frames(route, pipeline.perception, settings, silent))
+    assert [frame.pixels.shape for frame in frames] == [(64, 128, 3)] * 5
+
+
 def test_keyframes_without_poses_have_no_control(pipeline, keyframes):
     from pipelines.keyframes import fit_keyframes
 

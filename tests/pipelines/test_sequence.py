@@ -100,6 +100,7 @@ SCHEMES = {
     "cascade": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "cascade", "anchors.guidance": 1},
     "flat": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "flat"},
     "latent": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "latent"},
+    "more anchors than frames": {"anchors.depth": 3, "frames": 6, "anchors.scheme": "latent"},
     "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
 }
 
@@ -117,3 +118,11 @@ def test_every_forward_is_counted(model, keyframes, scheme):
     frames = morph(model, keyframes, settings, count, choose=lambda *candidates: 0)
     assert len(frames) == settings.frames
     assert spent == costs(settings)
+
+
+def test_even_pacing_may_use_more_anchors_than_frames(model, keyframes):
+    from pipelines.plan import costs
+
+    settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
+    assert costs(settings)["render"] > 0
+    assert len(morph(model, keyframes, settings)) == 5

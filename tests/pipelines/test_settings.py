@@ -79,3 +79,25 @@ def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
         load_preset(str(tmp_path / "none.toml"))
     with pytest.raises(SettingsError, match="presets are default, did"):
         load_preset("nope")
+
+
+def test_wang2023_has_the_papers_numbers_and_its_baselines_differ_by_their_scheme():
+    paper = load_preset("wang2023")
+    assert (paper.frames, paper.steps, paper.text, paper.pacing) == (17, 200, "slerp", "uniform")
+    anchors = paper.anchors
+    assert (anchors.depth, anchors.scheme, anchors.shared_noise) == (4, "branch", True)
+    assert (anchors.noise_first, anchors.noise_last, anchors.guidance) == (0.55, 0.30, 7.5)
+    assert (anchors.candidates, anchors.candidates_least) == (8, 3)
+    assert (paper.textual_inversion.steps, paper.textual_inversion.learning_rate) == (200, 1e-4)
+    assert (paper.lora.steps, paper.attention, paper.adain) == (0, 0, False)
+    assert paper.pose.scale == 1.5
+    schemes = {
+        "interpolate_only": {"anchors.scheme": "latent", "textual_inversion.steps": 0},
+        "interpolate_denoise": {"anchors.scheme": "flat"},
+        "did": {"anchors.scheme": "cascade"},
+        "did_no_shared_noise": {"anchors.scheme": "cascade", "anchors.shared_noise": False},
+    }
+    for name, differences in schemes.items():
+        values = keys(load_preset(name))
+        said = {key: value for key, value in keys(paper).items() if not key.startswith(("ranking.", "pose."))}
+        assert {key: values[key] for key in said} == said | differences

@@ -139,7 +139,7 @@ class ImageText:
         rng = np.random.default_rng((self.seed, step))
         rows = rng.integers(len(self.kept), size=self.batch)
         kinds = rng.choice(len(KINDS), size=self.batch, p=(0.6, 0.1, 0.1, 0.1, 0.1))
-        others = rng.permutation(self.batch)
+        others = np.roll(np.arange(self.batch), rng.integers(1, max(2, self.batch)))  # never the picture itself
         images = augment(to_tensor(self.pixels[rows], self.clip.device), self.seed, step)
         images = spoil(images, kinds, others, random.generator(self.seed, "spoil", step))
         subjects: list[int | tuple[int, int]] = [int(subject) for subject in self.subjects[rows]]

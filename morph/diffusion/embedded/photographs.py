@@ -98,8 +98,7 @@ def cache_latents(
             mirrored = pixels[:, ::-1] if (i + size // 32) % 2 else pixels
             batch.append(torch.from_numpy(mirrored.copy()).permute(2, 0, 1) / 127.5 - 1)
             if len(batch) == 32 or i + 1 == len(photographs):
-                with torch.autocast(model.device.type, torch.bfloat16):
-                    latents[done : done + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
+                latents[done : done + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
                 done += len(batch)
                 batch.clear()
         latents.flush()

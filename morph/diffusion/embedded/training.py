@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from morph.diffusion.embedded.muon import MuonAdamW
+from morph.errors import SettingsError
 
 PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler")
 """Folders of a finished model, in the order in which the stages make them."""
@@ -96,21 +97,30 @@ class Trainer:
             self.average[name].lerp_(parameter.detach(), 1 - decay)
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything needed to go on after this step; a kill leaves the last checkpoint whole."""
+    def save(self, path: Path, origin: str) -> None:
+        """Write everything needed to go on after this step; a kill leaves the last checkpoint whole.
+
+        ``origin`` says what is being trained on what; ``load`` compares it.
+        """
         tensors = {f"weights.{name}": p.detach() for name, p in self.trained.items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
         partial = path.with_suffix(".partial")
-        metadata = {"step": str(self.step), "seconds": str(self.seconds)}
+        metadata = {"step": str(self.step), "seconds": str(self.seconds), "origin": origin}
         save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, partial, metadata)
         partial.replace(path)
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
+    def load(self, path: Path, origin: str) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            SettingsError: it is of another run.
+        """
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
+        if metadata.get("origin") != origin:
+            raise SettingsError(f"{path} is of another run: {metadata.get('origin')}, and not {origin}")
         self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
         tensors = load_file(path, device=str(next(iter(self.trained.values())).device))
         state: dict[int, dict[str, Tensor]] = {}
@@ -157,9 +167,10 @@ def train(stage: Stage, run: Run) -> None:
     The finished model, the base with this stage's part trained, is written to ``run.out/model``.
     """
     trainer = Trainer(stage.networks, run.ema)
+    origin = f"{type(stage).__name__}, base {run.base}, batch {run.batch}, fresh {run.fresh}, seed {run.seed}"
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
     if checkpoint.exists():
-        trainer.load(checkpoint)
+        trainer.load(checkpoint, origin)
         print(f"resumed at step {trainer.step}", flush=True)
     else:
         log.write_text(",".join(("step", "seconds", "factor", "loss", *stage.figures)) + "\n")
@@ -176,11 +187,11 @@ def train(stage: Stage, run: Run) -> None:
         last = trainer.step == run.steps
         if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or last:
             trainer.seconds = time.monotonic() - started
-            trainer.save(checkpoint)
+            trainer.save(checkpoint, origin)
             row: list[Any] = [trainer.step, round(trainer.seconds), round(factor, 4), sum(losses) / len(losses)]
             checkpoints += 1
             if last or checkpoints % run.checkpoints_per_report == 0:
-                with trainer.averaged(), torch.autocast(torch.device(run.device).type, torch.bfloat16):
+                with trainer.averaged():
                     row += stage.report(run.out / f"sheet-{trainer.step:06d}.png")
             with log.open("a") as file:
                 csv.writer(file).writerow(row)

@@ -16,7 +16,7 @@ from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.diffusion.embedded.train import main
 from morph.diffusion.embedded.training import Trainer, learning_rate
 from morph.diffusion.loading import from_folder, load_model
-from morph.errors import InputError
+from morph.errors import InputError, SettingsError
 from morph.perception.clip import load_clip
 from tests.conftest import build_folder
 
@@ -114,9 +114,11 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path):
     model, unbroken = trainer_of(folder)
     for index in range(3):
         step(model, unbroken, index)
-    unbroken.save(tmp_path / "checkpoint.safetensors")
+    unbroken.save(tmp_path / "checkpoint.safetensors", "this run")
     other, resumed = trainer_of(folder)
-    resumed.load(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(SettingsError, match="this run, and not that"):
+        resumed.load(tmp_path / "checkpoint.safetensors", "that")
+    resumed.load(tmp_path / "checkpoint.safetensors", "this run")
     assert resumed.step == 3
     assert step(other, resumed, 3) == step(model, unbroken, 3)
     for name, value in unbroken.average.items():

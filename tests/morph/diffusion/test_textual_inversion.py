@@ -56,19 +56,20 @@ def test_no_steps_leave_the_prompts_as_they_are_and_a_plateau_stops(model):
 def test_embeddings_are_kept_with_what_they_were_fitted_to(model, tmp_path):
     images = pictures()
     made = Embeddings(torch.randn(2, 32, 16), torch.randn(1, 32, 16))
-    origin = origin_of(model, images, ["a", "b"])
+    origin = origin_of(model, images, ["a", "b"], {"steps": 3, "seed": 0})
     path = tmp_path / "fitted.safetensors"
     made.save(path, origin)
     assert [file.name for file in tmp_path.iterdir()] == ["fitted.safetensors"]
     read = Embeddings.load(path, origin)
     assert torch.equal(read.conditions, made.conditions)
     assert torch.equal(read.negative, made.negative)
-    for other, key in (
-        (origin_of(model, images, ["a", "c"]), "prompts"),
-        (origin_of(model, -images, ["a", "b"]), "images"),
+    for pixels, second, steps, key in (
+        (images, "c", 3, "prompts"),
+        (-images, "b", 3, "images"),
+        (images, "b", 4, "steps"),
     ):
         with pytest.raises(SettingsError, match=key):
-            Embeddings.load(path, other)
+            Embeddings.load(path, origin_of(model, pixels, ["a", second], {"steps": steps, "seed": 0}))
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match=r"fitted\.safetensors"):
         Embeddings.load(path, origin)
