@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,33 @@ def even(alphas: Sequence[float], gaps: Sequence[float], count: int, reuse: floa
         near = abs(length[nearest] - target) <= reuse * step
         chosen.append(float(alphas[nearest] if near else position(target)))
     return chosen
+
+
+def sequence(alphas: Sequence[float], gaps: Sequence[float], marks: Sequence[float], count: int) -> list[float]:
+    """``count`` positions that include every mark, the ends among them, at distances as even as that allows.
+
+    The steps are shared out over the stretches between marks by their length, at least one each, and each
+    stretch is divided by :func:`even`.
+
+    Raises:
+        ValueError: fewer positions than marks.
+    """
+    at = [list(alphas).index(mark) for mark in marks]
+    lengths = [float(np.sqrt(gaps[start:end]).sum()) for start, end in pairwise(at)]
+    if count < len(marks):
+        raise ValueError(f"{count} positions cannot include {len(marks)} marks")
+    chosen = []
+    for (start, end), extra in zip(pairwise(at), shares(lengths, count - len(marks)), strict=True):
+        chosen += even(alphas[start : end + 1], gaps[start:end], extra + 2)[:-1]
+    return [*chosen, float(marks[-1])]
+
+
+def uniform_sequence(marks: Sequence[float], count: int) -> list[float]:
+    """``count`` positions that include every mark, evenly spaced between them; spare ones go outermost."""
+    extras = shares([1.0] * (len(marks) - 1), count - len(marks))
+    stretches = zip(pairwise(marks), extras, strict=True)
+    chosen = [at for (start, end), extra in stretches for at in np.linspace(start, end, extra + 2)[:-1].tolist()]
+    return [*chosen, float(marks[-1])]
 
 
 def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.float64], PchipInterpolator]:

@@ -92,13 +92,18 @@ def fit_keyframes(
     embeddings: Embeddings | None = None,
     detector: Detector | None = None,
 ) -> list[FittedKeyframe]:
-    """Fit the user's keyframes together: poses, text embeddings, unless they are given, then LoRAs."""
-    pixels = torch.cat([keyframe.pixels for keyframe in keyframes]).to(model.device)
-    poses = [detector(image) if detector else None for image in to_uint8(pixels)]
+    """Fit the user's keyframes, in batches: text embeddings, unless they are given, then LoRAs and poses."""
     embeddings = embeddings or fit_embeddings(model, keyframes, settings, progress)
-    mean, std = model.posterior(pixels)
-    fitted = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
-    return [replace(keyframe, pose=pose) for keyframe, pose in zip(fitted, poses, strict=True)]
+    fitted = []
+    for start in range(0, len(keyframes), settings.batch):
+        part = slice(start, start + settings.batch)
+        pixels = torch.cat([keyframe.pixels for keyframe in keyframes[part]]).to(model.device)
+        own = Embeddings(embeddings.conditions[part], embeddings.negative)
+        mean, std = model.posterior(pixels)
+        made = fit_latents(model, pixels, mean, std, own, settings, progress, start)
+        poses = [detector(image) if detector else None for image in to_uint8(pixels)]
+        fitted += [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
+    return fitted
 
 
 def fit_embeddings(

@@ -18,7 +18,7 @@ from morph.perception.clip import Clip, load_clip
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines.keyframes import FittedKeyframe, Progress, fit_embeddings, fit_keyframes
-from pipelines.plan import frame_size, pair_prompts, plan_anchors
+from pipelines.plan import check_frames, frame_size, pair_prompts, plan_anchors
 from pipelines.ranking import Chooser, Ranker
 from pipelines.route import Route, find_route
 from pipelines.sequence import Frame, render_frames
@@ -95,9 +95,9 @@ class MorphPipeline:
         callback: Progress = lambda stage, cost: None,
         **settings: Any,
     ) -> Iterator[Frame]:
-        """Frames from the first image to the second, in order.
+        """Frames from the first image to the last, in order.
 
-        ``prompts``: none, one for both, or one per image. ``settings`` are those of ``Settings``, dotted
+        ``prompts``: none, one for all, or one per image. ``settings`` are those of ``Settings``, dotted
         keys included, on top of the preset. ``callback`` is told each stage and what it has just cost.
 
         Raises:
@@ -115,10 +115,11 @@ class MorphPipeline:
         return frames()
 
     def prepare(self, images: Sequence[str | Path], prompts: Sequence[str], settings: Settings) -> list[Keyframe]:
-        """Load both images at one common size that the model can take, and check the number of steps."""
+        """Load all images at one common size that the model can take, and check the numbers of steps and frames."""
         self.model.schedule.times(settings.steps)
-        if len(images) != 2:
-            raise SettingsError(f"a morph needs two images; {len(images)} were given")
+        if len(images) < 2:
+            raise SettingsError(f"a morph needs at least two images; {len(images)} was given")
+        check_frames(settings, len(images))
         size = frame_size(settings.size, self.model.geometry)
         paired = zip(images, pair_prompts(prompts, len(images)), strict=True)
         return [load_keyframe(image, prompt, size, settings.fit) for image, prompt in paired]
@@ -130,7 +131,7 @@ class MorphPipeline:
         callback: Progress,
         embeddings: Path | None = None,
     ) -> list[FittedKeyframe]:
-        """Fit the keyframes, both in one batch.
+        """Fit the keyframes, in batches.
 
         ``embeddings``: a safetensors file of fitted text embeddings, read if it is there and otherwise written.
 
@@ -183,13 +184,12 @@ class MorphPipeline:
         callback: Progress,
         choose: Chooser | None = None,
     ) -> Route:
-        """Make the anchors between two fitted keyframes and prepare the rest.
+        """Make the anchors between fitted keyframes and prepare the rest.
 
         ``choose`` picks among an anchor's candidates in place of the ranking.
         """
-        first, second = fitted
         choose = choose or self.ranker(settings) or _only
-        return find_route(self.model, first, second, settings, choose, callback)
+        return find_route(self.model, fitted, settings, choose, callback)
 
     def render(self, route: Route, settings: Settings, callback: Progress) -> Iterator[Frame]:
         """Frames along a route, in order."""

@@ -108,11 +108,25 @@ def plan_anchors(settings: Settings) -> list[Level]:
     return levels
 
 
-def fills_in(settings: Settings) -> bool:
+def check_frames(settings: Settings, keyframes: int) -> None:
+    """Refuse fewer frames than keyframes; between two, a single frame is the first."""
+    if keyframes > 2 and settings.frames < keyframes:
+        raise SettingsError(f"{keyframes} images need at least {keyframes} frames; frames is {settings.frames}")
+
+
+def fills_in(settings: Settings, keyframes: int = 2) -> bool:
     """Whether any frame stands where there is neither a keyframe nor an anchor."""
-    if settings.frames <= 2:
+    if settings.frames <= keyframes:
         return False
-    return settings.pacing == "even" or bool(2**settings.anchors.depth % (settings.frames - 1))
+    steps = _steps(settings, keyframes)
+    return settings.pacing == "even" or any(2**settings.anchors.depth % count for count in steps)
+
+
+def _steps(settings: Settings, keyframes: int) -> list[int]:
+    """Steps from keyframe to keyframe at uniform pacing."""
+    pairs = keyframes - 1
+    least, more = divmod(max(pairs, settings.frames - 1), pairs)
+    return [least + 1] * more + [least] * (pairs - more)
 
 
 def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
@@ -128,13 +142,12 @@ def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
         anchors += len(level.places)
         alive = anchors if settings.anchors.scheme == "cascade" else len(level.places) * level.candidates
         made += alive * (level.steps - level.until) * guided
-    filled = fills_in(settings)
+    filled = fills_in(settings, keyframes)
     knots = keyframes + anchors * (keyframes - 1)
     if settings.pacing == "even":
-        rendered = math.ceil(1.5 * (settings.frames - 2))
-    else:
-        shared = math.gcd(settings.frames - 1, anchors + 1)  # steps between frames that stand on knots
-        rendered = settings.frames - 1 - shared
+        rendered = math.ceil(1.5 * (settings.frames - keyframes))
+    else:  # a step that is a whole number of the anchors' ends on one
+        rendered = sum(count - math.gcd(count, anchors + 1) for count in _steps(settings, keyframes))
     fit = 3 * settings.lora.steps * settings.lora.draws
     stages = {
         "textual inversion": keyframes * 6 * settings.textual_inversion.steps,

@@ -24,19 +24,21 @@ from pipelines.settings import Settings
 class Route:
     """Frames at any position from 0 to 1. ``alphas`` and ``pixels`` (N,3,H,W) are those that are there already.
 
-    These are the keyframes and the anchors between them. ``round_trips`` says in dB how well the inversion of
-    each came back; it is empty if nothing is filled in. ``choices`` has the number of the candidate that each
-    anchor was, where there were several.
+    These are the keyframes, whose positions are ``marks``, and the anchors between them. ``round_trips`` says in
+    dB how well the inversion of each came back; it is empty if nothing is filled in. ``choices`` has the number
+    of the candidate that each anchor was, where there were several.
     """
 
     def __init__(
         self,
+        marks: Sequence[float],
         alphas: Sequence[float],
         pixels: Tensor,
         segments: Sequence[Segment],
         round_trips: Sequence[float],
         choices: Mapping[float, int],
     ) -> None:
+        self.marks = list(marks)
         self.alphas = list(alphas)
         self.pixels = pixels
         self.round_trips = list(round_trips)
@@ -55,33 +57,53 @@ class Route:
 
 def find_route(
     model: LatentDiffusion,
-    first: FittedKeyframe,
-    second: FittedKeyframe,
+    keyframes: Sequence[FittedKeyframe],
     settings: Settings,
     choose: Chooser,
     progress: Progress,
 ) -> Route:
-    """Make the anchors between two keyframes and prepare to fill in the rest; an anchor is a keyframe like any."""
-    between = Between(model, first, second, settings)
-    anchors = render_anchors(between, settings, choose, progress)
-    alphas = [0.0, *(anchor.alpha for anchor in anchors), 1.0]
-    pixels = torch.cat([first.pixels, *(anchor.pixels for anchor in anchors), second.pixels])
-    choices = {anchor.alpha: anchor.choice for anchor in anchors if anchor.choice is not None}
-    if not fills_in(settings):
-        return Route(alphas, pixels, [], [], choices)
-    knots = [first, *_fitted(between, anchors, settings, progress), second]
-    ends: list[InvertedKeyframe] = []
-    for part in _parts(len(knots), settings.batch):
-        ends += invert_keyframes(model, knots[part], settings, progress, alphas[part])
-    spans = pairwise(alphas)
-    segments = [Segment(model, a, b, settings, span) for (a, b), span in zip(pairwise(ends), spans, strict=True)]
-    return Route(alphas, pixels, segments, [end.round_trip for end in ends], choices)
+    """Make the anchors between keyframes and prepare to fill in the rest; an anchor is a keyframe like any.
+
+    ``choose`` is told positions on the whole route.
+    """
+    pairs = len(keyframes) - 1
+    fill = fills_in(settings, len(keyframes))
+    marks = [number / pairs for number in range(pairs + 1)]
+    knots, places = [keyframes[0]], [0.0]  # places: in (0,1] from one of the user's keyframes to the next
+    alphas, pixels = [0.0], [keyframes[0].pixels]
+    choices: dict[float, int] = {}
+    for number, (first, second) in enumerate(pairwise(keyframes)):
+
+        def ask(alpha: float, *pictures: Tensor, number: int = number) -> int:
+            return choose((number + alpha) / pairs, *pictures)
+
+        between = Between(model, first, second, settings)
+        anchors = render_anchors(between, settings, ask, progress)
+        if fill:
+            before = len(keyframes) + number * len(anchors)
+            knots += [*_fitted(between, anchors, settings, progress, before), second]
+        places += [*(anchor.alpha for anchor in anchors), 1.0]
+        alphas += [*((number + anchor.alpha) / pairs for anchor in anchors), marks[number + 1]]
+        pixels += [*(anchor.pixels for anchor in anchors), second.pixels]
+        chosen = {(number + anchor.alpha) / pairs: anchor.choice for anchor in anchors}
+        choices |= {alpha: choice for alpha, choice in chosen.items() if choice is not None}
+    inverted: list[InvertedKeyframe] = []
+    if fill:
+        for part in _parts(len(knots), settings.batch):
+            inverted += invert_keyframes(model, knots[part], settings, progress, places[part])
+    segments = []
+    for (a, b), (start, end) in zip(pairwise(inverted), pairwise(places), strict=fill):
+        segments.append(Segment(model, a, b, settings, (start % 1, end)))
+    return Route(marks, alphas, torch.cat(pixels), segments, [end.round_trip for end in inverted], choices)
 
 
 def _fitted(
-    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
+    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress, number: int
 ) -> list[FittedKeyframe]:
-    """Anchors as keyframes: the text and the pose of their place, and a LoRA of their own."""
+    """Anchors as keyframes: the text and the pose of their place, and a LoRA of their own.
+
+    ``number`` is that of the first, counted after the user's keyframes.
+    """
     model = between.model
 
     def fitting(stage: str, cost: int) -> None:
@@ -94,9 +116,8 @@ def _fitted(
         latents = torch.cat([anchor.latents for anchor in some])
         pixels = torch.cat([anchor.pixels for anchor in some])
         embeddings = Embeddings(between.condition(at), between.first.negative)
-        number = 2 + part.start  # the user's keyframes come first
         exactly = torch.zeros_like(latents)
-        made = fit_latents(model, pixels, latents, exactly, embeddings, settings, fitting, number)
+        made = fit_latents(model, pixels, latents, exactly, embeddings, settings, fitting, number + part.start)
         fitted += [replace(one, pose=between.pose(anchor.alpha)) for one, anchor in zip(made, some, strict=True)]
     return fitted
 

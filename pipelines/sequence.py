@@ -24,6 +24,8 @@ EVEN = 1.3
 """The largest gap over the mean at which pacing is content."""
 PASSES = 3
 """How often frames may be placed anew before pacing takes what it has."""
+ROUNDING = 1e-9
+"""Positions closer than this are the same; thirds of a way do not add up exactly."""
 ROUND = 8
 """Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
 
@@ -50,7 +52,7 @@ class Frame:
 def render_frames(
     route: Route, perception: PerceptualDistance, settings: Settings, progress: Progress
 ) -> Iterator[Frame]:
-    """``settings.frames`` frames from the first keyframe to the last, both of them bit for bit.
+    """``settings.frames`` frames from the first keyframe to the last, all keyframes among them bit for bit.
 
     Even pacing closes the loop as it renders. Half the frames survey the way, each round where the gaps
     measured so far are largest; then every frame that does not already stand where one should is rendered
@@ -66,19 +68,21 @@ def render_frames(
             batch = new[start : start + settings.batch]
             track.add(batch, route.render(batch, progress))
 
-    if settings.pacing == "even" and settings.frames > 2:
+    if settings.frames < len(route.marks):
+        shown = pacing.uniform(settings.frames)
+    elif settings.pacing == "even" and settings.frames > len(route.marks):
         survey = max(4, math.ceil(settings.frames / 2))
         if len(track.alphas) == 2:
             render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
         while (left := survey - len(track.alphas)) > 0:
             render(pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2)))
         for _ in range(PASSES):
-            shown = pacing.even(track.alphas, track.gaps, settings.frames)
+            shown = pacing.sequence(track.alphas, track.gaps, route.marks, settings.frames)
             render(shown)
             if pacing.Evenness.of(track.distances(shown)[1:]).max_mean_gap <= EVEN:
                 break
     else:
-        shown = pacing.uniform(settings.frames)
+        shown = [track.snapped(alpha) for alpha in pacing.uniform_sequence(route.marks, settings.frames)]
         render(shown)
     yield from track.frames(shown)
 
@@ -106,6 +110,10 @@ class _Track:
             self.alphas.insert(at, alpha)
             self._pixels.insert(at, image)
             self._features.insert(at, features)
+
+    def snapped(self, alpha: float) -> float:
+        """The position of the frame that stands here already but for rounding, or this one."""
+        return next((known for known in self.alphas if abs(known - alpha) < ROUNDING), alpha)
 
     def frames(self, alphas: list[float]) -> Iterator[Frame]:
         """The frames at these alphas, in order, each with its distance from the one before it."""

@@ -12,7 +12,7 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_lib
 
 
 @click.command()
-@click.argument("images", nargs=2, metavar="IMAGE IMAGE")
+@click.argument("images", nargs=-1, metavar="IMAGE IMAGE ...")
 @click.option(
     "-o",
     "--output",
@@ -21,7 +21,7 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_lib
     help="a .mp4, .mov, .mkv, .webm or .gif, or a folder of PNGs",
 )
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
-@click.option("--frames", type=int, help="Frames in all, both images included.")
+@click.option("--frames", type=int, help="Frames in all, the images included.")
 @click.option("--fps", help="Frames a second: 24, 12.5, 24000/1001.")
 @click.option("--seed", type=int)
 @click.option("--size", help="256, 320x192, or native: what the model was trained for.")
@@ -36,7 +36,7 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_lib
 @click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def render(
-    images: tuple[str, str],
+    images: tuple[str, ...],
     output: str,
     prompts: tuple[str, ...],
     preset: str,
@@ -52,19 +52,22 @@ def render(
     as_json: bool,
     **overrides: Any,
 ) -> None:
-    """Render a morph from one IMAGE to another."""
+    """Render a morph from one IMAGE to the next."""
     from morph.diffusion.files import Geometry, locate
     from morph.errors import SettingsError
     from morph.media.keyframe import read_image
     from morph.media.stills import check_folder
     from morph.media.video import check_output, video_notices
-    from pipelines.plan import costs, frame_size, pair_prompts
+    from pipelines.plan import check_frames, costs, frame_size, pair_prompts
     from pipelines.settings import changed, keys, load_preset
 
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     given = {key: value for key, value in overrides.items() if value is not None}
     settings = changed(load_preset(preset), {**assigned(assignments), **given})
+    if len(images) < 2:
+        raise SettingsError(f"a morph needs at least two images; {len(images)} was given")
+    check_frames(settings, len(images))
     pair_prompts(prompts, len(images))
     for image in images:
         read_image(image)
@@ -87,7 +90,7 @@ def render(
         "model": model,
         "preset": preset,
         "settings": keys(settings),
-        "unet_forwards": sum(costs(settings).values()),
+        "unet_forwards": sum(costs(settings, len(images)).values()),
     }
     if dry_run:
         _print_plan(plan, as_json)
@@ -119,7 +122,7 @@ def _check_aside(settings: Any, controlnet: str | None, choose: str | None, embe
 
 
 def _render(
-    images: tuple[str, str],
+    images: tuple[str, ...],
     output: str,
     prompts: tuple[str, ...],
     settings: Any,
@@ -151,7 +154,7 @@ def _render(
     if ranker:
         say(f"candidates are ranked by CLIP {ranker.clip.name}")
         choose = Person(Path(aside["choose"]), ranker) if aside["choose"] else ranker
-    bar = ProgressBar(costs(settings))
+    bar = ProgressBar(costs(settings, len(images)))
     try:
         fitted = pipeline.fit(keyframes, settings, bar, Path(known) if known else None)
         say_nobody(fitted, keyframes)

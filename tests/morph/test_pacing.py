@@ -1,11 +1,13 @@
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from morph import pacing
 from morph.pacing import Evenness, even, refine, shares, uniform
 
 positive = st.lists(st.floats(1e-3, 10), min_size=1, max_size=12)
@@ -80,3 +82,22 @@ def test_evenness_of_nothing_one_gap_and_identical_frames_is_defined():
 
 def test_uniform_is_defined_for_any_count():
     assert [uniform(count) for count in range(4)] == [[], [0.0], [0.0, 1.0], [0.0, 0.5, 1.0]]
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=6, max_size=30), st.integers(3, 40))
+def test_a_sequence_includes_its_marks_and_shares_steps_by_length(gaps, count):
+    alphas = np.linspace(0, 1, len(gaps) + 1).tolist()
+    marks = [alphas[0], alphas[len(gaps) // 3], alphas[-1]]
+    for chosen in (pacing.sequence(alphas, gaps, marks, count), pacing.uniform_sequence(marks, count)):
+        assert len(chosen) == count
+        assert set(marks) <= set(chosen)
+        assert all(a < b for a, b in pairwise(chosen))
+
+
+def test_the_longer_stretch_gets_more_frames():
+    alphas = [0.0, 0.5, 1.0]
+    chosen = pacing.sequence(alphas, [0.01, 0.09], alphas, 9)  # root distances 1 to 3
+    assert sum(alpha < 0.5 for alpha in chosen) == 2
+    assert pacing.uniform_sequence(alphas, 9) == pytest.approx(np.linspace(0, 1, 9))
+    with pytest.raises(ValueError, match="3 marks"):
+        pacing.sequence(alphas, [0.01, 0.09], alphas, 2)

@@ -123,7 +123,8 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, RACCOON, "-o", "m.mp4", "--preset", "wang2023", "--choose", "broken.png"], "broken.png"),
         ([CAT, RACCOON, "-o", "m.mp4", "--preset", "wang2023", "--set", "ranking.clip=none"], "none"),
         ([CAT, RACCOON, "-o", "m.mp4", "--controlnet", "none"], "pose.detector"),
-        ([CAT, "-o", "m.mp4"], "takes 2 values"),
+        ([CAT, "-o", "m.mp4"], "at least two images"),
+        ([CAT, RACCOON, CAT, "-o", "m.mp4", "--frames", "2"], "at least 3 frames"),
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
     ],
 )  # fmt: skip

@@ -89,7 +89,7 @@ def test_an_oblong_morph_is_guided_too(pipeline):
     wide = [load_keyframe(image, "a photo", (128, 64)) for image in PEOPLE]
     settings = changed(SHORT, {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1})
     fitted = fit_keyframes(pipeline.model, wide, settings, silent, detector=Standing())
-    route = find_route(pipeline.model, *fitted, settings, lambda *candidates: 0, silent)
+    route = find_route(pipeline.model, fitted, settings, lambda *candidates: 0, silent)
     frames = list(render_frames(route, pipeline.perception, settings, silent))
     assert [frame.pixels.shape for frame in frames] == [(64, 128, 3)] * 5
 

@@ -30,7 +30,7 @@ def nothing(alpha, candidates, left, right):
 
 def morph(model, keyframes, settings, progress=silent, choose=nothing):
     fitted = fit_keyframes(model, keyframes, settings, progress)
-    route = find_route(model, *fitted, settings, choose, progress)
+    route = find_route(model, fitted, settings, choose, progress)
     return list(render_frames(route, PerceptualDistance(), settings, progress))
 
 
@@ -126,3 +126,45 @@ def test_even_pacing_may_use_more_anchors_than_frames(model, keyframes):
     settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
     assert costs(settings)["render"] > 0
     assert len(morph(model, keyframes, settings)) == 5
+
+
+@pytest.fixture(scope="module")
+def four(keyframes):
+    return [*keyframes, load_keyframe(SAMPLES / "coffee.jpg", "a cup", (64, 64)), keyframes[0]]
+
+
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+@pytest.mark.parametrize("count", [4, 5, 11])
+def test_every_keyframe_of_a_sequence_is_among_its_frames_once(model, four, count, pacing):
+    frames = morph(model, four, changed(QUICK, {"frames": count, "pacing": pacing}))
+    alphas = [frame.alpha for frame in frames]
+    assert len(frames) == count
+    assert alphas == sorted(set(alphas))
+    for number, keyframe in enumerate(four):
+        (frame,) = [frame for frame in frames if frame.alpha == pytest.approx(number / 3)]
+        pixels = ((keyframe.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        assert np.array_equal(frame.pixels, pixels)
+
+
+def test_interior_keyframes_are_fitted_and_inverted_once(model, four):
+    from pipelines.plan import costs
+
+    spent = {}
+
+    def count(stage, cost):
+        spent[stage] = spent.get(stage, 0) + cost
+
+    for values in ({}, {"anchors.depth": 1, "anchors.candidates": 2, "anchors.candidates_least": 2}):
+        spent.clear()
+        settings = changed(QUICK, {"pacing": "uniform", "frames": 12, **values})
+        morph(model, four, settings, count, choose=lambda *candidates: 1)
+        assert spent == costs(settings, 4)
+    assert costs(changed(QUICK, {}), 4)["fit LoRA"] == 2 * costs(QUICK)["fit LoRA"]
+
+
+def test_the_first_stretch_of_a_sequence_does_not_depend_on_the_next(model, four, keyframes):
+    uniform = {"pacing": "uniform", "lora.steps": 0}
+    alone = morph(model, keyframes, changed(QUICK, {"frames": 5, **uniform}))
+    longer = morph(model, four[:3], changed(QUICK, {"frames": 9, **uniform}))
+    for one, other in zip(alone, longer[:5], strict=True):
+        assert np.sqrt(((one.pixels.astype(float) - other.pixels) ** 2).mean()) < 1
