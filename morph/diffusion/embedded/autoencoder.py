@@ -43,7 +43,7 @@ class Autoencoder:
 
     figures = ("psnr", "lpips")
 
-    def __init__(self, run: Run, perceptual: float = 0.5) -> None:
+    def __init__(self, run: Run, perceptual: float = 0.1) -> None:
         photographs = read_captions(run.data)
         self.pixels = load_pixels(run.data, [photograph for photograph in photographs if not photograph.held_out])
         self.held = load_pixels(run.data, [photograph for photograph in photographs if photograph.held_out][::4])

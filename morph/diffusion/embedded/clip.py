@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class ImageText:
         photographs = read_captions(run.data)
         self.captions = sorted({photograph.caption for photograph in photographs})
         self.clip = self._start(run).to(run.device)
-        self.seed, self.batch = run.seed, run.batch
+        self.run, self.seed, self.batch = run, run.seed, run.batch
         self.kept = [photograph for photograph in photographs if not photograph.held_out]
         self.held = [photograph for photograph in photographs if photograph.held_out]
         self.pixels = load_pixels(run.data, self.kept)
@@ -230,12 +231,13 @@ class ImageText:
         return float(torch.cat(right).float().mean()), float(wins.mean()), *by_kind
 
     def export(self, folder: Path) -> None:
-        """Write the tokenizer, the text tower, and beside them the image tower with both projections."""
+        """Write the text tower, beside it the image tower with both projections, and a new tokenizer."""
         text, self.clip.model.text_model = self.clip.model.text_model, nn.Identity()
         save_half(self.clip.model, folder / "clip")
         self.clip.model.text_model = text
         save_half(text, folder / "text_encoder")
-        self.clip.tokenizer.save_pretrained(folder / "tokenizer")
+        if self.run.fresh:
+            shutil.copytree(self.run.out / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
 
 
 def quality_prompt(kind: int, rng: np.random.Generator) -> Prompt:
