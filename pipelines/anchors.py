@@ -38,9 +38,10 @@ def render_anchors(
 ) -> list[Anchor]:
     """All anchors between two keyframes, in order of alpha."""
     levels = plan_anchors(settings)
+    if not levels:
+        return []
     if settings.anchors.scheme == "cascade":
         return _cascade(between, levels, settings, progress)
-    model = between.model
     ends = (between.first, between.second)
     done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(ends)}
     for level in levels:
@@ -58,7 +59,7 @@ def render_anchors(
             alphas = torch.tensor([place.alpha for place, _ in batch])
             made.append(_denoise(between, noisy, alphas, level.steps, 0, settings, progress))
         latents = torch.cat(made)
-        pixels = torch.cat([model.decode(part) for part in latents.split(settings.batch)])
+        pixels = _decoded(between, latents, settings)
         for i, place in enumerate(level.places):
             rows = slice(i * level.candidates, (i + 1) * level.candidates)
             parents = [done[place.left].pixels, done[place.right].pixels]
@@ -120,7 +121,13 @@ def _cascade(
             at = torch.tensor(batch)
             latents = _denoise(between, latents, at, level.steps, level.until, settings, progress)
             noisy |= dict(zip(batch, latents.split(1), strict=True))
-    return [Anchor(alpha, noisy[alpha], between.model.decode(noisy[alpha])) for alpha in sorted(noisy)]
+    alphas = sorted(noisy)
+    pixels = _decoded(between, torch.cat([noisy[alpha] for alpha in alphas]), settings).split(1)
+    return [Anchor(alpha, noisy[alpha], image) for alpha, image in zip(alphas, pixels, strict=True)]
+
+
+def _decoded(between: Between, latents: Tensor, settings: config.Settings) -> Tensor:
+    return torch.cat([between.model.decode(part) for part in latents.split(settings.batch)])
 
 
 def _denoise(

@@ -18,7 +18,7 @@ from morph.perception.clip import Clip, load_clip
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines.keyframes import FittedKeyframe, Progress, fit_embeddings, fit_keyframes
-from pipelines.plan import check_frames, frame_size, pair_prompts, plan_anchors
+from pipelines.plan import check_frames, frame_size, leaves_choice, pair_prompts
 from pipelines.ranking import Chooser, Ranker
 from pipelines.route import Route, find_route
 from pipelines.sequence import Frame, render_frames
@@ -170,7 +170,7 @@ class MorphPipeline:
 
     def ranker(self, settings: Settings) -> Ranker | None:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
-        if all(level.candidates == 1 for level in plan_anchors(settings)):
+        if not leaves_choice(settings):
             return None
         name = settings.ranking.clip
         if name not in self._clips:

@@ -108,6 +108,11 @@ def plan_anchors(settings: Settings) -> list[Level]:
     return levels
 
 
+def leaves_choice(settings: Settings) -> bool:
+    """Whether any anchor has more than one candidate."""
+    return any(level.candidates > 1 for level in plan_anchors(settings))
+
+
 def check_frames(settings: Settings, keyframes: int) -> None:
     """Refuse fewer frames than keyframes; between two, a single frame is the first."""
     if keyframes > 2 and settings.frames < keyframes:

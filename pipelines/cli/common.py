@@ -86,17 +86,19 @@ def quiet_libraries() -> None:
     disable_progress_bar()
 
 
-def say_before(pipeline: Any, keyframes: Any, settings: Any) -> None:
-    """What a person should know before the work starts: of the images, the prompts and unused settings."""
+def say_before(pipeline: Any, keyframes: Any, *presets: Any) -> None:
+    """What a person should know before the work starts: of the images, the prompts, CLIP and unused settings."""
     model = pipeline.model
     for notice in dict.fromkeys(notice for keyframe in keyframes for notice in keyframe.notices):
         say(notice)
     for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
         say(f"prompt {prompt!r} is longer than this model reads; its end is left out")
-    if settings.pose.detector and model.controlnet is None:
+    if model.controlnet is None and any(settings.pose.detector for settings in presets):
         say(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
-    if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps):
-        say("negative guides anchors and textual inversion alone; these settings have neither")
+    if any(s.negative and not (s.anchors.depth or s.textual_inversion.steps) for s in presets):
+        say("negative guides anchors and textual inversion alone; there are settings with neither")
+    for name in dict.fromkeys(ranker.clip.name for ranker in map(pipeline.ranker, presets) if ranker):
+        say(f"candidates are ranked by CLIP {name}")
 
 
 def say_nobody(fitted: Any, keyframes: Any) -> None:

@@ -65,7 +65,7 @@ def compare(
         keyframes = pipeline.prepare(images, prompts, settings)
         pipeline.detector(settings)
         pipeline.ranker(settings)
-    say_before(pipeline, keyframes, settings)
+    say_before(pipeline, keyframes, *chosen.values())
     folder.mkdir(exist_ok=True)
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
     made_by = recipe(pipeline.model, keyframes, settings_of)

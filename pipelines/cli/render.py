@@ -104,11 +104,11 @@ def _check_aside(settings: Any, controlnet: str | None, choose: str | None, embe
     """Refuse options that the settings leave nothing to do, before any weights are loaded."""
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
-    from pipelines.plan import plan_anchors
+    from pipelines.plan import leaves_choice
 
     if controlnet and not settings.pose.detector:
         raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
-    if choose and all(level.candidates == 1 for level in plan_anchors(settings)):
+    if choose and not leaves_choice(settings):
         raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
     if embeddings and not settings.textual_inversion.steps:
         raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
@@ -152,7 +152,6 @@ def _render(
     say_before(pipeline, keyframes, settings)
     ranker, choose, known = pipeline.ranker(settings), None, aside["embeddings"]
     if ranker:
-        say(f"candidates are ranked by CLIP {ranker.clip.name}")
         choose = Person(Path(aside["choose"]), ranker) if aside["choose"] else ranker
     bar = ProgressBar(costs(settings, len(images)))
     try:

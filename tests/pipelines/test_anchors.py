@@ -81,3 +81,9 @@ def test_noise_guidance_and_seed_make_a_difference(model, keyframes, scheme, swi
     _, plain = anchors(model, keyframes, {"anchors.scheme": scheme})
     _, other = anchors(model, keyframes, {"anchors.scheme": scheme, **switch})
     assert not torch.allclose(plain[1].latents, other[1].latents, atol=1e-2)
+
+
+@pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
+def test_no_depth_and_no_room_make_no_anchors(model, keyframes, scheme):
+    for values in ({"anchors.depth": 0}, {"frames": 2}):
+        assert anchors(model, keyframes, {"anchors.scheme": scheme, **values})[1] == []

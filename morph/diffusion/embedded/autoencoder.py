@@ -68,9 +68,10 @@ class Autoencoder:
         images = to_tensor(self._crops(rng, side, batch), self.vae.device)
         with torch.set_grad_enabled(run.fresh):
             posterior = self.vae.encode(images).latent_dist
-            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            noise = torch.randn(posterior.mean.shape, generator=generator).to(images)
-            latents = posterior.mean + posterior.std * noise if run.fresh else posterior.mean
+            latents = posterior.mean
+            if run.fresh:
+                generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+                latents = latents + posterior.std * torch.randn(latents.shape, generator=generator).to(images)
         made = self.vae.decode(latents).sample.float()
         error = made - images
         loss = error.abs().mean() + error.square().mean()
