@@ -134,7 +134,7 @@ class Pose:
 class Settings:
     """What decides the frames of a morph, besides its keyframes and the model.
 
-    frames: how many, both keyframes included.
+    frames: how many, keyframes included; of a ping-pong, there but not back.
     fps: frames a second, an exact fraction.
     seed: of every random number.
     size: "256", "320x192", or "native", the size that the model was trained for.
@@ -146,6 +146,9 @@ class Settings:
         DiffMorpher's lambda.
     fade: the share of the way over which a keyframe's reconstruction residual fades out.
     pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
+    ease: how motion starts and stops at every keyframe: "none", "in" (starts slowly), "out" (stops slowly), "in-out".
+    hold: frames more that every keyframe stands still, out of ``frames``.
+    repeat: "once"; "loop", back to the first keyframe, without showing it again; "ping-pong", there and back.
     text: how the text embeddings of the ends are mixed, "lerp" or "slerp".
     negative: the negative prompt of classifier-free guidance.
     batch: how many frames are denoised together; it does not change them.
@@ -162,6 +165,9 @@ class Settings:
     attention: float = 0.6
     fade: float = 0.25
     pacing: Literal["even", "uniform"] = "even"
+    ease: Literal["none", "in", "out", "in-out"] = "none"
+    hold: int = 0
+    repeat: Literal["once", "loop", "ping-pong"] = "once"
     text: Literal["lerp", "slerp"] = "lerp"
     negative: str = ""
     batch: int = 8
@@ -178,6 +184,7 @@ class Settings:
         _within("inversion_iterations", self.inversion_iterations, 1, 100)
         _within("attention", self.attention, 0, 1)
         _within("fade", self.fade, 0, 1)
+        _within("hold", self.hold, 0, 100_000)
         _within("batch", self.batch, 1, 4096)
 
 

@@ -1,0 +1,142 @@
+"""One clip as it was asked for: keyframes with times, prompts and settings of their own, and where it goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from morph.errors import SettingsError
+from pipelines.settings import Settings, changed
+
+OF_A_KEYFRAME = ("fit", "attention", "adain", "fade", "text", "ease", "lora", "anchors", "ranking")
+"""Settings that a keyframe may have of its own: for its fit, and for the way from it to the next keyframe."""
+
+
+@dataclass(frozen=True)
+class ClipKeyframe:
+    """A keyframe of a clip.
+
+    at: the number of the frame that it is, counted from 0; None shares the frames out by distance.
+    hold: frames more that it stands still.
+    settings: the clip's, with its own in place of some.
+    """
+
+    image: Path
+    settings: Settings
+    prompt: str = ""
+    at: int | None = None
+    hold: int = 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Everything that decides a clip, ready to render; ``name`` is what people call it.
+
+    output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id.
+    """
+
+    name: str
+    keyframes: tuple[ClipKeyframe, ...]
+    settings: Settings
+    output: Path
+    model: str = "embedded"
+    controlnet: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a clip that no timing fits; a SettingsError says why."""
+        timing(self.keyframes, self.settings)
+
+    @property
+    def length(self) -> int:
+        """Frames of the finished clip."""
+        return sum(timing(self.keyframes, self.settings).shown)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where a clip's frames are spent.
+
+    steps: frames from each keyframe to the next, the next one included; None where distance decides.
+    moving: the sum of the steps. holds: extra frames of each keyframe, a loop's second first one left out.
+    shown: frames there, and frames back.
+    """
+
+    steps: tuple[int, ...] | None
+    moving: int
+    holds: tuple[int, ...]
+    shown: tuple[int, int]
+
+
+def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
+    """Share a clip's frames out between holds and ways.
+
+    Raises:
+        SettingsError: fewer than two keyframes, times that do not ascend, or too few frames.
+    """
+    count = len(keyframes)
+    if count < 2:
+        raise SettingsError(f"a morph needs at least two images; {count} was given")
+    looped = settings.repeat == "loop"
+    ways = count - 1 + looped
+    holds = tuple(keyframe.hold for keyframe in keyframes)
+    times = [keyframe.at for keyframe in keyframes if keyframe.at is not None]
+    steps: tuple[int, ...] | None = None
+    if times:
+        if len(times) < count:
+            raise SettingsError("give every keyframe a time, or none")
+        steps = tuple(after - before - hold for (before, after), hold in zip(pairwise(times), holds, strict=False))
+        for number, step in enumerate(steps):
+            if step < 1:
+                raise SettingsError(
+                    f"keyframe {number + 2} is at frame {times[number + 1]}: too early after keyframe {number + 1}, "
+                    f"at frame {times[number]} and held for {holds[number]}"
+                )
+        if looped:  # the way back takes what is left of the frames, or as long as the others on average
+            left = settings.frames - (times[-1] - times[0]) - holds[-1]
+            steps += (left if left > 0 else max(1, round(sum(steps) / len(steps))),)
+        moving = sum(steps)
+    else:
+        moving = settings.frames - sum(holds) - (not looped)
+        least = 0 if ways == 1 and not looped else ways
+        if moving < least:
+            raise SettingsError(
+                f"{count} images need at least {least + sum(holds) + (not looped)} frames"
+                f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"
+            )
+    there = moving + sum(holds) + (not looped)
+    return Timing(steps, moving, holds, (there, max(0, there - 2) if settings.repeat == "ping-pong" else 0))
+
+
+def parse_time(text: str, fps: Fraction) -> int:
+    """The nearest frame to a time: ``2.5`` or ``2.5s`` in seconds, ``60f`` in frames.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)s?|(\d{1,7})f", str(text).strip(), re.ASCII)
+    if not match:
+        raise SettingsError(f"time {str(text)!r}: write 2.5 or 2.5s for seconds, 60f for frames")
+    return int(match[2]) if match[2] else round(Fraction(match[1]) * fps)
+
+
+def keyframe_settings(settings: Settings, own: Mapping[str, Any]) -> Settings:
+    """A clip's settings with a keyframe's own in place of some.
+
+    Raises:
+        SettingsError: a setting that only a whole clip can have, or a wrong one.
+    """
+    for key in own:
+        if key.partition(".")[0] not in OF_A_KEYFRAME:
+            raise SettingsError(f"{key} is not a keyframe's to set; these are: {', '.join(OF_A_KEYFRAME)}")
+    return changed(settings, own)
+
+
+def looped(keyframes: Sequence[ClipKeyframe], settings: Settings) -> list[ClipKeyframe]:
+    """The keyframes in the order in which they are reached, a loop's first once more at the end."""
+    again = [replace(keyframes[0], hold=0)] if settings.repeat == "loop" else []
+    return [*keyframes, *again]
