@@ -47,9 +47,15 @@ class Evenness:
         )
 
 
-def uniform(count: int) -> list[float]:
-    """``count`` evenly spaced positions in [0,1]; a single frame stands at the first end."""
-    return np.linspace(0, 1, count).tolist() if count > 1 else [0.0] * count
+def eased(steps: int, ease: str = "none") -> NDArray[np.float64]:
+    """The sizes of ``steps`` steps, which add up to 1, for motion that starts ("in") or stops ("out") slowly."""
+    u = np.linspace(0, 1, steps + 1)
+    return np.diff({"none": u, "in": u**2, "out": 1 - (1 - u) ** 2, "in-out": u * u * (3 - 2 * u)}[ease])
+
+
+def uniform(count: int, ease: str = "none") -> list[float]:
+    """``count`` positions in [0,1], evenly spaced but for easing; a single frame stands at the first end."""
+    return [0.0, *np.cumsum(eased(count - 1, ease))[:-1].tolist(), 1.0] if count > 1 else [0.0] * count
 
 
 def shares(lengths: Sequence[float], extra: int) -> list[int]:
@@ -90,50 +96,31 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
     return new
 
 
-def even(alphas: Sequence[float], gaps: Sequence[float], count: int, reuse: float = 0.1) -> list[float]:
+def even(
+    alphas: Sequence[float], gaps: Sequence[float], count: int, ease: str = "none", reuse: float = 0.1
+) -> list[float]:
     """``count`` positions at even distances along the track measured so far, its ends included.
 
     A frame that stands within ``reuse`` steps of where one should be is taken as it is; the other positions
     are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic and in root distances,
-    with a second rendering of only those frames that need it.
+    with a second rendering of only those frames that need it. Easing makes the steps uneven on purpose.
     """
     length, position = _track(alphas, gaps)
-    steps = np.ones(count - 1)
-    steps[[0, -1]] = END_STEP
-    step = length[-1] / steps.sum()
-    chosen = []
-    for target in step * np.concatenate([[0.0], np.cumsum(steps)]):
+    steps = eased(count - 1, ease)
+    if ease == "none":
+        steps[[0, -1]] *= END_STEP
+    steps *= length[-1] / steps.sum()
+    chosen = [float(alphas[0])]
+    for target, step in zip(np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:]), strict=True):
         nearest = int(np.abs(length - target).argmin())
         near = abs(length[nearest] - target) <= reuse * step
         chosen.append(float(alphas[nearest] if near else position(target)))
-    return chosen
+    return [*chosen, float(alphas[-1])]
 
 
-def sequence(alphas: Sequence[float], gaps: Sequence[float], marks: Sequence[float], count: int) -> list[float]:
-    """``count`` positions that include every mark, the ends among them, at distances as even as that allows.
-
-    The steps are shared out over the stretches between marks by their length, at least one each, and each
-    stretch is divided by :func:`even`.
-
-    Raises:
-        ValueError: fewer positions than marks.
-    """
-    at = [list(alphas).index(mark) for mark in marks]
-    lengths = [float(np.sqrt(gaps[start:end]).sum()) for start, end in pairwise(at)]
-    if count < len(marks):
-        raise ValueError(f"{count} positions cannot include {len(marks)} marks")
-    chosen = []
-    for (start, end), extra in zip(pairwise(at), shares(lengths, count - len(marks)), strict=True):
-        chosen += even(alphas[start : end + 1], gaps[start:end], extra + 2)[:-1]
-    return [*chosen, float(marks[-1])]
-
-
-def uniform_sequence(marks: Sequence[float], count: int) -> list[float]:
-    """``count`` positions that include every mark, evenly spaced between them; spare ones go outermost."""
-    extras = shares([1.0] * (len(marks) - 1), count - len(marks))
-    stretches = zip(pairwise(marks), extras, strict=True)
-    chosen = [at for (start, end), extra in stretches for at in np.linspace(start, end, extra + 2)[:-1].tolist()]
-    return [*chosen, float(marks[-1])]
+def length(gaps: Sequence[float]) -> float:
+    """How long a way looks, in root LPIPS, which adds up where LPIPS does not."""
+    return float(np.sqrt(np.asarray(gaps, dtype=float)).sum())
 
 
 def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.float64], PchipInterpolator]:

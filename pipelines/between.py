@@ -39,6 +39,7 @@ class Between:
         self._mix = MIX[settings.text]
         self._scale = settings.pose.scale
         self._span = span
+        self._fitted = [side for side, end in enumerate((first, second)) if end.lora]
         self._loras = [end.lora for end in (first, second) if end.lora]
 
     def condition(self, alpha: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class Between:
             with during(t):
                 return model.predict(latents, t, condition, negative=negative, guidance=guidance, control=control)
 
-        with lora.applied(model, self._loras, torch.stack([1 - alpha, alpha], dim=1)):
+        with lora.applied(model, self._loras, torch.stack([1 - alpha, alpha], dim=1)[:, self._fitted]):
             latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)
         if not latents.isfinite().all():
             raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")

@@ -57,6 +57,15 @@ class Clip:
         return sum(timing(self.keyframes, self.settings).shown)
 
 
+def pair_prompts(prompts: Sequence[str], images: int) -> list[str]:
+    """One prompt per image: as given, one for all, or none at all, which is the empty prompt."""
+    if len(prompts) == images:
+        return list(prompts)
+    if len(prompts) > 1:
+        raise SettingsError(f"{len(prompts)} prompts for {images} images; give none, one for all, or one per image")
+    return [prompts[0] if prompts else ""] * images
+
+
 @dataclass(frozen=True)
 class Timing:
     """Where a clip's frames are spent.
@@ -93,7 +102,7 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
         for number, step in enumerate(steps):
             if step < 1:
                 raise SettingsError(
-                    f"keyframe {number + 2} is at frame {times[number + 1]}: too early after keyframe {number + 1}, "
+                    f"keyframe {number + 2} is at frame {times[number + 1]}, too early: keyframe {number + 1} is "
                     f"at frame {times[number]} and held for {holds[number]}"
                 )
         if looped:  # the way back takes what is left of the frames, or as long as the others on average
@@ -140,3 +149,24 @@ def looped(keyframes: Sequence[ClipKeyframe], settings: Settings) -> list[ClipKe
     """The keyframes in the order in which they are reached, a loop's first once more at the end."""
     again = [replace(keyframes[0], hold=0)] if settings.repeat == "loop" else []
     return [*keyframes, *again]
+
+
+def clip_of(
+    images: Sequence[str | Path],
+    prompts: Sequence[str],
+    settings: Settings,
+    output: str | Path = "",
+    times: Sequence[str] = (),
+    **model: Any,
+) -> Clip:
+    """A clip of images that share one set of settings.
+
+    Raises:
+        SettingsError: prompts, times or frames that do not fit the number of images.
+    """
+    at: Sequence[int | None] = [parse_time(time, settings.fps) for time in times] or [None] * len(images)
+    if len(at) != len(images):
+        raise SettingsError(f"{len(at)} times for {len(images)} images; give one per image, or none")
+    rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
+    keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
+    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **model)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +18,7 @@ from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from morph.media.keyframe import Keyframe, to_uint8
 from morph.perception.detectors import Detector
-from morph.perception.pose import Pose, draw
+from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from pipelines.settings import Settings
 
 Progress = Callable[[str, int], None]
@@ -28,7 +31,7 @@ class FittedKeyframe:
     """A keyframe and what the model has learnt of it.
 
     pixels (1,3,H,W) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
-    or None if poses guide nothing.
+    or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
     """
 
     pixels: Tensor
@@ -37,22 +40,54 @@ class FittedKeyframe:
     negative: Tensor
     lora: lora.Lora | None
     pose: Pose | None = None
+    noise: Tensor | None = None
+
+    def packed(self) -> dict[str, Tensor]:
+        """As named tensors, to be kept in a file."""
+        named = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        for part in ("down", "up") if self.lora else ():
+            named |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
+        if self.pose is not None:
+            people = [np.column_stack([person.points, person.confidence]) for person in self.pose]
+            named["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))
+        return named
+
+    @classmethod
+    def unpacked(cls, named: Mapping[str, Tensor], device: torch.device) -> FittedKeyframe:
+        """What ``packed`` made, on a device."""
+        parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
+        for name, value in named.items():
+            part, _, layer = name.partition(".")
+            if layer:
+                parts[part][layer] = value.to(device)
+        own = {name: named[name].to(device) for name in _TENSORS if name in named}
+        pose = None
+        if "pose" in named:
+            pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
+        return cls(**own, lora=lora.Lora(**parts) if parts["down"] else None, pose=pose)
+
+
+_TENSORS = ("pixels", "latents", "condition", "negative", "noise")
 
 
 @dataclass(frozen=True)
-class InvertedKeyframe:
+class CapturedKeyframe:
     """A fitted keyframe with all that the frames next to it borrow from it.
 
-    noise (1,C,h,w), the inverted latents; features, its keys and values by timestep and layer; residual
-    (1,3,H,W), its pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after
-    inversion and sampling.
+    features, its keys and values by timestep and layer; residual (1,3,H,W), its pixels minus what the pipeline
+    makes of them; round_trip, PSNR in dB of its latents after inversion and sampling.
     """
 
     keyframe: FittedKeyframe
-    noise: Tensor
     features: attention.Features
     residual: Tensor
     round_trip: float
+
+    @property
+    def noise(self) -> Tensor:
+        """The inverted latents (1,C,h,w)."""
+        assert self.keyframe.noise is not None
+        return self.keyframe.noise
 
 
 def shared_steps(settings: Settings) -> int:
@@ -84,28 +119,6 @@ def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
         tick()
 
 
-def fit_keyframes(
-    model: LatentDiffusion,
-    keyframes: Sequence[Keyframe],
-    settings: Settings,
-    progress: Progress,
-    embeddings: Embeddings | None = None,
-    detector: Detector | None = None,
-) -> list[FittedKeyframe]:
-    """Fit the user's keyframes, in batches: text embeddings, unless they are given, then LoRAs and poses."""
-    embeddings = embeddings or fit_embeddings(model, keyframes, settings, progress)
-    fitted = []
-    for start in range(0, len(keyframes), settings.batch):
-        part = slice(start, start + settings.batch)
-        pixels = torch.cat([keyframe.pixels for keyframe in keyframes[part]]).to(model.device)
-        own = Embeddings(embeddings.conditions[part], embeddings.negative)
-        mean, std = model.posterior(pixels)
-        made = fit_latents(model, pixels, mean, std, own, settings, progress, start)
-        poses = [detector(image) if detector else None for image in to_uint8(pixels)]
-        fitted += [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
-    return fitted
-
-
 def fit_embeddings(
     model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Settings, progress: Progress
 ) -> Embeddings:
@@ -117,8 +130,25 @@ def fit_embeddings(
     if not options["steps"]:
         return embeddings
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
-    fit = textual_inversion.fit(model, pixels, embeddings.conditions, embeddings.negative, settings.seed, **options)
+    start = (embeddings.conditions, embeddings.negative)
+    fit = textual_inversion.fit(model, pixels, *start, settings.seed, batch=settings.batch, **options)
     return drain(fit, lambda: progress("textual inversion", 6 * len(keyframes)))
+
+
+def fit_keyframes(
+    model: LatentDiffusion,
+    pixels: Tensor,
+    embeddings: Embeddings,
+    settings: Settings,
+    progress: Progress,
+    detector: Detector | None = None,
+) -> list[FittedKeyframe]:
+    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs and poses."""
+    pixels = pixels.to(model.device)
+    mean, std = model.posterior(pixels)
+    made = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    poses = [detector(image) if detector else None for image in to_uint8(pixels)]
+    return [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
 
 
 def fit_latents(
@@ -129,18 +159,14 @@ def fit_latents(
     embeddings: Embeddings,
     settings: Settings,
     progress: Progress,
-    first: int = 0,
 ) -> list[FittedKeyframe]:
-    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation.
-
-    ``first`` is the number of the first of them; noise depends on it.
-    """
+    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation."""
     count = len(pixels)
     conditions = embeddings.conditions.to(model.device)
     negative = embeddings.negative.to(model.device)
     loras: Sequence[lora.Lora | None] = [None] * count
     if settings.lora.steps:
-        fit = lora.fit(model, mean, std, conditions, settings.seed, first=first, **asdict(settings.lora))
+        fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
         loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
     parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
     return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
@@ -151,27 +177,35 @@ def invert_keyframes(
     keyframes: Sequence[FittedKeyframe],
     settings: Settings,
     progress: Progress,
-    positions: Sequence[float] = (0.0, 1.0),
-) -> list[InvertedKeyframe]:
-    """DDIM inversion of keyframes in one batch, then one pass back that captures features.
+    positions: Sequence[float],
+) -> list[FittedKeyframe]:
+    """DDIM inversion of keyframes in one batch.
 
-    ``positions`` are those of the keyframes between the user's own.
+    ``positions`` are those of the keyframes between the user's own, whose positions are 0 or 1.
     """
-    count = len(keyframes)
-    times = model.schedule.times(settings.steps)
-    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    predict, together = _predictor(model, keyframes, settings, positions)
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
-    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
-    loras = [keyframe.lora for keyframe in keyframes if keyframe.lora]
-    own = torch.eye(count, len(loras), device=model.device)
+    times = model.schedule.times(settings.steps)
+    with together:
+        inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
+        noise = drain(inversion, lambda: progress("invert", len(mean) * settings.inversion_iterations))
+    if not noise.isfinite().all():
+        raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
+    return [replace(keyframe, noise=own) for keyframe, own in zip(keyframes, noise.split(1), strict=True)]
+
+
+def capture_keyframe(
+    model: LatentDiffusion, keyframe: FittedKeyframe, settings: Settings, progress: Progress, position: float
+) -> CapturedKeyframe:
+    """Bring an inverted keyframe back and keep what the frames next to it will borrow.
+
+    Always one at a time: what is captured must not depend on which other keyframes a segment has.
+    """
+    assert keyframe.noise is not None
+    predict, together = _predictor(model, [keyframe], settings, [position])
+    times = model.schedule.times(settings.steps)
     shared = set(times[: shared_steps(settings)])
     features: dict[tuple[int, str], Tensor] = {}
-
-    at = torch.tensor(positions, device=model.device)
-    control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
-
-    def predict(latents: Tensor, t: int) -> Prediction:
-        return model.predict(latents, t, condition, control=control)
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
         if t not in shared:
@@ -179,24 +213,27 @@ def invert_keyframes(
         with attention.captured(model, features, t):
             return predict(latents, t)
 
-    with lora.applied(model, loras, own):
-        inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
-        noise = drain(inversion, lambda: progress("invert", count * settings.inversion_iterations))
-        back = ddim.sample(predict_and_keep, model.schedule, noise, times)
-        latents = drain(back, lambda: progress("capture ends", count))
-    if not latents.isfinite().all():
-        raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
-    residual = pixels - model.decode(latents)
-    errors = (latents - mean).square().flatten(1).mean(1)
-    spans = mean.flatten(1).amax(1) - mean.flatten(1).amin(1)
-    decibels = 10 * torch.log10(spans.square() / errors.clamp_min(1e-20))
-    return [
-        InvertedKeyframe(
-            keyframe,
-            noise[i : i + 1],
-            {key: value[i : i + 1] for key, value in features.items()},
-            residual[i : i + 1],
-            float(decibels[i]),
-        )
-        for i, keyframe in enumerate(keyframes)
-    ]
+    with together:
+        back = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
+        latents = drain(back, lambda: progress("capture ends", 1))
+    mean = keyframe.latents
+    error = float((latents - mean).square().mean())
+    decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
+    return CapturedKeyframe(keyframe, features, keyframe.pixels - model.decode(latents), decibels)
+
+
+def _predictor(
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, positions: Sequence[float]
+) -> tuple[Callable[[Tensor, int], Prediction], AbstractContextManager[None]]:
+    """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
+    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
+    at = torch.tensor(positions, device=model.device)
+    control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
+    fitted = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
+    own = torch.eye(len(keyframes), device=model.device)[:, fitted]
+
+    def predict(latents: Tensor, t: int) -> Prediction:
+        return model.predict(latents, t, condition, control=control)
+
+    return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], own)

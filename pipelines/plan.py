@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,19 +10,12 @@ import numpy as np
 from morph.diffusion.files import Geometry
 from morph.errors import SettingsError
 from morph.media.keyframe import parse_size
+from morph.pacing import shares
+from pipelines.clip import Clip, looped, timing
 from pipelines.settings import Settings
 
 SMALLEST = 64
 """Sides below this leave a model nothing to see."""
-
-
-def pair_prompts(prompts: Sequence[str], images: int) -> list[str]:
-    """One prompt per image: as given, one for all, or none at all, which is the empty prompt."""
-    if len(prompts) == images:
-        return list(prompts)
-    if len(prompts) > 1:
-        raise SettingsError(f"{len(prompts)} prompts for {images} images; give none, one for all, or one per image")
-    return [prompts[0] if prompts else ""] * images
 
 
 def frame_size(size: str, geometry: Geometry) -> tuple[int, int]:
@@ -64,7 +56,7 @@ class Level:
 
 
 def plan_anchors(settings: Settings) -> list[Level]:
-    """The levels of anchors in the order in which they are made; none for two frames or fewer.
+    """The levels of anchors in the order in which they are made.
 
     At depth 4 and 200 steps, "branch" makes 1, 2, 4 and 8 anchors noised by 110, 93, 76 and 60 steps.
 
@@ -73,7 +65,7 @@ def plan_anchors(settings: Settings) -> list[Level]:
     """
     anchors, steps = settings.anchors, settings.steps
     depth, count = anchors.depth, 2**anchors.depth
-    if not depth or settings.frames <= 2:
+    if not depth:
         return []
     if anchors.scheme == "latent":
         places = tuple(Place(i / count, 0.0, 1.0, i / count) for i in range(1, count))
@@ -108,59 +100,94 @@ def plan_anchors(settings: Settings) -> list[Level]:
     return levels
 
 
-def leaves_choice(settings: Settings) -> bool:
+@dataclass(frozen=True)
+class Way:
+    """From a keyframe to the next: its settings, and in how many steps; None where distances are to decide."""
+
+    settings: Settings
+    steps: int | None
+
+    @property
+    def anchors(self) -> list[Level]:
+        """The levels of anchors; none where no frame stands between the keyframes."""
+        return plan_anchors(self.settings) if self.steps is None or self.steps > 1 else []
+
+
+def ways(clip: Clip) -> list[Way]:
+    """A clip's ways in order; that of a loop back to its first keyframe is the last."""
+    own = [keyframe.settings for keyframe in looped(clip.keyframes, clip.settings)[:-1]]
+    timed = timing(clip.keyframes, clip.settings)
+    steps: list[int | None] = [None] * len(own)
+    if timed.steps:
+        steps = list(timed.steps)
+    elif len(own) == 1:
+        steps = [timed.moving]
+    elif clip.settings.pacing == "uniform" or timed.moving == len(own):
+        steps = [1 + more for more in shares([1.0] * len(own), timed.moving - len(own))]
+    return [Way(settings, count) for settings, count in zip(own, steps, strict=True)]
+
+
+def leaves_choice(clip: Clip) -> bool:
     """Whether any anchor has more than one candidate."""
-    return any(level.candidates > 1 for level in plan_anchors(settings))
+    return any(level.candidates > 1 for way in ways(clip) for level in way.anchors)
 
 
-def check_frames(settings: Settings, keyframes: int) -> None:
-    """Refuse fewer frames than keyframes; between two, a single frame is the first."""
-    if keyframes > 2 and settings.frames < keyframes:
-        raise SettingsError(f"{keyframes} images need at least {keyframes} frames; frames is {settings.frames}")
-
-
-def fills_in(settings: Settings, keyframes: int = 2) -> bool:
+def fills_in(way: Way) -> bool:
     """Whether any frame stands where there is neither a keyframe nor an anchor."""
-    if settings.frames <= keyframes:
-        return False
-    steps = _steps(settings, keyframes)
-    return settings.pacing == "even" or any(2**settings.anchors.depth % count for count in steps)
+    if way.steps is None or (way.settings.pacing == "even" and way.steps > 1):
+        return True
+    return way.steps > 1 and (way.settings.ease != "none" or 2**way.settings.anchors.depth % way.steps != 0)
 
 
-def _steps(settings: Settings, keyframes: int) -> list[int]:
-    """Steps from keyframe to keyframe at uniform pacing."""
-    pairs = keyframes - 1
-    least, more = divmod(max(pairs, settings.frames - 1), pairs)
-    return [least + 1] * more + [least] * (pairs - more)
-
-
-def costs(settings: Settings, keyframes: int = 2) -> dict[str, int]:
-    """U-Net forward equivalents of every stage, in order, when no fit stops early.
+def costs(clip: Clip) -> dict[str, int]:
+    """U-Net forward equivalents of every stage, in order, when no fit stops early and nothing is kept yet.
 
     A backward pass counts as two forwards, guidance as a second forward. Even pacing renders about half as
-    many frames again as it shows.
+    many frames again as it shows, and comes back to each segment where distances share out the frames.
     """
-    levels = plan_anchors(settings)
-    guided = 1 if settings.anchors.guidance == 1 else 2
-    made, alive, anchors = 0, 0, 0
-    for level in levels:
-        anchors += len(level.places)
-        alive = anchors if settings.anchors.scheme == "cascade" else len(level.places) * level.candidates
-        made += alive * (level.steps - level.until) * guided
-    filled = fills_in(settings, keyframes)
-    knots = keyframes + anchors * (keyframes - 1)
-    if settings.pacing == "even":
-        rendered = math.ceil(1.5 * (settings.frames - keyframes))
-    else:  # a step that is a whole number of the anchors' ends on one
-        rendered = sum(count - math.gcd(count, anchors + 1) for count in _steps(settings, keyframes))
-    fit = 3 * settings.lora.steps * settings.lora.draws
-    stages = {
-        "textual inversion": keyframes * 6 * settings.textual_inversion.steps,
-        "fit LoRA": keyframes * fit,
-        "anchors": made * (keyframes - 1),
-        "fit anchors": (knots - keyframes) * fit * filled,
-        "invert": knots * settings.steps * settings.inversion_iterations * filled,
-        "capture ends": knots * settings.steps * filled,
-        "render": settings.steps * rendered * filled,
+    settings, every = clip.settings, ways(clip)
+    count = len(clip.keyframes)
+    average = timing(clip.keyframes, settings).moving / len(every)
+    inverted = any(map(fills_in, every))
+    stages: dict[str, float] = {
+        "textual inversion": count * 6 * settings.textual_inversion.steps,
+        "fit LoRA": sum(_fit(keyframe.settings) for keyframe in clip.keyframes),
+        "invert": count * settings.steps * settings.inversion_iterations * inverted,
+        "anchors": 0,
+        "fit anchors": 0,
+        "capture ends": 0,
+        "render": 0,
     }
-    return {stage: cost for stage, cost in stages.items() if cost}
+    known: set[int] = set()
+    for number, way in enumerate(every):
+        own, levels, filled = way.settings, way.anchors, fills_in(way)
+        guided = 1 if own.anchors.guidance == 1 else 2
+        made = 0
+        for level in levels:
+            made += len(level.places)
+            alive = made if own.anchors.scheme == "cascade" else len(level.places) * level.candidates
+            stages["anchors"] += alive * (level.steps - level.until) * guided
+        if not filled:
+            continue
+        stages["fit anchors"] += made * _fit(own)
+        stages["invert"] += made * own.steps * own.inversion_iterations
+        visits = 2 if way.steps is None else 1
+        ends = {number, number + 1} - (known if visits == 1 else set())
+        known = {number + 1}
+        stages["capture ends"] += (made + len(ends) / visits) * own.steps * visits
+        stages["render"] += own.steps * _rendered(way, made, average)
+    return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
+
+
+def _fit(settings: Settings) -> int:
+    return 3 * settings.lora.steps * settings.lora.draws
+
+
+def _rendered(way: Way, anchors: int, average: float) -> float:
+    """Frames of a way that are rendered, anchors left out."""
+    steps = average if way.steps is None else way.steps
+    if way.settings.pacing == "even":
+        return math.ceil(1.5 * (steps - 1))
+    if way.settings.ease != "none":
+        return steps - 1
+    return steps - math.gcd(int(steps), anchors + 1)  # a step that is a whole number of the anchors' ends on one

@@ -1,66 +1,93 @@
-"""The way from one inverted keyframe to the next: alphas in, frames out, in one batch."""
+"""A segment: the way from one of the user's keyframes to the next, anchors included; alphas in, frames out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from morph.diffusion import attention
 from morph.diffusion.model import LatentDiffusion
-from morph.interpolation import adain, slerp
+from morph.diffusion.textual_inversion import Embeddings
+from pipelines.anchors import Anchor
 from pipelines.between import Between
-from pipelines.keyframes import InvertedKeyframe, Progress, shared_steps
+from pipelines.infill import Infill
+from pipelines.keyframes import (
+    CapturedKeyframe,
+    FittedKeyframe,
+    Progress,
+    fit_latents,
+    invert_keyframes,
+)
 from pipelines.settings import Settings
 
 
-class Segment:
-    """Frames between two keyframes (DiffMorpher, section 4), each stage a switch of the settings.
+@dataclass(frozen=True)
+class Knot:
+    """A picture that stands fast on a segment, a keyframe or an anchor, at ``alpha`` in [0,1].
 
-    ``span`` is where the two stand between the user's own keyframes.
+    ``choice`` is the number of the candidate that an anchor was; None where there was only one.
+    """
+
+    alpha: float
+    keyframe: FittedKeyframe
+    choice: int | None = None
+
+
+class Segment:
+    """Frames anywhere between two keyframes, at their ``knots``, and in-fill between these.
+
+    ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered.
     """
 
     def __init__(
         self,
         model: LatentDiffusion,
-        first: InvertedKeyframe,
-        second: InvertedKeyframe,
+        knots: Sequence[Knot],
         settings: Settings,
-        span: tuple[float, float] = (0.0, 1.0),
+        capture: Callable[[Knot], CapturedKeyframe],
     ) -> None:
-        self.first = first
-        self.second = second
-        self.settings = settings
-        self._between = Between(model, first.keyframe, second.keyframe, settings, span)
+        self.knots = list(knots)
+        self._model = model
+        self._settings = settings
+        self._capture = capture
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
-        """Frames (B,3,H,W) in [-1,1] at alphas inside (0,1), denoised together, residuals faded in."""
-        model, first, second = self._between.model, self.first, self.second
-        alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        latents = slerp(first.noise, second.noise, alpha)
-        if self.settings.adain:
-            latents = adain(latents, first.noise, second.noise, alpha)
-        times = model.schedule.times(self.settings.steps)
-        shared = set(times[: shared_steps(self.settings)])
+        """New frames (B,3,H,W) in [-1,1] at ascending positions between the knots."""
+        places = [knot.alpha for knot in self.knots]
+        frames = []
+        for index, group in groupby(alphas, lambda alpha: bisect_right(places, alpha) - 1):
+            start, end = places[index : index + 2]
+            ends = [self._capture(knot) for knot in self.knots[index : index + 2]]
+            inside = [(alpha - start) / (end - start) for alpha in group]
+            infill = Infill(self._model, *ends, self._settings, (start, end))
+            frames.append(infill.render(inside, progress))
+        return torch.cat(frames)
 
-        def during(t: int) -> AbstractContextManager[None]:
-            if t not in shared:
-                return nullcontext()
-            return attention.interpolated(model, first.features, second.features, t, alpha)
 
-        def tick() -> None:
-            progress("render", len(alphas))
+def fit_anchors(
+    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
+) -> list[FittedKeyframe]:
+    """Anchors as keyframes, in one batch: the text and the pose of their place, a LoRA and inverted latents."""
+    model = between.model
 
-        latents = self._between.denoise(latents, alpha, times, tick, during=during)
-        return self._with_residuals(model.decode(latents), alpha)
+    def fitting(stage: str, cost: int) -> None:
+        progress("fit anchors", cost)
 
-    def _with_residuals(self, frames: Tensor, alpha: Tensor) -> Tensor:
-        """Fade each end's reconstruction residual over the frames next to it, so that nothing pops there."""
-        reach = self.settings.fade
-        if reach:
-            for residual, distance in ((self.first.residual, alpha), (self.second.residual, 1 - alpha)):
-                weight = torch.cos((distance / reach).clamp(max=1) * (torch.pi / 2)).square()
-                frames = frames + weight.reshape(-1, 1, 1, 1) * residual
-        return frames.clamp(-1, 1)
+    places = [anchor.alpha for anchor in anchors]
+    at = torch.tensor(places, device=model.device)
+    latents = torch.cat([anchor.latents for anchor in anchors])
+    pixels = torch.cat([anchor.pixels for anchor in anchors])
+    embeddings = Embeddings(between.condition(at), between.first.negative)
+    made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
+    posed = [replace(one, pose=between.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
+    return invert_keyframes(model, posed, settings, progress, places)
+
+
+def unfitted(between: Between, anchor: Anchor) -> FittedKeyframe:
+    """An anchor that nothing starts from: its picture alone."""
+    at = torch.tensor([anchor.alpha], device=between.model.device)
+    return FittedKeyframe(anchor.pixels, anchor.latents, between.condition(at), between.first.negative, None)

@@ -146,7 +146,7 @@ class Settings:
         DiffMorpher's lambda.
     fade: the share of the way over which a keyframe's reconstruction residual fades out.
     pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
-    ease: how motion starts and stops at every keyframe: "none", "in" (starts slowly), "out" (stops slowly), "in-out".
+    ease: how motion starts and stops at keyframes: "none", "in" (starts slowly), "out" (stops slowly), "in-out".
     hold: frames more that every keyframe stands still, out of ``frames``.
     repeat: "once"; "loop", back to the first keyframe, without showing it again; "ping-pong", there and back.
     text: how the text embeddings of the ends are mixed, "lerp" or "slerp".
@@ -186,6 +186,10 @@ class Settings:
         _within("fade", self.fade, 0, 1)
         _within("hold", self.hold, 0, 100_000)
         _within("batch", self.batch, 1, 4096)
+
+
+TIMING = ("frames", "fps", "pacing", "ease", "hold", "repeat", "batch")
+"""Settings that decide where frames stand and how fast they are made, not what they look like."""
 
 
 def _within(key: str, value: float | Fraction, low: float | Fraction, high: float | Fraction) -> None:
@@ -265,6 +269,11 @@ def keys(section: Any, prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + part.name] = str(value) if isinstance(value, Fraction) else value
     return flat
+
+
+def look(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a frame at a given position looks like."""
+    return {key: value for key, value in keys(settings).items() if key not in TIMING}
 
 
 def configs_folder() -> Path:

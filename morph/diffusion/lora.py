@@ -81,7 +81,6 @@ def fit(
     draws: int,
     window: int,
     tolerance: float,
-    first: int = 0,
 ) -> Generator[float, None, list[Lora]]:
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
 
@@ -90,12 +89,11 @@ def fit(
     A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
-    ``first`` is the number of the first of these keyframes, so that one fitted in another batch draws the same
-    noise. Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
+    All keyframes start alike and draw the same noise, so a LoRA depends on its own keyframe alone. Each sample
+    has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
     """
     count, device = len(mean), model.device
-    numbers = range(first, first + count)
-    loras = [_untrained(model, rank, seed, number) for number in numbers]
+    loras = [_untrained(model, rank, seed) for _ in range(count)]
     parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     rows = torch.arange(count).repeat_interleave(draws)
@@ -103,11 +101,8 @@ def fit(
     losses: list[list[float]] = [[] for _ in range(count)]
     done: dict[int, Lora] = {}
     for step in range(steps):
-        noise = torch.stack(
-            [random.normal((2, draws, *mean.shape[1:]), seed, f"lora {number}", step) for number in numbers],
-            dim=1,
-        ).flatten(1, 2)
-        sampled, eps = noise.to(device)
+        noise = random.normal((2, draws, *mean.shape[1:]), seed, "lora", step)
+        sampled, eps = noise.repeat(1, count, 1, 1, 1).to(device)
         t = (spread(draws, step, seed, "lora time") * model.schedule.length).long().repeat(count)
         clean = mean[rows] + std[rows] * sampled
         with torch.enable_grad():
@@ -132,9 +127,9 @@ def _frozen(lora: Lora) -> Lora:
     return Lora(*({name: value.detach().clone() for name, value in part.items()} for part in (lora.down, lora.up)))
 
 
-def _untrained(model: LatentDiffusion, rank: int, seed: int, index: int) -> Lora:
+def _untrained(model: LatentDiffusion, rank: int, seed: int) -> Lora:
     """``down`` normal with variance 1/rank, ``up`` zero: an update that starts as nothing."""
-    generator = random.generator(seed, "lora down", index)
+    generator = random.generator(seed, "lora down")
     down: dict[str, Any] = {}
     up: dict[str, Any] = {}
     for name, layer in model.projections.items():

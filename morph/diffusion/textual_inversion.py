@@ -81,8 +81,9 @@ def fit(
     guidance: float,
     window: int,
     tolerance: float,
+    batch: int = 8,
 ) -> Generator[float, None, Embeddings]:
-    """Fit embeddings to images (K,3,H,W) in [-1,1], all in one batch; yields each step's loss.
+    """Fit embeddings to images (K,3,H,W) in [-1,1] side by side, ``batch`` at once; yields each step's loss.
 
     They start from ``condition`` (K,L,D) and ``negative`` (1,L,D). The loss is the squared error of the noise
     predicted under ``guidance``, at timesteps of the schedule's middle third, on augmented images: earlier
@@ -103,18 +104,24 @@ def fit(
     change = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
     losses: list[float] = []
     for step in range(steps):
-        latents = model.encode(_augmented(change, pixels, seed, step) * 2 - 1)
+        parts = (_augmented(change, pixels, seed, step) * 2 - 1).split(batch)
+        latents = torch.cat([model.encode(part) for part in parts])
         noise = random.normal(latents.shape, seed, "textual inversion", step).to(latents)
         t = int((1 + float(spread(1, step, seed, "textual inversion time"))) / 3 * model.schedule.length)
         noisy = model.schedule.noise(latents, noise, t)
-        with torch.enable_grad():
-            away = shared.expand(count, -1, -1)
-            predicted = model.predict(noisy, t, conditions, negative=away, guidance=guidance).noise
-            loss = (predicted - noise).square().mean()
-            loss.backward()
+        loss = 0.0
+        for start in range(0, count, batch):
+            part = slice(start, start + batch)
+            with torch.enable_grad():
+                own = conditions[part]
+                away = shared.expand(len(own), -1, -1)
+                predicted = model.predict(noisy[part], t, own, negative=away, guidance=guidance).noise
+                share = (predicted - noise[part]).square().sum() / noise.numel()
+                share.backward()
+            loss += float(share.detach())
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss.detach()))
+        losses.append(loss)
         yield losses[-1]
         if plateau(losses, window, tolerance):
             break

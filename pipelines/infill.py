@@ -1,0 +1,66 @@
+"""In-fill between two neighbouring knots, keyframes or anchors: alphas in, frames out, in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from morph.diffusion import attention
+from morph.diffusion.model import LatentDiffusion
+from morph.interpolation import adain, slerp
+from pipelines.between import Between
+from pipelines.keyframes import CapturedKeyframe, Progress, shared_steps
+from pipelines.settings import Settings
+
+
+class Infill:
+    """Frames between two knots (DiffMorpher, section 4), each stage a switch of the settings.
+
+    ``span`` is where the two stand between the user's own keyframes.
+    """
+
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        first: CapturedKeyframe,
+        second: CapturedKeyframe,
+        settings: Settings,
+        span: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        self.first = first
+        self.second = second
+        self.settings = settings
+        self._between = Between(model, first.keyframe, second.keyframe, settings, span)
+
+    def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
+        """Frames (B,3,H,W) in [-1,1] at alphas inside (0,1), denoised together, residuals faded in."""
+        model, first, second = self._between.model, self.first, self.second
+        alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
+        latents = slerp(first.noise, second.noise, alpha)
+        if self.settings.adain:
+            latents = adain(latents, first.noise, second.noise, alpha)
+        times = model.schedule.times(self.settings.steps)
+        shared = set(times[: shared_steps(self.settings)])
+
+        def during(t: int) -> AbstractContextManager[None]:
+            if t not in shared:
+                return nullcontext()
+            return attention.interpolated(model, first.features, second.features, t, alpha)
+
+        def tick() -> None:
+            progress("render", len(alphas))
+
+        latents = self._between.denoise(latents, alpha, times, tick, during=during)
+        return self._with_residuals(model.decode(latents), alpha)
+
+    def _with_residuals(self, frames: Tensor, alpha: Tensor) -> Tensor:
+        """Fade each end's reconstruction residual over the frames next to it, so that nothing pops there."""
+        reach = self.settings.fade
+        if reach:
+            for residual, distance in ((self.first.residual, alpha), (self.second.residual, 1 - alpha)):
+                weight = torch.cos((distance / reach).clamp(max=1) * (torch.pi / 2)).square()
+                frames = frames + weight.reshape(-1, 1, 1, 1) * residual
+        return frames.clamp(-1, 1)

@@ -1,0 +1,154 @@
+"""What has been made and is kept on disk: fitted tensors by the hash of what they were made from, and frames.
+
+Nothing counts as done because a file exists: tensors carry a hash of their own, and frames are done when their
+hashes are in the reel's record. A kill at any point leaves only work that is whole, or that is found damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from morph.errors import EncodeError
+from morph.media.stills import atomic_path, write_png
+
+if TYPE_CHECKING:  # reading frames needs no torch
+    from torch import Tensor
+
+RECORD = "done.jsonl"
+
+
+def key_of(*parts: Any) -> str:
+    """A short hash of plain values, the same in every process."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def hash_of(*tensors: Tensor) -> str:
+    """A short hash of tensors' values."""
+    digest = hashlib.blake2b(digest_size=12)
+    for tensor in tensors:
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Store:
+    """Tensors in ``folder``, each set in one safetensors file under the key of what it was made from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, key: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        """Tensors and metadata under this key; None if there are none, or if they are damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path(key), "pt") as file:
+                metadata = dict(file.metadata())
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a mapping
+        except (FileNotFoundError, SafetensorError):
+            return None
+        return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors) else None
+
+    def save(self, key: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+        """Keep tensors and metadata under this key.
+
+        Raises:
+            EncodeError: the disk refused.
+        """
+        from safetensors.torch import save_file
+
+        path = self._path(key)
+        own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as partial:
+                save_file(own, partial, {**metadata, "hash": _hash_of_all(own)})
+        except Exception as error:
+            raise EncodeError(f"{path}: cannot be written ({error})") from error
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.safetensors"
+
+
+def _hash_of_all(tensors: Mapping[str, Tensor]) -> str:
+    return hash_of(*(tensors[name] for name in sorted(tensors)))
+
+
+class Reel:
+    """Frames of one segment in ``folder``: a PNG for each position, and a record of their hashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._hashes: dict[str, str] = {}
+        try:
+            lines = (folder / RECORD).read_text().splitlines()
+        except FileNotFoundError:
+            lines = []
+        for line in lines:
+            try:
+                self._hashes |= json.loads(line)
+            except ValueError:  # torn by a kill: what it would have recorded is made again
+                continue
+
+    def holds(self, alphas: Sequence[float]) -> bool:
+        """Whether the frames at all these positions are there and undamaged."""
+        return all(self._read(alpha) is not None for alpha in alphas)
+
+    def keep(self, alphas: Sequence[float], frames: NDArray[np.uint8]) -> None:
+        """Keep frames (B,H,W,3) uint8; they are done all together or not at all.
+
+        Raises:
+            EncodeError: the disk refused.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            names = [_name(alpha) for alpha in alphas]
+            for name, frame in zip(names, frames, strict=True):
+                write_png(self._folder / name, frame)
+            new = {name: _hash((self._folder / name).read_bytes()) for name in names}
+            with (self._folder / RECORD).open("a") as record:
+                record.write(f"\n{json.dumps(new)}\n")  # a torn line before it ends here
+                record.flush()
+                os.fsync(record.fileno())
+        except OSError as error:
+            raise EncodeError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
+        self._hashes |= new
+
+    def frame(self, alpha: float) -> NDArray[np.uint8]:
+        """The frame (H,W,3) uint8 at a position.
+
+        Raises:
+            EncodeError: it is not there, or damaged.
+        """
+        data = self._read(alpha)
+        if data is None:
+            path = self._folder / _name(alpha)
+            raise EncodeError(f"{path}: damaged or removed while in use; run the same command again")
+        with Image.open(BytesIO(data), formats=("PNG",)) as image:
+            return np.array(image.convert("RGB"))
+
+    def _read(self, alpha: float) -> bytes | None:
+        name = _name(alpha)
+        try:
+            data = (self._folder / name).read_bytes() if name in self._hashes else b""
+        except FileNotFoundError:
+            return None
+        return data if data and _hash(data) == self._hashes[name] else None
+
+
+def _name(alpha: float) -> str:
+    return f"{alpha:.9f}.png"
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=12).hexdigest()

@@ -1,0 +1,139 @@
+"""The frames rendered so far on one segment, in order, with the perceptual distances between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from morph import pacing
+from morph.perception.lpips import PerceptualDistance
+from pipelines.settings import Settings
+from pipelines.store import Reel
+
+EVEN = 1.3
+"""The largest gap over the mean at which pacing is content."""
+PASSES = 3
+"""How often frames may be placed anew before pacing takes what it has."""
+ROUND = 8
+"""Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
+DIGITS = 9
+"""Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
+REMEMBERED = 32
+"""Frames whose LPIPS features are kept; they are 2 to 7 MB each, and a distance wants those of neighbours."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Frames of a segment that are shown: positions, both ends among them, and LPIPS from each to the next.
+
+    reel: the name of the folder that holds them. round_trips: dB of the knots that were captured.
+    choices: which candidate each anchor was.
+    """
+
+    reel: str
+    alphas: list[float]
+    gaps: list[float]
+    round_trips: list[float]
+    choices: dict[float, int]
+
+
+class Track:
+    """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
+
+    ``render`` makes frames (B,H,W,3) uint8. A batch that the reel already holds is not rendered again; a part
+    of one is, so that a run that was broken off ends with the frames of one that was not.
+    """
+
+    def __init__(
+        self,
+        reel: Reel,
+        perception: PerceptualDistance,
+        render: Callable[[Sequence[float]], NDArray[np.uint8]],
+        batch: int,
+    ) -> None:
+        self._reel = reel
+        self._perception = perception
+        self._render = render
+        self._batch = batch
+        self.alphas: list[float] = []
+        self.gaps: list[float] = []
+        # one at a time: rounding must not depend on what else is looked at
+        self._features = lru_cache(REMEMBERED)(self._look)
+
+    def survey(self, count: int) -> None:
+        """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
+        if len(self.alphas) == 2:
+            self.visit(pacing.uniform(min(count - 2, ROUND, max(3, count // 3)) + 2))
+        while (left := count - len(self.alphas)) > 0:
+            self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
+
+    def place(self, steps: int, settings: Settings) -> list[float]:
+        """Visit ``steps + 1`` positions from end to end, as the settings' pacing and easing say; return them.
+
+        Even pacing closes the loop: it measures what it has placed and places again where that says so.
+        """
+        if settings.pacing == "uniform" or steps < 2:
+            return self.visit(pacing.uniform(steps + 1, settings.ease))
+        sizes = pacing.eased(steps, settings.ease)
+        for _ in range(PASSES):
+            shown = self.visit(pacing.even(self.alphas, self.gaps, steps + 1, settings.ease))
+            gaps = np.array(self.distances(shown)) / np.square(sizes * steps)
+            if pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
+                break
+        return shown
+
+    def visit(self, alphas: Sequence[float]) -> list[float]:
+        """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
+        alphas = [self._known(alpha) for alpha in alphas]
+        new = [alpha for alpha in alphas if alpha not in self.alphas]
+        for start in range(0, len(new), self._batch):
+            batch = new[start : start + self._batch]
+            if not self._reel.holds(batch):
+                self._reel.keep(batch, self._render(batch))
+            self._insert(batch)
+        return alphas
+
+    def start(self, alphas: Sequence[float], frames: Callable[[], NDArray[np.uint8]]) -> None:
+        """Take frames that are there already, the ends among them."""
+        if not self._reel.holds(alphas):
+            self._reel.keep(alphas, frames())
+        self._insert(alphas)
+
+    def distances(self, alphas: Sequence[float]) -> list[float]:
+        """LPIPS of neighbours among the frames at these alphas."""
+        places = [self.alphas.index(alpha) for alpha in alphas]
+        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in pairwise(places)]
+
+    def _known(self, alpha: float) -> float:
+        """The position of the frame that stands here already but for rounding, or this one, rounded."""
+        close = 10.0**-DIGITS
+        return next((known for known in self.alphas if abs(known - alpha) <= close), round(alpha, DIGITS))
+
+    def _insert(self, alphas: Sequence[float]) -> None:
+        for alpha in alphas:
+            at = int(np.searchsorted(self.alphas, alpha))
+            around = self.alphas[max(at - 1, 0) : at + 1]
+            self.alphas.insert(at, alpha)
+            # a frame between two others takes the place of their gap; one at an end opens a new gap
+            first = max(at - 1, 0)
+            self.gaps[first:at] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
+
+    def _gap(self, a: int, b: int) -> float:
+        return float(self._perception.between(self._features(self.alphas[a]), self._features(self.alphas[b])))
+
+    def _look(self, alpha: float) -> Tensor:
+        pixels = torch.from_numpy(self._reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        return self._perception.features(pixels)
+
+
+def surveyed(steps: int) -> int:
+    """How many positions of a segment a survey wants before it places ``steps`` steps."""
+    return max(4, math.ceil((steps + 1) / 2)) if steps > 1 else 2
