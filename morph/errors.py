@@ -4,6 +4,7 @@
     ├── InputError            exit code 2: what the user gave cannot be used
     │   ├── KeyframeError     an image that cannot be read or prepared
     │   ├── SettingsError     an option, preset or key that does not exist or is out of range
+    │   │   └── ManifestError a manifest; one line for each thing that is wrong
     │   └── ModelError        weights that are missing, damaged or of an unsupported kind
     └── EncodeError           ffmpeg failed; carries its last lines
 
@@ -29,6 +30,10 @@ class KeyframeError(InputError):
 
 class SettingsError(InputError):
     """An option, preset or key that does not exist or is out of range."""
+
+
+class ManifestError(SettingsError):
+    """A manifest that cannot be used; the message has one line for each thing that is wrong."""
 
 
 class ModelError(InputError):

@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from morph.media.keyframe import Keyframe
 from morph.media.stills import contact_sheet
+from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
-from pipelines.keyframes import FittedKeyframe, Progress
+from pipelines.keyframes import Progress
 from pipelines.morph import MorphPipeline
-from pipelines.settings import Settings
+from pipelines.work import Place, Work
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
 
@@ -35,32 +37,19 @@ class Compared:
         return {"preset": self.name, "frames": len(self.frames), **self.report.as_dict(), "seconds": self.seconds}
 
 
-def compare(
-    pipeline: MorphPipeline, keyframes: Sequence[Keyframe], presets: Mapping[str, Settings], progress: Progress
-) -> Iterator[Compared]:
-    """Render and measure every preset on the same two keyframes.
-
-    They agree on size and fit. What they fit in the same way is fitted once; each is told the seconds that it
-    would have taken alone.
-    """
-    ends = torch.cat([keyframe.pixels for keyframe in keyframes])
-    fits: dict[Any, tuple[list[FittedKeyframe], float]] = {}
-    for name, settings in presets.items():
-        key = (settings.lora, settings.textual_inversion, settings.negative, settings.seed, settings.pose.detector)
+def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progress) -> Iterator[Compared]:
+    """Render and measure the same two keyframes once for every preset; they agree on size and fit."""
+    for name, clip in clips.items():
         started = time.monotonic()
-        if key not in fits:
-            fitted = pipeline.fit(keyframes, settings, progress)
-            fits[key] = fitted, time.monotonic() - started
-            started = time.monotonic()
-        fitted, seconds = fits[key]
-        route = pipeline.route(fitted, settings, progress)
-        frames = list(pipeline.render(route, settings, progress))
-        seconds += time.monotonic() - started
-        pixels = np.stack([frame.pixels for frame in frames])
-        tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
-        alphas = [frame.alpha for frame in frames]
+        with TemporaryDirectory(prefix="morph-") as folder:
+            ends = torch.cat([own.pixels for own in Work(pipeline, clip, Place.within(Path(folder))).keyframes])
+            rendered = pipeline.render(clip, Place.within(Path(folder)), progress)
+            frames = np.stack([frame.pixels for frame in rendered])
+        seconds = time.monotonic() - started
+        tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
+        alphas = [still.alpha for still in rendered.stills]
         report = measure(tensor, ends, alphas, lpips=pipeline.perception)
-        yield Compared(name, pixels, report, round(seconds, 2))
+        yield Compared(name, frames, report, round(seconds, 2))
 
 
 def sheet(compared: Sequence[Compared], columns: int = 9) -> NDArray[np.uint8]:

@@ -191,3 +191,21 @@ def _rendered(way: Way, anchors: int, average: float) -> float:
     if way.settings.ease != "none":
         return steps - 1
     return steps - math.gcd(int(steps), anchors + 1)  # a step that is a whole number of the anchors' ends on one
+
+
+def surveyed(steps: int) -> int:
+    """At how many positions a way is measured before it is placed in so many steps."""
+    return max(4, math.ceil((steps + 1) / 2)) if steps > 1 else 2
+
+
+def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
+    """About how much a clip's job may keep on disk, at most: frames that hardly compress, and fitted keyframes."""
+    width, height = size
+    every = ways(clip)
+    average = timing(clip.keyframes, clip.settings).moving / len(every)
+    rendered = sum(_rendered(way, 0, average) + 2 for way in every)
+    return round(rendered * width * height * 3) + len(clip.keyframes) * FITTED
+
+
+FITTED = 16_000_000
+"""Bytes of a fitted keyframe: a LoRA of rank 16 of Stable Diffusion's attention, in float32."""

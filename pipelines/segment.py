@@ -61,9 +61,9 @@ class Segment:
         frames = []
         for index, group in groupby(alphas, lambda alpha: bisect_right(places, alpha) - 1):
             start, end = places[index : index + 2]
-            ends = [self._capture(knot) for knot in self.knots[index : index + 2]]
+            first, second = (self._capture(knot) for knot in self.knots[index : index + 2])
             inside = [(alpha - start) / (end - start) for alpha in group]
-            infill = Infill(self._model, *ends, self._settings, (start, end))
+            infill = Infill(self._model, first, second, self._settings, (start, end))
             frames.append(infill.render(inside, progress))
         return torch.cat(frames)
 

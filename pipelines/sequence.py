@@ -1,41 +1,36 @@
-"""Frames in order, at even perceptual distances."""
+"""From a clip to its frames: tasks for every keyframe and segment, then the frames in the order they are shown."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from morph import pacing
-from morph.media.keyframe import to_uint8
-from morph.perception.lpips import PerceptualDistance
-from pipelines.keyframes import Progress
-from pipelines.route import Route
-from pipelines.settings import Settings
+from morph.pacing import Evenness
+from pipelines.clip import Clip, looped, timing
+from pipelines.plan import Way, surveyed, ways
+from pipelines.store import Reel
 
-EVEN = 1.3
-"""The largest gap over the mean at which pacing is content."""
-PASSES = 3
-"""How often frames may be placed anew before pacing takes what it has."""
-ROUNDING = 1e-9
-"""Positions closer than this are the same; thirds of a way do not add up exactly."""
-ROUND = 8
-"""Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
+if TYPE_CHECKING:  # whoever only hands tasks out needs no torch
+    from pipelines.track import Placed
+
+Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
+"""Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """One frame of a morph.
 
-    pixels uint8 (H,W,3); alpha, its position between the keyframes; distance, LPIPS-Alex from the frame
-    before it, 0 for the first.
+    pixels uint8 (H,W,3); alpha, its position from the first keyframe, 0, to the last, 1; distance, LPIPS-Alex
+    from the frame before it, 0 for the first.
     """
 
     index: int
@@ -49,79 +44,118 @@ class Frame:
         return Image.fromarray(self.pixels)
 
 
-def render_frames(
-    route: Route, perception: PerceptualDistance, settings: Settings, progress: Progress
-) -> Iterator[Frame]:
-    """``settings.frames`` frames from the first keyframe to the last, all keyframes among them bit for bit.
+@dataclass(frozen=True)
+class Still:
+    """Where a frame is kept: its reel, its position there and on the whole clip, and LPIPS from the one before."""
 
-    Even pacing closes the loop as it renders. Half the frames survey the way, each round where the gaps
-    measured so far are largest; then every frame that does not already stand where one should is rendered
-    there, again where the finer measurement says so. A third to two thirds more frames are rendered than are
-    shown. A single frame is the first keyframe.
+    reel: str
+    at: float
+    alpha: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A clip whose frames are all kept; iterating reads them one at a time.
+
+    evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
+    that were captured. choices: which candidate each anchor was, by its alpha.
     """
-    track = _Track(perception)
-    track.add(route.alphas, route.pixels)
 
-    def render(alphas: list[float]) -> None:
-        new = [alpha for alpha in alphas if alpha not in track.alphas]
-        for start in range(0, len(new), settings.batch):
-            batch = new[start : start + settings.batch]
-            track.add(batch, route.render(batch, progress))
+    folder: Path
+    stills: list[Still]
+    evenness: Evenness
+    round_trips: list[float]
+    choices: dict[float, int]
 
-    if settings.frames < len(route.marks):
-        shown = pacing.uniform(settings.frames)
-    elif settings.pacing == "even" and settings.frames > len(route.marks):
-        survey = max(4, math.ceil(settings.frames / 2))
-        if len(track.alphas) == 2:
-            render(pacing.uniform(min(survey - 2, ROUND, max(3, survey // 3)) + 2))
-        while (left := survey - len(track.alphas)) > 0:
-            render(pacing.refine(track.alphas, track.gaps, left, min(ROUND, (left + 1) // 2)))
-        for _ in range(PASSES):
-            shown = pacing.sequence(track.alphas, track.gaps, route.marks, settings.frames)
-            render(shown)
-            if pacing.Evenness.of(track.distances(shown)[1:]).max_mean_gap <= EVEN:
-                break
-    else:
-        shown = [track.snapped(alpha) for alpha in pacing.uniform_sequence(route.marks, settings.frames)]
-        render(shown)
-    yield from track.frames(shown)
+    def __len__(self) -> int:
+        return len(self.stills)
+
+    def __iter__(self) -> Iterator[Frame]:
+        name, reel = "", None
+        for index, still in enumerate(self.stills):
+            if reel is None or still.reel != name:
+                name, reel = still.reel, Reel(self.folder / still.reel)
+            yield Frame(index, still.alpha, reel.frame(still.at), still.distance)
 
 
-class _Track:
-    """Frames rendered so far, in order of alpha, with the distances between neighbours."""
+def render_clip(clip: Clip, tasks: Tasks, frames: Path) -> Rendered:
+    """Render a clip by tasks whose frames go to the folder ``frames``.
 
-    def __init__(self, perception: PerceptualDistance) -> None:
-        self._perception = perception
-        self.alphas: list[float] = []
-        self.gaps: list[float] = []
-        self._pixels: list[NDArray[np.uint8]] = []
-        self._features: list[Tensor] = []
+    Keyframes are fitted in batches. Where distances are to share the frames out over several segments, each is
+    surveyed first; then each is rendered. Even pacing closes the loop as it renders: about a half more frames
+    are rendered than are shown.
+    """
+    every = ways(clip)
+    keys = _fitted(clip, tasks)
+    ends = [(keys[number], keys[(number + 1) % len(keys)]) for number in range(len(every))]
+    steps = [way.steps for way in every]
+    counts = [_surveyed(clip, way) for way in every]
+    if None in steps:
+        gaps = tasks("survey", [(number, ends[number], counts[number]) for number in range(len(every))])
+        extra = timing(clip.keyframes, clip.settings).moving - len(every)
+        more = pacing.shares([pacing.length(own) for own in gaps], extra)
+        steps = [1 + share for share in more]
+    placed: Sequence[Placed] = tasks(
+        "render", [(number, ends[number], counts[number], steps[number]) for number in range(len(every))]
+    )
+    trips = [trip for one in placed for trip in one.round_trips]
+    count = len(every)
+    choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
+    return Rendered(frames, _shown(clip, placed), _evenness(clip, every, placed), trips, choices)
 
-    def add(self, alphas: list[float], frames: Tensor) -> None:
-        """Put frames (B,3,H,W) where their alphas belong; distances are those of the 8-bit frames."""
-        pixels = to_uint8(frames)
-        seen = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(frames) / 127.5 - 1
-        for alpha, image, features in zip(alphas, pixels, self._perception.features(seen), strict=True):
-            at = int(np.searchsorted(self.alphas, alpha, side="right"))
-            around = self._features[max(at - 1, 0) : at + 1]
-            new = self._perception.between(features[None], torch.stack(around)).tolist() if around else []
-            # a frame between two others takes the place of their gap; one at an end opens a new gap
-            self.gaps[max(at - 1, 0) : at] = new
-            self.alphas.insert(at, alpha)
-            self._pixels.insert(at, image)
-            self._features.insert(at, features)
 
-    def snapped(self, alpha: float) -> float:
-        """The position of the frame that stands here already but for rounding, or this one."""
-        return next((known for known in self.alphas if abs(known - alpha) < ROUNDING), alpha)
+def _fitted(clip: Clip, tasks: Tasks) -> list[str]:
+    """The keys of the fitted keyframes; neighbours with the same settings are fitted in one batch."""
+    jobs = []
+    numbers = range(len(clip.keyframes))
+    for _, group in groupby(numbers, key=lambda number: clip.keyframes[number].settings.lora):
+        alike = list(group)
+        jobs += [(alike[at : at + clip.settings.batch],) for at in range(0, len(alike), clip.settings.batch)]
+    return [key for keys in tasks("fit", jobs) for key in keys]
 
-    def frames(self, alphas: list[float]) -> Iterator[Frame]:
-        """The frames at these alphas, in order, each with its distance from the one before it."""
-        for index, (alpha, distance) in enumerate(zip(alphas, self.distances(alphas), strict=True)):
-            yield Frame(index, alpha, self._pixels[self.alphas.index(alpha)], distance)
 
-    def distances(self, alphas: list[float]) -> list[float]:
-        """Of the frames at these alphas, each from the one before it; 0 for the first."""
-        features = [self._features[self.alphas.index(alpha)] for alpha in alphas]
-        gaps = [float(self._perception.between(a[None], b[None])) for a, b in pairwise(features)]
-        return [0.0, *gaps]
+def _surveyed(clip: Clip, way: Way) -> int:
+    """At how many positions a way is surveyed; the ends alone where nothing depends on distances."""
+    if way.settings.pacing == "uniform" and way.steps is not None:
+        return 2
+    moving = timing(clip.keyframes, clip.settings).moving
+    return surveyed(way.steps if way.steps is not None else round(moving / len(ways(clip))))
+
+
+def _shown(clip: Clip, placed: Sequence[Placed]) -> list[Still]:
+    """All frames in the order in which they are shown: held ones again, a ping-pong's back again."""
+    entries = looped(clip.keyframes, clip.settings)
+    stills: list[Still] = []
+    for number, one in enumerate(placed):
+        distances = [0.0, *one.gaps]
+        if number:  # the keyframe is there already, as the last of the segment before
+            distances[0] = placed[number - 1].gaps[-1]
+        own = [
+            Still(one.reel, at, (number + at) / len(placed), distance)
+            for at, distance in zip(one.alphas, distances, strict=True)
+        ]
+        first = own[0]
+        held = [Still(first.reel, first.at, first.alpha, 0.0)] * entries[number].hold
+        stills += [first, *held, *own[1:-1]]
+        last = own[-1]
+    if len(last_alphas := placed[-1].alphas) > 1 and clip.settings.repeat != "loop":
+        stills += [last, *[Still(last.reel, last_alphas[-1], last.alpha, 0.0)] * entries[-1].hold]
+    if clip.settings.repeat == "ping-pong":
+        back = zip(reversed(stills[1:-1]), reversed(stills[2:]), strict=True)
+        stills += [Still(still.reel, still.at, still.alpha, after.distance) for still, after in back]
+    return stills
+
+
+def _evenness(clip: Clip, every: Sequence[Way], placed: Sequence[Placed]) -> Evenness:
+    """How even the moving frames are, what easing and times make uneven on purpose left out."""
+    timed = clip.keyframes[0].at is not None
+    gaps: list[float] = []
+    for way, one in zip(every, placed, strict=True):
+        own = np.array(one.gaps)
+        if len(own) and way.settings.ease != "none":
+            own = own / np.square(pacing.eased(len(own), way.settings.ease) * len(own))
+        if timed and own.sum():
+            own = own / own.mean() * np.mean([np.mean(other.gaps) for other in placed])
+        gaps += own.tolist()
+    return Evenness.of(gaps)

@@ -54,7 +54,7 @@ class Store:
         try:
             with safe_open(self._path(key), "pt") as file:
                 metadata = dict(file.metadata())
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (FileNotFoundError, SafetensorError):
             return None
         return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -132,8 +131,3 @@ class Track:
     def _look(self, alpha: float) -> Tensor:
         pixels = torch.from_numpy(self._reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self._perception.features(pixels)
-
-
-def surveyed(steps: int) -> int:
-    """How many positions of a segment a survey wants before it places ``steps`` steps."""
-    return max(4, math.ceil((steps + 1) / 2)) if steps > 1 else 2

@@ -10,8 +10,9 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -33,10 +34,11 @@ from pipelines.keyframes import (
     invert_keyframes,
     shared_steps,
 )
-from pipelines.morph import MorphPipeline
-from pipelines.plan import Way, fills_in, frame_size, ways
+from pipelines.models import Models
+from pipelines.plan import fills_in, frame_size, ways
 from pipelines.ranking import Chooser
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
+from pipelines.sequence import Tasks
 from pipelines.settings import look
 from pipelines.store import Reel, Store, hash_of, key_of
 from pipelines.track import Placed, Track
@@ -55,6 +57,11 @@ class Place:
     fits: Path
     frames: Path
 
+    @classmethod
+    def within(cls, folder: Path) -> Place:
+        """Both in one folder."""
+        return cls(folder / "fits", folder / "frames")
+
 
 class Work:
     """The tasks of one clip, with a loaded pipeline.
@@ -65,15 +72,15 @@ class Work:
 
     def __init__(
         self,
-        pipeline: MorphPipeline,
+        models: Models,
         clip: Clip,
         place: Place,
         progress: Progress = lambda stage, cost: None,
         choose: Chooser | None = None,
         embeddings: Path | None = None,
     ) -> None:
-        self.pipeline = pipeline
-        self.model = pipeline.model
+        self.models = models
+        self.model = models.model
         self.clip = clip
         self.progress = progress
         self._store = Store(place.fits)
@@ -99,6 +106,42 @@ class Work:
             self._keyframes = [load_keyframe(e.image, e.prompt, size, e.settings.fit) for e in entries]
         return self._keyframes
 
+    def facts(self) -> dict[str, Any]:
+        """What will make the clip, for its recipe; says on screen what a person should know before it starts.
+
+        Raises:
+            InputError: an image, a size, a number of steps, a CLIP or a detector that cannot be used.
+        """
+        model, settings = self.model, self.clip.settings
+        model.schedule.times(settings.steps)
+        notices = [notice for keyframe in self.keyframes for notice in keyframe.notices]
+        overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.keyframes))
+        notices += [
+            f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong
+        ]
+        if model.controlnet is None and settings.pose.detector:
+            notices.append(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
+        if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps):
+            notices.append("negative guides anchors and textual inversion alone; these settings have neither")
+        self.models.detector(settings)
+        rankers = [self.models.ranker(way.settings) for way in self._ways if way.anchors]
+        clips = [ranker.clip.name for ranker in rankers if ranker]
+        notices += [f"candidates are ranked by CLIP {name}" for name in clips]
+        for notice in dict.fromkeys(notices):
+            log.warning("%s", notice)
+        texts = self._embeddings
+        return {
+            "morph": version("morph"),
+            "torch": torch.__version__,
+            "model": model.name,
+            "weights": model.fingerprint,
+            "controlnet": model.controlnet_name,
+            "device": str(model.device),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "clip": clips[0] if clips else None,
+            "embeddings": hash_of(self._conditions().conditions) if texts else None,
+        }
+
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the keys of all of them.
 
@@ -114,8 +157,10 @@ class Work:
             rows = [numbers[at] for at in part]
             pixels = torch.cat([self.keyframes[row].pixels for row in rows])
             own = Embeddings(texts.conditions[rows], texts.negative)
-            detector = self.pipeline.detector(settings)
+            detector = self.models.detector(settings)
             made = fit_keyframes(self.model, pixels, own, settings, self.progress, detector)
+            for row in (row for row, keyframe in zip(rows, made, strict=True) if keyframe.pose == ()):
+                log.warning("%s: nobody was found, so no pose guides the frames", self.clip.keyframes[row].image)
             if inverted:
                 made = invert_keyframes(self.model, made, settings, self.progress, [0.0] * len(made))
             return made
@@ -212,7 +257,7 @@ class Work:
             return to_uint8(torch.cat([knot.keyframe.pixels for knot in knots]))
 
         reel = key_of(look(way.settings), list(names.values()))
-        track = Track(Reel(self._place.frames / reel), self.pipeline.perception, render, self.clip.settings.batch)
+        track = Track(Reel(self._place.frames / reel), self.models.perception, render, self.clip.settings.batch)
         track.start([knot.alpha for knot in knots], pictures)
         return segment, track, reel
 
@@ -228,11 +273,15 @@ class Work:
         found = [] if self._choose else [kept for kept in map(self._store.load, names) if kept]
         if len(found) == len(names):
             return [
-                Knot(float(said["alpha"]), FittedKeyframe.unpacked(tensors, self.model.device), json.loads(said["choice"]))
+                Knot(
+                    float(said["alpha"]),
+                    FittedKeyframe.unpacked(tensors, self.model.device),
+                    json.loads(said["choice"]),
+                )
                 for tensors, said in found
             ]
         between = Between(self.model, first, second, settings)
-        choose = self._choose or self.pipeline.ranker(settings) or _only
+        choose = self._choose or self.models.ranker(settings) or _only
 
         def ask(alpha: float, *pictures: torch.Tensor) -> int:
             return choose((number + alpha) / count, *pictures)
@@ -255,8 +304,12 @@ class Work:
     def _in_batches(self, run: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
         """``run`` on all items, as many at once as memory has room for."""
         done: list[R] = []
+
+        def part(batch: int) -> Sequence[R]:
+            return run(items[len(done) : len(done) + batch])
+
         while len(done) < len(items):
-            done += self._halving(lambda batch: run(items[len(done) : len(done) + batch]))
+            done += self._halving(part)
         return done
 
     def _halving(self, run: Callable[[int], T]) -> T:
@@ -275,6 +328,15 @@ class Work:
             else:
                 self.model.tile()
                 log.warning("out of memory: going on with the autoencoder in tiles, which can leave faint seams")
+
+
+def in_process(work: Work) -> Tasks:
+    """Tasks run one after the other, here."""
+
+    def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [getattr(work, name)(*job) for job in jobs]
+
+    return run
 
 
 def out_of_memory(error: BaseException) -> bool:

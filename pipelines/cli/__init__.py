@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 import sys
 
 import click
 
-from morph.errors import MorphError
-from pipelines.cli.common import say
+from morph.errors import ManifestError, MorphError
+from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
 from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
@@ -28,14 +30,17 @@ for command in (render, compare, pose, info, measure):
 
 def main() -> None:
     """Run the command line; one clear line and the error's exit code when something cannot be done."""
+    log = logging.getLogger("morph")
+    log.handlers = [Notices()]
+    log.propagate = False
     try:
         cli.main(standalone_mode=False)
     except MorphError as error:
-        message = " ".join(str(error).split())
-        say(f"Error: {message}")
+        lines = str(error).splitlines() if isinstance(error, ManifestError) else [str(error)]
+        say("Error: " + "\n".join(" ".join(line.split()) for line in lines))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted; no file is left half written")
+        say(f"Interrupted; no file is left half written. To go on: {shlex.join(['morph', *sys.argv[1:]])}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":  # torch's own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -49,7 +50,7 @@ class ProgressBar:
 def model_options(command: Any) -> Any:
     """Options that say which model is used, and where."""
     options = (
-        click.option("--model", default="embedded", show_default=True, metavar="embedded|FOLDER|HUB_ID"),
+        click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="[default: embedded]"),
         click.option("--controlnet", metavar="FOLDER|HUB_ID", help="Guides the model by poses; see pose.detector."),
         click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
         click.option(
@@ -86,23 +87,9 @@ def quiet_libraries() -> None:
     disable_progress_bar()
 
 
-def say_before(pipeline: Any, keyframes: Any, *presets: Any) -> None:
-    """What a person should know before the work starts: of the images, the prompts, CLIP and unused settings."""
-    model = pipeline.model
-    for notice in dict.fromkeys(notice for keyframe in keyframes for notice in keyframe.notices):
-        say(notice)
-    for prompt in model.overlong(dict.fromkeys(keyframe.prompt for keyframe in keyframes)):
-        say(f"prompt {prompt!r} is longer than this model reads; its end is left out")
-    if model.controlnet is None and any(settings.pose.detector for settings in presets):
-        say(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
-    if any(s.negative and not (s.anchors.depth or s.textual_inversion.steps) for s in presets):
-        say("negative guides anchors and textual inversion alone; there are settings with neither")
-    for name in dict.fromkeys(ranker.clip.name for ranker in map(pipeline.ranker, presets) if ranker):
-        say(f"candidates are ranked by CLIP {name}")
+class Notices(logging.Handler):
+    """What stages have to tell people, as lines like any other."""
 
-
-def say_nobody(fitted: Any, keyframes: Any) -> None:
-    """Say where poses were asked for and nobody was found."""
-    for one, keyframe in zip(fitted, keyframes, strict=True):
-        if one.pose == ():
-            say(f"{keyframe.source}: nobody was found, so no pose guides the frames")
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(record.getMessage())

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say, say_before
+from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
 
 
 @click.command()
@@ -28,7 +28,7 @@ def compare(
     presets: tuple[str, ...],
     prompts: tuple[str, ...],
     assignments: tuple[str, ...],
-    model: str,
+    model: str | None,
     controlnet: str | None,
     device: str,
     dtype: str,
@@ -55,25 +55,25 @@ def compare(
             raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
 
     from pipelines import compare as comparing
-    from pipelines.morph import MorphPipeline, recipe
+    from pipelines.clip import clip_of
+    from pipelines.morph import MorphPipeline
     from pipelines.settings import keys
+    from pipelines.work import Place, Work
 
+    clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
     quiet_libraries()
-    pipeline = MorphPipeline.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
+    pipeline = MorphPipeline.from_pretrained(model or "embedded", controlnet=controlnet, device=device, dtype=dtype)
     say(f"model {pipeline.model.name} on {pipeline.model.device}; {len(chosen)} presets")
-    for settings in chosen.values():  # whatever cannot run is found before anything is rendered
-        keyframes = pipeline.prepare(images, prompts, settings)
-        pipeline.detector(settings)
-        pipeline.ranker(settings)
-    say_before(pipeline, keyframes, *chosen.values())
+    # whatever cannot run is found before anything is rendered
+    facts = [Work(pipeline, clip, Place.within(folder)).facts() for clip in clips.values()]
     folder.mkdir(exist_ok=True)
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
-    made_by = recipe(pipeline.model, keyframes, settings_of)
+    made_by = facts[0] | {"images": images, "prompts": prompts, "settings": settings_of}
     compared: list[comparing.Compared] = []
-    running = comparing.compare(pipeline, keyframes, chosen, lambda stage, cost: bar(stage, cost))
-    for number, (name, settings) in enumerate(chosen.items(), 1):
+    running = comparing.compare(pipeline, clips, lambda stage, cost: bar(stage, cost))
+    for number, (name, clip) in enumerate(clips.items(), 1):
         say(f"{name} ({number} of {len(chosen)})")
-        bar = ProgressBar(costs(settings))
+        bar = ProgressBar(costs(clip))
         try:
             one = next(running)
         finally:

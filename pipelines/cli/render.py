@@ -3,114 +3,83 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say, say_before, say_nobody
+from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+
+SPEED_FROM = 100
+"""U-Net forward equivalents below which a render says nothing about the machine's speed."""
 
 
 @click.command()
-@click.argument("images", nargs=-1, metavar="IMAGE IMAGE ...")
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    metavar="OUT",
-    help="a .mp4, .mov, .mkv, .webm or .gif, or a folder of PNGs",
-)
+@click.argument("inputs", nargs=-1, metavar="IMAGE IMAGE ... | FOLDER | MANIFEST")
+@click.option("-o", "--output", metavar="OUT", help="A .mp4, .mov, .mkv, .webm or .gif, or a folder of PNGs.")
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
+@click.option("--at", "times", multiple=True, metavar="TIME", help="When an image is shown: 2.5s or 60f, for each.")
 @click.option("--frames", type=int, help="Frames in all, the images included.")
 @click.option("--fps", help="Frames a second: 24, 12.5, 24000/1001.")
+@click.option("--hold", metavar="TIME", help="How long every image stands still: 0.5s or 12f.")
+@click.option("--ease", type=click.Choice(["none", "in", "out", "in-out"]), help="Start or stop slowly at images.")
+@click.option("--loop", "repeat", flag_value="loop", help="Go on to the first image again.")
+@click.option("--ping-pong", "repeat", flag_value="ping-pong", help="Go there and back.")
 @click.option("--seed", type=int)
 @click.option("--size", help="256, 320x192, or native: what the model was trained for.")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), help="How images of another shape get that size.")
 @click.option("--steps", type=int, help="DDIM steps.")
-@click.option("--preset", default="default", show_default=True, metavar="NAME|FILE")
+@click.option("--preset", metavar="NAME|FILE", help="[default: default]")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of a preset.")
 @model_options
 @click.option("--choose", metavar="DIR", help="Pick each anchor yourself; DIR gets sheets and choices.json.")
 @click.option("--embeddings", metavar="FILE", help="Fitted text embeddings: read if FILE exists, else written.")
 @click.option("--frames-dir", metavar="DIR", help="Keep the frames as numbered PNGs as well.")
+@click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
+@click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
 @click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
+@click.option("--calibrate", is_flag=True, help="With --dry-run: load the model and measure a few steps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def render(
-    images: tuple[str, ...],
-    output: str,
-    prompts: tuple[str, ...],
-    preset: str,
-    assignments: tuple[str, ...],
-    model: str,
-    controlnet: str | None,
+    inputs: tuple[str, ...],
+    dry_run: bool,
+    calibrate: bool,
+    as_json: bool,
     device: str,
     dtype: str,
     choose: str | None,
     embeddings: str | None,
     frames_dir: str | None,
-    dry_run: bool,
-    as_json: bool,
-    **overrides: Any,
+    job: str | None,
+    change: bool,
+    **asked: Any,
 ) -> None:
-    """Render a morph from one IMAGE to the next."""
-    from morph.diffusion.files import Geometry, locate
+    """Render a morph from one IMAGE to the next, through a FOLDER of images, or as a MANIFEST says.
+
+    What is fitted and rendered is kept beside the output: a run that was broken off goes on when the same
+    command is given again, and a changed image or encode redoes only what it must.
+    """
     from morph.errors import SettingsError
-    from morph.media.keyframe import read_image
-    from morph.media.stills import check_folder
-    from morph.media.video import check_output, video_notices
-    from pipelines.plan import check_frames, costs, frame_size, pair_prompts
-    from pipelines.settings import changed, keys, load_preset
-
-    if not output:
-        raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
-    given = {key: value for key, value in overrides.items() if value is not None}
-    settings = changed(load_preset(preset), {**assigned(assignments), **given})
-    if len(images) < 2:
-        raise SettingsError(f"a morph needs at least two images; {len(images)} was given")
-    check_frames(settings, len(images))
-    pair_prompts(prompts, len(images))
-    for image in images:
-        read_image(image)
-    folder, _ = locate(model, fetch=not dry_run)
-    size = frame_size(settings.size, Geometry.from_folder(folder))
-    check_output(output, size, settings.fps)
-    if frames_dir:
-        check_folder(Path(frames_dir))
-        if Path(frames_dir).resolve() == Path(output).resolve():
-            raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    _check_aside(settings, controlnet, choose, embeddings)
-    for notice in video_notices(output, settings.fps):
-        say(notice)
-    plan = {
-        "output": output,
-        "frames": settings.frames,
-        "fps": str(settings.fps),
-        "seconds_of_video": float(settings.frames / settings.fps),
-        "size": list(size),
-        "model": model,
-        "preset": preset,
-        "settings": keys(settings),
-        "unet_forwards": sum(costs(settings, len(images)).values()),
-    }
-    if dry_run:
-        _print_plan(plan, as_json)
-        return
-    aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    result = _render(images, output, prompts, settings, plan, (model, controlnet, device, dtype), aside)
-    click.echo(json.dumps(result) if as_json else output)
-
-
-def _check_aside(settings: Any, controlnet: str | None, choose: str | None, embeddings: str | None) -> None:
-    """Refuse options that the settings leave nothing to do, before any weights are loaded."""
-    from morph.errors import SettingsError
-    from morph.media.stills import check_parent
+    from morph.media.stills import check_folder, check_parent
+    from morph.media.video import video_notices
+    from pipelines.job import job_folder, opened
     from pipelines.plan import leaves_choice
 
-    if controlnet and not settings.pose.detector:
+    clip = _clip(inputs, **asked)
+    folder = Path(job) if job else job_folder(clip.output)
+    size = _check(clip, fetch=not dry_run)
+    if job:
+        check_parent(folder)
+    if frames_dir:
+        check_folder(Path(frames_dir))
+        if Path(frames_dir).resolve() == clip.output.resolve():
+            raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
+    if clip.controlnet and not clip.settings.pose.detector:
         raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
-    if choose and not leaves_choice(settings):
+    if choose and not leaves_choice(clip):
         raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
-    if embeddings and not settings.textual_inversion.steps:
+    if embeddings and not clip.settings.textual_inversion.steps:
         raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
     for path in (choose, embeddings):
         if path:
@@ -119,88 +88,155 @@ def _check_aside(settings: Any, controlnet: str | None, choose: str | None, embe
         raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
     if choose and Path(choose).is_file():
         raise SettingsError(f"--choose {choose} is a file; name a folder")
+    for notice in video_notices(clip.output, clip.settings.fps):
+        say(notice)
+    plan = _plan(clip, size, folder)
+    if dry_run:
+        _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
+        return
+    with opened(folder, clip, change):
+        result = _render(clip, folder, size, (device, dtype), choose, embeddings, frames_dir)
+    aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
+    click.echo(json.dumps({**plan, **aside, **result}) if as_json else str(clip.output))
+
+
+def _clip(
+    inputs: tuple[str, ...],
+    output: str | None,
+    prompts: tuple[str, ...],
+    times: tuple[str, ...],
+    preset: str | None,
+    assignments: tuple[str, ...],
+    hold: str | None,
+    model: str | None,
+    controlnet: str | None,
+    **overrides: Any,
+) -> Any:
+    """The clip that the arguments ask for."""
+    from morph.errors import SettingsError
+    from pipelines.clip import clip_of, parse_time
+    from pipelines.settings import changed, load_preset
+
+    if not output:
+        raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
+    given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
+    settings = changed(load_preset(preset or "default"), given)
+    if hold:
+        settings = changed(settings, {"hold": parse_time(hold, settings.fps)})
+    return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
+
+
+def _check(clip: Any, fetch: bool) -> tuple[int, int]:
+    """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
+    from morph.diffusion.files import Geometry, locate
+    from morph.media.keyframe import read_image
+    from morph.media.video import check_output
+    from pipelines.plan import frame_size
+
+    for keyframe in clip.keyframes:
+        read_image(keyframe.image)
+    folder, _ = locate(clip.model, fetch=fetch)
+    size = frame_size(clip.settings.size, Geometry.from_folder(folder))
+    check_output(clip.output, size, clip.settings.fps)
+    return size
+
+
+def _plan(clip: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
+    """What will be done, ready for JSON; warns where the disk has no room for it."""
+    import shutil
+
+    from pipelines.plan import costs, disk_bytes
+    from pipelines.settings import keys
+
+    disk = disk_bytes(clip, size)
+    free = shutil.disk_usage(folder.absolute().parent).free
+    if disk > free:
+        say(f"{folder} may need {disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free: no space left may stop this")
+    return {
+        "output": str(clip.output),
+        "job": str(folder),
+        "frames": clip.length,
+        "fps": str(clip.settings.fps),
+        "seconds_of_video": float(clip.length / clip.settings.fps),
+        "size": list(size),
+        "model": clip.model,
+        "settings": keys(clip.settings),
+        "unet_forwards": sum(costs(clip).values()),
+        "disk_bytes": disk,
+    }
+
+
+def _seconds(
+    clip: Any, size: tuple[int, int], plan: dict[str, Any], where: tuple[str, str], calibrate: bool
+) -> float | None:
+    """How long the render will take; None where this machine was never measured."""
+    from pipelines import speed
+
+    if calibrate:
+        from pipelines.models import Models
+
+        quiet_libraries()
+        device, dtype = where
+        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+        each: float | None = speed.calibrate(models, size, clip.settings.batch)
+    else:
+        each = speed.seconds_per_forward(clip.model, size)
+    return None if each is None else each * plan["unet_forwards"]
+
+
+def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**plan, "estimated_seconds": seconds, "dry_run": True}))
+        return
+    width, height = plan["size"]
+    takes = f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
+    click.echo(
+        f"{plan['output']}: {plan['frames']} frames of {width}x{height} at {plan['fps']} fps, "
+        f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']}, "
+        f"{takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
+    )
 
 
 def _render(
-    images: tuple[str, ...],
-    output: str,
-    prompts: tuple[str, ...],
-    settings: Any,
-    plan: dict[str, Any],
-    where: tuple[str, str | None, str, str],
-    aside: dict[str, str | None],
+    clip: Any,
+    folder: Path,
+    size: tuple[int, int],
+    where: tuple[str, str],
+    choose: str | None,
+    embeddings: str | None,
+    frames_dir: str | None,
 ) -> dict[str, Any]:
     """Do the work of ``render``; what it reports."""
-    import hashlib
-    import time
-    from dataclasses import asdict
-
-    from morph.media.stills import FrameFolder
-    from morph.media.video import open_writer
-    from morph.pacing import Evenness
+    from pipelines import speed
     from pipelines.cli.choose import Person
-    from pipelines.morph import MorphPipeline, recipe
+    from pipelines.models import Models
     from pipelines.plan import costs
+    from pipelines.produce import produce
+    from pipelines.work import Place, Work, in_process
 
     quiet_libraries()
     started = time.monotonic()
-    name, controlnet, device, dtype = where
-    pipeline = MorphPipeline.from_pretrained(name, controlnet=controlnet, device=device, dtype=dtype)
-    model = pipeline.model
+    device, dtype = where
+    models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+    model = models.model
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
-    keyframes = pipeline.prepare(images, prompts, settings)
-    say_before(pipeline, keyframes, settings)
-    ranker, choose, known = pipeline.ranker(settings), None, aside["embeddings"]
-    if ranker:
-        choose = Person(Path(aside["choose"]), ranker) if aside["choose"] else ranker
-    bar = ProgressBar(costs(settings, len(images)))
+    ranker = models.ranker(clip.settings)
+    person = Person(Path(choose), ranker) if choose and ranker else None
+    place = Place.within(folder)
+    bar = ProgressBar(costs(clip))
     try:
-        fitted = pipeline.fit(keyframes, settings, bar, Path(known) if known else None)
-        say_nobody(fitted, keyframes)
-        route = pipeline.route(fitted, settings, bar, choose)
-        frames = list(pipeline.render(route, settings, bar))
+        work = Work(models, clip, place, bar, person, Path(embeddings) if embeddings else None)
+        began = time.monotonic()
+        produced = produce(clip, in_process(work), place, Path(frames_dir) if frames_dir else None)
+        spent = sum(bar.spent.values())
+        if spent >= SPEED_FROM:
+            speed.remember(clip.model, size, (time.monotonic() - began) / spent)
     finally:
         bar.close()
-    made_by = recipe(model, keyframes, plan["settings"]) | {
-        "clip": ranker.clip.name if ranker else None,
-        "choices": route.choices,
-        "embeddings": hashlib.blake2b(Path(known).read_bytes(), digest_size=8).hexdigest() if known else None,
-    }
-    comment = json.dumps(made_by)
-    if aside["frames_dir"]:
-        with FrameFolder(Path(aside["frames_dir"]), comment=comment) as stills:
-            for frame in frames:
-                stills.write(frame.pixels)
-    with open_writer(output, tuple(plan["size"]), settings.fps, comment) as writer:
-        for frame in frames:
-            writer.write(frame.pixels)
-    figures = Evenness.of([frame.distance for frame in frames[1:]])
-    trips = [round(decibels, 2) for decibels in route.round_trips]
-    say(
-        f"{len(frames)} frames; neighbours {figures.mean_gap:.4f} LPIPS apart on average, "
-        f"the largest gap {figures.max_mean_gap:.2f} times that, PDV {figures.pdv:.2e}; "
-        f"{f'latents came back at {min(trips)} dB or more' if trips else 'nothing was inverted'}"
-    )
+    say(str(produced))
     return {
-        **plan,
-        **aside,
         "seconds": round(time.monotonic() - started, 2),
-        "alphas": [frame.alpha for frame in frames],
-        "distances": [frame.distance for frame in frames],
-        **asdict(figures),
-        "round_trip_db": trips,
-        "unet_forwards": sum(bar.spent.values()),
+        **produced.as_dict(),
+        "unet_forwards": spent,
         "spent": bar.spent,
-        "recipe": made_by,
     }
-
-
-def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({**plan, "dry_run": True}))
-        return
-    width, height = plan["size"]
-    click.echo(
-        f"{plan['output']}: {plan['frames']} frames of {width}x{height} at {plan['fps']} fps, "
-        f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']}"
-    )

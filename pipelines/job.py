@@ -1,0 +1,116 @@
+"""A job: the folder that keeps what a clip's render has made, so that the same command goes on where one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from morph.errors import InputError, SettingsError
+from morph.media.stills import atomic_path
+from pipelines.clip import Clip
+from pipelines.settings import look
+
+LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
+
+
+class JobBusyError(InputError):
+    """Another process works on the same job."""
+
+
+def job_folder(output: Path) -> Path:
+    """Where a clip's job is kept unless told otherwise: beside its output."""
+    name = os.path.normpath(output)
+    return Path(f"{name}.job")
+
+
+def asked(clip: Clip) -> dict[str, Any]:
+    """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
+    values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
+    values |= {f"{key}": value for key, value in look(clip.settings).items()}
+    for keyframe in clip.keyframes:
+        name = str(keyframe.image)
+        values[f"the prompt of {name}"] = keyframe.prompt
+        for key, value in look(keyframe.settings).items():
+            if value != values[key]:
+                values[f"{key} of {name}"] = value
+    return values
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What two askings have in common and say differently; images that came or went are no difference."""
+    keys = [key for key in before if key in now and before[key] != now[key]]
+    return [f"{key} was {before[key]!r} and is {now[key]!r}" for key in keys]
+
+
+@contextmanager
+def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
+    """Hold the job in ``folder`` for as long as the ``with`` body runs; it is made if it is not there.
+
+    When the body ends well, the job is finished, and may be asked for anything else. A job that was broken off
+    must be asked for the same again, but for images, timing and encoding, unless ``change`` is set.
+
+    Raises:
+        JobBusyError: another process holds it.
+        SettingsError: it was broken off and is asked for something else; what differs is named.
+        InputError: the folder is no job, or cannot be made.
+    """
+    file = folder / ASKED
+    if folder.exists() and not file.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
+        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this job's folder ({error.strerror})") from error
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise JobBusyError(f"{folder} is in use{_holder(folder)}; wait for it, or stop it") from None
+    try:
+        now = asked(clip)
+        last = _read(file)
+        changes = [] if change or last.get("finished", True) else differences(last["asked"], now)
+        if changes:
+            raise SettingsError(
+                f"{folder} holds a render that was broken off, and {'; '.join(changes)}: ask for the same again, "
+                "add --change to go on with what still fits, or name another folder with --job"
+            )
+        for left in folder.rglob(".morph-*"):  # half-written by a run that was killed
+            left.unlink(missing_ok=True)
+        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        (folder / HOLDER).write_text(json.dumps(holder))
+        _write(file, {"asked": now, "finished": False})
+        yield
+        _write(file, {"asked": now, "finished": True})
+    finally:
+        (folder / HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / HOLDER).read_text())
+        return f" by process {holder['process']} on {holder['host']} since {holder['since']}"
+    except (OSError, ValueError, KeyError):
+        return " by another process"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+        return found if isinstance(found.get("asked"), dict) else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    with atomic_path(file) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,95 @@
+"""Everything that is loaded once and used for many clips: the model, and what looks at images."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+
+from morph.diffusion.loading import load_model
+from morph.diffusion.model import LatentDiffusion
+from morph.errors import SettingsError
+from morph.perception.clip import Clip, load_clip
+from morph.perception.detectors import Detector, load_detector
+from morph.perception.lpips import PerceptualDistance
+from pipelines.plan import plan_anchors
+from pipelines.ranking import Ranker
+from pipelines.settings import Settings
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
+
+
+def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """The device and dtype to compute with.
+
+    "auto" is the first GPU if there is one, and bfloat16 where a CUDA device computes in it (from Ampere on).
+
+    Raises:
+        SettingsError: a device that this machine does not have, or another dtype.
+    """
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device == "auto":
+        device = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+    kind, _, index = device.partition(":")
+    if not (index or "0").isdigit() or int(index or 0) >= found.get(kind, 0):
+        here = ", ".join(name for name, count in found.items() if count)
+        raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
+    if dtype == "auto":
+        computes = kind == "cuda" and torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
+        dtype = "bfloat16" if computes else "float32"
+    if dtype not in DTYPES:
+        raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    return torch.device(device), DTYPES[dtype]
+
+
+class Models:
+    """A diffusion model and LPIPS; CLIP and pose detectors are loaded when settings first ask for them."""
+
+    def __init__(self, model: LatentDiffusion, perception: PerceptualDistance) -> None:
+        self.model = model
+        self.perception = perception.to(model.device)
+        self._clips: dict[str, Clip] = {}
+        self._detectors: dict[str, Detector] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str = "embedded",
+        *,
+        controlnet: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> Self:
+        """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id."""
+        return cls(load_model(str(source), *choose_device(device, dtype), controlnet), PerceptualDistance())
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Move the model, and to another dtype if one is given; returns self."""
+        self.model.to(device, dtype or self.model.dtype)
+        self.perception.to(device)
+        return self
+
+    def detector(self, settings: Settings) -> Detector | None:
+        """What finds the poses that guide the model; None without a ControlNet, which alone can use them.
+
+        Raises:
+            SettingsError: a ControlNet, and no detector for it.
+        """
+        name = settings.pose.detector
+        if self.model.controlnet is None:
+            return None
+        if not name:
+            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+        if name not in self._detectors:
+            self._detectors[name] = load_detector(name)
+        return self._detectors[name]
+
+    def ranker(self, settings: Settings) -> Ranker | None:
+        """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
+        if all(level.candidates < 2 for level in plan_anchors(settings)):
+            return None
+        name = settings.ranking.clip
+        if name not in self._clips:
+            self._clips[name] = load_clip(name)
+        return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
