@@ -1,4 +1,4 @@
-"""A job: the folder that keeps what a clip's render has made, so that the same command goes on where one stopped."""
+"""A job: the folder that keeps what a render has made, so that the same command goes on where one stopped."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Models:
         self.model = model
         self.perception = perception.to(model.device)
         self._clips: dict[str, Clip] = {}
-        self._detectors: dict[str, Detector] = {}
+        self.detectors: dict[str, Detector] = {}
 
     @classmethod
     def from_pretrained(
@@ -81,9 +81,9 @@ class Models:
             return None
         if not name:
             raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
-        if name not in self._detectors:
-            self._detectors[name] = load_detector(name)
-        return self._detectors[name]
+        if name not in self.detectors:
+            self.detectors[name] = load_detector(name)
+        return self.detectors[name]
 
     def ranker(self, settings: Settings) -> Ranker | None:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""

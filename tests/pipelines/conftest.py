@@ -5,8 +5,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from morph.perception.lpips import PerceptualDistance
 from pipelines.cli import main
+from pipelines.clip import clip_of
+from pipelines.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
+from pipelines.models import Models
+from pipelines.sequence import render_clip
+from pipelines.work import Place, Work, in_process
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
@@ -24,6 +31,35 @@ QUICK = [
     "--device",
     "cpu",
 ]
+
+
+def silent(stage, cost):
+    return None
+
+
+def fitted(model, keyframes, settings, progress=silent, detector=None):
+    """Keyframes fitted together."""
+    texts = fit_embeddings(model, keyframes, settings, progress)
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
+    return fit_keyframes(model, pixels, texts, settings, progress, detector)
+
+
+def captured(model, keyframes, settings):
+    """Keyframes with all that the frames next to them borrow."""
+    inverted = invert_keyframes(model, fitted(model, keyframes, settings), settings, silent, [0.0] * len(keyframes))
+    return [capture_keyframe(model, keyframe, settings, silent, 0.0) for keyframe in inverted]
+
+
+def render(model, clip, folder, progress=silent, choose=None):
+    """A clip rendered in this process, its work kept in a folder."""
+    place = Place.within(folder)
+    work = Work(Models(model, PerceptualDistance()), clip, place, progress, choose)
+    return render_clip(clip, in_process(work), place.frames)
+
+
+def clip(names, settings, prompts=(), **options):
+    """A clip of the sample photographs."""
+    return clip_of([SAMPLES / name for name in names], prompts, settings, "clip.mp4", **options)
 
 
 @pytest.fixture

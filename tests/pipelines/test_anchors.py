@@ -5,18 +5,14 @@ from morph.interpolation import slerp
 from morph.media.keyframe import load_keyframe
 from pipelines.anchors import render_anchors
 from pipelines.between import Between
-from pipelines.keyframes import fit_keyframes
 from pipelines.settings import Settings, changed
 from tests.conftest import SAMPLES
+from tests.pipelines.conftest import fitted, silent
 
 QUICK = changed(
     Settings(),
     {"steps": 10, "lora.steps": 0, "batch": 3, "anchors.depth": 2, "anchors.candidates": 3, "anchors.guidance": 2},
 )
-
-
-def silent(stage, cost):
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +22,7 @@ def keyframes():
 
 def anchors(model, keyframes, values=None, choose=lambda *candidates: 0):
     settings = changed(QUICK, values or {})
-    between = Between(model, *fit_keyframes(model, keyframes, settings, silent), settings)
+    between = Between(model, *fitted(model, keyframes, settings), settings)
     return between, render_anchors(between, settings, choose, silent)
 
 
@@ -84,6 +80,5 @@ def test_noise_guidance_and_seed_make_a_difference(model, keyframes, scheme, swi
 
 
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
-def test_no_depth_and_no_room_make_no_anchors(model, keyframes, scheme):
-    for values in ({"anchors.depth": 0}, {"frames": 2}):
-        assert anchors(model, keyframes, {"anchors.scheme": scheme, **values})[1] == []
+def test_no_depth_makes_no_anchors(model, keyframes, scheme):
+    assert anchors(model, keyframes, {"anchors.scheme": scheme, "anchors.depth": 0})[1] == []

@@ -11,9 +11,11 @@ from morph.perception.lpips import PerceptualDistance
 from morph.perception.pose import KEYPOINTS, Person
 from pipelines import MorphPipeline
 from pipelines.between import Between
+from pipelines.clip import clip_of
 from pipelines.settings import Settings, changed
+from pipelines.work import Place
 from tests.conftest import SAMPLES, build_controlnet
-from tests.pipelines.conftest import QUICK
+from tests.pipelines.conftest import QUICK, fitted, silent
 
 PEOPLE = [str(SAMPLES / "hopper.jpg"), str(SAMPLES / "collins.jpg")]
 ALPHAS = torch.tensor([0.0, 0.25, 0.5, 1.0])
@@ -49,17 +51,12 @@ class Standing:
         return (Person(points.numpy(), torch.ones(len(KEYPOINTS)).numpy()),)
 
 
-def silent(stage, cost):
-    return None
-
-
 def test_the_control_counts_most_halfway_and_the_pose_moves(pipeline, keyframes):
-    from pipelines.keyframes import fit_keyframes
 
     detector = Standing()
-    fitted = fit_keyframes(pipeline.model, keyframes, SHORT, silent, detector=detector)
+    ends = fitted(pipeline.model, keyframes, SHORT, detector=detector)
     assert detector.asked == 2
-    between = Between(pipeline.model, *fitted, changed(SHORT, {"pose.scale": 1.5}))
+    between = Between(pipeline.model, *ends, changed(SHORT, {"pose.scale": 1.5}))
     control = between.control(ALPHAS)
     assert control.scale.tolist() == [1.0, 1.25, 1.5, 1.0]  # s - 2 |f - 1/2| (s - 1)
     assert control.images.shape == (4, 3, 64, 64)
@@ -69,36 +66,31 @@ def test_the_control_counts_most_halfway_and_the_pose_moves(pipeline, keyframes)
 
 
 def test_a_stretch_of_the_way_counts_by_its_place_on_the_whole(pipeline, keyframes):
-    from pipelines.keyframes import fit_keyframes, invert_keyframes
+    from pipelines.keyframes import invert_keyframes
 
-    fitted = fit_keyframes(pipeline.model, keyframes, SHORT, silent, detector=Standing())
-    half = Between(pipeline.model, *fitted, SHORT, (0.5, 1.0))
+    ends = fitted(pipeline.model, keyframes, SHORT, detector=Standing())
+    half = Between(pipeline.model, *ends, SHORT, (0.5, 1.0))
     assert half.control(ALPHAS).scale.tolist() == [1.5, 1.375, 1.25, 1.0]
     scales = {}
     for at in (0.0, 0.5):  # inverted under the scale of its place: another noise
-        (one,) = invert_keyframes(pipeline.model, fitted[:1], SHORT, silent, [at])
+        (one,) = invert_keyframes(pipeline.model, ends[:1], SHORT, silent, [at])
         scales[at] = one.noise
     assert not torch.equal(scales[0.0], scales[0.5])
 
 
-def test_an_oblong_morph_is_guided_too(pipeline):
-    from pipelines.keyframes import fit_keyframes
-    from pipelines.route import find_route
-    from pipelines.sequence import render_frames
-
-    wide = [load_keyframe(image, "a photo", (128, 64)) for image in PEOPLE]
-    settings = changed(SHORT, {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1})
-    fitted = fit_keyframes(pipeline.model, wide, settings, silent, detector=Standing())
-    route = find_route(pipeline.model, fitted, settings, lambda *candidates: 0, silent)
-    frames = list(render_frames(route, pipeline.perception, settings, silent))
+def test_an_oblong_morph_is_guided_too(pipeline, tmp_path):
+    values = {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1, "size": "128x64"}
+    settings = changed(SHORT, values | {"pose.detector": "standing"})
+    pipeline.detectors["standing"] = Standing()
+    frames = pipeline.render(clip_of(PEOPLE, ("a photo",), settings), Place.within(tmp_path), silent)
     assert [frame.pixels.shape for frame in frames] == [(64, 128, 3)] * 5
+    assert pipeline.detectors["standing"].asked == 2
 
 
 def test_keyframes_without_poses_have_no_control(pipeline, keyframes):
-    from pipelines.keyframes import fit_keyframes
 
-    fitted = fit_keyframes(pipeline.model, keyframes, SHORT, silent)
-    assert Between(pipeline.model, *fitted, SHORT).control(ALPHAS) is None
+    ends = fitted(pipeline.model, keyframes, SHORT)
+    assert Between(pipeline.model, *ends, SHORT).control(ALPHAS) is None
 
 
 @pytest.mark.parametrize("anchors", [{}, {"anchors.depth": 1, "anchors.candidates": 1}])

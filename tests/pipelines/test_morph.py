@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 import torch
 
+from morph.media.keyframe import load_keyframe, to_uint8
 from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from pipelines.evaluate import psnr
+from pipelines.infill import Infill
 from pipelines.settings import changed, load_preset
+from pipelines.work import Place
 from tests.conftest import SAMPLES
+from tests.pipelines.conftest import captured, clip, silent
 
 PAIRS = [("cat.jpg", "raccoon.jpg"), ("hopper.jpg", "collins.jpg"), ("coffee.jpg", "retina.jpg")]
 SMALL = changed(load_preset("default"), {"size": "128", "frames": 17})
-
-
-def silent(stage, cost):
-    return None
 
 
 @pytest.fixture(scope="module")
@@ -25,52 +25,50 @@ def pipeline(embedded):
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: pair[0].removesuffix(".jpg"))
-def fitted(request, pipeline):
-    keyframes = pipeline.prepare([SAMPLES / name for name in request.param], (), SMALL)
-    return pipeline.fit(keyframes, SMALL, silent)
+def pair(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def route(pipeline, fitted):
-    return pipeline.route(fitted, SMALL, silent)
+def place(pair, tmp_path_factory):
+    return Place.within(tmp_path_factory.mktemp(pair[0]))
 
 
 @pytest.mark.slow
-def test_inverted_latents_come_back(route):
-    assert min(route.round_trips) >= 30
-
-
-@pytest.mark.slow
-def test_fixed_point_iterations_are_what_brings_them_back(pipeline):
-    keyframes = pipeline.prepare([SAMPLES / name for name in PAIRS[0]], (), SMALL)
-    trips = []
-    for iterations in (1, 3):
-        settings = changed(SMALL, {"inversion_iterations": iterations, "lora.steps": 0})
-        trips.append(min(pipeline.route(pipeline.fit(keyframes, settings, silent), settings, silent).round_trips))
-    assert trips[1] > trips[0] + 6
-
-
-@pytest.mark.slow
-def test_frames_are_evenly_paced_between_exact_ends(pipeline, fitted, route):
-    even = list(pipeline.render(route, SMALL, silent))
-    uniform = list(pipeline.render(route, changed(SMALL, {"pacing": "uniform"}), silent))
-    for frames in (even, uniform):
-        for frame, keyframe in ((frames[0], fitted[0]), (frames[-1], fitted[1])):
-            pixels = ((keyframe.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-            assert np.array_equal(frame.pixels, pixels)
-    gaps = [frame.distance for frame in even[1:]]
-    paced, plain = Evenness.of(gaps), Evenness.of([frame.distance for frame in uniform[1:]])
-    assert paced.max_mean_gap <= 1.5
-    assert paced.pdv <= plain.pdv / 3
+def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, place):
+    even = pipeline.render(clip(pair, SMALL), place, silent)
+    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), place, silent)
+    assert min(even.round_trips) >= 30
+    for rendered in (list(even), list(uniform)):
+        for frame, name in ((rendered[0], pair[0]), (rendered[-1], pair[1])):
+            pixels = load_keyframe(SAMPLES / name, "", (128, 128)).pixels
+            assert np.array_equal(frame.pixels, to_uint8(pixels)[0])
+    gaps = [still.distance for still in even.stills[1:]]
+    plain = Evenness.of([still.distance for still in uniform.stills[1:]])
+    assert even.evenness == Evenness.of(gaps)
+    assert even.evenness.max_mean_gap <= 1.5
+    assert even.evenness.pdv <= plain.pdv / 3
     assert max(gaps[0], gaps[-1]) <= max(gaps[1:-1])
 
 
 @pytest.mark.slow
-def test_a_frame_does_not_depend_on_its_batch(route):
+def test_fixed_point_iterations_are_what_brings_latents_back(pipeline, tmp_path):
+    keyframes = [load_keyframe(SAMPLES / name, "", (128, 128)) for name in PAIRS[0]]
+    trips = []
+    for iterations in (1, 3):
+        settings = changed(SMALL, {"inversion_iterations": iterations, "lora.steps": 0})
+        trips.append(min(one.round_trip for one in captured(pipeline.model, keyframes, settings)))
+    assert trips[1] > trips[0] + 6
+
+
+@pytest.mark.slow
+def test_a_frame_does_not_depend_on_its_batch(pipeline):
+    keyframes = [load_keyframe(SAMPLES / name, "", (128, 128)) for name in PAIRS[0]]
+    infill = Infill(pipeline.model, *captured(pipeline.model, keyframes, SMALL), SMALL)
     alphas = [0.05, 0.2, 0.3, 0.45, 0.55, 0.7, 0.8, 0.95]
-    together = route.render(alphas, silent)
+    together = infill.render(alphas, silent)
     for alpha, frame in zip(alphas, together, strict=True):
-        assert psnr(frame[None], route.render([alpha], silent)) >= 50
+        assert psnr(frame[None], infill.render([alpha], silent)) >= 50
 
 
 @pytest.mark.slow
@@ -92,7 +90,7 @@ def test_the_python_interface_gives_the_same_frames_twice(pipeline):
 def test_the_embedded_model_makes_something_of_a_prompt(pipeline):
     """One denoising step of a noised photograph brings it nearer to the photograph than the noise did."""
     model = pipeline.model
-    clean = model.encode(pipeline.prepare([SAMPLES / "cat.jpg"] * 2, (), SMALL)[0].pixels)
+    clean = model.encode(load_keyframe(SAMPLES / "cat.jpg", "", (128, 128)).pixels)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     for t, share in ((200, 0.5), (500, 0.7)):
         noisy = model.schedule.noise(clean, noise, t)

@@ -2,7 +2,8 @@ import pytest
 
 from morph.diffusion.files import Geometry
 from morph.errors import SettingsError
-from pipelines.plan import costs, fills_in, frame_size, pair_prompts, plan_anchors
+from pipelines.clip import clip_of, pair_prompts
+from pipelines.plan import Way, costs, fills_in, frame_size, plan_anchors
 from pipelines.settings import Settings, changed
 
 GEOMETRY = Geometry(factor=8, stride=32, native=256)
@@ -28,11 +29,15 @@ def test_a_size_that_does_not_suit_names_the_nearest(size, near):
         frame_size(size, GEOMETRY)
 
 
+def pair(settings):
+    return clip_of(["a.png", "b.png"], (), settings)
+
+
 def test_costs_count_every_stage():
     settings = changed(Settings(), {"frames": 10, "steps": 20, "inversion_iterations": 2})
     settings = changed(settings, {"lora.steps": 5, "lora.draws": 2})
-    assert costs(settings) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 240}
-    assert costs(changed(settings, {"pacing": "uniform"}))["render"] == 160
+    assert costs(pair(settings)) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 240}
+    assert costs(pair(changed(settings, {"pacing": "uniform"})))["render"] == 160
 
 
 def plan(depth, steps=200, **anchors):
@@ -76,7 +81,9 @@ def test_the_simpler_schemes_visit_every_frame_once():
     (latent,) = plan(3, scheme="latent")
     assert latent.steps == 0
     assert plan(0) == []
-    assert plan_anchors(changed(Settings(), {"anchors.depth": 3, "frames": 2})) == []
+    settings = changed(Settings(), {"anchors.depth": 3})
+    assert Way(settings, 1).anchors == Way(settings, 0).anchors == []
+    assert Way(settings, None).anchors == Way(settings, 2).anchors == plan_anchors(settings)
 
 
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat"])
@@ -94,9 +101,11 @@ def test_noise_that_grows_or_rounds_to_nothing_is_refused():
 
 
 def test_frames_are_filled_in_only_where_no_anchor_stands():
-    whole = {"frames": 17, "pacing": "uniform", "anchors.depth": 4}
-    assert not fills_in(changed(Settings(), whole))
-    assert not fills_in(changed(Settings(), whole | {"frames": 9}))
-    assert fills_in(changed(Settings(), whole | {"frames": 16}))
-    assert fills_in(changed(Settings(), whole | {"pacing": "even"}))
-    assert not fills_in(changed(Settings(), {"frames": 2}))
+    whole = changed(Settings(), {"pacing": "uniform", "anchors.depth": 4})
+    assert not fills_in(Way(whole, 16))
+    assert not fills_in(Way(whole, 8))
+    assert fills_in(Way(whole, 15))
+    assert fills_in(Way(changed(whole, {"pacing": "even"}), 16))
+    assert fills_in(Way(changed(whole, {"ease": "in"}), 16))
+    assert not fills_in(Way(Settings(), 1))
+    assert fills_in(Way(whole, None))

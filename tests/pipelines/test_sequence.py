@@ -1,84 +1,90 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe
 from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
-from pipelines.keyframes import fit_keyframes, invert_keyframes
-from pipelines.route import find_route
-from pipelines.segment import Segment
-from pipelines.sequence import render_frames
+from pipelines.clip import Clip, ClipKeyframe, keyframe_settings
+from pipelines.infill import Infill
+from pipelines.plan import costs
 from pipelines.settings import Settings, changed
 from tests.conftest import SAMPLES
+from tests.pipelines.conftest import captured, clip, render, silent
 
 QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "frames": 7, "batch": 3})
 
 
-def silent(stage, cost):
-    return None
+PAIR = ("cat.jpg", "raccoon.jpg")
+FOUR = (*PAIR, "coffee.jpg", "cat.jpg")
 
 
 @pytest.fixture(scope="module")
 def keyframes():
-    return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
+    return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in PAIR]
 
 
-def nothing(alpha, candidates, left, right):
-    raise AssertionError("there is nothing to choose")
+@pytest.fixture
+def morph(model, tmp_path):
+    """Frames of a clip, its work kept in a folder of its own each time."""
+    runs = iter(range(100))
+
+    def run(names, settings, progress=silent, choose=None, **options):
+        return list(render(model, clip(names, settings, **options), tmp_path / str(next(runs)), progress, choose))
+
+    return run
 
 
-def morph(model, keyframes, settings, progress=silent, choose=nothing):
-    fitted = fit_keyframes(model, keyframes, settings, progress)
-    route = find_route(model, fitted, settings, choose, progress)
-    return list(render_frames(route, PerceptualDistance(), settings, progress))
-
-
-def inverted(model, keyframes, settings):
-    return invert_keyframes(model, fit_keyframes(model, keyframes, settings, silent), settings, silent)
+def pixels_of(name):
+    pixels = load_keyframe(SAMPLES / name, "", (64, 64)).pixels
+    return ((pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
 
 
 @pytest.mark.parametrize("pacing", ["even", "uniform"])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
-def test_any_number_of_frames_between_the_inputs_bit_for_bit(model, keyframes, count, pacing):
-    frames = morph(model, keyframes, changed(QUICK, {"frames": count, "pacing": pacing}))
+def test_any_number_of_frames_between_the_inputs_bit_for_bit(morph, count, pacing):
+    frames = morph(PAIR, changed(QUICK, {"frames": count, "pacing": pacing}))
     assert [frame.index for frame in frames] == list(range(count))
     alphas = [frame.alpha for frame in frames]
     assert alphas == sorted(set(alphas))
-    ends = [((k.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy() for k in keyframes]
-    assert np.array_equal(frames[0].pixels, ends[0])
+    assert np.array_equal(frames[0].pixels, pixels_of(PAIR[0]))
     if count > 1:
-        assert np.array_equal(frames[-1].pixels, ends[1])
+        assert np.array_equal(frames[-1].pixels, pixels_of(PAIR[1]))
     if pacing == "uniform" and count > 1:
         assert alphas == pytest.approx(np.linspace(0, 1, count))
 
 
-def test_reported_distances_are_those_of_the_frames(model, keyframes):
-    frames = morph(model, keyframes, QUICK)
+def test_reported_distances_are_those_of_the_frames(morph):
+    frames = morph(PAIR, QUICK)
     pixels = torch.from_numpy(np.stack([frame.pixels for frame in frames])).permute(0, 3, 1, 2) / 127.5 - 1
     gaps = PerceptualDistance().consecutive(pixels).tolist()
     assert [frame.distance for frame in frames] == pytest.approx([0.0, *gaps], abs=1e-5)
 
 
-def test_the_batch_size_changes_nothing(model, keyframes):
-    runs = [morph(model, keyframes, changed(QUICK, {"frames": 13, "batch": batch})) for batch in (1, 4)]
+def test_the_batch_size_changes_nothing(morph):
+    runs = [morph(PAIR, changed(QUICK, {"frames": 13, "batch": batch})) for batch in (1, 4)]
     for one, four in zip(*runs, strict=True):
         assert one.alpha == pytest.approx(four.alpha, abs=1e-3)
         difference = one.pixels.astype(float) - four.pixels
         assert np.sqrt((difference**2).mean()) < 255 * 10 ** (-50 / 20)
 
 
-def test_identical_keyframes_give_defined_frames(model, keyframes):
-    frames = morph(model, [keyframes[0]] * 2, QUICK)
+def test_identical_keyframes_give_frames_that_hardly_move(morph):
+    frames = morph(("cat.jpg", "cat.jpg"), QUICK)
     assert len(frames) == 7
-    assert np.isfinite([frame.distance for frame in frames]).all()
-    assert Evenness.of([frame.distance for frame in frames[1:]]).max_mean_gap < np.inf
+    gaps = [frame.distance for frame in frames[1:]]
+    apart = [frame.distance for frame in morph(PAIR, QUICK)[1:]]
+    assert sum(gaps) < sum(apart) / 2
+    assert 1 <= Evenness.of(gaps).max_mean_gap < np.inf
 
 
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
     settings = changed(QUICK, {"fade": 0})
-    first, second = inverted(model, keyframes, settings)
-    ends = Segment(model, first, second, settings).render([0.0, 1.0], silent)
+    first, second = captured(model, keyframes, settings)
+    ends = Infill(model, first, second, settings).render([0.0, 1.0], silent)
     assert torch.allclose(ends[:1], first.keyframe.pixels - first.residual, atol=1e-3)
     assert torch.allclose(ends[1:], second.keyframe.pixels - second.residual, atol=1e-3)
 
@@ -88,9 +94,18 @@ def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, sw
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
     frames = {}
     for name, chosen in (("with", settings), ("without", changed(settings, switch))):
-        segment = Segment(model, *inverted(model, keyframes, chosen), chosen)
-        frames[name] = segment.render([0.2], silent)
+        infill = Infill(model, *captured(model, keyframes, chosen), chosen)
+        frames[name] = infill.render([0.2], silent)
     assert not torch.equal(frames["with"], frames["without"])
+
+
+def test_one_keyframe_may_go_without_a_lora(model, keyframes):
+    settings = changed(QUICK, {"lora.learning_rate": 1e-2, "fade": 0})
+    plain = captured(model, keyframes, changed(settings, {"lora.steps": 0}))
+    adapted = captured(model, keyframes, settings)
+    for ends in ((adapted[0], plain[1]), (plain[0], adapted[1])):
+        frames = Infill(model, *ends, settings).render([0.0, 1.0], silent)
+        assert torch.allclose(frames, torch.cat([end.keyframe.pixels - end.residual for end in ends]), atol=1e-3)
 
 
 SCHEMES = {
@@ -106,49 +121,38 @@ SCHEMES = {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_forward_is_counted(model, keyframes, scheme):
-    from pipelines.plan import costs
-
+def test_every_forward_is_counted(morph, scheme):
     spent = {}
 
     def count(stage, cost):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, {"pacing": "uniform", **SCHEMES[scheme]})
-    frames = morph(model, keyframes, settings, count, choose=lambda *candidates: 0)
+    frames = morph(PAIR, settings, count, choose=lambda *candidates: 0)
     assert len(frames) == settings.frames
-    assert spent == costs(settings)
+    assert spent == costs(clip(PAIR, settings))
 
 
-def test_even_pacing_may_use_more_anchors_than_frames(model, keyframes):
-    from pipelines.plan import costs
-
+def test_even_pacing_may_use_more_anchors_than_frames(morph):
     settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
-    assert costs(settings)["render"] > 0
-    assert len(morph(model, keyframes, settings)) == 5
-
-
-@pytest.fixture(scope="module")
-def four(keyframes):
-    return [*keyframes, load_keyframe(SAMPLES / "coffee.jpg", "a cup", (64, 64)), keyframes[0]]
+    assert costs(clip(PAIR, settings))["render"] > 0
+    assert len(morph(PAIR, settings)) == 5
 
 
 @pytest.mark.parametrize("pacing", ["even", "uniform"])
 @pytest.mark.parametrize("count", [4, 5, 11])
-def test_every_keyframe_of_a_sequence_is_among_its_frames_once(model, four, count, pacing):
-    frames = morph(model, four, changed(QUICK, {"frames": count, "pacing": pacing}))
+def test_every_keyframe_of_a_sequence_is_among_its_frames_once(morph, count, pacing):
+    frames = morph(FOUR, changed(QUICK, {"frames": count, "pacing": pacing}))
     alphas = [frame.alpha for frame in frames]
     assert len(frames) == count
     assert alphas == sorted(set(alphas))
-    for number, keyframe in enumerate(four):
+    for number, name in enumerate(FOUR):
         (frame,) = [frame for frame in frames if frame.alpha == pytest.approx(number / 3)]
-        pixels = ((keyframe.pixels[0] + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        assert np.array_equal(frame.pixels, pixels)
+        assert np.array_equal(frame.pixels, pixels_of(name))
+    assert frames[0].distance == 0 < min(frame.distance for frame in frames[1:])
 
 
-def test_interior_keyframes_are_fitted_and_inverted_once(model, four):
-    from pipelines.plan import costs
-
+def test_interior_keyframes_are_fitted_inverted_and_captured_once(morph):
     spent = {}
 
     def count(stage, cost):
@@ -157,14 +161,96 @@ def test_interior_keyframes_are_fitted_and_inverted_once(model, four):
     for values in ({}, {"anchors.depth": 1, "anchors.candidates": 2, "anchors.candidates_least": 2}):
         spent.clear()
         settings = changed(QUICK, {"pacing": "uniform", "frames": 12, **values})
-        morph(model, four, settings, count, choose=lambda *candidates: 1)
-        assert spent == costs(settings, 4)
-    assert costs(changed(QUICK, {}), 4)["fit LoRA"] == 2 * costs(QUICK)["fit LoRA"]
+        morph(FOUR, settings, count, choose=lambda *candidates: 1)
+        assert spent == costs(clip(FOUR, settings))
+    plain = changed(QUICK, {"pacing": "uniform", "frames": 12})
+    assert costs(clip(FOUR, plain))["capture ends"] == 4 * QUICK.steps
 
 
-def test_the_first_stretch_of_a_sequence_does_not_depend_on_the_next(model, four, keyframes):
-    uniform = {"pacing": "uniform", "lora.steps": 0}
-    alone = morph(model, keyframes, changed(QUICK, {"frames": 5, **uniform}))
-    longer = morph(model, four[:3], changed(QUICK, {"frames": 9, **uniform}))
+def test_the_first_stretch_of_a_sequence_does_not_depend_on_the_next(morph):
+    uniform = {"pacing": "uniform"}
+    alone = morph(PAIR, changed(QUICK, {"frames": 5, **uniform}))
+    longer = morph(FOUR[:3], changed(QUICK, {"frames": 9, **uniform}))
     for one, other in zip(alone, longer[:5], strict=True):
         assert np.sqrt(((one.pixels.astype(float) - other.pixels) ** 2).mean()) < 1
+
+
+def test_times_decide_where_keyframes_are_shown(morph):
+    settings = changed(QUICK, {"fps": "8"})
+    frames = morph(FOUR[:3], settings, times=("1s", "12f", "3s"))
+    assert len(frames) == 17
+    for at, name in zip((0, 4, 16), FOUR, strict=False):
+        assert np.array_equal(frames[at].pixels, pixels_of(name))
+
+
+def test_held_keyframes_stand_still_and_count(morph):
+    frames = morph(FOUR[:3], changed(QUICK, {"frames": 13, "hold": 2, "pacing": "uniform"}))
+    assert len(frames) == 13
+    still = [frame.index for frame in frames if frame.distance == 0]
+    assert still == [0, 1, 2, 6, 7, 11, 12]
+    assert np.array_equal(frames[2].pixels, frames[0].pixels)
+    assert np.array_equal(frames[12].pixels, pixels_of(FOUR[2]))
+
+
+def test_a_loop_comes_back_and_does_not_show_its_first_frame_twice(morph):
+    frames = morph(PAIR, changed(QUICK, {"frames": 8, "repeat": "loop", "pacing": "uniform"}))
+    assert len(frames) == 8
+    assert np.array_equal(frames[4].pixels, pixels_of(PAIR[1]))
+    assert [frame.alpha for frame in frames] == pytest.approx(np.arange(8) / 8)
+    assert not np.array_equal(frames[7].pixels, frames[0].pixels)
+
+
+def test_a_ping_pong_goes_back_the_way_it_came(morph):
+    frames = morph(PAIR, changed(QUICK, {"frames": 5, "repeat": "ping-pong"}))
+    assert [frame.alpha for frame in frames[5:]] == [frame.alpha for frame in frames[3:0:-1]]
+    for there, back in ((3, 5), (2, 6), (1, 7)):
+        assert np.array_equal(frames[there].pixels, frames[back].pixels)
+    assert frames[5].distance == frames[4].distance
+
+
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+def test_easing_starts_and_stops_slowly(morph, pacing):
+    values = {"frames": 13, "pacing": pacing, "steps": 8}
+    for ease in ("in", "out", "in-out"):
+        frames = morph(PAIR, changed(QUICK, {**values, "ease": ease}))
+        steps = np.diff([frame.alpha for frame in frames])
+        start, middle, stop = steps[:3].sum(), steps[5:8].sum(), steps[-3:].sum()
+        assert (start < 0.7 * middle) == (ease != "out")
+        assert (stop < 0.7 * middle) == (ease != "in")
+
+
+def test_a_keyframe_has_its_own_prompt_and_settings(model, tmp_path):
+    def run(**own):
+        settings = changed(QUICK, {"frames": 5, "pacing": "uniform"})
+        entries = [
+            ClipKeyframe(SAMPLES / name, keyframe_settings(settings, own if name == PAIR[1] else {}), "a photo")
+            for name in FOUR[:3]
+        ]
+        made = Clip("own", tuple(entries), settings, Path("own.mp4"))
+        return [frame.pixels for frame in render(model, made, tmp_path / str(own))]
+
+    plain, own = run(), run(attention=0.0, adain=False)
+    changed_frames = [not np.array_equal(a, b) for a, b in zip(plain, own, strict=True)]
+    assert changed_frames == [False, False, False, True, False]  # the way from that keyframe alone
+    fitted_otherwise = run(**{"lora.learning_rate": 0.05})
+    assert not np.array_equal(fitted_otherwise[1], plain[1])
+
+
+def test_what_only_a_clip_can_have_is_no_keyframes_to_set():
+    with pytest.raises(SettingsError, match="fps is not a keyframe's"):
+        keyframe_settings(QUICK, {"fps": "30"})
+
+
+@pytest.mark.parametrize(
+    ("values", "times", "message"),
+    [
+        ({"frames": 2}, (), "3 images need at least 3 frames"),
+        ({"frames": 8, "hold": 2}, (), "at least 9 frames to be held"),
+        ({}, ("0", "1"), "2 times for 3 images"),
+        ({}, ("0", "2s", "2s"), "keyframe 3 is at frame 48, too early"),
+        ({}, ("0", "1s", "soon"), "write 2.5 or 2.5s"),
+    ],
+)
+def test_a_clip_that_no_timing_fits_is_refused(values, times, message):
+    with pytest.raises(SettingsError, match=message):
+        clip(FOUR[:3], changed(QUICK, values), times=times)
