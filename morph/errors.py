@@ -4,10 +4,11 @@
     ├── InputError            exit code 2: what the user gave cannot be used
     │   ├── KeyframeError     an image that cannot be read or prepared
     │   ├── SettingsError     an option, preset or key that does not exist or is out of range
+    │   │   └── ManifestError what is wrong with a list of clips, one line for each
     │   └── ModelError        weights that are missing, damaged or of an unsupported kind
     └── EncodeError           ffmpeg failed; carries its last lines
 
-A message is one line: what was wrong, where, and what to do about it.
+A message is one line: what was wrong, where, and what to do about it. A ManifestError has one for each error.
 """
 
 
@@ -29,6 +30,10 @@ class KeyframeError(InputError):
 
 class SettingsError(InputError):
     """An option, preset or key that does not exist or is out of range."""
+
+
+class ManifestError(SettingsError):
+    """Everything that is wrong with a manifest, one line each: ``path:line: what, what to do``."""
 
 
 class ModelError(InputError):
