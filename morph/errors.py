@@ -4,11 +4,11 @@
     ├── InputError            exit code 2: what the user gave cannot be used
     │   ├── KeyframeError     an image that cannot be read or prepared
     │   ├── SettingsError     an option, preset or key that does not exist or is out of range
-    │   │   └── ManifestError what is wrong with a list of clips, one line for each
+    │   │   └── ManifestError a manifest; one line for each thing that is wrong
     │   └── ModelError        weights that are missing, damaged or of an unsupported kind
     └── EncodeError           ffmpeg failed; carries its last lines
 
-A message is one line: what was wrong, where, and what to do about it. A ManifestError has one for each error.
+A message is one line: what was wrong, where, and what to do about it.
 """
 
 
@@ -33,7 +33,7 @@ class SettingsError(InputError):
 
 
 class ManifestError(SettingsError):
-    """Everything that is wrong with a manifest, one line each: ``path:line: what, what to do``."""
+    """A manifest that cannot be used; the message has one line for each thing that is wrong."""
 
 
 class ModelError(InputError):
