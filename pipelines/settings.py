@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -209,7 +210,7 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
 
 
 def _changed(section: Any, path: Sequence[str], value: Any, key: str) -> Any:
-    hints = get_type_hints(type(section))
+    hints = _hints(section.__class__)
     name = path[0]
     if name not in hints:
         known = list(keys(Settings()))
@@ -242,7 +243,8 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
 
         return value if isinstance(value, Fraction) else parse_fps(str(value))
     if kind is bool:
-        words = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+        words = {"true": True, "yes": True, "on": True, "1": True}
+        words |= {"false": False, "no": False, "off": False, "0": False}
         if isinstance(value, bool):
             return value
         if str(value).lower() not in words:
@@ -254,6 +256,11 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
         return kind(value)
     except (TypeError, ValueError):
         raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}") from None
+
+
+@functools.cache  # evaluating them takes longer than everything else here
+def _hints(section: type) -> dict[str, Any]:
+    return get_type_hints(section)
 
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}

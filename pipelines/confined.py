@@ -1,0 +1,130 @@
+"""What a manifest names on the disk: pictures, outputs, models and presets, all kept inside its folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from morph.diffusion.files import HUB_ID
+from morph.errors import InputError, SettingsError
+from morph.media.stills import check_parent
+from morph.media.video import TARGETS, is_folder
+from pipelines.nodes import MAX_BYTES, Problems
+from pipelines.settings import Settings, changed, keys, load_preset
+
+WEIGHTS = {
+    "model": ("embedded",),
+    "controlnet": (),
+    "ranking.clip": ("embedded",),
+    "pose.detector": ("mediapipe", ""),
+}
+"""Fields and settings that name weights, and what those are called that are no folder and no hub id."""
+
+
+class Confined:
+    """Paths from a manifest's folder on. Each method reports what is wrong with its line, and returns None then."""
+
+    def __init__(self, folder: Path, problems: Problems, allow_outside: bool) -> None:
+        self._folder = folder
+        self._root = Path(os.path.realpath(folder))
+        self._problems = problems
+        self._allow_outside = allow_outside
+        self._outputs: dict[str, int] = {}
+        self._presets: dict[str, Settings] = {}
+
+    def image(self, line: int, text: str) -> Path | None:
+        """A picture's file; it is not opened."""
+        path = self._inside(line, "image", text)
+        if path is None:
+            return None
+        try:
+            if stat.S_ISREG(path.stat().st_mode):
+                return path
+            reason = "is not a regular file; name a picture"
+        except OSError as error:
+            reason = f"cannot be opened ({error.strerror}); check the name"
+        self._problems.add(line, f"image {text} {reason}")
+        return None
+
+    def output(self, line: int, text: str) -> Path | None:
+        """A video or a folder of PNGs that can be written and is no other clip's."""
+        path = self._inside(line, "output", text)
+        if path is None:
+            return None
+        folder, kind = is_folder(path), path.suffix.lower()
+        if not folder and (kind not in TARGETS or text.endswith("/")):
+            known = ", ".join(TARGETS)
+            self._problems.add(line, f"output {text}: write a video's name, {known}, or a folder's, no dot")
+            return None
+        try:
+            if not os.path.isdir(path):
+                check_parent(path)
+        except InputError as error:
+            self._problems.add(line, str(error))
+            return None
+        if folder and os.path.exists(path) and not os.path.isdir(path):
+            self._problems.add(line, f"output {text}: a file is in the way of this folder; choose another name")
+        real = os.path.realpath(path)
+        if real in self._outputs:
+            first = self._outputs[real]
+            self._problems.add(line, f"output {text} is that of the clip on line {first} too; choose another")
+        self._outputs.setdefault(real, line)
+        return path
+
+    def weights(self, line: int, text: str, key: str) -> str | None:
+        """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""
+        known = WEIGHTS[key]
+        is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
+        if text in known or (is_id and not os.path.isdir(self._folder / text)):
+            return text
+        path = self._inside(line, key, text)
+        if path is None:
+            return None
+        if not os.path.isdir(path):
+            names = "".join(f"{name}, " for name in known if name)
+            self._problems.add(line, f"{key} {text} is not there; write {names}a folder, or a hub id owner/name")
+            return None
+        return str(path)
+
+    def preset(self, line: int, text: str) -> Settings | None:
+        """A preset by its name, or from a TOML file."""
+        if text in self._presets:
+            return self._presets[text]
+        name, is_file = text, text.endswith(".toml") or "/" in text
+        if is_file:
+            path = self._inside(line, "preset", text)
+            if path is None:
+                return None
+            name = os.path.realpath(path)
+            if not os.path.isfile(name) or os.path.getsize(name) > MAX_BYTES:
+                self._problems.add(line, f"preset {text} is not there, or no file to be read; check the name")
+                return None
+        try:
+            settings = load_preset(name)
+        except SettingsError as error:
+            self._problems.add(line, str(error))
+            return None
+        except (RecursionError, ValueError):  # what tomllib makes of deep nesting and of huge numbers
+            self._problems.add(line, f"preset {text} is nested too deep, or a number is too long; correct it")
+            return None
+        for key in ("ranking.clip", "pose.detector") if is_file else ():
+            value = self.weights(line, str(keys(settings)[key]), key)
+            if value is None:
+                return None
+            settings = changed(settings, {key: value})
+        self._presets[text] = settings
+        return settings
+
+    def _inside(self, line: int, what: str, text: str) -> Path | None:
+        if not text.strip():
+            self._problems.add(line, f"{what} is empty; name one")
+            return None
+        path = self._folder / text
+        stays = not os.path.isabs(text) and Path(os.path.realpath(path)).is_relative_to(self._root)
+        if stays or self._allow_outside:
+            return path
+        self._problems.add(
+            line, f"{what} {text} leads out of the manifest's folder; move it there, or allow it: --allow-outside"
+        )
+        return None
