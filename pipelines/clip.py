@@ -170,3 +170,13 @@ def clip_of(
     rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
     keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
     return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **model)
+
+
+def with_settings(clip: Clip, values: Mapping[str, Any], output: Path) -> Clip:
+    """The clip with other settings, for its keyframes too, and another output.
+
+    Raises:
+        SettingsError: settings that are wrong, or that no timing fits.
+    """
+    entries = tuple(replace(entry, settings=changed(entry.settings, values)) for entry in clip.keyframes)
+    return replace(clip, keyframes=entries, settings=changed(clip.settings, values), output=output)

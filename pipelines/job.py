@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -93,6 +94,8 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
     finally:
         (folder / HOLDER).unlink(missing_ok=True)
         lock.release()
+        if all(entry.name in (LOCK, ASKED) for entry in folder.iterdir()):  # nothing was made: leave nothing
+            shutil.rmtree(folder)
 
 
 def _holder(folder: Path) -> str:

@@ -37,6 +37,11 @@ _Found = TypeVar("_Found")
 _Change = Callable[[Settings, Mapping[str, Any]], Settings]
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether a file's name says that it is a manifest."""
+    return path.suffix.lower() in _READERS
+
+
 def read_manifest(path: Path, *, allow_outside: bool = False) -> list[Clip]:
     """The clips of a .yaml, .yml, .json or .csv file; pictures are looked for but not decoded.
 

@@ -93,3 +93,12 @@ class Models:
         if name not in self._clips:
             self._clips[name] = load_clip(name)
         return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress and advice off the screen."""
+    from diffusers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
+
+    logging.set_verbosity_error()
+    disable_progress_bar()

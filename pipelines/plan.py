@@ -146,12 +146,14 @@ def costs(clip: Clip) -> dict[str, int]:
     many frames again as it shows, and comes back to each segment where distances share out the frames.
     """
     settings, every = clip.settings, ways(clip)
-    count = len(clip.keyframes)
+    # the same keyframe twice is fitted once
+    fits = [own.settings for own in {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()]
+    count = len(fits)
     average = timing(clip.keyframes, settings).moving / len(every)
     inverted = any(map(fills_in, every))
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
-        "fit LoRA": sum(_fit(keyframe.settings) for keyframe in clip.keyframes),
+        "fit LoRA": sum(map(_fit, fits)),
         "invert": count * settings.steps * settings.inversion_iterations * inverted,
         "anchors": 0,
         "fit anchors": 0,

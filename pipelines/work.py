@@ -151,7 +151,8 @@ class Work:
         texts = self._conditions()
         inverted = any(map(fills_in, self._ways))
         names = [self._key(number, texts, inverted) for number in numbers]
-        missing = [at for at, name in enumerate(names) if self._store.load(name) is None]
+        new = {name: at for at, name in enumerate(names) if self._store.load(name) is None}
+        missing = list(new.values())  # the same keyframe twice is fitted once
 
         def run(part: Sequence[int]) -> list[FittedKeyframe]:
             rows = [numbers[at] for at in part]

@@ -129,12 +129,12 @@ def _frozen(lora: Lora) -> Lora:
 
 def _untrained(model: LatentDiffusion, rank: int, seed: int) -> Lora:
     """``down`` normal with variance 1/rank, ``up`` zero: an update that starts as nothing."""
-    generator = random.generator(seed, "lora down")
+    generator, device = random.generator(seed, "lora down"), model.device
     down: dict[str, Any] = {}
     up: dict[str, Any] = {}
     for name, layer in model.projections.items():
         outputs, inputs = layer.weight.shape
         values = torch.randn(rank, inputs, generator=generator) / rank**0.5
-        down[name] = values.to(model.device).requires_grad_()
-        up[name] = torch.zeros(outputs, rank, device=model.device, requires_grad=True)
+        down[name] = values.to(device).requires_grad_()
+        up[name] = torch.zeros(outputs, rank, device=device, requires_grad=True)
     return Lora(down, up)

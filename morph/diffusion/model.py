@@ -59,12 +59,12 @@ class LatentDiffusion:
     @property
     def device(self) -> torch.device:
         """Where the denoiser is."""
-        return self.unet.device
+        return self.unet.conv_in.weight.device  # diffusers' own property walks all modules
 
     @property
     def dtype(self) -> torch.dtype:
         """The dtype the denoiser computes in."""
-        return self.unet.dtype
+        return self.unet.conv_in.weight.dtype
 
     @cached_property
     def fingerprint(self) -> str:

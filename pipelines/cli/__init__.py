@@ -9,6 +9,7 @@ import sys
 import click
 
 from morph.errors import ManifestError, MorphError
+from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
 from pipelines.cli.look import info, measure
@@ -24,7 +25,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, compare, pose, info, measure):
+for command in (render, batch, compare, pose, info, measure):
     cli.add_command(command)
 
 

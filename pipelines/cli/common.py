@@ -78,15 +78,6 @@ def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
     return values
 
 
-def quiet_libraries() -> None:
-    """Keep the libraries' own progress and advice off the screen."""
-    from diffusers.utils import logging
-    from transformers.utils.logging import disable_progress_bar
-
-    logging.set_verbosity_error()
-    disable_progress_bar()
-
-
 class Notices(logging.Handler):
     """What stages have to tell people, as lines like any other."""
 

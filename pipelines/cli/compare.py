@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 
 @click.command()
@@ -56,6 +56,7 @@ def compare(
 
     from pipelines import compare as comparing
     from pipelines.clip import clip_of
+    from pipelines.models import quiet_libraries
     from pipelines.morph import MorphPipeline
     from pipelines.settings import keys
     from pipelines.work import Place, Work

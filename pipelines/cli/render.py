@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, quiet_libraries, say
+from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
@@ -112,17 +112,32 @@ def _clip(
     controlnet: str | None,
     **overrides: Any,
 ) -> Any:
-    """The clip that the arguments ask for."""
+    """The clip that the arguments ask for: of images, of a folder of them, or of a manifest that holds one clip."""
     from morph.errors import SettingsError
-    from pipelines.clip import clip_of, parse_time
+    from pipelines.clip import clip_of, parse_time, with_settings
+    from pipelines.manifest import is_manifest, read_folder, read_manifest
     from pipelines.settings import changed, load_preset
 
+    given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
+    if len(inputs) == 1 and is_manifest(Path(inputs[0])):
+        taken = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
+        taken |= {"--model": model, "--controlnet": controlnet}
+        for option, value in taken.items():
+            if value:
+                raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
+        clips = read_manifest(Path(inputs[0]))
+        if len(clips) != 1:
+            raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
+        return with_settings(clips[0], given, Path(output) if output else clips[0].output)
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
-    given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     settings = changed(load_preset(preset or "default"), given)
     if hold:
         settings = changed(settings, {"hold": parse_time(hold, settings.fps)})
+    if len(inputs) == 1 and Path(inputs[0]).is_dir():
+        inputs = tuple(
+            str(keyframe.image) for keyframe in read_folder(Path(inputs[0]), settings, Path(output)).keyframes
+        )
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
@@ -173,7 +188,7 @@ def _seconds(
     from pipelines import speed
 
     if calibrate:
-        from pipelines.models import Models
+        from pipelines.models import Models, quiet_libraries
 
         quiet_libraries()
         device, dtype = where
@@ -209,7 +224,7 @@ def _render(
     """Do the work of ``render``; what it reports."""
     from pipelines import speed
     from pipelines.cli.choose import Person
-    from pipelines.models import Models
+    from pipelines.models import Models, quiet_libraries
     from pipelines.plan import costs
     from pipelines.produce import produce
     from pipelines.work import Place, Work, in_process

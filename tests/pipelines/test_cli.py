@@ -49,7 +49,8 @@ def test_render_writes_a_video_whose_ends_are_the_inputs(command, folder, tmp_pa
     report = json.loads(result.stdout)
     assert report["output"] == str(out)
     assert report["recipe"]["model"] == str(folder.resolve())
-    assert report["recipe"]["prompts"] == ["a photo of a cat", "a photo of a raccoon"]
+    prompts = [keyframe["prompt"] for keyframe in report["recipe"]["keyframes"]]
+    assert prompts == ["a photo of a cat", "a photo of a raccoon"]
     assert len(report["alphas"]) == len(report["distances"]) == report["frames"] == 5
     with av.open(str(out)) as container:
         stream = container.streams.video[0]
@@ -143,7 +144,7 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["broken.png"]
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
+def test_ctrl_c_ends_with_130_leaves_nothing_and_says_how_to_go_on(folder, tmp_path):
     # a shell that runs tests in the background lets them ignore the signal
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     command = [sys.executable, "-c", f"{start}; from pipelines.cli import main; main()", "render", CAT, RACCOON]
@@ -158,6 +159,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(folder, tmp_path):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
+    assert f"To go on: morph render {CAT} {RACCOON} -o" in errors
     assert not list(tmp_path.iterdir())
 
 

@@ -6,7 +6,6 @@ import torch
 
 from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe
-from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.infill import Infill
@@ -72,13 +71,12 @@ def test_the_batch_size_changes_nothing(morph):
         assert np.sqrt((difference**2).mean()) < 255 * 10 ** (-50 / 20)
 
 
-def test_identical_keyframes_give_frames_that_hardly_move(morph):
-    frames = morph(("cat.jpg", "cat.jpg"), QUICK)
+def test_identical_keyframes_give_a_clip_that_stands_still(morph):
+    frames = morph(("cat.jpg", "cat.jpg"), changed(QUICK, {"fade": 1}))
     assert len(frames) == 7
-    gaps = [frame.distance for frame in frames[1:]]
-    apart = [frame.distance for frame in morph(PAIR, QUICK)[1:]]
-    assert sum(gaps) < sum(apart) / 2
-    assert 1 <= Evenness.of(gaps).max_mean_gap < np.inf
+    assert np.isfinite([frame.distance for frame in frames]).all()
+    for frame in frames:
+        assert np.sqrt(((frame.pixels.astype(float) - pixels_of("cat.jpg")) ** 2).mean()) < 1
 
 
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
@@ -130,7 +128,10 @@ def test_every_forward_is_counted(morph, scheme):
     settings = changed(QUICK, {"pacing": "uniform", **SCHEMES[scheme]})
     frames = morph(PAIR, settings, count, choose=lambda *candidates: 0)
     assert len(frames) == settings.frames
-    assert spent == costs(clip(PAIR, settings))
+    planned = costs(clip(PAIR, settings))
+    if scheme == "more anchors than frames":  # knots that no frame stands next to are not captured
+        assert spent.pop("capture ends") < planned.pop("capture ends")
+    assert spent == planned
 
 
 def test_even_pacing_may_use_more_anchors_than_frames(morph):

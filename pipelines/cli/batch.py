@@ -1,0 +1,145 @@
+"""``morph batch``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.common import assigned, say
+
+
+@click.command()
+@click.argument("manifest", required=False, metavar="MANIFEST")
+@click.option("--watch", metavar="FOLDER", help="Render each manifest or folder of images that is dropped in here.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Clips at a time.")
+@click.option("--ray", metavar="ADDRESS|local", help="Spread the work over a Ray cluster, or over a local one.")
+@click.option("--gpus", type=click.FloatRange(0), default=0, help="Ray: share of a GPU for each task, such as 0.5.")
+@click.option("--cpus", type=click.FloatRange(0), default=1, help="Ray: cores for each task.", show_default=True)
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")
+@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every clip.")
+@click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: MANIFEST.job]")
+@click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
+@click.option("--allow-outside", is_flag=True, help="Let the manifest name files outside its folder.")
+@click.option("--dry-run", is_flag=True, help="Check the manifest and say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
+def batch(
+    manifest: str | None, watch: str | None, as_json: bool, job: str | None, dry_run: bool, **options: Any
+) -> None:
+    """Render the clips of a MANIFEST: a YAML, JSON or CSV file.
+
+    Started again, it goes on with what is not done. The exit code is 1 if any clip failed.
+    """
+    from morph.errors import MorphError, SettingsError
+
+    if (manifest is None) == (watch is None):
+        raise SettingsError("name a manifest, or a folder with --watch")
+    if watch:
+        _watch(Path(watch), options)
+        return
+    path = Path(str(manifest))
+    clips = _clips(path, options)
+    folder = Path(job) if job else Path(f"{path}.job")
+    if dry_run:
+        _print_plan(clips, folder, as_json)
+        return
+    outcomes = _run(clips, folder, options)
+    _print(outcomes, as_json)
+    if failed := [one.name for one in outcomes if one.error]:
+        raise MorphError(f"{len(failed)} of {len(outcomes)} clips failed: {', '.join(failed)}")
+
+
+def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
+    """The clips of a manifest, or of a folder of images, which go beside it."""
+    from pipelines.clip import with_settings
+    from pipelines.manifest import read_folder, read_manifest
+    from pipelines.settings import changed, load_preset
+
+    given = assigned(options["assignments"])
+    if path.is_dir():
+        return [read_folder(path, changed(load_preset("default"), given), path.with_name(f"{path.name}.mp4"))]
+    clips = read_manifest(path, allow_outside=options["allow_outside"])
+    return [with_settings(clip, given, clip.output) for clip in clips]
+
+
+def _run(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> list[Any]:
+    """Render clips as the options say; each is told of when it is done, and the report is kept up to date."""
+    from morph.media.stills import check_parent
+    from pipelines.batch import save_report
+
+    check_parent(folder)
+    folder.mkdir(exist_ok=True)
+    outcomes: list[Any] = []
+    for one in _outcomes(clips, folder, options):
+        outcomes.append(one)
+        said = f"failed: {one.error}" if one.error else f"{one.output}, {one.frames} frames"
+        say(f"{len(outcomes)} of {len(clips)}: {one.name} in {one.seconds:.0f} s: {said}")
+        save_report(folder, outcomes, clips_in_all=len(clips))
+    order = {clip.name: number for number, clip in enumerate(clips)}
+    return sorted(outcomes, key=lambda one: order[one.name])
+
+
+def _outcomes(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> Iterator[Any]:
+    from pipelines import batch as batching
+    from pipelines.models import quiet_libraries
+
+    own = {key: options[key] for key in ("device", "dtype", "change", "gpus", "cpus")}
+    where, workers = batching.Where(**own), options["workers"]
+    if options["ray"]:
+        return batching.run_ray(clips, folder, where, options["ray"], workers)
+    if workers > 1:
+        return batching.run_workers(clips, folder, where, workers)
+    quiet_libraries()
+    return batching.run_here(clips, folder, where)
+
+
+def _print(outcomes: Sequence[Any], as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from pipelines.batch import table
+
+    click.echo(json.dumps([asdict(one) for one in outcomes]) if as_json else table(outcomes))
+
+
+def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
+    from pipelines.plan import costs
+
+    rows = [
+        {
+            "name": clip.name,
+            "output": str(clip.output),
+            "frames": clip.length,
+            "keyframes": len(clip.keyframes),
+            "unet_forwards": sum(costs(clip).values()),
+        }
+        for clip in clips
+    ]
+    if as_json:
+        click.echo(json.dumps({"job": str(folder), "clips": rows, "dry_run": True}))
+        return
+    for row in rows:
+        click.echo(
+            "{name}: {keyframes} images, {frames} frames, {unet_forwards} U-Net forwards, {output}".format(**row)
+        )
+
+
+def _watch(folder: Path, options: dict[str, Any]) -> None:
+    """Render what is dropped into a folder until somebody interrupts; what is done is not done again."""
+    from morph.errors import MorphError, SettingsError
+    from pipelines.watch import dropped
+
+    if not folder.is_dir():
+        raise SettingsError(f"--watch {folder}: is no folder")
+    say(f"watching {folder}; Ctrl-C ends it")
+    for path in dropped(folder):
+        say(f"{path}:")
+        try:
+            outcomes = _run(_clips(path, options), Path(f"{path}.job"), options)
+        except MorphError as error:
+            say(f"{path} is not rendered: {error}")
+            continue
+        _print(outcomes, as_json=False)

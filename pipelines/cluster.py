@@ -1,0 +1,84 @@
+"""A Ray cluster: a clip's tasks on any of its machines. The only file that knows Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from morph.errors import MorphError
+from pipelines.batch import Where, loaded
+from pipelines.clip import Clip
+
+if TYPE_CHECKING:
+    from pipelines.sequence import Tasks
+    from pipelines.work import Place, Work
+
+RETRIES = 3
+"""How often Ray starts a task again whose worker died; it goes on from what is kept."""
+
+
+class Cluster:
+    """A connection to Ray, for the length of a ``with`` body.
+
+    Each task is given ``gpus`` and ``cpus``; fractions share a device.
+
+    Raises:
+        MorphError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str, gpus: float, cpus: float) -> None:
+        self._address = address
+        self._share = {"num_gpus": gpus, "num_cpus": cpus}
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
+        try:
+            import ray
+        except ImportError:
+            raise MorphError("Ray is not installed; pip install 'morph[ray]'") from None
+        quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        try:
+            ray.init(address=self._address, include_dashboard=None, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise MorphError(f"there is no Ray cluster at {self._address}: {reason}") from error
+        self._task = ray.remote(**self._share, max_retries=RETRIES)(_task)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def tasks(self, clip: Clip, place: Place, where: Where) -> Tasks:
+        """A clip's tasks, all of one kind at the same time."""
+        import ray
+
+        def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
+            running = [self._task.remote(clip, place, where, name, job) for job in jobs]
+            try:
+                return ray.get(running)
+            except ray.exceptions.RayTaskError as failure:
+                raise failure.cause from None
+            except ray.exceptions.RayError as failure:
+                raise MorphError(f"a task {name} failed on the cluster: {failure}") from failure
+
+        return run
+
+
+_works: dict[tuple[Clip, Where], Work] = {}
+
+
+def _task(clip: Clip, place: Place, where: Where, name: str, job: tuple[Any, ...]) -> Any:
+    """One of a clip's tasks, on a worker of the cluster, which keeps what it has loaded for the next."""
+    from pipelines.work import Work
+
+    if (clip, where) not in _works:
+        _works.clear()
+        models = loaded(clip.model, clip.controlnet, where.device, where.dtype)
+        _works[clip, where] = Work(models, clip, place)
+    return getattr(_works[clip, where], name)(*job)
