@@ -92,7 +92,7 @@ class Reel:
         self._hashes: dict[str, str] = {}
         try:
             lines = (folder / RECORD).read_text().splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             lines = []
         for line in lines:
             try:
