@@ -9,6 +9,7 @@ import click
 from morph.errors import MorphError
 from pipelines.cli.common import say
 from pipelines.cli.compare import compare
+from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
 from pipelines.cli.render import render
@@ -22,7 +23,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, compare, pose, info, measure):
+for command in (render, compare, interpolate, pose, info, measure):
     cli.add_command(command)
 
 
