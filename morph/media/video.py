@@ -286,7 +286,15 @@ def read_timing(path: Path) -> Timing:
                 start = time if frames == 0 else start
                 even = even and abs((time - start) * unit - frames) < 1
                 frames += 1
-    return Timing(1 / frame, frames, even, audio=heading.get(b"#media_type 1") == b"audio")
+    return Timing(_rate(1 / frame), frames, even, audio=heading.get(b"#media_type 1") == b"audio")
+
+
+def _rate(found: Fraction) -> Fraction:
+    """The whole or NTSC rate that ``found`` means: Matroska states a frame's time in rounded nanoseconds."""
+    for exact in (Fraction(round(found)), Fraction(1000 * round(found * 1001 / 1000), 1001)):
+        if abs(found - exact) < found / 100_000:
+            return exact
+    return found
 
 
 @contextmanager
