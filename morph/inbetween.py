@@ -92,20 +92,14 @@ class OpticalFlow(Interpolator):
     def _path(self, first: Frame, second: Frame) -> Callable[[float], Frame]:
         forth, back = _flow(first, second), _flow(second, first)
         # How far the way there and back again misses its start: what one frame alone shows has no way back.
-        missed = [
-            np.linalg.norm(one + sampled(other, one), axis=2) for one, other in ((forth, back), (back, forth))
-        ]
+        missed = np.linalg.norm(forth + sampled(back, forth), axis=2)
+        missed_back = np.linalg.norm(back + sampled(forth, back), axis=2)
 
         def at(time: float) -> Frame:
-            places = [traced(forth, -time), traced(back, time - 1)]
-            doubts = [
-                1 + sampled(miss, place) ** 2 + (_ASTRAY * (_astray(flow, share, place) + _outside(place))) ** 2
-                for miss, flow, share, place in zip(missed, (forth, back), (-time, time - 1), places, strict=True)
-            ]
-            weights = (1 - time) / doubts[0], time / doubts[1]
-            return mixed(
-                sampled(first, places[0]), sampled(second, places[1]), weights[0] / (weights[0] + weights[1])
-            )
+            one, trust = _found(first, forth, missed, -time)
+            other, trust_other = _found(second, back, missed_back, time - 1)
+            weight = (1 - time) * trust
+            return mixed(one, other, weight / (weight + time * trust_other))
 
         return at
 
@@ -167,16 +161,14 @@ def _flow(first: Frame, second: Frame) -> Field:
     return np.asarray(search.calc(grey[0], grey[1], None), np.float32)[:height, :width]
 
 
-def _astray(motion: Field, share: float, way: Field) -> NDArray[np.float32]:
-    """By how many pixels what :func:`traced` found is not a fixed point: there may be none. (H,W)."""
-    return np.linalg.norm(way - np.float32(share) * sampled(motion, way), axis=2)
-
-
-def _outside(way: Field) -> NDArray[np.float32]:
-    """How many pixels outside the frame each place is, (H,W)."""
+def _found(frame: Frame, flow: Field, missed: NDArray, share: float) -> tuple[Frame, NDArray[np.float32]]:
+    """What ``frame`` gives each pixel by :func:`traced`, and how far that is to be trusted, (H,W) up to 1."""
+    way = traced(flow, share)
     height, width = way.shape[:2]
     columns, rows = _places(way)
-    return np.abs(columns - columns.clip(0, width - 1)) + np.abs(rows - rows.clip(0, height - 1))
+    outside = np.abs(columns - columns.clip(0, width - 1)) + np.abs(rows - rows.clip(0, height - 1))
+    unsure = np.linalg.norm(way - np.float32(share) * sampled(flow, way), axis=2)  # there may be no fixed point
+    return sampled(frame, way), 1 / (1 + sampled(missed, way) ** 2 + (_ASTRAY * (unsure + outside)) ** 2)
 
 
 def _places(way: Field) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
