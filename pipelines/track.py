@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph import pacing
+from morph.inbetween import Interpolator
 from morph.perception.lpips import PerceptualDistance
 from pipelines.settings import Settings
 from pipelines.store import Reel
@@ -74,20 +75,61 @@ class Track:
         while (left := count - len(self.alphas)) > 0:
             self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
 
-    def place(self, steps: int, settings: Settings) -> list[float]:
-        """Visit ``steps + 1`` positions from end to end, as the settings' pacing and easing say; return them.
+    def place(self, steps: int, settings: Settings, interpolator: Interpolator | None = None) -> list[float]:
+        """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed and places again where that says so.
+        Even pacing closes the loop: it measures what it has placed and places again where that says so. With
+        an interpolator only some are rendered, and it fills in between those that are close.
         """
-        if settings.pacing == "uniform" or steps < 2:
-            return self.visit(pacing.uniform(steps + 1, settings.ease))
-        sizes = pacing.eased(steps, settings.ease)
+        sizes = np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))]) * steps
+        fixed = list(range(steps + 1))
+        if interpolator:
+            fixed = (
+                [0, steps] if settings.inbetween.frames == "auto" else [*fixed[:: settings.inbetween.stride], steps]
+            )
+            fixed = sorted(set(fixed))
         for _ in range(PASSES):
-            shown = self.visit(pacing.even(self.alphas, self.gaps, steps + 1, settings.ease))
-            gaps = np.array(self.distances(shown)) / np.square(sizes * steps)
-            if pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
+            if settings.pacing == "uniform" or steps < 2:
+                shown = pacing.uniform(steps + 1, settings.ease)
+            else:
+                shown = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
+            shown = [self._known(alpha) for alpha in shown]
+            here = self.visit([shown[i] for i in fixed])
+            gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[fixed]))
+            if settings.pacing == "uniform" or pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
                 break
+        if interpolator:
+            self._fill_in(shown, fixed, sizes, settings.inbetween.threshold, interpolator)
         return shown
+
+    def _fill_in(
+        self,
+        shown: Sequence[float],
+        fixed: list[int],
+        sizes: NDArray[np.float64],
+        threshold: float,
+        interpolator: Interpolator,
+    ) -> None:
+        """Interpolate what is shown between the rendered frames, after rendering more where they are not close."""
+        while True:
+            wide = [(a + b) // 2 for a, b in pairwise(fixed) if b > a + 1 and self._apart(shown, a, b) > threshold]
+            if not wide:
+                break
+            self.visit([shown[i] for i in wide])
+            fixed = sorted({*fixed, *wide})
+        for a, b in pairwise(fixed):
+            new = [i for i in range(a + 1, b) if shown[i] not in self.alphas]
+            if not new:
+                continue
+            alphas = [shown[i] for i in new]
+            if not self._reel.holds(alphas):
+                times = [float((sizes[i] - sizes[a]) / (sizes[b] - sizes[a])) for i in new]
+                ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
+                self._reel.keep(alphas, np.stack(list(interpolator.between(*ends, times))))
+            self._insert(alphas)
+
+    def _apart(self, shown: Sequence[float], a: int, b: int) -> float:
+        return self.distances([shown[a], shown[b]])[0]
 
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""

@@ -127,6 +127,9 @@ class Work:
         rankers = [self.models.ranker(way.settings) for way in self._ways if way.anchors]
         clips = [ranker.clip.name for ranker in rankers if ranker]
         notices += [f"candidates are ranked by CLIP {name}" for name in clips]
+        interpolator = self.models.interpolator(settings)
+        if interpolator:
+            notices.append(f"frames between rendered ones that are close are made by {interpolator.name}")
         for notice in dict.fromkeys(notices):
             log.warning("%s", notice)
         texts = self._embeddings
@@ -139,6 +142,7 @@ class Work:
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
             "clip": clips[0] if clips else None,
+            "inbetween": interpolator.name if interpolator else None,
             "embeddings": hash_of(self._conditions().conditions) if texts else None,
         }
 
@@ -179,8 +183,9 @@ class Work:
     def render(self, number: int, ends: Ends, count: int, steps: int) -> Placed:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
         segment, track, reel = self._open(number, ends)
+        settings = self._ways[number].settings
         track.survey(count)
-        shown = track.place(steps, self._ways[number].settings)
+        shown = track.place(steps, settings, self.models.interpolator(settings))
         trips = [own.round_trip for own in self._captured.values()]
         choices = {knot.alpha: knot.choice for knot in segment.knots if knot.choice is not None}
         return Placed(reel, shown, track.distances(shown), trips, choices)

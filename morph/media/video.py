@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -234,18 +234,79 @@ def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
     Raises:
         InputError: not a regular file, not a video ffmpeg can read, or damaged.
     """
+    # Portable pixmaps carry their size in front of plain rgb24, so no second program has to ask for it.
+    with _reading(
+        path,
+        *(
+            "-fps_mode",
+            "passthrough",
+            "-vf",
+            "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24",
+        ),
+        *("-f", "image2pipe", "-c:v", "ppm"),
+    ) as pipe:
+        while (frame := _read_pixmap(pipe)) is not None:
+            yield frame
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When the frames of a video are shown.
+
+    Attributes:
+        fps: exact, as ffmpeg understands the file.
+        frames: how many there are.
+        even: whether each frame stands where ``fps`` puts it, give or take less than a frame.
+        audio: whether there is sound as well.
+    """
+
+    fps: Fraction
+    frames: int
+    even: bool
+    audio: bool
+
+
+def read_timing(path: Path) -> Timing:
+    """Read when the frames of a video are shown; only its first frame is decoded.
+
+    Raises:
+        InputError: as :func:`read_video`.
+    """
+    # A list of "stream, decoding time, time, ..." under a heading that states the time's unit. Decoded frames are
+    # counted in frames, 1001/24000 s, and packets as the container likes, such as 1/1000 s.
+    with _reading(path, "-map", "0:a:0?", "-c:a", "copy", "-frames:v", "1", "-f", "framecrc") as pipe:
+        heading = dict(line.rstrip().split(b": ", 1) for line in pipe if line.startswith((b"#tb", b"#media_type")))
+    frame, frames, start, even = Fraction(heading[b"#tb 0"].decode()), 0, 0, True
+    with _reading(path, "-c:v", "copy", "-f", "framecrc") as pipe:
+        for line in pipe:
+            if line.startswith(b"#tb 0"):
+                unit = Fraction(line.split()[2].decode()) / frame
+            elif line.startswith(b"0,"):
+                time = int(line.split(b",")[1])
+                start = time if frames == 0 else start
+                even = even and abs((time - start) * unit - frames) < 1
+                frames += 1
+    return Timing(_rate(1 / frame), frames, even, audio=heading.get(b"#media_type 1") == b"audio")
+
+
+def _rate(found: Fraction) -> Fraction:
+    """The whole or NTSC rate that ``found`` means: Matroska states a frame's time in rounded nanoseconds."""
+    for exact in (Fraction(round(found)), Fraction(1000 * round(found * 1001 / 1000), 1001)):
+        if abs(found - exact) < found / 100_000:
+            return exact
+    return found
+
+
+@contextmanager
+def _reading(path: Path, *arguments: str) -> Iterator[IO[bytes]]:
+    """What ffmpeg makes of a file's first video stream. Raises what :func:`read_video` raises."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: there is no such video file: check the name")
-    # Portable pixmaps carry their size in front of plain rgb24, so no second program has to ask for it.
     ffmpeg = _Ffmpeg(
-        *("-xerror", *_CONTAINERS, "-i", f"file:{path}", "-map", "0:v:0", "-fps_mode", "passthrough"),
-        *("-vf", "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24"),
-        *("-f", "image2pipe", "-c:v", "ppm", "pipe:1"),
-        stdin=False,
+        *("-xerror", *_CONTAINERS, "-i", f"file:{path}", "-map", "0:v:0", *arguments, "pipe:1"), stdin=False
     )
     try:
-        while (frame := _read_pixmap(ffmpeg.pipe)) is not None:
-            yield frame
+        yield ffmpeg.pipe
         # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
         if ffmpeg.wait() != 0 or ffmpeg.last_lines():
             raise InputError(f"{path}: cannot be read as a video: {ffmpeg.last_lines()}")

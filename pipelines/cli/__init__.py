@@ -12,6 +12,7 @@ from morph.errors import ManifestError, MorphError
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
+from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
 from pipelines.cli.render import render
@@ -25,7 +26,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, compare, pose, info, measure):
+for command in (render, batch, compare, interpolate, pose, info, measure):
     cli.add_command(command)
 
 

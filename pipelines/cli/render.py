@@ -26,6 +26,7 @@ SPEED_FROM = 100
 @click.option("--ease", type=click.Choice(["none", "in", "out", "in-out"]), help="Start or stop slowly at images.")
 @click.option("--loop", "repeat", flag_value="loop", help="Go on to the first image again.")
 @click.option("--ping-pong", "repeat", flag_value="ping-pong", help="Go there and back.")
+@click.option("--inbetween", metavar="K|auto", help="Interpolate K frames between rendered ones that are close.")
 @click.option("--seed", type=int)
 @click.option("--size", help="256, 320x192, or native: what the model was trained for.")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), help="How images of another shape get that size.")
@@ -118,6 +119,7 @@ def _clip(
     from pipelines.manifest import is_manifest, read_folder, read_manifest
     from pipelines.settings import changed, load_preset
 
+    overrides["inbetween.frames"] = overrides.pop("inbetween")
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
         taken = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}

@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from morph.media.stills import read_frames
-from pipelines.job import JobBusyError, differences, opened
+from pipelines.job import JobBusyError, asked, differences, opened
 from pipelines.settings import Settings, changed, load_preset
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CAT, QUICK, RACCOON, clip
@@ -135,12 +135,10 @@ def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
 )
 def test_a_broken_off_job_is_not_continued_as_another(command, folder, tmp_path, more, named):
     job = tmp_path / "job"
-    with pytest.raises(KeyboardInterrupt), opened(job, clip(("cat.jpg", "raccoon.jpg"), _quick(folder))):
-        (job / "fits").mkdir()
-        raise KeyboardInterrupt
-    asked = json.loads((job / "job.json").read_text())
-    asked["asked"] = {**asked["asked"], "model": str(folder)}
-    (job / "job.json").write_text(json.dumps(asked))
+    (job / "fits").mkdir(parents=True)
+    values = {"steps": 3, "lora.steps": 2, "lora.rank": 2, "frames": 5, "size": "64"}
+    broken_off = clip(("cat.jpg", "raccoon.jpg"), changed(load_preset("default"), values), model=str(folder))
+    (job / "job.json").write_text(json.dumps({"asked": asked(broken_off), "finished": False}))
     run = ["render", CAT, RACCOON, "--model", str(folder), *QUICK, "-o", str(tmp_path / "f"), "--job", str(job)]
     refused = command(*run, *more)
     assert refused.returncode == 2
@@ -148,11 +146,6 @@ def test_a_broken_off_job_is_not_continued_as_another(command, folder, tmp_path,
     assert "--change" in refused.stderr
     if "--size" not in more:
         assert command(*run, *more, "--change").returncode == 0
-
-
-def _quick(folder):
-    values = {"steps": 3, "lora.steps": 2, "lora.rank": 2, "frames": 5, "size": "64"}
-    return changed(load_preset("default"), values)
 
 
 def test_a_finished_job_may_be_asked_for_anything(tmp_path):

@@ -255,3 +255,44 @@ def test_what_only_a_clip_can_have_is_no_keyframes_to_set():
 def test_a_clip_that_no_timing_fits_is_refused(values, times, message):
     with pytest.raises(SettingsError, match=message):
         clip(FOUR[:3], changed(QUICK, values), times=times)
+
+
+@pytest.mark.parametrize("method", ["flow", "blend"])
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+def test_frames_between_close_ones_are_interpolated(morph, method, pacing):
+    spent = {}
+
+    def count(stage, cost):
+        spent[stage] = spent.get(stage, 0) + cost
+
+    settings = changed(QUICK, {"frames": 13, "pacing": pacing, "steps": 6})
+    whole = morph(PAIR, settings, count)
+    rendered = spent.pop("render")
+    inbetween = {"inbetween.frames": "2", "inbetween.method": method, "inbetween.threshold": 10}
+    frames = morph(PAIR, changed(settings, inbetween), count)
+    assert [frame.index for frame in frames] == [frame.index for frame in whole]
+    assert spent["render"] < 0.6 * rendered
+    assert np.array_equal(frames[0].pixels, whole[0].pixels)
+    assert np.array_equal(frames[-1].pixels, whole[-1].pixels)
+    assert max(frame.distance for frame in frames) < 3 * max(frame.distance for frame in whole)
+
+
+def test_nothing_is_interpolated_across_a_large_gap(morph):
+    spent = {}
+
+    def count(stage, cost):
+        spent[stage] = spent.get(stage, 0) + cost
+
+    settings = changed(QUICK, {"frames": 9, "pacing": "uniform"})
+    whole = morph(PAIR, settings)
+    for frames, threshold in (("3", 0), ("auto", 0)):
+        values = {"inbetween.frames": frames, "inbetween.threshold": threshold}
+        spent.clear()
+        own = morph(PAIR, changed(settings, values), count)
+        assert spent["render"] == 7 * settings.steps
+        for one, other in zip(own, whole, strict=True):
+            assert np.abs(one.pixels.astype(int) - other.pixels).max() <= 2
+    spent.clear()
+    auto = morph(PAIR, changed(settings, {"inbetween.frames": "auto", "inbetween.threshold": 10}), count)
+    assert len(auto) == 9
+    assert spent.get("render", 0) == 0  # all but the keyframes themselves
