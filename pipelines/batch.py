@@ -1,7 +1,7 @@
 """Many clips: one after the other, on several processes of this machine, or on a Ray cluster.
 
-Every clip is a job of its own in the batch's folder; fitted keyframes are shared. Whatever runs where, the tasks
-and what they keep are the same.
+Every clip is a job of its own in the batch's folder. Whatever runs where, the tasks and what they keep are the
+same: clips share nothing, since what is fitted in another company of keyframes differs by rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from pipelines.produce import produce
 if TYPE_CHECKING:
     from pipelines.models import Models
     from pipelines.sequence import Tasks
-    from pipelines.work import Place
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
@@ -45,7 +44,7 @@ class Where:
     cpus: float = 1.0
 
 
-TasksOf = Callable[[Clip, "Place", Where], "Tasks"]
+TasksOf = Callable[[Clip, Path, Where], "Tasks"]
 """Who does a clip's work."""
 
 
@@ -147,14 +146,12 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:
     """Render one clip; an error becomes a line of the report."""
-    from pipelines.work import Place
-
     started = time.monotonic()
     error, frames, gap = "", 0, None
-    place = Place(folder / "fits", folder / clip.name / "frames")
+    own = folder / clip.name
     try:
-        with opened(folder / clip.name, clip, where.change):
-            produced = produce(clip, tasks_of(clip, place, where), place)
+        with opened(own, clip, where.change):
+            produced = produce(clip, tasks_of(clip, own, where), own)
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on
         kind = "" if isinstance(failure, MorphError) else f"{type(failure).__name__}: "
@@ -171,11 +168,11 @@ def loaded(model: str, controlnet: str | None, device: str, dtype: str) -> Model
     return Models.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
 
 
-def _local_tasks(clip: Clip, place: Place, where: Where) -> Tasks:
+def _local_tasks(clip: Clip, folder: Path, where: Where) -> Tasks:
     from pipelines.work import Work, in_process
 
     return in_process(
-        Work(loaded(clip.model, clip.controlnet, _own_device(where.device), where.dtype), clip, place)
+        Work(loaded(clip.model, clip.controlnet, _own_device(where.device), where.dtype), clip, folder)
     )
 
 

@@ -13,7 +13,7 @@ from pipelines.clip import Clip
 
 if TYPE_CHECKING:
     from pipelines.sequence import Tasks
-    from pipelines.work import Place, Work
+    from pipelines.work import Work
 
 RETRIES = 3
 """How often Ray starts a task again whose worker died; it goes on from what is kept."""
@@ -54,12 +54,12 @@ class Cluster:
 
         ray.shutdown()
 
-    def tasks(self, clip: Clip, place: Place, where: Where) -> Tasks:
+    def tasks(self, clip: Clip, folder: Path, where: Where) -> Tasks:
         """A clip's tasks, all of one kind at the same time."""
         import ray
 
         def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
-            running = [self._task.remote(clip, place, where, name, job) for job in jobs]
+            running = [self._task.remote(clip, folder, where, name, job) for job in jobs]
             try:
                 return ray.get(running)
             except ray.exceptions.RayTaskError as failure:
@@ -73,12 +73,12 @@ class Cluster:
 _works: dict[tuple[Clip, Where], Work] = {}
 
 
-def _task(clip: Clip, place: Place, where: Where, name: str, job: tuple[Any, ...]) -> Any:
+def _task(clip: Clip, folder: Path, where: Where, name: str, job: tuple[Any, ...]) -> Any:
     """One of a clip's tasks, on a worker of the cluster, which keeps what it has loaded for the next."""
     from pipelines.work import Work
 
     if (clip, where) not in _works:
         _works.clear()
         models = loaded(clip.model, clip.controlnet, where.device, where.dtype)
-        _works[clip, where] = Work(models, clip, place)
+        _works[clip, where] = Work(models, clip, folder)
     return getattr(_works[clip, where], name)(*job)

@@ -18,7 +18,7 @@ from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
 from pipelines.keyframes import Progress
 from pipelines.morph import MorphPipeline
-from pipelines.work import Place, Work
+from pipelines.work import Work
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
 
@@ -42,8 +42,8 @@ def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progre
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
-            ends = torch.cat([own.pixels for own in Work(pipeline, clip, Place.within(Path(folder))).keyframes])
-            rendered = pipeline.render(clip, Place.within(Path(folder)), progress)
+            ends = torch.cat([own.pixels for own in Work(pipeline, clip, Path(folder)).keyframes])
+            rendered = pipeline.render(clip, Path(folder), progress)
             frames = np.stack([frame.pixels for frame in rendered])
         seconds = time.monotonic() - started
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1

@@ -67,7 +67,7 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
     if folder.exists() and not file.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
         raise InputError(f"{folder} is there already and is no job; name another folder with --job")
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot make this job's folder ({error.strerror})") from error
     lock = FileLock(folder / LOCK, timeout=0)

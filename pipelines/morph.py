@@ -12,7 +12,7 @@ from pipelines.keyframes import Progress
 from pipelines.models import Models
 from pipelines.sequence import Frame, Rendered, render_clip
 from pipelines.settings import changed, load_preset
-from pipelines.work import Place, Work, in_process
+from pipelines.work import Work, in_process
 
 
 class MorphPipeline(Models):
@@ -43,14 +43,14 @@ class MorphPipeline(Models):
             InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.
         """
         clip = clip_of(images, prompts, changed(load_preset(preset), settings), times=times)
-        Work(self, clip, Place.within(Path())).facts()
+        Work(self, clip, Path()).facts()
 
         def frames() -> Iterator[Frame]:
             with TemporaryDirectory(prefix="morph-") as folder:
-                yield from self.render(clip, Place.within(Path(folder)), callback)
+                yield from self.render(clip, Path(folder), callback)
 
         return frames()
 
-    def render(self, clip: Clip, place: Place, callback: Progress) -> Rendered:
-        """Render a clip in this process, keeping all of it in ``place``."""
-        return render_clip(clip, in_process(Work(self, clip, place, callback)), place.frames)
+    def render(self, clip: Clip, folder: Path, callback: Progress) -> Rendered:
+        """Render a clip in this process, keeping all of it in ``folder``."""
+        return render_clip(clip, in_process(Work(self, clip, folder, callback)), folder)

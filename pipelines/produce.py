@@ -13,7 +13,6 @@ from morph.pacing import Evenness
 from pipelines.clip import Clip
 from pipelines.sequence import Tasks, render_clip
 from pipelines.settings import keys
-from pipelines.work import Place
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,14 @@ class Produced:
         )
 
 
-def produce(clip: Clip, tasks: Tasks, place: Place, frames_dir: Path | None = None) -> Produced:
+def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = None) -> Produced:
     """Render a clip and write its output, and its frames to ``frames_dir`` as well; what is kept is not made again.
 
     Raises:
         MorphError: something in the clip cannot be used, or a disk refused.
     """
     (facts,) = tasks("facts", [()])
-    rendered = render_clip(clip, tasks, place.frames)
+    rendered = render_clip(clip, tasks, folder)
     first = next(iter(rendered)).pixels
     size = (first.shape[1], first.shape[0])
     recipe = {**facts, **_recipe(clip), "choices": rendered.choices}

@@ -26,6 +26,10 @@ Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
 """Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
 
 
+FRAMES = "frames"
+"""Where a clip's folder has its reels."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame of a morph.
@@ -80,8 +84,8 @@ class Rendered:
             yield Frame(index, still.alpha, reel.frame(still.at), still.distance)
 
 
-def render_clip(clip: Clip, tasks: Tasks, frames: Path) -> Rendered:
-    """Render a clip by tasks whose frames go to the folder ``frames``.
+def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
+    """Render a clip by tasks that keep what they make in ``folder``.
 
     Keyframes are fitted in batches. Where distances are to share the frames out over several segments, each is
     surveyed first; then each is rendered. Even pacing closes the loop as it renders: about a half more frames
@@ -103,7 +107,7 @@ def render_clip(clip: Clip, tasks: Tasks, frames: Path) -> Rendered:
     trips = [trip for one in placed for trip in one.round_trips]
     count = len(every)
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
-    return Rendered(frames, _shown(clip, placed), _evenness(clip, every, placed), trips, choices)
+    return Rendered(folder / FRAMES, _shown(clip, placed), _evenness(clip, every, placed), trips, choices)
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ from pipelines.models import Models
 from pipelines.plan import fills_in, frame_size, ways
 from pipelines.ranking import Chooser
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
-from pipelines.sequence import Tasks
+from pipelines.sequence import FRAMES, Tasks
 from pipelines.settings import look
 from pipelines.store import Reel, Store, hash_of, key_of
 from pipelines.track import Placed, Track
@@ -47,24 +47,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 Ends = tuple[str, str]
 """The keys of a segment's fitted keyframes."""
+FITS = "fits"
 log = logging.getLogger("morph")
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a clip's work is kept: fitted tensors, which clips may share, and frames of its own."""
-
-    fits: Path
-    frames: Path
-
-    @classmethod
-    def within(cls, folder: Path) -> Place:
-        """Both in one folder."""
-        return cls(folder / "fits", folder / "frames")
-
-
 class Work:
-    """The tasks of one clip, with a loaded pipeline.
+    """The tasks of one clip, with loaded models; what they make is kept in ``folder``.
 
     ``choose`` picks among an anchor's candidates in place of the ranking. ``embeddings`` is a file for what
     textual inversion fits, in place of the store.
@@ -74,7 +62,7 @@ class Work:
         self,
         models: Models,
         clip: Clip,
-        place: Place,
+        folder: Path,
         progress: Progress = lambda stage, cost: None,
         choose: Chooser | None = None,
         embeddings: Path | None = None,
@@ -83,8 +71,8 @@ class Work:
         self.model = models.model
         self.clip = clip
         self.progress = progress
-        self._store = Store(place.fits)
-        self._place = place
+        self._store = Store(folder / FITS)
+        self._folder = folder
         self._ways = ways(clip)
         self._choose = choose
         self._embeddings = embeddings
@@ -205,7 +193,7 @@ class Work:
             prompts = [*(keyframe.prompt for keyframe in self.keyframes), settings.negative]
             options = asdict(settings.textual_inversion) | {"seed": settings.seed}
             origin = origin_of(self.model, images, prompts, options)
-            path = self._embeddings or self._place.fits / f"{key_of(origin)}.safetensors"
+            path = self._embeddings or self._folder / FITS / f"{key_of(origin)}.safetensors"
             if path.exists():
                 self._texts = Embeddings.load(path, origin)
             else:
@@ -263,7 +251,7 @@ class Work:
             return to_uint8(torch.cat([knot.keyframe.pixels for knot in knots]))
 
         reel = key_of(look(way.settings), list(names.values()))
-        track = Track(Reel(self._place.frames / reel), self.models.perception, render, self.clip.settings.batch)
+        track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, self.clip.settings.batch)
         track.start([knot.alpha for knot in knots], pictures)
         return segment, track, reel
 

@@ -229,7 +229,7 @@ def _render(
     from pipelines.models import Models, quiet_libraries
     from pipelines.plan import costs
     from pipelines.produce import produce
-    from pipelines.work import Place, Work, in_process
+    from pipelines.work import Work, in_process
 
     quiet_libraries()
     started = time.monotonic()
@@ -239,12 +239,11 @@ def _render(
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
     ranker = models.ranker(clip.settings)
     person = Person(Path(choose), ranker) if choose and ranker else None
-    place = Place.within(folder)
     bar = ProgressBar(costs(clip))
     try:
-        work = Work(models, clip, place, bar, person, Path(embeddings) if embeddings else None)
+        work = Work(models, clip, folder, bar, person, Path(embeddings) if embeddings else None)
         began = time.monotonic()
-        produced = produce(clip, in_process(work), place, Path(frames_dir) if frames_dir else None)
+        produced = produce(clip, in_process(work), folder, Path(frames_dir) if frames_dir else None)
         spent = sum(bar.spent.values())
         if spent >= SPEED_FROM:
             speed.remember(clip.model, size, (time.monotonic() - began) / spent)

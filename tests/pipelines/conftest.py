@@ -13,7 +13,7 @@ from pipelines.clip import clip_of
 from pipelines.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
 from pipelines.models import Models
 from pipelines.sequence import render_clip
-from pipelines.work import Place, Work, in_process
+from pipelines.work import Work, in_process
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
@@ -52,9 +52,8 @@ def captured(model, keyframes, settings):
 
 def render(model, clip, folder, progress=silent, choose=None):
     """A clip rendered in this process, its work kept in a folder."""
-    place = Place.within(folder)
-    work = Work(Models(model, PerceptualDistance()), clip, place, progress, choose)
-    return render_clip(clip, in_process(work), place.frames)
+    work = Work(Models(model, PerceptualDistance()), clip, folder, progress, choose)
+    return render_clip(clip, in_process(work), folder)
 
 
 def clip(names, settings, prompts=(), **options):

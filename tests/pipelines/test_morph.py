@@ -11,7 +11,6 @@ from pipelines import MorphPipeline
 from pipelines.evaluate import psnr
 from pipelines.infill import Infill
 from pipelines.settings import changed, load_preset
-from pipelines.work import Place
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import captured, clip, silent
 
@@ -30,14 +29,14 @@ def pair(request):
 
 
 @pytest.fixture(scope="module")
-def place(pair, tmp_path_factory):
-    return Place.within(tmp_path_factory.mktemp(pair[0]))
+def job(pair, tmp_path_factory):
+    return tmp_path_factory.mktemp(pair[0])
 
 
 @pytest.mark.slow
-def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, place):
-    even = pipeline.render(clip(pair, SMALL), place, silent)
-    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), place, silent)
+def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, job):
+    even = pipeline.render(clip(pair, SMALL), job, silent)
+    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), job, silent)
     assert min(even.round_trips) >= 30
     for rendered in (list(even), list(uniform)):
         for frame, name in ((rendered[0], pair[0]), (rendered[-1], pair[1])):

@@ -1,0 +1,212 @@
+"""Batches: reports, workers that die, Ray, a watched folder."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+
+from pipelines.batch import Where, run_here, run_ray, run_workers
+from pipelines.manifest import read_manifest
+from pipelines.watch import dropped
+from tests.conftest import SAMPLES
+
+QUICK = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
+CLIPS = [
+    {"name": "pair", "keyframes": ["cat.jpg", "raccoon.jpg"]},
+    {"name": "three", "keyframes": ["raccoon.jpg", {"image": "coffee.jpg", "prompt": "a cup"}, "cat.jpg"]},
+]
+
+
+@pytest.fixture
+def manifest(folder, tmp_path):
+    """A manifest in a folder of its own, with the photographs and the model beside it."""
+
+    def write(clips=CLIPS, name="shots", **settings):
+        place = tmp_path / name
+        place.mkdir()
+        for image in SAMPLES.glob("*.jpg"):
+            shutil.copy(image, place)
+        shutil.copytree(folder, place / "model")
+        content = {"defaults": {"model": "model", "settings": {**QUICK, **settings}}, "clips": clips}
+        path = place / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def frames_of(folder):
+    files = sorted(folder.rglob("*.png"))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def one_thread():
+    """Sums come out the same on one thread, whoever does them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, manifest):
+    broken = {"name": "broken", "keyframes": ["cat.jpg", "broken.jpg"]}
+    path = manifest()
+    (path.parent / "broken.jpg").write_bytes((path.parent / "cat.jpg").read_bytes()[:999])
+    content = yaml.safe_load(path.read_text())
+    content["clips"].insert(0, broken)
+    path.write_text(yaml.safe_dump(content))
+    result = command("batch", str(path), "--device", "cpu")
+    assert result.returncode == 1
+    assert "1 of 3 clips failed: broken" in result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["broken", "pair", "three"]
+    assert "broken.jpg: cannot be read" in lines[2]
+    report = json.loads((path.parent / "shots.yaml.job" / "report.json").read_text())
+    assert {one["name"]: bool(one["error"]) for one in report["clips"]} == {
+        "broken": True, "pair": False, "three": False
+    }  # fmt: skip
+    assert sorted(video.name for video in path.parent.glob("*.mp4")) == ["pair.mp4", "three.mp4"]
+    (path.parent / "broken.jpg").unlink()
+    shutil.copy(SAMPLES / "hopper.jpg", path.parent / "broken.jpg")
+    before = frames_of(path.parent / "shots.yaml.job" / "pair")
+    again = command("batch", str(path), "--device", "cpu", "--json")
+    assert again.returncode == 0, again.stderr
+    assert [one["error"] for one in json.loads(again.stdout)] == [""] * 3
+    assert frames_of(path.parent / "shots.yaml.job" / "pair") == before
+
+
+def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):
+    path = manifest()
+    result = command("batch", str(path), "--dry-run")
+    assert result.returncode == 0, result.stderr
+    assert "three: 3 images, 7 frames" in result.stdout
+    assert not list(path.parent.glob("*.job"))
+
+
+def test_a_bad_manifest_tells_everything_at_once(command, manifest):
+    path = manifest([{"name": "a", "keyframes": ["cat.jpg", "nothing.jpg"], "setings": {}}, {"name": "a"}])
+    result = command("batch", str(path))
+    assert result.returncode == 2
+    for said in ("nothing.jpg", "setings", "keyframes"):
+        assert said in result.stderr
+    assert len([line for line in result.stderr.splitlines() if "shots.yaml:" in line]) >= 3
+
+
+@pytest.mark.slow
+def test_several_workers_make_the_same_frames(manifest, one_thread):
+    runs = {}
+    for name, run in (
+        ("here", run_here),
+        ("workers", lambda *work: run_workers(*work, workers=max(2, os.cpu_count() or 2))),
+    ):
+        path = manifest(name=name)
+        outcomes = list(run(read_manifest(path), path.with_suffix(".job"), Where(device="cpu")))
+        assert [one.error for one in outcomes] == ["", ""]
+        runs[name] = frames_of(path.with_suffix(".job"))
+    assert runs["here"] == runs["workers"]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_more_than_its_batch(manifest, one_thread):
+    whole = manifest(name="whole", frames=41)
+    list(run_here(read_manifest(whole), whole.with_suffix(".job"), Where(device="cpu")))
+    path = manifest(name="killed", frames=41)
+    job = path.with_suffix(".job")
+    code = (
+        "import sys; from pathlib import Path; from pipelines.batch import Where, run_workers; "
+        "from pipelines.manifest import read_manifest\n"
+        "if __name__ == '__main__':\n"
+        "    path = Path(sys.argv[1])\n"
+        "    for one in run_workers(read_manifest(path), path.with_suffix('.job'), Where(device='cpu'), 2):\n"
+        "        print(one.name, one.error, flush=True)\n"
+    )
+    script = path.with_suffix(".py")
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(script), str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    while len(list(job.rglob("*.png"))) < 10:
+        assert process.poll() is None
+        time.sleep(0.005)
+    workers = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    os.kill(int(workers.stdout.split()[-1]), signal.SIGKILL)
+    kept = {file: file.stat().st_mtime_ns for file in job.rglob("*.png")}
+    out, _ = process.communicate()
+    assert sorted(out.split()) == ["pair", "three"]
+    again = [file for file, written in kept.items() if file.exists() and file.stat().st_mtime_ns != written]
+    assert len(again) <= 2 * QUICK["batch"]  # one batch of each of the two clips
+    assert frames_of(job) == frames_of(whole.with_suffix(".job"))
+
+
+@pytest.mark.slow
+def test_ray_makes_the_same_frames(manifest, one_thread, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(SAMPLES.parent))
+    here, there = manifest(name="here"), manifest(name="there")
+    list(run_here(read_manifest(here), here.with_suffix(".job"), Where(device="cpu")))
+    outcomes = list(run_ray(read_manifest(there), there.with_suffix(".job"), Where(device="cpu"), "local", 2))
+    assert [one.error for one in outcomes] == ["", ""]
+    assert frames_of(there.with_suffix(".job")) == frames_of(here.with_suffix(".job"))
+    bad = manifest([{"name": "bad", "keyframes": ["cat.jpg", "raccoon.jpg"]}], name="bad", size=100)
+    (outcome,) = run_ray(read_manifest(bad), bad.with_suffix(".job"), Where(device="cpu"), "local", 1)
+    assert "multiples of 64" in outcome.error
+
+
+def test_no_cluster_is_one_clear_line(command, manifest):
+    pytest.importorskip("ray")
+    result = command("batch", str(manifest()), "--ray", "nowhere")
+    assert result.returncode == 1
+    assert "no Ray cluster at nowhere" in result.stderr
+
+
+def test_what_is_dropped_is_taken_when_it_has_stopped_changing(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.watch.PAUSE", 0.01)
+    found = dropped(tmp_path)
+    (tmp_path / "notes.txt").write_text("no manifest")
+    (tmp_path / "one").mkdir()
+    shutil.copy(SAMPLES / "cat.jpg", tmp_path / "one")
+    (tmp_path / "a.yaml").write_text("keyframes: []")
+    assert next(found) == tmp_path / "a.yaml"
+    shutil.copy(SAMPLES / "raccoon.jpg", tmp_path / "one")
+    assert next(found) == tmp_path / "one"
+    (tmp_path / "a.yaml").write_text("keyframes: [changed]")
+    assert next(found) == tmp_path / "a.yaml"
+
+
+@pytest.mark.slow
+def test_a_watched_folder_renders_what_is_dropped_in(manifest, tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{start}; from pipelines.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
+    arguments = ["batch", "--watch", str(inbox), "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    path = manifest(CLIPS[:1], name="dropped")
+    (inbox / "bad.yaml").write_text("keyframes: [nothing.png]")
+    for file in path.parent.iterdir():
+        file.rename(inbox / file.name)
+    while not (inbox / "pair.mp4").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "bad.yaml is not rendered" in errors
+    assert "| pair | 7 |" in out
