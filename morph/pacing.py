@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 END_STEP = 0.9
 """The steps next to a keyframe in units of the others: what pops there shows most."""
@@ -127,6 +130,8 @@ def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.f
 
     LPIPS is a squared distance of features, so halving a small step quarters it; its root adds up.
     """
+    from scipy.interpolate import PchipInterpolator  # half a second, which a dry run need not wait for
+
     sizes = np.sqrt(np.asarray(gaps, dtype=float))
     if np.square(sizes).sum() <= EQUAL * len(sizes):  # identical frames have no length: alpha serves instead
         sizes = np.diff(np.asarray(alphas, dtype=float))

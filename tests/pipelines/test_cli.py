@@ -83,6 +83,19 @@ def test_the_same_seed_gives_the_same_frames_and_another_does_not(command, folde
     assert not np.array_equal(frames[0], frames[2])
 
 
+def test_a_dry_run_loads_nothing_heavy(tmp_path):
+    code = (
+        f"import sys; sys.argv = ['morph', 'render', {CAT!r}, {RACCOON!r}, '-o', 'm.mp4', '--dry-run']\n"
+        "from pipelines.cli import main\n"
+        "main()\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'cv2', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "24 frames of 256x256" in done.stdout
+
+
 def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path):
     out = tmp_path / "m.mp4"
     arguments = ["render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run"]
