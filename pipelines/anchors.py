@@ -5,7 +5,7 @@ Wang & Golland, arXiv 2307.12560, section 4.1, and the four simpler schemes that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,17 +34,33 @@ class Anchor:
 
 
 def render_anchors(
-    between: Between, settings: config.Settings, choose: Chooser, progress: Progress
+    between: Between,
+    settings: config.Settings,
+    choose: Chooser,
+    progress: Progress,
+    load: Callable[[int], list[Anchor] | None] = lambda level: None,
+    save: Callable[[int, Sequence[Anchor]], None] = lambda level, anchors: None,
 ) -> list[Anchor]:
-    """All anchors between two keyframes, in order of alpha."""
+    """All anchors between two keyframes, in order of alpha.
+
+    ``load`` gives those of a level that were made before, ``save`` keeps those of one that has been made; a
+    cascade, whose anchors are finished all together, is one level.
+    """
     levels = plan_anchors(settings)
     if not levels:
         return []
     if settings.anchors.scheme == "cascade":
-        return _cascade(between, levels, settings, progress)
+        kept = load(0)
+        if kept is None:
+            kept = _cascade(between, levels, settings, progress)
+            save(0, kept)
+        return kept
     ends = (between.first, between.second)
     done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(ends)}
-    for level in levels:
+    for number, level in enumerate(levels):
+        if kept := load(number):
+            done |= {anchor.alpha: anchor for anchor in kept}
+            continue
         jobs = [(place, index) for place in level.places for index in range(level.candidates)]
         made: list[Tensor] = []
         for start in range(0, len(jobs), settings.batch):
@@ -66,6 +82,7 @@ def render_anchors(
             choice = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else None
             row = slice(rows.start + (choice or 0), rows.start + (choice or 0) + 1)
             done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
+        save(number, [done[place.alpha] for place in level.places])
     return [done[alpha] for alpha in sorted(done)[1:-1]]
 
 

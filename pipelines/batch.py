@@ -9,19 +9,23 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import MorphError
-from morph.media.stills import atomic_path
+from morph.media.stills import atomic_path, check_folder, check_parent
+from morph.media.video import is_folder
 from pipelines.clip import Clip
-from pipelines.job import opened
+from pipelines.job import opened, wrote
 from pipelines.produce import produce
 
 if TYPE_CHECKING:
@@ -30,17 +34,20 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
-REPORT = "report.json"
+REPORT, CLIPS = "report.json", "clips"
 
 
 @dataclass(frozen=True)
 class Where:
-    """Where a batch computes: as for one clip, and on a cluster each task's share of a machine's GPUs and cores."""
+    """Where a batch computes: as for one clip, and on a cluster each task's share of a machine's GPUs and cores.
+
+    ``gpus`` None is one where the cluster has any and the device is not the CPU.
+    """
 
     device: str = "auto"
     dtype: str = "auto"
     change: bool = False
-    gpus: float = 0.0
+    gpus: float | None = None
     cpus: float = 1.0
 
 
@@ -69,35 +76,52 @@ def run_here(clips: Sequence[Clip], folder: Path, where: Where) -> Iterator[Outc
 def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int) -> Iterator[Outcome]:
     """Clips on so many processes of this machine, in the order in which they are done.
 
-    A worker that dies takes the others with it; what was not done is started again, and goes on from its job.
+    A worker that dies takes those that run beside it with it. All of these are started again, one at a time, so
+    that the guilty one is found, and go on from their jobs.
     """
-    left = dict.fromkeys(range(len(clips)), ATTEMPTS)
-    while left:
-        context = get_context("spawn")
-        counter = context.Value("i", 0)
-        pool = ProcessPoolExecutor(workers, context, _start_worker, (workers, counter))
-        with pool:
-            running = {pool.submit(_outcome, clips[n], folder, where, _local_tasks): n for n in left}
+    waiting, suspects = deque(range(len(clips))), deque[int]()
+    left = dict.fromkeys(waiting, ATTEMPTS)
+    while waiting or suspects:
+        alone = bool(suspects)
+        queue, room = (suspects, 1) if alone else (waiting, workers)
+        running: dict[Future[Outcome], int] = {}
+        with _pool(workers) as pool:
             try:
-                while running:
+                while queue or running:
+                    while queue and len(running) < room:
+                        number = queue.popleft()
+                        running[pool.submit(_outcome, clips[number], folder, where, _local_tasks)] = number
                     ready, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ready:
-                        number = running[future]
-                        outcome = future.result()  # a broken pool raises here
-                        del running[future], left[number]
+                        outcome = future.result()  # of a broken pool it raises
+                        del running[future]
                         yield outcome
             except BrokenProcessPool:
-                for number in list(left):
+                for number in running.values():
                     left[number] -= 1
-                    if not left[number]:
-                        del left[number]
+                    if left[number]:
+                        suspects.append(number)
+                    else:
                         yield Outcome(clips[number].name, str(clips[number].output), 0, 0.0, error=_DIED)
-            except BaseException:  # Ctrl-C: those that have not begun do not begin
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
 
-_DIED = f"its worker died {ATTEMPTS} times, perhaps for want of memory: try fewer --workers"
+_DIED = f"its worker died {ATTEMPTS} times, perhaps for want of memory"
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes, which end with the body: at once when it is broken off, as by Ctrl-C."""
+    context = get_context("spawn")
+    before = set(context.active_children())
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (workers, context.Value("i", 0)))
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for process in set(context.active_children()) - before:
+            process.kill()  # what they had not finished is made again
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
 
 
 def run_ray(clips: Sequence[Clip], folder: Path, where: Where, address: str, at_once: int) -> Iterator[Outcome]:
@@ -111,8 +135,14 @@ def run_ray(clips: Sequence[Clip], folder: Path, where: Where, address: str, at_
     """
     from pipelines.cluster import Cluster
 
-    with Cluster(address, where.gpus, where.cpus) as cluster, ThreadPoolExecutor(at_once) as threads:
-        yield from as_done([threads.submit(_outcome, clip, folder, where, cluster.tasks) for clip in clips])
+    everywhere = [absolute(clip) for clip in clips]  # workers stand in folders of their own
+    threads = ThreadPoolExecutor(at_once)
+    try:
+        with Cluster(address, where) as cluster:
+            tasks = [threads.submit(_outcome, clip, folder.absolute(), where, cluster.tasks) for clip in everywhere]
+            yield from as_done(tasks)
+    finally:  # without the cluster, tasks that still run fail
+        threads.shutdown(cancel_futures=True)
 
 
 def as_done(running: Sequence[Future[Outcome]]) -> Iterator[Outcome]:
@@ -144,13 +174,34 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def absolute(clip: Clip) -> Clip:
+    """The clip with all its paths from the root on."""
+
+    def whole(name: str) -> str:
+        return str(Path(name).absolute()) if Path(name).is_dir() else name
+
+    keyframes = tuple(replace(entry, image=entry.image.absolute()) for entry in clip.keyframes)
+    output = clip.output.absolute()
+    controlnet = whole(clip.controlnet) if clip.controlnet else None
+    return replace(clip, keyframes=keyframes, output=output, model=whole(clip.model), controlnet=controlnet)
+
+
+def check_writable(clip: Clip, folder: Path) -> None:
+    """Refuse an output that could not be written, before anything is rendered; its size is not known yet."""
+    if is_folder(clip.output):
+        check_folder(clip.output, replace=wrote(folder, clip.output))
+    else:
+        check_parent(clip.output)
+
+
 def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:
     """Render one clip; an error becomes a line of the report."""
     started = time.monotonic()
     error, frames, gap = "", 0, None
-    own = folder / clip.name
+    own = folder / CLIPS / clip.name
     try:
-        with opened(own, clip, where.change):
+        check_writable(clip, own)
+        with opened(own, clip, [clip.output], where.change):
             produced = produce(clip, tasks_of(clip, own, where), own)
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on
@@ -186,6 +237,7 @@ def _start_worker(workers: int, counter: Any) -> None:
 
     from pipelines.models import quiet_libraries
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     quiet_libraries()
     with counter.get_lock():
         _number = counter.value

@@ -21,7 +21,8 @@ OF_A_KEYFRAME = ("fit", "attention", "adain", "fade", "text", "ease", "lora", "a
 class ClipKeyframe:
     """A keyframe of a clip.
 
-    at: the number of the frame that it is, counted from 0; None shares the frames out by distance.
+    at: the number of the frame that it is, counted from 0; None shares the frames out by distance. With times
+        ``frames`` says nothing.
     hold: frames more that it stands still.
     settings: the clip's, with its own in place of some.
     """
@@ -71,7 +72,7 @@ class Timing:
     """Where a clip's frames are spent.
 
     steps: frames from each keyframe to the next, the next one included; None where distance decides.
-    moving: the sum of the steps. holds: extra frames of each keyframe, a loop's second first one left out.
+    moving: the sum of the steps. holds: extra frames of each keyframe.
     shown: frames there, and frames back.
     """
 
@@ -92,7 +93,7 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
         raise SettingsError(f"a morph needs at least two images; {count} was given")
     looped = settings.repeat == "loop"
     ways = count - 1 + looped
-    holds = tuple(keyframe.hold for keyframe in keyframes)
+    holds = [keyframe.hold for keyframe in keyframes]
     times = [keyframe.at for keyframe in keyframes if keyframe.at is not None]
     steps: tuple[int, ...] | None = None
     if times:
@@ -105,20 +106,20 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
                     f"keyframe {number + 2} is at frame {times[number + 1]}, too early: keyframe {number + 1} is "
                     f"at frame {times[number]} and held for {holds[number]}"
                 )
-        if looped:  # the way back takes what is left of the frames, or as long as the others on average
-            left = settings.frames - (times[-1] - times[0]) - holds[-1]
-            steps += (left if left > 0 else max(1, round(sum(steps) / len(steps))),)
+        holds[0] += times[0]  # the first is shown until its time
+        if looped:  # the way back takes as long as the others on average
+            steps += (max(1, round(sum(steps) / len(steps))),)
         moving = sum(steps)
     else:
         moving = settings.frames - sum(holds) - (not looped)
-        least = 0 if ways == 1 and not looped else ways
+        least = 0 if settings.frames == 1 and count == 2 and not looped else ways
         if moving < least:
             raise SettingsError(
-                f"{count} images need at least {least + sum(holds) + (not looped)} frames"
+                f"{count} images need at least {ways + sum(holds) + (not looped)} frames"
                 f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"
             )
     there = moving + sum(holds) + (not looped)
-    return Timing(steps, moving, holds, (there, max(0, there - 2) if settings.repeat == "ping-pong" else 0))
+    return Timing(steps, moving, tuple(holds), (there, max(0, there - 2) if settings.repeat == "ping-pong" else 0))
 
 
 def parse_time(text: str, fps: Fraction) -> int:
@@ -170,13 +171,3 @@ def clip_of(
     rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
     keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
     return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **model)
-
-
-def with_settings(clip: Clip, values: Mapping[str, Any], output: Path) -> Clip:
-    """The clip with other settings, for its keyframes too, and another output.
-
-    Raises:
-        SettingsError: settings that are wrong, or that no timing fits.
-    """
-    entries = tuple(replace(entry, settings=changed(entry.settings, values)) for entry in clip.keyframes)
-    return replace(clip, keyframes=entries, settings=changed(clip.settings, values), output=output)

@@ -23,15 +23,15 @@ RETRIES = 3
 class Cluster:
     """A connection to Ray, for the length of a ``with`` body.
 
-    Each task is given ``gpus`` and ``cpus``; fractions share a device.
+    Each task is given the share of GPUs and cores that ``where`` says; fractions share a device.
 
     Raises:
         MorphError: Ray is not installed, or there is no cluster at the address.
     """
 
-    def __init__(self, address: str, gpus: float, cpus: float) -> None:
+    def __init__(self, address: str, where: Where) -> None:
         self._address = address
-        self._share = {"num_gpus": gpus, "num_cpus": cpus}
+        self._where = where
 
     def __enter__(self) -> Self:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
@@ -45,7 +45,10 @@ class Cluster:
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise MorphError(f"there is no Ray cluster at {self._address}: {reason}") from error
-        self._task = ray.remote(**self._share, max_retries=RETRIES)(_task)
+        gpus = self._where.gpus
+        if gpus is None:
+            gpus = float(self._where.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0)
+        self._task = ray.remote(num_gpus=gpus, num_cpus=self._where.cpus, max_retries=RETRIES)(_task)
         return self
 
     def __exit__(
@@ -63,9 +66,11 @@ class Cluster:
             running = [self._task.remote(clip, folder, where, name, job) for job in jobs]
             try:
                 return ray.get(running)
-            except ray.exceptions.RayTaskError as failure:
-                raise failure.cause from None
             except ray.exceptions.RayError as failure:
+                for task in running:  # none may go on writing once the job is let go
+                    ray.cancel(task, force=True)
+                if isinstance(failure, ray.exceptions.RayTaskError):
+                    raise failure.cause from None
                 raise MorphError(f"a task {name} failed on the cluster: {failure}") from failure
 
         return run

@@ -42,7 +42,8 @@ def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progre
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
-            ends = torch.cat([own.pixels for own in Work(pipeline, clip, Path(folder)).keyframes])
+            work = Work(pipeline, clip, Path(folder))
+            ends = torch.cat([work.keyframe(number).pixels for number in range(2)])
             rendered = pipeline.render(clip, Path(folder), progress)
             frames = np.stack([frame.pixels for frame in rendered])
         seconds = time.monotonic() - started

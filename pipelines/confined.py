@@ -35,16 +35,20 @@ class Confined:
 
     def image(self, line: int, text: str) -> Path | None:
         """A picture's file; it is not opened."""
-        path = self._inside(line, "image", text)
+        return self.file(line, "image", text)
+
+    def file(self, line: int, what: str, text: str) -> Path | None:
+        """A regular file; it is not opened."""
+        path = self._inside(line, what, text)
         if path is None:
             return None
         try:
             if stat.S_ISREG(path.stat().st_mode):
                 return path
-            reason = "is not a regular file; name a picture"
+            reason = "is not a regular file; name one"
         except OSError as error:
             reason = f"cannot be opened ({error.strerror}); check the name"
-        self._problems.add(line, f"image {text} {reason}")
+        self._problems.add(line, f"{what} {text} {reason}")
         return None
 
     def output(self, line: int, text: str) -> Path | None:
@@ -113,6 +117,11 @@ class Confined:
             if value is None:
                 return None
             settings = changed(settings, {key: value})
+        if is_file and settings.inbetween.weights:
+            file = self.file(line, "inbetween.weights", settings.inbetween.weights)
+            if file is None:
+                return None
+            settings = changed(settings, {"inbetween.weights": str(file)})
         self._presets[text] = settings
         return settings
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,12 @@ def job_folder(output: Path) -> Path:
 def asked(clip: Clip) -> dict[str, Any]:
     """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
     values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
-    values |= {f"{key}": value for key, value in look(clip.settings).items()}
+    values |= look(clip.settings)
     for keyframe in clip.keyframes:
-        name = str(keyframe.image)
-        values[f"the prompt of {name}"] = keyframe.prompt
-        for key, value in look(keyframe.settings).items():
-            if value != values[key]:
-                values[f"{key} of {name}"] = value
+        own = {"prompt": keyframe.prompt, **look(keyframe.settings)}
+        # what only repeats the clip's is told once, as the clip's
+        said = {key: "as the clip" if value == values.get(key) else value for key, value in own.items()}
+        values |= {f"{key} of {keyframe.image}": value for key, value in said.items()}
     return values
 
 
@@ -51,21 +50,19 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [f"{key} was {before[key]!r} and is {now[key]!r}" for key in keys]
 
 
-@contextmanager
-def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
-    """Hold the job in ``folder`` for as long as the ``with`` body runs; it is made if it is not there.
+def wrote(folder: Path, output: Path) -> bool:
+    """Whether what is in ``output`` comes from the job in ``folder``, which may replace it."""
+    return str(output.absolute()) in _read(folder / ASKED).get("outputs", [])
 
-    When the body ends well, the job is finished, and may be asked for anything else. A job that was broken off
-    must be asked for the same again, but for images, timing and encoding, unless ``change`` is set.
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for as long as the ``with`` body runs; it is made if it is not there.
 
     Raises:
         JobBusyError: another process holds it.
-        SettingsError: it was broken off and is asked for something else; what differs is named.
-        InputError: the folder is no job, or cannot be made.
+        InputError: the folder cannot be made.
     """
-    file = folder / ASKED
-    if folder.exists() and not file.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
-        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -76,8 +73,37 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
     except Timeout:
         raise JobBusyError(f"{folder} is in use{_holder(folder)}; wait for it, or stop it") from None
     try:
-        now = asked(clip)
-        last = _read(file)
+        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        (folder / HOLDER).write_text(json.dumps(holder))
+        yield
+    finally:
+        (folder / HOLDER).unlink(missing_ok=True)
+        if all(entry.name in (LOCK, ASKED) for entry in folder.iterdir()):  # nothing was made: leave nothing
+            shutil.rmtree(folder)
+        lock.release()
+
+
+@contextmanager
+def opened(folder: Path, clip: Clip, outputs: Sequence[Path] = (), change: bool = False) -> Iterator[None]:
+    """Hold the job in ``folder`` for as long as the ``with`` body runs, which writes ``outputs``.
+
+    When the body ends well, the job is finished, and may be asked for anything else. A job that was broken off
+    must be asked for the same again, but for images, timing and encoding, unless ``change`` is set.
+
+    Raises:
+        JobBusyError: another process holds it.
+        SettingsError: it was broken off and is asked for something else; what differs is named.
+        InputError: the folder is no job, or cannot be made.
+    """
+    file = folder / ASKED
+    if (
+        folder.exists()
+        and not file.exists()
+        and any(entry.name not in (LOCK, HOLDER) for entry in folder.iterdir())
+    ):
+        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
+    with locked(folder):
+        now, last = asked(clip), _read(file)
         changes = [] if change or last.get("finished", True) else differences(last["asked"], now)
         if changes:
             raise SettingsError(
@@ -86,16 +112,11 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
             )
         for left in folder.rglob(".morph-*"):  # half-written by a run that was killed
             left.unlink(missing_ok=True)
-        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        (folder / HOLDER).write_text(json.dumps(holder))
-        _write(file, {"asked": now, "finished": False})
+        paths = {*last.get("outputs", []), *(str(output.absolute()) for output in outputs)}
+        content = {"asked": now, "outputs": sorted(paths)}
+        _write(file, {**content, "finished": False})
         yield
-        _write(file, {"asked": now, "finished": True})
-    finally:
-        (folder / HOLDER).unlink(missing_ok=True)
-        lock.release()
-        if all(entry.name in (LOCK, ASKED) for entry in folder.iterdir()):  # nothing was made: leave nothing
-            shutil.rmtree(folder)
+        _write(file, {**content, "finished": True})
 
 
 def _holder(folder: Path) -> str:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from morph.errors import ManifestError, SettingsError
@@ -26,7 +27,7 @@ from pipelines.settings import Settings, changed, load_preset
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""Suffixes of files that ``read_folder`` takes for pictures."""
+"""Suffixes of files that ``pictures`` takes for pictures."""
 
 _READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
 _DEFAULTS = ("preset", "model", "controlnet", "prompt", "settings")
@@ -42,30 +43,34 @@ def is_manifest(path: Path) -> bool:
     return path.suffix.lower() in _READERS
 
 
-def read_manifest(path: Path, *, allow_outside: bool = False) -> list[Clip]:
+def read_manifest(
+    path: Path, *, allow_outside: bool = False, given: Mapping[str, Any] = MappingProxyType({})
+) -> list[Clip]:
     """The clips of a .yaml, .yml, .json or .csv file; pictures are looked for but not decoded.
 
-    Paths are relative to the manifest's folder, and stay in it unless ``allow_outside``.
+    Paths are relative to the manifest's folder, and stay in it unless ``allow_outside``. ``given`` are settings
+    that come before those of the manifest.
 
     Raises:
+        SettingsError: a given setting that is wrong.
         ManifestError: everything that is wrong, one line each, with its line in the file.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise ManifestError(f"{path}: is no kind of manifest; name a .yaml, .yml, .json or .csv file")
+    changed(Settings(), given)
     problems = Problems(path)
     root = reader(read_text(path), problems)
-    clips = _Manifest(path, problems, allow_outside).clips(root)
+    clips = _Manifest(path, problems, allow_outside, given).clips(root)
     problems.check()
     return clips
 
 
-def read_folder(folder: Path, settings: Settings, output: Path) -> Clip:
-    """A folder's pictures as one clip, in the order in which people count: 2 before 10.
+def pictures(folder: Path) -> list[Path]:
+    """A folder's pictures in the order in which people count: 2 before 10.
 
     Raises:
         ManifestError: not a folder, or fewer than two pictures in it.
-        SettingsError: too few frames for them.
     """
     try:
         images = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
@@ -77,8 +82,7 @@ def read_folder(folder: Path, settings: Settings, output: Path) -> Clip:
         raise ManifestError(
             f"{folder}: holds {len(images)} pictures; a morph needs at least two of {', '.join(PICTURES)}"
         )
-    keyframes = tuple(ClipKeyframe(image, settings, hold=settings.hold) for image in images)
-    return Clip(folder.resolve().name, keyframes, settings, output)
+    return images
 
 
 def _natural(path: Path) -> tuple[list[str | int], str]:
@@ -98,8 +102,9 @@ class _Placed:
 class _Manifest:
     """One schema for the three kinds of file. What is wrong is reported and left out, and reading goes on."""
 
-    def __init__(self, path: Path, problems: Problems, allow_outside: bool) -> None:
+    def __init__(self, path: Path, problems: Problems, allow_outside: bool, given: Mapping[str, Any]) -> None:
         self.stem = path.stem
+        self.given = dict(given)
         self.disk = Confined(path.parent, problems, allow_outside)
         self.problems = problems
         self.names: dict[str, int] = {}
@@ -141,7 +146,7 @@ class _Manifest:
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
         values = {**self.values, **self.settings(fields, changed)}
-        settings = _over(preset or Settings(), values)
+        settings = changed(_over(preset or Settings(), values), self.given)
         words = {**self.words, **self.read_words(fields)}
         timed = preset is not None and values.get("fps", "") is not None
         keyframes = self.keyframes(fields, node.line, settings, words.get("prompt", ""), timed)
@@ -216,7 +221,7 @@ class _Manifest:
         at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
         keyframe = ClipKeyframe(
             image or Path(),
-            _over(settings, self.settings(fields, keyframe_settings)),
+            changed(_over(settings, self.settings(fields, keyframe_settings)), self.given),
             prompt if own is None else own,
             at,
             settings.hold if hold is None else hold,
@@ -280,6 +285,9 @@ class _Manifest:
             else:
                 if key in WEIGHTS:
                     values[key] = self.disk.weights(one.line, text, key)
+                elif key == "inbetween.weights" and text:
+                    path = self.disk.file(one.line, key, text)
+                    values[key] = str(path) if path else None
         return values
 
     def flat(self, node: Node, prefix: str) -> Iterator[tuple[str, Node]]:

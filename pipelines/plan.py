@@ -203,12 +203,13 @@ def surveyed(steps: int) -> int:
 
 
 def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
-    """About how much a clip's job may keep on disk, at most: frames that hardly compress, and fitted keyframes."""
+    """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output."""
     width, height = size
     every = ways(clip)
     average = timing(clip.keyframes, clip.settings).moving / len(every)
-    rendered = sum(_rendered(way, 0, average) + 2 for way in every)
-    return round(rendered * width * height * 3) + len(clip.keyframes) * FITTED
+    kept = sum((average if way.steps is None else way.steps) + _rendered(way, 0, average) for way in every)
+    fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
+    return round((kept + clip.length) * width * height * 3) + fitted * FITTED
 
 
 FITTED = 16_000_000

@@ -11,6 +11,7 @@ from morph.media.stills import FrameFolder
 from morph.media.video import open_writer
 from morph.pacing import Evenness
 from pipelines.clip import Clip
+from pipelines.job import wrote
 from pipelines.sequence import Tasks, render_clip
 from pipelines.settings import keys
 
@@ -58,10 +59,11 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     recipe = {**facts, **_recipe(clip), "choices": rendered.choices}
     comment = json.dumps(recipe)
     if frames_dir:
-        with FrameFolder(frames_dir, comment=comment) as stills:
+        with FrameFolder(frames_dir, comment=comment, replace=wrote(folder, frames_dir)) as stills:
             for frame in rendered:
                 stills.write(frame.pixels)
-    with open_writer(clip.output, size, clip.settings.fps, comment) as writer:
+    replace = wrote(folder, clip.output)
+    with open_writer(clip.output, size, clip.settings.fps, comment, replace=replace) as writer:
         for frame in rendered:
             writer.write(frame.pixels)
     alphas = [still.alpha for still in rendered.stills]

@@ -15,7 +15,7 @@ from PIL import Image
 
 from morph import pacing
 from morph.pacing import Evenness
-from pipelines.clip import Clip, looped, timing
+from pipelines.clip import Clip, timing
 from pipelines.plan import Way, surveyed, ways
 from pipelines.store import Reel
 
@@ -92,6 +92,7 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     are rendered than are shown.
     """
     every = ways(clip)
+    tasks("embed", [()])
     keys = _fitted(clip, tasks)
     ends = [(keys[number], keys[(number + 1) % len(keys)]) for number in range(len(every))]
     steps = [way.steps for way in every]
@@ -104,10 +105,12 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     placed: Sequence[Placed] = tasks(
         "render", [(number, ends[number], counts[number], steps[number]) for number in range(len(every))]
     )
-    trips = [trip for one in placed for trip in one.round_trips]
+    trips = list({name: trip for one in placed for name, trip in one.round_trips.items()}.values())
     count = len(every)
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
-    return Rendered(folder / FRAMES, _shown(clip, placed), _evenness(clip, every, placed), trips, choices)
+    stills = _shown(clip, placed)
+    assert len(stills) == clip.length
+    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices)
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:
@@ -131,22 +134,22 @@ def _surveyed(clip: Clip, way: Way) -> int:
 
 def _shown(clip: Clip, placed: Sequence[Placed]) -> list[Still]:
     """All frames in the order in which they are shown: held ones again, a ping-pong's back again."""
-    entries = looped(clip.keyframes, clip.settings)
+    holds = timing(clip.keyframes, clip.settings).holds
     stills: list[Still] = []
     for number, one in enumerate(placed):
         distances = [0.0, *one.gaps]
         if number:  # the keyframe is there already, as the last of the segment before
             distances[0] = placed[number - 1].gaps[-1]
         own = [
-            Still(one.reel, at, (number + at) / len(placed), distance)
-            for at, distance in zip(one.alphas, distances, strict=True)
+            Still(reel, at, (number + at) / len(placed), distance)
+            for reel, at, distance in zip(one.reels, one.alphas, distances, strict=True)
         ]
         first = own[0]
-        held = [Still(first.reel, first.at, first.alpha, 0.0)] * entries[number].hold
+        held = [Still(first.reel, first.at, first.alpha, 0.0)] * holds[number]
         stills += [first, *held, *own[1:-1]]
         last = own[-1]
     if len(last_alphas := placed[-1].alphas) > 1 and clip.settings.repeat != "loop":
-        stills += [last, *[Still(last.reel, last_alphas[-1], last.alpha, 0.0)] * entries[-1].hold]
+        stills += [last, *[Still(last.reel, last_alphas[-1], last.alpha, 0.0)] * holds[-1]]
     if clip.settings.repeat == "ping-pong":
         back = zip(reversed(stills[1:-1]), reversed(stills[2:]), strict=True)
         stills += [Still(still.reel, still.at, still.alpha, after.distance) for still, after in back]

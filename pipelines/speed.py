@@ -29,14 +29,14 @@ def _read() -> dict[str, float]:
         return {}
 
 
-def _key(model: str, size: tuple[int, int]) -> str:
-    return f"{model} at {size[0]}x{size[1]}"
+def _key(machine: str, size: tuple[int, int]) -> str:
+    return f"{machine} at {size[0]}x{size[1]}"
 
 
-def remember(model: str, size: tuple[int, int], seconds: float) -> None:
+def remember(machine: str, size: tuple[int, int], seconds: float) -> None:
     """Keep the seconds that a U-Net forward equivalent took in a render; a cache that cannot be written is none."""
     known = _read()
-    key = _key(model, size)
+    key = _key(machine, size)
     known[key] = seconds if key not in known else (known[key] + seconds) / 2
     try:
         _file().parent.mkdir(parents=True, exist_ok=True)
@@ -46,20 +46,20 @@ def remember(model: str, size: tuple[int, int], seconds: float) -> None:
         return
 
 
-def seconds_per_forward(model: str, size: tuple[int, int]) -> float | None:
+def seconds_per_forward(machine: str, size: tuple[int, int]) -> float | None:
     """What a U-Net forward equivalent takes here, all that goes with it included; None if never measured.
 
     At a size that was not measured it is taken to grow with the number of pixels from the nearest that was.
     """
     known = _read()
-    if exactly := known.get(_key(model, size)):
+    if exactly := known.get(_key(machine, size)):
         return exactly
     pixels = size[0] * size[1]
     measured = {}
     for key, seconds in known.items():
         name, _, other = key.rpartition(" at ")
         width, _, height = other.partition("x")
-        if name == model and width.isdigit() and height.isdigit():
+        if name == machine and width.isdigit() and height.isdigit():
             measured[int(width) * int(height)] = seconds
     if not measured:
         return None

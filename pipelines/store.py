@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,27 +54,31 @@ class Store:
 
         try:
             with safe_open(self._path(key), "pt") as file:
-                metadata = dict(file.metadata())
+                metadata = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (FileNotFoundError, SafetensorError):
             return None
         return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors) else None
 
-    def save(self, key: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-        """Keep tensors and metadata under this key.
+    def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:
+        """Keep sets of tensors and metadata, each under its key; all of them, or none where a kill comes before.
 
         Raises:
             EncodeError: the disk refused.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        path = self._path(key)
-        own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        path = self._folder
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(path) as partial:
-                save_file(own, partial, {**metadata, "hash": _hash_of_all(own)})
-        except Exception as error:
+            path.mkdir(parents=True, exist_ok=True)
+            with ExitStack() as together:
+                for key, (tensors, metadata) in sets.items():
+                    path = self._path(key)
+                    own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+                    partial = together.enter_context(atomic_path(path))
+                    save_file(own, partial, {**metadata, "hash": _hash_of_all(own)})
+        except (OSError, SafetensorError) as error:
             raise EncodeError(f"{path}: cannot be written ({error})") from error
 
     def _path(self, key: str) -> Path:
@@ -91,13 +96,13 @@ class Reel:
         self._folder = folder
         self._hashes: dict[str, str] = {}
         try:
-            lines = (folder / RECORD).read_text().splitlines()
+            lines = (folder / RECORD).read_text(errors="replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             lines = []
         for line in lines:
             try:
-                self._hashes |= json.loads(line)
-            except ValueError:  # torn by a kill: what it would have recorded is made again
+                self._hashes |= dict(json.loads(line))
+            except (ValueError, TypeError):  # torn by a kill: what it would have recorded is made again
                 continue
 
     def holds(self, alphas: Sequence[float]) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph import pacing
-from morph.inbetween import Interpolator
+from morph.inbetween import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from pipelines.settings import Settings
 from pipelines.store import Reel
@@ -34,14 +34,14 @@ REMEMBERED = 32
 class Placed:
     """Frames of a segment that are shown: positions, both ends among them, and LPIPS from each to the next.
 
-    reel: the name of the folder that holds them. round_trips: dB of the knots that were captured.
-    choices: which candidate each anchor was.
+    reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
+    names. choices: which candidate each anchor was.
     """
 
-    reel: str
+    reels: list[str]
     alphas: list[float]
     gaps: list[float]
-    round_trips: list[float]
+    round_trips: dict[str, float]
     choices: dict[float, int]
 
 
@@ -49,7 +49,8 @@ class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
     ``render`` makes frames (B,H,W,3) uint8. A batch that the reel already holds is not rendered again; a part
-    of one is, so that a run that was broken off ends with the frames of one that was not.
+    of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
+    interpolated go to a reel of their own: they are never taken for rendered ones.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Track:
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
         self._features = lru_cache(REMEMBERED)(self._look)
+        self.interpolated: set[float] = set()
+        self._filled = reel
 
     def survey(self, count: int) -> None:
         """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
@@ -75,61 +78,60 @@ class Track:
         while (left := count - len(self.alphas)) > 0:
             self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
 
-    def place(self, steps: int, settings: Settings, interpolator: Interpolator | None = None) -> list[float]:
+    def place(self, steps: int, settings: Settings, rendered: Sequence[int] | None = None) -> list[float]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed and places again where that says so. With
-        an interpolator only some are rendered, and it fills in between those that are close.
+        Even pacing closes the loop: it measures what it has placed and places again where that says so.
+        ``rendered`` are the numbers of those that are rendered, the first and the last among them; by default all.
         """
-        sizes = np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))]) * steps
-        fixed = list(range(steps + 1))
-        if interpolator:
-            fixed = (
-                [0, steps] if settings.inbetween.frames == "auto" else [*fixed[:: settings.inbetween.stride], steps]
-            )
-            fixed = sorted(set(fixed))
+        sizes = _progress(steps, settings)
+        numbers = list(range(steps + 1)) if rendered is None else list(rendered)
         for _ in range(PASSES):
             if settings.pacing == "uniform" or steps < 2:
                 shown = pacing.uniform(steps + 1, settings.ease)
             else:
                 shown = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
             shown = [self._known(alpha) for alpha in shown]
-            here = self.visit([shown[i] for i in fixed])
-            gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[fixed]))
+            here = self.visit([shown[number] for number in numbers])
+            gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
             if settings.pacing == "uniform" or pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
                 break
-        if interpolator:
-            self._fill_in(shown, fixed, sizes, settings.inbetween.threshold, interpolator)
         return shown
 
-    def _fill_in(
-        self,
-        shown: Sequence[float],
-        fixed: list[int],
-        sizes: NDArray[np.float64],
-        threshold: float,
-        interpolator: Interpolator,
-    ) -> None:
-        """Interpolate what is shown between the rendered frames, after rendering more where they are not close."""
+    def fill_in(self, shown: Sequence[float], settings: Settings, interpolator: Interpolator, reel: Reel) -> None:
+        """Have the shown frames that are not rendered: interpolated where the rendered ones around are close.
+
+        Where they are not, more are rendered first, by halving. ``reel`` takes what is interpolated.
+        """
+        times = _progress(len(shown) - 1, settings)
         while True:
-            wide = [(a + b) // 2 for a, b in pairwise(fixed) if b > a + 1 and self._apart(shown, a, b) > threshold]
+            known = [number for number, alpha in enumerate(shown) if alpha in self.alphas]
+            apart = [(a, b) for a, b in pairwise(known) if b > a + 1]
+            wide = [
+                (a + b) // 2 for a, b in apart if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
+            ]
             if not wide:
                 break
-            self.visit([shown[i] for i in wide])
-            fixed = sorted({*fixed, *wide})
-        for a, b in pairwise(fixed):
-            new = [i for i in range(a + 1, b) if shown[i] not in self.alphas]
-            if not new:
-                continue
-            alphas = [shown[i] for i in new]
-            if not self._reel.holds(alphas):
-                times = [float((sizes[i] - sizes[a]) / (sizes[b] - sizes[a])) for i in new]
-                ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
-                self._reel.keep(alphas, np.stack(list(interpolator.between(*ends, times))))
-            self._insert(alphas)
+            self.visit([shown[number] for number in wide])
+        made: list[float] = []
+        for a, b in apart:
+            ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
+            for start in range(a + 1, b, self._batch):
+                part = range(start, min(b, start + self._batch))
+                alphas = [shown[number] for number in part]
+                if not reel.holds(alphas):
+                    at = [float((times[number] - times[a]) / (times[b] - times[a])) for number in part]
+                    reel.keep(alphas, np.stack(list(interpolator.between(*ends, at))))
+                made += alphas
+        self.interpolated = set(made)
+        self._filled = reel
+        self._insert(made)
 
-    def _apart(self, shown: Sequence[float], a: int, b: int) -> float:
-        return self.distances([shown[a], shown[b]])[0]
+    def _widest(self, start: float, end: float) -> float:
+        """How far apart two frames look, or two rendered ones between them, where that is further."""
+        first, last = self.alphas.index(start), self.alphas.index(end)
+        ends = self._reel.frame(start), self._reel.frame(end)
+        return max(distance(*ends, self._perception), *self.gaps[first:last])
 
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
@@ -171,5 +173,19 @@ class Track:
         return float(self._perception.between(self._features(self.alphas[a]), self._features(self.alphas[b])))
 
     def _look(self, alpha: float) -> Tensor:
-        pixels = torch.from_numpy(self._reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        reel = self._filled if alpha in self.interpolated else self._reel
+        pixels = torch.from_numpy(reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
         return self._perception.features(pixels)
+
+
+def _progress(steps: int, settings: Settings) -> NDArray[np.float64]:
+    """How much of the way each of ``steps + 1`` frames has behind it, as easing means it: 0 to 1."""
+    return np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))])
+
+
+def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:
+    """The frames that are rendered for sure where others may be interpolated; None for all."""
+    frames = settings.inbetween.frames
+    if frames == "0":
+        return None
+    return [0, steps] if frames == "auto" else sorted({*range(0, steps, int(frames) + 1), steps})

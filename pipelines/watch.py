@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
+from morph.media.stills import frame_numbers
 from pipelines.manifest import PICTURES, is_manifest
 
 PAUSE = 1.0
 """Seconds between two looks; what has not changed in between is taken to be whole."""
 
 
-def dropped(folder: Path) -> Iterator[Path]:
+def dropped(folder: Path, own: Container[Path] = ()) -> Iterator[Path]:
     """Manifests and folders of at least two pictures, each when it has stopped changing, and again if it changes.
 
-    Those that are there already come first. It never ends.
+    Those that are there already come first, manifests before folders. Folders in ``own``, which may grow, are
+    left out, and so are those of numbered frames. It never ends.
     """
     seen: dict[Path, object] = {}
     given: dict[Path, object] = {}
     while True:
-        now = {path: state for path in sorted(folder.iterdir()) if (state := _state(path)) is not None}
+        paths = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path))
+        now = {path: state for path in paths if (state := _state(path)) is not None}
         for path, state in now.items():
-            if seen.get(path) == state != given.get(path):
+            if path not in own and seen.get(path) == state != given.get(path):
                 given[path] = state
                 yield path
         seen = now
@@ -34,7 +37,7 @@ def _state(path: Path) -> object:
     try:
         if path.is_file() and is_manifest(path):
             return _stamp(path)
-        if path.is_dir() and path.suffix != ".job" and not path.name.startswith("."):
+        if path.is_dir() and path.suffix != ".job" and not path.name.startswith(".") and not frame_numbers(path):
             pictures = [own for own in sorted(path.iterdir()) if own.suffix.lower() in PICTURES]
             return [(own.name, *_stamp(own)) for own in pictures] if len(pictures) > 1 else None
     except OSError:  # gone between two looks

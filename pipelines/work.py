@@ -6,13 +6,15 @@ be run again, or elsewhere, and the frames are the same.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ from morph.errors import MorphError
 from morph.media.keyframe import Keyframe, load_keyframe, to_uint8
 from pipelines.anchors import Anchor, render_anchors
 from pipelines.between import Between
-from pipelines.clip import Clip
+from pipelines.clip import Clip, looped
 from pipelines.keyframes import (
     CapturedKeyframe,
     FittedKeyframe,
@@ -34,20 +36,23 @@ from pipelines.keyframes import (
     invert_keyframes,
     shared_steps,
 )
+from pipelines.memory import Batches
 from pipelines.models import Models
-from pipelines.plan import fills_in, frame_size, ways
+from pipelines.plan import Way, fills_in, frame_size, ways
 from pipelines.ranking import Chooser
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
 from pipelines.sequence import FRAMES, Tasks
 from pipelines.settings import look
 from pipelines.store import Reel, Store, hash_of, key_of
-from pipelines.track import Placed, Track
+from pipelines.track import Placed, Track, rendered_numbers
 
-T = TypeVar("T")
-R = TypeVar("R")
 Ends = tuple[str, str]
 """The keys of a segment's fitted keyframes."""
 FITS = "fits"
+VERSIONS = (version("morph"), torch.__version__)
+"""What is kept by other code is made again."""
+INFILL = ("steps", "adain", "attention", "fade", "text")
+"""Settings that decide what is filled in between knots."""
 log = logging.getLogger("morph")
 
 
@@ -76,23 +81,11 @@ class Work:
         self._ways = ways(clip)
         self._choose = choose
         self._embeddings = embeddings
-        self._keyframes: list[Keyframe] = []
+        self.keyframe = functools.lru_cache(clip.settings.batch)(self._keyframe)
+        self._chosen: dict[int, list[Knot]] = {}
         self._texts: Embeddings | None = None
         self._captured: dict[str, CapturedKeyframe] = {}
-        self._batch = clip.settings.batch
-
-    @property
-    def keyframes(self) -> list[Keyframe]:
-        """The clip's images at the size of its frames.
-
-        Raises:
-            InputError: an image that cannot be used, or a size that the model cannot take.
-        """
-        if not self._keyframes:
-            size = frame_size(self.clip.settings.size, self.model.geometry)
-            entries = self.clip.keyframes
-            self._keyframes = [load_keyframe(e.image, e.prompt, size, e.settings.fit) for e in entries]
-        return self._keyframes
+        self._batches = Batches(self.model, clip.settings.batch)
 
     def facts(self) -> dict[str, Any]:
         """What will make the clip, for its recipe; says on screen what a person should know before it starts.
@@ -102,8 +95,8 @@ class Work:
         """
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
-        notices = [notice for keyframe in self.keyframes for notice in keyframe.notices]
-        overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.keyframes))
+        notices = [notice for number in self._numbers for notice in self.keyframe(number).notices]
+        overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
             f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong
         ]
@@ -122,8 +115,8 @@ class Work:
             log.warning("%s", notice)
         texts = self._embeddings
         return {
-            "morph": version("morph"),
-            "torch": torch.__version__,
+            "morph": VERSIONS[0],
+            "torch": VERSIONS[1],
             "model": model.name,
             "weights": model.fingerprint,
             "controlnet": model.controlnet_name,
@@ -133,6 +126,10 @@ class Work:
             "inbetween": interpolator.name if interpolator else None,
             "embeddings": hash_of(self._conditions().conditions) if texts else None,
         }
+
+    def embed(self) -> None:
+        """Fit the text embeddings, if the settings ask for it: those of all keyframes, which share a negative."""
+        self._conditions()
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the keys of all of them.
@@ -148,7 +145,7 @@ class Work:
 
         def run(part: Sequence[int]) -> list[FittedKeyframe]:
             rows = [numbers[at] for at in part]
-            pixels = torch.cat([self.keyframes[row].pixels for row in rows])
+            pixels = torch.cat([self.keyframe(row).pixels for row in rows])
             own = Embeddings(texts.conditions[rows], texts.negative)
             detector = self.models.detector(settings)
             made = fit_keyframes(self.model, pixels, own, settings, self.progress, detector)
@@ -158,8 +155,8 @@ class Work:
                 made = invert_keyframes(self.model, made, settings, self.progress, [0.0] * len(made))
             return made
 
-        for at, fitted in zip(missing, self._in_batches(run, missing), strict=True):
-            self._store.save(names[at], fitted.packed(), {})
+        made = zip(missing, self._batches.each(run, missing), strict=True)
+        self._store.save({names[at]: (fitted.packed(), {}) for at, fitted in made})
         return names
 
     def survey(self, number: int, ends: Ends, count: int) -> list[float]:
@@ -173,10 +170,15 @@ class Work:
         segment, track, reel = self._open(number, ends)
         settings = self._ways[number].settings
         track.survey(count)
-        shown = track.place(steps, settings, self.models.interpolator(settings))
-        trips = [own.round_trip for own in self._captured.values()]
+        shown = track.place(steps, settings, rendered_numbers(steps, settings))
+        reels = [reel] * len(shown)
+        if interpolator := self.models.interpolator(settings):
+            filled = key_of(reel, asdict(settings.inbetween), count, steps, settings.pacing, settings.ease)
+            track.fill_in(shown, settings, interpolator, Reel(self._folder / FRAMES / filled))
+            reels = [filled if alpha in track.interpolated else reel for alpha in shown]
+        trips = {name: own.round_trip for name, own in self._captured.items()}
         choices = {knot.alpha: knot.choice for knot in segment.knots if knot.choice is not None}
-        return Placed(reel, shown, track.distances(shown), trips, choices)
+        return Placed(reels, shown, track.distances(shown), trips, choices)
 
     def _conditions(self) -> Embeddings:
         """Text embeddings of all keyframes; textual inversion fits them together, since they share a negative.
@@ -186,33 +188,40 @@ class Work:
         """
         if self._texts is None:
             settings = self.clip.settings
+            keyframes = self.clip.keyframes
             if not settings.textual_inversion.steps:
-                self._texts = fit_embeddings(self.model, self.keyframes, settings, self.progress)
+                prompts = [keyframe.prompt for keyframe in keyframes]
+                self._texts = Embeddings(self.model.embed(prompts), self.model.embed([settings.negative]))
                 return self._texts
-            images = torch.cat([keyframe.pixels for keyframe in self.keyframes])
-            prompts = [*(keyframe.prompt for keyframe in self.keyframes), settings.negative]
+            every = [self.keyframe(number) for number in self._numbers]
+            images = torch.cat([keyframe.pixels for keyframe in every])
+            prompts = [*(keyframe.prompt for keyframe in every), settings.negative]
             options = asdict(settings.textual_inversion) | {"seed": settings.seed}
             origin = origin_of(self.model, images, prompts, options)
-            path = self._embeddings or self._folder / FITS / f"{key_of(origin)}.safetensors"
-            if path.exists():
-                self._texts = Embeddings.load(path, origin)
+            key = key_of(origin)
+            kept = self._store.load(key)
+            if self._embeddings and self._embeddings.exists():
+                self._texts = Embeddings.load(self._embeddings, origin)
+            elif kept:
+                self._texts = Embeddings(**kept[0])
             else:
 
                 def run(batch: int) -> Embeddings:
-                    return fit_embeddings(self.model, self.keyframes, replace(settings, batch=batch), self.progress)
+                    return fit_embeddings(self.model, every, replace(settings, batch=batch), self.progress)
 
-                self._texts = self._halving(run)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._texts.save(path, origin)
+                self._texts = self._batches.halving(run)
+                self._store.save({key: (asdict(self._texts), {})})
+            if self._embeddings and not self._embeddings.exists():
+                self._texts.save(self._embeddings, origin)
         return self._texts
 
     def _key(self, number: int, texts: Embeddings, inverted: bool) -> str:
         """The name of a fitted keyframe: a hash of all that it depends on."""
         settings, model = self.clip.keyframes[number].settings, self.model
-        content = hash_of(self.keyframes[number].pixels, texts.conditions[number], texts.negative)
-        how = [asdict(settings.lora), settings.seed, asdict(settings.pose) if model.controlnet else None]
+        content = hash_of(self.keyframe(number).pixels, texts.conditions[number], texts.negative)
+        how = [asdict(settings.lora), settings.seed, settings.pose.detector if model.controlnet else None]
         steps = [settings.steps, settings.inversion_iterations] if inverted else None
-        return key_of(model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
+        return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
 
     def _fitted(self, name: str) -> FittedKeyframe:
         kept = self._store.load(name)
@@ -245,83 +254,102 @@ class Work:
             return list(to_uint8(segment.render(part, self.progress)))
 
         def render(alphas: Sequence[float]) -> NDArray[np.uint8]:
-            return np.stack(self._in_batches(run, alphas))
+            return np.stack(self._batches.each(run, alphas))
 
         def pictures() -> NDArray[np.uint8]:
             return to_uint8(torch.cat([knot.keyframe.pixels for knot in knots]))
 
-        reel = key_of(look(way.settings), list(names.values()))
+        own = [getattr(way.settings, key) for key in INFILL]
+        pose = way.settings.pose.scale if self.model.controlnet else None
+        # the same two keyframes may follow one another twice, on two machines at a time
+        reel = key_of(own, pose, list(names.values()), self._twins(number))
         track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, self.clip.settings.batch)
         track.start([knot.alpha for knot in knots], pictures)
         return segment, track, reel
 
+    def _twins(self, number: int) -> int:
+        """How many segments before this one have the same ends."""
+        entries = looped(self.clip.keyframes, self.clip.settings)
+        ends = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
+        return ends[:number].count(ends[number])
+
+    def _keyframe(self, number: int) -> Keyframe:
+        """An image at the size of the clip's frames.
+
+        Raises:
+            InputError: it cannot be used, or the model cannot take the size.
+        """
+        entry = self.clip.keyframes[number]
+        size = frame_size(self.clip.settings.size, self.model.geometry)
+        return load_keyframe(entry.image, entry.prompt, size, entry.settings.fit)
+
+    @property
+    def _numbers(self) -> range:
+        return range(len(self.clip.keyframes))
+
     def _anchors(self, number: int, first: FittedKeyframe, second: FittedKeyframe, ends: Ends) -> list[Knot]:
         """The anchors of the segment from keyframe ``number``: made, or kept."""
-        way, count = self._ways[number], len(self._ways)
-        settings = way.settings
+        way = self._ways[number]
         if not way.anchors:
             return []
-        name = key_of("anchors", look(settings), ends, fills_in(way), self.clip.settings.batch)
-        names = [f"{name}-{i}" for i in range(1, 2**settings.anchors.depth)]
-        # what a person chooses may change from run to run
-        found = [] if self._choose else [kept for kept in map(self._store.load, names) if kept]
-        if len(found) == len(names):
-            return [
-                Knot(
-                    float(said["alpha"]),
-                    FittedKeyframe.unpacked(tensors, self.model.device),
-                    json.loads(said["choice"]),
-                )
-                for tensors, said in found
-            ]
-        between = Between(self.model, first, second, settings)
+        if number not in self._chosen:
+            between = Between(self.model, first, second, way.settings)
+            name = key_of("anchors", look(way.settings), ends)
+            anchors = self._made(number, between, name)
+            fitted = self._anchors_fitted(way, between, anchors, name)
+            knots = [Knot(a.alpha, keyframe, a.choice) for a, keyframe in zip(anchors, fitted, strict=True)]
+            if not self._choose:
+                return knots
+            self._chosen[number] = knots  # nobody is asked twice
+        return self._chosen[number]
+
+    def _made(self, number: int, between: Between, name: str) -> list[Anchor]:
+        """The anchors' pictures, kept level by level."""
+        settings, count = self._ways[number].settings, len(self._ways)
         choose = self._choose or self.models.ranker(settings) or _only
 
         def ask(alpha: float, *pictures: torch.Tensor) -> int:
             return choose((number + alpha) / count, *pictures)
 
+        def load(level: int) -> list[Anchor] | None:
+            kept = self._store.load(f"{name}-{level}")
+            if kept is None or self._choose:  # what a person chooses may change from run to run
+                return None
+            tensors, said = kept
+            alphas, choices = json.loads(said["alphas"]), json.loads(said["choices"])
+            rows = zip(alphas, tensors["latents"].to(self.model.device).split(1), choices, strict=True)
+            return [Anchor(alpha, z, self.model.decode(z), choice) for alpha, z, choice in rows]
+
+        def save(level: int, anchors: Sequence[Anchor]) -> None:
+            said = {
+                "alphas": json.dumps([anchor.alpha for anchor in anchors]),
+                "choices": json.dumps([anchor.choice for anchor in anchors]),
+            }
+            latents = torch.cat([anchor.latents for anchor in anchors])
+            self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
+
         def run(batch: int) -> list[Anchor]:
-            return render_anchors(between, replace(settings, batch=batch), ask, self.progress)
+            return render_anchors(between, replace(settings, batch=batch), ask, self.progress, load, save)
 
-        def fit(part: Sequence[Anchor]) -> list[FittedKeyframe]:
-            if fills_in(way):
-                return fit_anchors(between, part, settings, self.progress)
-            return [unfitted(between, anchor) for anchor in part]
+        return self._batches.halving(run)
 
-        anchors = self._halving(run)
-        fitted = self._in_batches(fit, anchors)
-        for own, anchor, keyframe in zip(names, anchors, fitted, strict=True):
-            said = {"alpha": repr(anchor.alpha), "choice": json.dumps(anchor.choice)}
-            self._store.save(own, keyframe.packed(), said)
-        return [Knot(a.alpha, keyframe, a.choice) for a, keyframe in zip(anchors, fitted, strict=True)]
+    def _anchors_fitted(
+        self, way: Way, between: Between, anchors: Sequence[Anchor], name: str
+    ) -> list[FittedKeyframe]:
+        """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
+        if not fills_in(way):
+            return [unfitted(between, anchor) for anchor in anchors]
 
-    def _in_batches(self, run: Callable[[Sequence[T]], Sequence[R]], items: Sequence[T]) -> list[R]:
-        """``run`` on all items, as many at once as memory has room for."""
-        done: list[R] = []
+        def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
+            names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
+            kept = [self._store.load(own) for own in names]
+            if all(kept):
+                return [FittedKeyframe.unpacked(one[0], self.model.device) for one in kept if one]
+            made = fit_anchors(between, part, way.settings, self.progress)
+            self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
+            return made
 
-        def part(batch: int) -> Sequence[R]:
-            return run(items[len(done) : len(done) + batch])
-
-        while len(done) < len(items):
-            done += self._halving(part)
-        return done
-
-    def _halving(self, run: Callable[[int], T]) -> T:
-        """``run`` with a batch that fits: where memory runs out it is halved, then the autoencoder is tiled."""
-        while True:
-            try:
-                return run(self._batch)
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error) or (self._batch == 1 and self.model.tiled):
-                    raise
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            if self._batch > 1:
-                self._batch //= 2
-                log.warning("out of memory: going on with batches of %d", self._batch)
-            else:
-                self.model.tile()
-                log.warning("out of memory: going on with the autoencoder in tiles, which can leave faint seams")
+        return self._batches.each(run, anchors)
 
 
 def in_process(work: Work) -> Tasks:
@@ -331,12 +359,6 @@ def in_process(work: Work) -> Tasks:
         return [getattr(work, name)(*job) for job in jobs]
 
     return run
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on any device."""
-    full = "can't allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or full
 
 
 def _only(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> int:

@@ -68,8 +68,10 @@ class LatentDiffusion:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash that other weights of the same kind do not share: of samples of every tensor of every network."""
-        digest = hashlib.blake2b(digest_size=8)
+        """A hash that no other model shares: of its schedule, and of samples of every tensor."""
+        schedule = (self.schedule.alpha_bar.tolist(), self.schedule.target, self.schedule.spacing)
+        scales = (self._scale, self._shift, self.schedule.final_alpha_bar, self.schedule.offset)
+        digest = hashlib.blake2b(repr((schedule, scales)).encode(), digest_size=8)
         for network in (self.unet, self.vae, self.text_encoder, self.controlnet):
             for tensor in network.state_dict().values() if network else ():
                 flat = tensor.detach().flatten()
@@ -130,9 +132,9 @@ class LatentDiffusion:
         images = self.vae.decode((latents / self._scale + self._shift).to(self.vae.dtype)).sample
         return images.float().clamp(-1, 1)
 
-    def tile(self) -> None:
-        """From now on encode and decode in tiles, which needs less memory and shows faint seams."""
-        self.vae.enable_tiling()
+    def tile(self, tiles: bool = True) -> None:
+        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""
+        self.vae.use_tiling = tiles
 
     @property
     def tiled(self) -> bool:

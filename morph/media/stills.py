@@ -127,18 +127,26 @@ class FrameFolder(FrameWriter):
 
     Old and new frames never mix: a folder that already holds frames of this name is taken only when the
     last of them is number ``start - 1``, that is, when this writer carries on where another stopped. Frames
-    written before an abort stay, since each is complete. All frames have the size of the first.
+    written before an abort stay, since each is complete. With ``replace`` they are removed instead. All frames
+    have the size of the first.
 
     Raises:
         InputError: the folder holds other frames, is a file, or cannot be made.
     """
 
     def __init__(
-        self, folder: Path, name: str = "frame", start: int = FIRST_FRAME, comment: str | None = None
+        self,
+        folder: Path,
+        name: str = "frame",
+        start: int = FIRST_FRAME,
+        comment: str | None = None,
+        replace: bool = False,
     ) -> None:
-        check_folder(folder, name, start)
+        check_folder(folder, name, start, replace)
         try:
             folder.mkdir(exist_ok=True)
+            for number in frame_numbers(folder, name) if replace else ():
+                (folder / f"{name}.{number:04d}.png").unlink()
         except OSError as error:
             raise InputError(f"{folder}: cannot make this folder ({error.strerror})") from error
         self._folder = folder
@@ -166,7 +174,7 @@ class FrameFolder(FrameWriter):
         """Do nothing: the frames on disk are complete and stay."""
 
 
-def check_folder(folder: Path, name: str = "frame", start: int = FIRST_FRAME) -> None:
+def check_folder(folder: Path, name: str = "frame", start: int = FIRST_FRAME, replace: bool = False) -> None:
     """Raise InputError where :class:`FrameFolder` would refuse ``folder``; create nothing."""
     if not os.path.exists(folder):
         check_parent(folder)
@@ -174,7 +182,7 @@ def check_folder(folder: Path, name: str = "frame", start: int = FIRST_FRAME) ->
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: a file is in the way of this folder: choose another name")
     numbers = frame_numbers(folder, name)
-    if numbers and numbers[-1] != start - 1:
+    if numbers and numbers[-1] != start - 1 and not replace:
         raise InputError(
             f"{folder}: already holds frames up to {name}.{numbers[-1]:04d}.png: "
             "choose an empty folder or remove them"

@@ -34,7 +34,7 @@ from morph.media.stills import (
 
 MAX_FPS = 1000
 
-# What people write for the NTSC rates, which no short decimal states exactly.
+# NTSC rates as people write them: no short decimal states them exactly.
 _NTSC = {
     Fraction("23.976"): Fraction(24000, 1001),
     Fraction("29.97"): Fraction(30000, 1001),
@@ -104,17 +104,17 @@ def is_folder(path: str | Path) -> bool:
     return ends_in_slash or not Path(path).suffix or os.path.isdir(path)
 
 
-def check_output(path: str | Path, size: tuple[int, int], fps: Fraction) -> None:
-    """Refuse, before any work is done, what :func:`open_writer` could not write.
+def check_output(path: str | Path, size: tuple[int, int], fps: Fraction, *, replace: bool = False) -> None:
+    """Refuse, before any work is done, what :func:`open_writer` could not write; nothing is created.
 
-    ``size`` is (width, height). Nothing is created.
+    ``size`` is (width, height); ``replace`` lets frames in a folder be replaced.
 
     Raises:
         SettingsError: an unknown suffix, an odd size in 4:2:0, a rate out of range.
         InputError: the folder is missing, cannot be written to, or already holds frames.
     """
     if is_folder(path):
-        check_folder(Path(path))
+        check_folder(Path(path), replace=replace)
     else:
         _checked_target(Path(path), size, fps)
 
@@ -138,13 +138,15 @@ def video_notices(path: str | Path, fps: Fraction) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def open_writer(path: str | Path, size: tuple[int, int], fps: Fraction, comment: str | None = None) -> FrameWriter:
+def open_writer(
+    path: str | Path, size: tuple[int, int], fps: Fraction, comment: str | None = None, *, replace: bool = False
+) -> FrameWriter:
     """Open the folder of PNGs or the video that ``path`` means; ``comment`` (the recipe) goes with it.
 
     Raises what :func:`check_output` raises.
     """
     if is_folder(path):
-        return FrameFolder(Path(path), comment=comment)
+        return FrameFolder(Path(path), comment=comment, replace=replace)
     return VideoWriter(Path(path), size, fps, comment)
 
 

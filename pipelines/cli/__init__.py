@@ -45,9 +45,11 @@ def main() -> None:
         say(f"Interrupted; no file is left half written. To go on: {shlex.join(['morph', *sys.argv[1:]])}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":  # torch's own
+        from pipelines.memory import out_of_memory
+
+        if not out_of_memory(error):
             raise
-        say("Error: out of memory; try a smaller --size or --set batch=1")
+        say("Error: out of memory, even one frame at a time and in tiles; try a smaller --size")
         sys.exit(MorphError.exit_code)
     except OSError as error:
         say(f"Error: {' '.join(str(error).split())}")

@@ -17,7 +17,9 @@ from pipelines.cli.common import assigned, say
 @click.option("--watch", metavar="FOLDER", help="Render each manifest or folder of images that is dropped in here.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Clips at a time.")
 @click.option("--ray", metavar="ADDRESS|local", help="Spread the work over a Ray cluster, or over a local one.")
-@click.option("--gpus", type=click.FloatRange(0), default=0, help="Ray: share of a GPU for each task, such as 0.5.")
+@click.option(
+    "--gpus", type=click.FloatRange(0), help="Ray: a task's share of a GPU, such as 0.5  [default: 1, or 0]"
+)
 @click.option("--cpus", type=click.FloatRange(0), default=1, help="Ray: cores for each task.", show_default=True)
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")
 @click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
@@ -39,6 +41,9 @@ def batch(
     if (manifest is None) == (watch is None):
         raise SettingsError("name a manifest, or a folder with --watch")
     if watch:
+        for option, value in (("--dry-run", dry_run), ("--json", as_json), ("--job", job)):
+            if value:
+                raise SettingsError(f"{option} and --watch do not go together")
         _watch(Path(watch), options)
         return
     path = Path(str(manifest))
@@ -54,31 +59,33 @@ def batch(
 
 
 def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
-    """The clips of a manifest, or of a folder of images, which go beside it."""
-    from pipelines.clip import with_settings
-    from pipelines.manifest import read_folder, read_manifest
+    """The clips of a manifest, or the clip of a folder of images, which goes beside it."""
+    from pipelines.clip import clip_of
+    from pipelines.manifest import pictures, read_manifest
     from pipelines.settings import changed, load_preset
 
     given = assigned(options["assignments"])
     if path.is_dir():
-        return [read_folder(path, changed(load_preset("default"), given), path.with_name(f"{path.name}.mp4"))]
-    clips = read_manifest(path, allow_outside=options["allow_outside"])
-    return [with_settings(clip, given, clip.output) for clip in clips]
+        return [
+            clip_of(pictures(path), (), changed(load_preset("default"), given), path.with_name(f"{path.name}.mp4"))
+        ]
+    return read_manifest(path, allow_outside=options["allow_outside"], given=given)
 
 
 def _run(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> list[Any]:
     """Render clips as the options say; each is told of when it is done, and the report is kept up to date."""
     from morph.media.stills import check_parent
     from pipelines.batch import save_report
+    from pipelines.job import locked
 
     check_parent(folder)
-    folder.mkdir(exist_ok=True)
     outcomes: list[Any] = []
-    for one in _outcomes(clips, folder, options):
-        outcomes.append(one)
-        said = f"failed: {one.error}" if one.error else f"{one.output}, {one.frames} frames"
-        say(f"{len(outcomes)} of {len(clips)}: {one.name} in {one.seconds:.0f} s: {said}")
-        save_report(folder, outcomes, clips_in_all=len(clips))
+    with locked(folder):
+        for one in _outcomes(clips, folder, options):
+            outcomes.append(one)
+            said = f"failed: {one.error}" if one.error else f"{one.output}, {one.frames} frames"
+            say(f"{len(outcomes)} of {len(clips)}: {one.name} in {one.seconds:.0f} s: {said}")
+            save_report(folder, outcomes, clips_in_all=len(clips))
     order = {clip.name: number for number, clip in enumerate(clips)}
     return sorted(outcomes, key=lambda one: order[one.name])
 
@@ -135,10 +142,16 @@ def _watch(folder: Path, options: dict[str, Any]) -> None:
     if not folder.is_dir():
         raise SettingsError(f"--watch {folder}: is no folder")
     say(f"watching {folder}; Ctrl-C ends it")
-    for path in dropped(folder):
+    own: set[Path] = set()  # what manifests read or write is not dropped in for its own sake
+    for path in dropped(folder, own):
         say(f"{path}:")
         try:
-            outcomes = _run(_clips(path, options), Path(f"{path}.job"), options)
+            clips = _clips(path, options)
+            own |= {clip.output for clip in clips} | {
+                entry.image.parent for clip in clips for entry in clip.keyframes
+            }
+            own -= {path}
+            outcomes = _run(clips, Path(f"{path}.job"), options)
         except MorphError as error:
             say(f"{path} is not rendered: {error}")
             continue

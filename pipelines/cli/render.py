@@ -64,16 +64,16 @@ def render(
     from morph.errors import SettingsError
     from morph.media.stills import check_folder, check_parent
     from morph.media.video import video_notices
-    from pipelines.job import job_folder, opened
+    from pipelines.job import job_folder, opened, wrote
     from pipelines.plan import leaves_choice
 
     clip = _clip(inputs, **asked)
     folder = Path(job) if job else job_folder(clip.output)
-    size = _check(clip, fetch=not dry_run)
+    size = _check(clip, folder, fetch=not dry_run)
     if job:
         check_parent(folder)
     if frames_dir:
-        check_folder(Path(frames_dir))
+        check_folder(Path(frames_dir), replace=wrote(folder, Path(frames_dir)))
         if Path(frames_dir).resolve() == clip.output.resolve():
             raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
     if clip.controlnet and not clip.settings.pose.detector:
@@ -95,7 +95,8 @@ def render(
     if dry_run:
         _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
         return
-    with opened(folder, clip, change):
+    outputs = [clip.output, *([Path(frames_dir)] if frames_dir else [])]
+    with opened(folder, clip, outputs, change):
         result = _render(clip, folder, size, (device, dtype), choose, embeddings, frames_dir)
     aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
     click.echo(json.dumps({**plan, **aside, **result}) if as_json else str(clip.output))
@@ -114,9 +115,11 @@ def _clip(
     **overrides: Any,
 ) -> Any:
     """The clip that the arguments ask for: of images, of a folder of them, or of a manifest that holds one clip."""
+    from dataclasses import replace
+
     from morph.errors import SettingsError
-    from pipelines.clip import clip_of, parse_time, with_settings
-    from pipelines.manifest import is_manifest, read_folder, read_manifest
+    from pipelines.clip import clip_of, parse_time
+    from pipelines.manifest import is_manifest, pictures, read_manifest
     from pipelines.settings import changed, load_preset
 
     overrides["inbetween.frames"] = overrides.pop("inbetween")
@@ -127,34 +130,33 @@ def _clip(
         for option, value in taken.items():
             if value:
                 raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
-        clips = read_manifest(Path(inputs[0]))
+        clips = read_manifest(Path(inputs[0]), given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
-        return with_settings(clips[0], given, Path(output) if output else clips[0].output)
+        return replace(clips[0], output=Path(output)) if output else clips[0]
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     settings = changed(load_preset(preset or "default"), given)
     if hold:
         settings = changed(settings, {"hold": parse_time(hold, settings.fps)})
     if len(inputs) == 1 and Path(inputs[0]).is_dir():
-        inputs = tuple(
-            str(keyframe.image) for keyframe in read_folder(Path(inputs[0]), settings, Path(output)).keyframes
-        )
+        inputs = tuple(map(str, pictures(Path(inputs[0]))))
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def _check(clip: Any, fetch: bool) -> tuple[int, int]:
+def _check(clip: Any, folder: Path, fetch: bool) -> tuple[int, int]:
     """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
     from morph.media.video import check_output
+    from pipelines.job import wrote
     from pipelines.plan import frame_size
 
     for keyframe in clip.keyframes:
         read_image(keyframe.image)
-    folder, _ = locate(clip.model, fetch=fetch)
-    size = frame_size(clip.settings.size, Geometry.from_folder(folder))
-    check_output(clip.output, size, clip.settings.fps)
+    model, _ = locate(clip.model, fetch=fetch)
+    size = frame_size(clip.settings.size, Geometry.from_folder(model))
+    check_output(clip.output, size, clip.settings.fps, replace=wrote(folder, clip.output))
     return size
 
 
@@ -197,8 +199,12 @@ def _seconds(
         models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
         each: float | None = speed.calibrate(models, size, clip.settings.batch)
     else:
-        each = speed.seconds_per_forward(clip.model, size)
+        each = speed.seconds_per_forward(_machine(clip, where), size)
     return None if each is None else each * plan["unet_forwards"]
+
+
+def _machine(clip: Any, where: tuple[str, str]) -> str:
+    return f"{clip.model} on {where[0]} in {where[1]}"
 
 
 def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> None:
@@ -227,7 +233,7 @@ def _render(
     from pipelines import speed
     from pipelines.cli.choose import Person
     from pipelines.models import Models, quiet_libraries
-    from pipelines.plan import costs
+    from pipelines.plan import costs, ways
     from pipelines.produce import produce
     from pipelines.work import Work, in_process
 
@@ -237,7 +243,8 @@ def _render(
     models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
     model = models.model
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
-    ranker = models.ranker(clip.settings)
+    rankers = (models.ranker(way.settings) for way in ways(clip) if way.anchors)
+    ranker = next((ranker for ranker in rankers if ranker), None)
     person = Person(Path(choose), ranker) if choose and ranker else None
     bar = ProgressBar(costs(clip))
     try:
@@ -246,7 +253,7 @@ def _render(
         produced = produce(clip, in_process(work), folder, Path(frames_dir) if frames_dir else None)
         spent = sum(bar.spent.values())
         if spent >= SPEED_FROM:
-            speed.remember(clip.model, size, (time.monotonic() - began) / spent)
+            speed.remember(_machine(clip, where), size, (time.monotonic() - began) / spent)
     finally:
         bar.close()
     say(str(produced))

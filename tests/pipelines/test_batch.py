@@ -77,11 +77,11 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert sorted(video.name for video in path.parent.glob("*.mp4")) == ["pair.mp4", "three.mp4"]
     (path.parent / "broken.jpg").unlink()
     shutil.copy(SAMPLES / "hopper.jpg", path.parent / "broken.jpg")
-    before = frames_of(path.parent / "shots.yaml.job" / "pair")
+    before = frames_of(path.parent / "shots.yaml.job" / "clips" / "pair")
     again = command("batch", str(path), "--device", "cpu", "--json")
     assert again.returncode == 0, again.stderr
     assert [one["error"] for one in json.loads(again.stdout)] == [""] * 3
-    assert frames_of(path.parent / "shots.yaml.job" / "pair") == before
+    assert frames_of(path.parent / "shots.yaml.job" / "clips" / "pair") == before
 
 
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):

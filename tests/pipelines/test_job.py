@@ -108,6 +108,38 @@ def test_another_encode_makes_nothing_again(command, folder, tmp_path):
     assert sum(json.loads(result.stdout)["spent"].values()) == 0
 
 
+def test_an_output_that_the_job_wrote_itself_is_written_again(command, folder, tmp_path):
+    out, other = tmp_path / "frames", tmp_path / "other"
+    run = arguments(folder, "-o", str(out), "--frames-dir", str(other))
+    assert command(*run).returncode == 0
+    before = hashes(out)
+    (out / "frame.1017.png").unlink()  # as if killed while it was written
+    again = command(*run)
+    assert again.returncode == 0, again.stderr
+    assert hashes(out) == hashes(other) == before
+    shorter = command(*run, "--frames", "5")
+    assert shorter.returncode == 0, shorter.stderr
+    assert len(hashes(out)) == 5
+    stranger = command(*run, "--job", str(tmp_path / "another.job"))
+    assert stranger.returncode == 2
+    assert "already holds frames" in stranger.stderr
+
+
+def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, tmp_path):
+    def run(name, *more, job="job"):
+        job = ["--job", str(tmp_path / job), "--set", "inbetween.threshold=10", "--set", "pacing=uniform"]
+        result = command(*arguments(folder, "-o", str(tmp_path / name)), *job, *more, "--json")
+        assert result.returncode == 0, result.stderr
+        return hashes(tmp_path / name), json.loads(result.stdout)["spent"].get("render", 0)
+
+    few, cost = run("few", "--frames", "9", "--inbetween", "1")
+    assert cost == 3 * 3
+    whole, cost = run("whole", "--frames", "9")
+    assert cost == 4 * 3  # the interpolated ones, now rendered
+    assert sum(a == b for a, b in zip(few, whole, strict=True)) == 5
+    assert run("again", "--frames", "9", "--inbetween", "1") == (few, 0)
+
+
 def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
     def run(*images):
         job = ["-o", str(tmp_path / Path(images[2]).stem), "--job", str(tmp_path / "job"), "--json"]
@@ -128,7 +160,7 @@ def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
     ("more", "named"),
     [
         (["--seed", "7"], "seed was 0 and is 7"),
-        (["--prompt", "a lion"], "the prompt of .*cat.jpg was '' and is 'a lion'"),
+        (["--prompt", "a lion"], "prompt of .*cat.jpg was '' and is 'a lion'"),
         (["--size", "128"], "size was '64' and is '128'"),
         (["--set", "attention=0.1"], "attention was 0.3 and is 0.1"),
     ],

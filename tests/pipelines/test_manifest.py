@@ -10,8 +10,8 @@ import pytest
 
 from morph.errors import ManifestError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
-from pipelines.manifest import read_folder, read_manifest
-from pipelines.settings import Settings, changed, load_preset
+from pipelines.manifest import pictures, read_manifest
+from pipelines.settings import changed, load_preset
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -517,26 +517,29 @@ def test_images_must_be_regular_files(errors, folder):
 
 
 def test_a_folder_is_one_clip_in_natural_order(tmp_path):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    folder = tmp_path / "pictures"
+    folder.mkdir()
     for name in ("b10.jpg", "b2.JPG", "B1.jpg", "a.jpeg", ".hidden.jpg", "notes.txt"):
-        shutil.copy(SAMPLES / "cat.jpg", pictures / name)
-    (pictures / "folder.png").mkdir()
-    settings = changed(Settings(), {"hold": 1})
-    clip = read_folder(pictures, settings, tmp_path / "out.mp4")
-    assert [keyframe.image.name for keyframe in clip.keyframes] == ["a.jpeg", "B1.jpg", "b2.JPG", "b10.jpg"]
-    assert {keyframe.hold for keyframe in clip.keyframes} == {1}
-    assert (clip.name, clip.settings, clip.output) == ("pictures", settings, tmp_path / "out.mp4")
-    with pytest.raises(SettingsError, match="4 images need at least"):
-        read_folder(pictures, changed(settings, {"frames": 3}), tmp_path / "out.mp4")
+        shutil.copy(SAMPLES / "cat.jpg", folder / name)
+    (folder / "folder.png").mkdir()
+    assert [image.name for image in pictures(folder)] == ["a.jpeg", "B1.jpg", "b2.JPG", "b10.jpg"]
 
 
 def test_a_folder_needs_two_pictures(tmp_path):
     shutil.copy(SAMPLES / "cat.jpg", tmp_path)
     with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
-        read_folder(tmp_path, Settings(), tmp_path / "out.mp4")
+        pictures(tmp_path)
     with pytest.raises(ManifestError, match="cannot be read as a folder"):
-        read_folder(tmp_path / "cat.jpg", Settings(), tmp_path / "out.mp4")
+        pictures(tmp_path / "cat.jpg")
+
+
+def test_given_settings_come_before_the_manifests_and_times_follow_them(tmp_path, read):
+    first, second = read(YAML, given={"fps": "50", "lora.rank": 3, "hold": 2})
+    assert [(keyframe.at, keyframe.hold) for keyframe in first.keyframes] == [(0, 2), (100, 12)]
+    assert {keyframe.settings.lora.rank for keyframe in first.keyframes} == {3}
+    assert {keyframe.hold for keyframe in second.keyframes} == {2}
+    with pytest.raises(SettingsError, match=r"no setting lora\.rnk"):
+        read(YAML, given={"lora.rnk": 3})
 
 
 def test_the_first_keyframe_is_at_0_where_only_others_have_a_time(read):

@@ -178,10 +178,17 @@ def test_the_first_stretch_of_a_sequence_does_not_depend_on_the_next(morph):
 
 def test_times_decide_where_keyframes_are_shown(morph):
     settings = changed(QUICK, {"fps": "8"})
-    frames = morph(FOUR[:3], settings, times=("1s", "12f", "3s"))
+    frames = morph(FOUR[:3], settings, times=("0", "4f", "2s"))
     assert len(frames) == 17
     for at, name in zip((0, 4, 16), FOUR, strict=False):
         assert np.array_equal(frames[at].pixels, pixels_of(name))
+
+
+def test_the_first_keyframe_is_shown_until_its_time(morph):
+    frames = morph(PAIR, changed(QUICK, {"fps": "8"}), times=("3f", "1s"))
+    assert len(frames) == 9
+    assert [frame.index for frame in frames if frame.distance == 0] == [0, 1, 2, 3]
+    assert np.array_equal(frames[3].pixels, pixels_of(PAIR[0]))
 
 
 def test_held_keyframes_stand_still_and_count(morph):
@@ -247,6 +254,7 @@ def test_what_only_a_clip_can_have_is_no_keyframes_to_set():
     [
         ({"frames": 2}, (), "3 images need at least 3 frames"),
         ({"frames": 8, "hold": 2}, (), "at least 9 frames to be held"),
+        ({"frames": 1, "hold": 3, "repeat": "loop"}, (), "at least 12 frames to be held"),
         ({}, ("0", "1"), "2 times for 3 images"),
         ({}, ("0", "2s", "2s"), "keyframe 3 is at frame 48, too early"),
         ({}, ("0", "1s", "soon"), "write 2.5 or 2.5s"),
@@ -296,3 +304,29 @@ def test_nothing_is_interpolated_across_a_large_gap(morph):
     auto = morph(PAIR, changed(settings, {"inbetween.frames": "auto", "inbetween.threshold": 10}), count)
     assert len(auto) == 9
     assert spent.get("render", 0) == 0  # all but the keyframes themselves
+
+
+def test_two_frames_that_are_held_are_both_shown(morph):
+    with pytest.raises(SettingsError, match="at least 4 frames to be held"):
+        clip(PAIR, changed(QUICK, {"frames": 3, "hold": 1}))
+    frames = morph(PAIR, changed(QUICK, {"frames": 4, "hold": 1}))
+    assert [frame.alpha for frame in frames] == [0, 0, 1, 1]
+    back = morph(PAIR, changed(QUICK, {"frames": 4, "hold": 1, "repeat": "ping-pong"}))
+    assert [frame.alpha for frame in back] == [0, 0, 1, 1, 1, 0]
+
+
+def test_what_is_interpolated_keeps_to_the_anchors(morph):
+    values = {"frames": 9, "pacing": "uniform", "anchors.depth": 1, "anchors.scheme": "latent"}
+    plain = morph(PAIR, changed(QUICK, values))
+    auto = {"inbetween.frames": "auto", "inbetween.threshold": 10, "inbetween.method": "blend"}
+    frames = morph(PAIR, changed(QUICK, {**values, **auto}))
+    assert np.array_equal(frames[4].pixels, plain[4].pixels)
+    for a, b, between in ((0, 4, 2), (4, 8, 6)):
+        half = (frames[a].pixels.astype(float) + frames[b].pixels) / 2
+        assert np.abs(half - frames[between].pixels).max() <= 1
+
+
+def test_the_same_way_twice_is_two_ways(morph):
+    frames = morph(("cat.jpg", "raccoon.jpg", "cat.jpg", "raccoon.jpg"), QUICK, times=("0", "4f", "5f", "11f"))
+    assert len(frames) == 12
+    assert np.array_equal(frames[11].pixels, frames[4].pixels)

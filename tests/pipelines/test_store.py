@@ -18,7 +18,7 @@ def frames():
 def test_tensors_come_back_as_they_were(tmp_path):
     store, tensors = Store(tmp_path / "fits"), {"a": torch.randn(2, 3), "b": torch.arange(4)}
     assert store.load("x") is None
-    store.save("x", tensors, {"alpha": "0.5"})
+    store.save({"x": (tensors, {"alpha": "0.5"})})
     found, said = store.load("x")
     assert said == {"alpha": "0.5"}
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
@@ -27,7 +27,7 @@ def test_tensors_come_back_as_they_were(tmp_path):
 
 def test_damaged_tensors_are_not_there(tmp_path):
     store = Store(tmp_path)
-    store.save("x", {"a": torch.randn(64)}, {})
+    store.save({"x": ({"a": torch.randn(64)}, {})})
     path = tmp_path / "x.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -76,7 +76,7 @@ def test_a_disk_that_refuses_is_one_clear_error(tmp_path, frames):
     with pytest.raises(EncodeError, match="cannot be written"):
         Reel(tmp_path / "file").keep(ALPHAS, frames)
     with pytest.raises(EncodeError, match="cannot be written"):
-        Store(tmp_path / "file").save("x", {"a": torch.zeros(1)}, {})
+        Store(tmp_path / "file").save({"x": ({"a": torch.zeros(1)}, {})})
 
 
 def test_keys_depend_on_values_alone():

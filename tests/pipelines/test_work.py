@@ -86,7 +86,7 @@ def test_memory_does_not_grow_with_the_length(folder, tmp_path):
         "from tests.pipelines.conftest import clip, render\n"
         "from tests.pipelines.test_work import PAIR, QUICK\n"
         "from pipelines.settings import changed\n"
-        "values = {'frames': int(sys.argv[1]), 'steps': 1, 'attention': 0, 'lora.steps': 0}\n"
+        "values = {'frames': int(sys.argv[1]), 'attention': 0, 'lora.steps': 0}\n"
         "made = render(load_model(sys.argv[2]), clip(PAIR, changed(QUICK, values)), Path(sys.argv[3]))\n"
         "assert sum(1 for frame in made) == int(sys.argv[1])\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
