@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from pipelines.batch import Where, run_here, run_ray, run_workers
+from pipelines.batch import Where, run_here, run_ray
 from pipelines.manifest import read_manifest
 from pipelines.watch import dropped
 from tests.conftest import SAMPLES
@@ -25,22 +25,21 @@ CLIPS = [
 ]
 
 
+def write(folder, place, clips=CLIPS, **settings):
+    """A manifest in a folder of its own, with the photographs and the model beside it."""
+    place.mkdir()
+    for image in SAMPLES.glob("*.jpg"):
+        shutil.copy(image, place)
+    shutil.copytree(folder, place / "model")
+    content = {"defaults": {"model": "model", "settings": {**QUICK, **settings}}, "clips": clips}
+    path = place / f"{place.name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
 @pytest.fixture
 def manifest(folder, tmp_path):
-    """A manifest in a folder of its own, with the photographs and the model beside it."""
-
-    def write(clips=CLIPS, name="shots", **settings):
-        place = tmp_path / name
-        place.mkdir()
-        for image in SAMPLES.glob("*.jpg"):
-            shutil.copy(image, place)
-        shutil.copytree(folder, place / "model")
-        content = {"defaults": {"model": "model", "settings": {**QUICK, **settings}}, "clips": clips}
-        path = place / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(content))
-        return path
-
-    return write
+    return lambda clips=CLIPS, name="shots", **settings: write(folder, tmp_path / name, clips, **settings)
 
 
 def frames_of(folder):
@@ -48,13 +47,16 @@ def frames_of(folder):
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-@pytest.fixture
-def one_thread():
-    """Sums come out the same on one thread, whoever does them."""
+@pytest.fixture(scope="module")
+def here(folder, tmp_path_factory):
+    """The frames of one clip after the other, on one thread: sums come out the same whoever does them."""
+    path = write(folder, tmp_path_factory.mktemp("here") / "here", frames=15)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    outcomes = list(run_here(read_manifest(path), path.with_suffix(".job"), Where(device="cpu")))
     torch.set_num_threads(before)
+    assert [one.error for one in outcomes] == ["", ""]
+    return frames_of(path.with_suffix(".job"))
 
 
 def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, manifest):
@@ -102,24 +104,8 @@ def test_a_bad_manifest_tells_everything_at_once(command, manifest):
 
 
 @pytest.mark.slow
-def test_several_workers_make_the_same_frames(manifest, one_thread):
-    runs = {}
-    for name, run in (
-        ("here", run_here),
-        ("workers", lambda *work: run_workers(*work, workers=max(2, os.cpu_count() or 2))),
-    ):
-        path = manifest(name=name)
-        outcomes = list(run(read_manifest(path), path.with_suffix(".job"), Where(device="cpu")))
-        assert [one.error for one in outcomes] == ["", ""]
-        runs[name] = frames_of(path.with_suffix(".job"))
-    assert runs["here"] == runs["workers"]
-
-
-@pytest.mark.slow
-def test_a_killed_worker_loses_no_more_than_its_batch(manifest, one_thread):
-    whole = manifest(name="whole", frames=41)
-    list(run_here(read_manifest(whole), whole.with_suffix(".job"), Where(device="cpu")))
-    path = manifest(name="killed", frames=41)
+def test_a_killed_worker_loses_no_more_than_its_batch(manifest, here):
+    path = manifest(name="killed", frames=15)
     job = path.with_suffix(".job")
     code = (
         "import sys; from pathlib import Path; from pipelines.batch import Where, run_workers; "
@@ -144,21 +130,20 @@ def test_a_killed_worker_loses_no_more_than_its_batch(manifest, one_thread):
     assert sorted(out.split()) == ["pair", "three"]
     again = [file for file, written in kept.items() if file.exists() and file.stat().st_mtime_ns != written]
     assert len(again) <= 2 * QUICK["batch"]  # one batch of each of the two clips
-    assert frames_of(job) == frames_of(whole.with_suffix(".job"))
+    assert frames_of(job) == here
 
 
 @pytest.mark.slow
-def test_ray_makes_the_same_frames(manifest, one_thread, monkeypatch):
+def test_ray_makes_the_same_frames(manifest, here, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(SAMPLES.parent))
-    here, there = manifest(name="here"), manifest(name="there")
-    list(run_here(read_manifest(here), here.with_suffix(".job"), Where(device="cpu")))
-    outcomes = list(run_ray(read_manifest(there), there.with_suffix(".job"), Where(device="cpu"), "local", 2))
-    assert [one.error for one in outcomes] == ["", ""]
-    assert frames_of(there.with_suffix(".job")) == frames_of(here.with_suffix(".job"))
-    bad = manifest([{"name": "bad", "keyframes": ["cat.jpg", "raccoon.jpg"]}], name="bad", size=100)
-    (outcome,) = run_ray(read_manifest(bad), bad.with_suffix(".job"), Where(device="cpu"), "local", 1)
-    assert "multiples of 64" in outcome.error
+    bad = {"name": "bad", "settings": {"size": 100}, "keyframes": ["cat.jpg", "raccoon.jpg"]}
+    path = manifest([*CLIPS, bad], frames=15)
+    outcomes = run_ray(read_manifest(path), path.with_suffix(".job"), Where(device="cpu"), "local", 2)
+    errors = {one.name: one.error for one in outcomes}
+    assert (errors["pair"], errors["three"]) == ("", "")
+    assert "multiples of 64" in errors["bad"]
+    assert frames_of(path.with_suffix(".job")) == here
 
 
 def test_no_cluster_is_one_clear_line(command, manifest):
@@ -197,7 +182,7 @@ def test_a_watched_folder_renders_what_is_dropped_in(manifest, tmp_path):
         text=True,
         env=environment,
     )
-    path = manifest(CLIPS[:1], name="dropped")
+    path = manifest(CLIPS[:1], name="dropped", frames=3)
     (inbox / "bad.yaml").write_text("keyframes: [nothing.png]")
     for file in path.parent.iterdir():
         file.rename(inbox / file.name)
@@ -209,4 +194,4 @@ def test_a_watched_folder_renders_what_is_dropped_in(manifest, tmp_path):
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "bad.yaml is not rendered" in errors
-    assert "| pair | 7 |" in out
+    assert "| pair | 3 |" in out

@@ -93,7 +93,7 @@ def test_memory_does_not_grow_with_the_length(folder, tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
     peaks = []
-    for count in ("100", "2000"):
+    for count in ("100", "1000"):
         run = [sys.executable, "-c", code, count, str(folder), str(tmp_path / count)]
         done = subprocess.run(run, capture_output=True, text=True, env=environment, check=True)
         peaks.append(int(done.stdout))
