@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -67,6 +68,7 @@ class Track:
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
         self._features = lru_cache(REMEMBERED)(self._look)
+        self._distance = cache(self._compare)
 
     def survey(self, count: int) -> None:
         """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
@@ -118,7 +120,7 @@ class Track:
             self.visit([shown[i] for i in wide])
             fixed = sorted({*fixed, *wide})
         for a, b in pairwise(fixed):
-            new = [i for i in range(a + 1, b) if shown[i] not in self.alphas]
+            new = [i for i in range(a + 1, b) if not self._holds(shown[i])]
             if not new:
                 continue
             alphas = [shown[i] for i in new]
@@ -134,7 +136,7 @@ class Track:
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
         alphas = [self._known(alpha) for alpha in alphas]
-        new = [alpha for alpha in alphas if alpha not in self.alphas]
+        new = [alpha for alpha in alphas if not self._holds(alpha)]
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
             if not self._reel.holds(batch):
@@ -150,17 +152,22 @@ class Track:
 
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""
-        places = [self.alphas.index(alpha) for alpha in alphas]
+        places = [bisect_left(self.alphas, alpha) for alpha in alphas]
         return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in pairwise(places)]
 
     def _known(self, alpha: float) -> float:
         """The position of the frame that stands here already but for rounding, or this one, rounded."""
-        close = 10.0**-DIGITS
-        return next((known for known in self.alphas if abs(known - alpha) <= close), round(alpha, DIGITS))
+        close, at = 10.0**-DIGITS, bisect_left(self.alphas, alpha)
+        around = self.alphas[max(at - 1, 0) : at + 1]
+        return next((known for known in around if abs(known - alpha) <= close), round(alpha, DIGITS))
+
+    def _holds(self, alpha: float) -> bool:
+        at = bisect_left(self.alphas, alpha)
+        return self.alphas[at : at + 1] == [alpha]
 
     def _insert(self, alphas: Sequence[float]) -> None:
         for alpha in alphas:
-            at = int(np.searchsorted(self.alphas, alpha))
+            at = bisect_left(self.alphas, alpha)
             around = self.alphas[max(at - 1, 0) : at + 1]
             self.alphas.insert(at, alpha)
             # a frame between two others takes the place of their gap; one at an end opens a new gap
@@ -168,7 +175,10 @@ class Track:
             self.gaps[first:at] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
 
     def _gap(self, a: int, b: int) -> float:
-        return float(self._perception.between(self._features(self.alphas[a]), self._features(self.alphas[b])))
+        return self._distance(self.alphas[a], self.alphas[b])
+
+    def _compare(self, first: float, second: float) -> float:
+        return float(self._perception.between(self._features(first), self._features(second)))
 
     def _look(self, alpha: float) -> Tensor:
         pixels = torch.from_numpy(self._reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
