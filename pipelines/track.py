@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,8 +81,9 @@ class Track:
     def place(self, steps: int, settings: Settings, interpolator: Interpolator | None = None) -> list[float]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed and places again where that says so. With
-        an interpolator only some are rendered, and it fills in between those that are close.
+        Even pacing closes the loop: it measures what it has placed and places again where that says so, for
+        as long as that helps. With an interpolator only some are rendered, and it fills in between those that
+        are close.
         """
         sizes = np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))]) * steps
         fixed = list(range(steps + 1))
@@ -90,15 +92,20 @@ class Track:
                 [0, steps] if settings.inbetween.frames == "auto" else [*fixed[:: settings.inbetween.stride], steps]
             )
             fixed = sorted(set(fixed))
+        shown, best = [0.0], math.inf
         for _ in range(PASSES):
             if settings.pacing == "uniform" or steps < 2:
-                shown = pacing.uniform(steps + 1, settings.ease)
+                placed = pacing.uniform(steps + 1, settings.ease)
             else:
-                shown = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
-            shown = [self._known(alpha) for alpha in shown]
-            here = self.visit([shown[i] for i in fixed])
+                placed = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
+            placed = [self._known(alpha) for alpha in placed]
+            here = self.visit([placed[i] for i in fixed])
             gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[fixed]))
-            if settings.pacing == "uniform" or pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
+            uneven = pacing.Evenness.of(gaps.tolist()).max_mean_gap
+            if uneven >= best:  # what is left is noise: frames close together differ by little but their rounding
+                break
+            shown, best = placed, uneven
+            if settings.pacing == "uniform" or uneven <= EVEN:
                 break
         if interpolator:
             self._fill_in(shown, fixed, sizes, settings.inbetween.threshold, interpolator)
