@@ -8,6 +8,7 @@ shows what the path length and the variance reward.
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.evaluate import Report, measure
 from pipelines.settings import Lora, Settings, changed, load_preset
-from pipelines.work import Place, Work
+from pipelines.work import FITS, Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
@@ -63,7 +64,7 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
             continue
         rows = []
         name, images = f"{first}, {second}", [SAMPLES / f"{name}.jpg" for name in (first, second)]
-        keyframes = Work(pipeline, clip_of(images, (), base), Place.within(Path())).keyframes
+        keyframes = Work(pipeline, clip_of(images, (), base), Path()).keyframes
         ends = torch.cat([keyframe.pixels for keyframe in keyframes])
         alphas = pacing.uniform(frames)
         fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
@@ -76,11 +77,11 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
             "default, uniform": changed(base, uniform),
             "default": base,
         }
-        fitting: dict[Lora, float] = {}
+        fits: dict[Lora, tuple[Path, float]] = {}
         with TemporaryDirectory() as folder:
             for scheme, settings in schemes.items():
-                place = Place(Path(folder) / "fits", Path(folder) / scheme)
-                rows += picked(render(pipeline, images, settings, place, ends, (name, scheme), fitting))
+                own = Path(folder) / scheme
+                rows += picked(render(pipeline, images, settings, own, ends, (name, scheme), fits))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
             write_png(sheets / f"{first}-{second}.png", contact_sheet(rows, 8))
@@ -96,24 +97,28 @@ def render(
     pipeline: MorphPipeline,
     images: list[Path],
     settings: Settings,
-    place: Place,
+    folder: Path,
     ends: torch.Tensor,
     names: tuple[str, str],
-    fitting: dict[Lora, float],
+    fits: dict[Lora, tuple[Path, float]],
 ) -> Any:
     """Render, measure and print one line; the frames.
 
-    Fits that schemes share are made once, and their seconds, kept in ``fitting``, are added to each.
+    Fits that schemes share are made once; ``fits`` says where, and in how many seconds, which are added to each.
     """
     clip = clip_of(images, (), settings)
-    if settings.lora not in fitting:
+    if settings.lora in fits:
+        made, fitting = fits[settings.lora]
+        shutil.copytree(made, folder / FITS)
+    else:
         started = time.perf_counter()
-        Work(pipeline, clip, place).fit(range(len(images)))
-        fitting[settings.lora] = time.perf_counter() - started
+        Work(pipeline, clip, folder).fit(range(len(images)))
+        fitting = time.perf_counter() - started
+        fits[settings.lora] = (folder / FITS, fitting)
     started = time.perf_counter()
-    rendered = pipeline.render(clip, place, lambda stage, cost: None)
+    rendered = pipeline.render(clip, folder, lambda stage, cost: None)
     pixels = np.stack([frame.pixels for frame in rendered])
-    seconds = fitting[settings.lora] + time.perf_counter() - started
+    seconds = fitting + time.perf_counter() - started
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     report = measure(tensor, ends, [still.alpha for still in rendered.stills])
     trips = "/".join(f"{decibels:.0f}" for decibels in rendered.round_trips)

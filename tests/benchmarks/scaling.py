@@ -87,8 +87,6 @@ def clips_of(images: Sequence[Path], model: Path, values: dict[str, Any], count:
 
 def render_batch(way: str, number: int, clips: Sequence[Clip], folder: Path) -> None:
     """Render a batch one way, in this process or from it."""
-    from pipelines.models import quiet_libraries
-
     where = Where(device="cpu")
     if way == "workers":
         outcomes = run_workers(clips, folder, where, number)
@@ -96,6 +94,8 @@ def render_batch(way: str, number: int, clips: Sequence[Clip], folder: Path) -> 
         outcomes = run_ray(clips, folder, where, "local", number)
     else:
         import torch
+
+        from pipelines.models import quiet_libraries
 
         quiet_libraries()
         torch.set_num_threads(number or os.cpu_count() or 1)
@@ -126,7 +126,7 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
 
     from pipelines.models import Models, quiet_libraries
     from pipelines.produce import produce
-    from pipelines.work import Place, Work, in_process
+    from pipelines.work import Work, in_process
 
     torch.set_num_threads(1)
     quiet_libraries()
@@ -136,10 +136,9 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
     def count(stage: str, cost: int) -> None:
         spent[stage] = spent.get(stage, 0) + cost
 
-    place = Place.within(folder)
     loaded = peak()
     started, worked = time.perf_counter(), time.process_time()
-    produce(clip, in_process(Work(models, clip, place, count)), place)
+    produce(clip, in_process(Work(models, clip, folder, count)), folder)
     return {
         "frames": clip.length,
         "keyframes": len(clip.keyframes),
