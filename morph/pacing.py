@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,13 +67,15 @@ def shares(lengths: Sequence[float], extra: int) -> list[int]:
     The greedy choice is optimal here: every frame goes into the gap whose parts are now the largest. At
     equal parts the outermost gap comes first, since a pop next to a keyframe shows most.
     """
-    parts = np.ones(len(lengths), dtype=int)
-    sizes = np.asarray(lengths, dtype=float)
-    outermost = np.abs(np.arange(len(lengths)) - (len(lengths) - 1) / 2)
+    parts = [1] * len(lengths)
+    middle = (len(lengths) - 1) / 2
+    largest = [(-length, -abs(number - middle), -number) for number, length in enumerate(lengths)]
+    heapify(largest)
     for _ in range(extra):
-        current = sizes / parts
-        parts[np.lexsort((outermost, current))[-1]] += 1
-    return (parts - 1).tolist()
+        number = -largest[0][2]
+        parts[number] += 1
+        heapreplace(largest, (-lengths[number] / parts[number], *largest[0][1:]))
+    return [part - 1 for part in parts]
 
 
 def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: int) -> list[float]:

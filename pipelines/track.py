@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -70,6 +72,7 @@ class Track:
         self._features = lru_cache(REMEMBERED)(self._look)
         self.interpolated: set[float] = set()
         self._filled = reel
+        self._distance = cache(self._compare)
 
     def survey(self, count: int) -> None:
         """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
@@ -81,20 +84,26 @@ class Track:
     def place(self, steps: int, settings: Settings, rendered: Sequence[int] | None = None) -> list[float]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed and places again where that says so.
-        ``rendered`` are the numbers of those that are rendered, the first and the last among them; by default all.
+        Even pacing closes the loop: it measures what it has placed and places again where that says so, for
+        as long as that helps. ``rendered`` are the numbers of those that are rendered, the first and the last
+        among them; by default all.
         """
         sizes = _progress(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
+        shown, best = [0.0], math.inf
         for _ in range(PASSES):
             if settings.pacing == "uniform" or steps < 2:
-                shown = pacing.uniform(steps + 1, settings.ease)
+                placed = pacing.uniform(steps + 1, settings.ease)
             else:
-                shown = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
-            shown = [self._known(alpha) for alpha in shown]
-            here = self.visit([shown[number] for number in numbers])
+                placed = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
+            placed = [self._known(alpha) for alpha in placed]
+            here = self.visit([placed[number] for number in numbers])
             gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
-            if settings.pacing == "uniform" or pacing.Evenness.of(gaps.tolist()).max_mean_gap <= EVEN:
+            uneven = pacing.Evenness.of(gaps.tolist()).max_mean_gap
+            if uneven >= best:  # what is left is noise: frames close together differ by little but their rounding
+                break
+            shown, best = placed, uneven
+            if settings.pacing == "uniform" or uneven <= EVEN:
                 break
         return shown
 
@@ -105,7 +114,7 @@ class Track:
         """
         times = _progress(len(shown) - 1, settings)
         while True:
-            known = [number for number, alpha in enumerate(shown) if alpha in self.alphas]
+            known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
             apart = [(a, b) for a, b in pairwise(known) if b > a + 1]
             wide = [
                 (a + b) // 2 for a, b in apart if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
@@ -136,7 +145,7 @@ class Track:
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
         alphas = [self._known(alpha) for alpha in alphas]
-        new = [alpha for alpha in alphas if alpha not in self.alphas]
+        new = [alpha for alpha in alphas if not self._holds(alpha)]
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
             if not self._reel.holds(batch):
@@ -152,17 +161,22 @@ class Track:
 
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""
-        places = [self.alphas.index(alpha) for alpha in alphas]
+        places = [bisect_left(self.alphas, alpha) for alpha in alphas]
         return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in pairwise(places)]
 
     def _known(self, alpha: float) -> float:
         """The position of the frame that stands here already but for rounding, or this one, rounded."""
-        close = 10.0**-DIGITS
-        return next((known for known in self.alphas if abs(known - alpha) <= close), round(alpha, DIGITS))
+        close, at = 10.0**-DIGITS, bisect_left(self.alphas, alpha)
+        around = self.alphas[max(at - 1, 0) : at + 1]
+        return next((known for known in around if abs(known - alpha) <= close), round(alpha, DIGITS))
+
+    def _holds(self, alpha: float) -> bool:
+        at = bisect_left(self.alphas, alpha)
+        return self.alphas[at : at + 1] == [alpha]
 
     def _insert(self, alphas: Sequence[float]) -> None:
         for alpha in alphas:
-            at = int(np.searchsorted(self.alphas, alpha))
+            at = bisect_left(self.alphas, alpha)
             around = self.alphas[max(at - 1, 0) : at + 1]
             self.alphas.insert(at, alpha)
             # a frame between two others takes the place of their gap; one at an end opens a new gap
@@ -170,7 +184,10 @@ class Track:
             self.gaps[first:at] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
 
     def _gap(self, a: int, b: int) -> float:
-        return float(self._perception.between(self._features(self.alphas[a]), self._features(self.alphas[b])))
+        return self._distance(self.alphas[a], self.alphas[b])
+
+    def _compare(self, first: float, second: float) -> float:
+        return float(self._perception.between(self._features(first), self._features(second)))
 
     def _look(self, alpha: float) -> Tensor:
         reel = self._filled if alpha in self.interpolated else self._reel
@@ -188,4 +205,4 @@ def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:
     frames = settings.inbetween.frames
     if frames == "0":
         return None
-    return [0, steps] if frames == "auto" else sorted({*range(0, steps, int(frames) + 1), steps})
+    return sorted({0, steps}) if frames == "auto" else sorted({*range(0, steps, int(frames) + 1), steps})

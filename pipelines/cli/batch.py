@@ -92,7 +92,6 @@ def _run(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> list[An
 
 def _outcomes(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> Iterator[Any]:
     from pipelines import batch as batching
-    from pipelines.models import quiet_libraries
 
     own = {key: options[key] for key in ("device", "dtype", "change", "gpus", "cpus")}
     where, workers = batching.Where(**own), options["workers"]
@@ -100,6 +99,8 @@ def _outcomes(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> It
         return batching.run_ray(clips, folder, where, options["ray"], workers)
     if workers > 1:
         return batching.run_workers(clips, folder, where, workers)
+    from pipelines.models import quiet_libraries
+
     quiet_libraries()
     return batching.run_here(clips, folder, where)
 

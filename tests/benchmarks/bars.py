@@ -8,8 +8,10 @@ shows what the path length and the variance reward.
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -19,8 +21,10 @@ import torch
 from morph import pacing
 from morph.media.stills import contact_sheet, write_png
 from pipelines import MorphPipeline
+from pipelines.clip import clip_of
 from pipelines.evaluate import Report, measure
-from pipelines.settings import Settings, changed, load_preset
+from pipelines.settings import Lora, Settings, changed, load_preset
+from pipelines.work import FITS, Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
@@ -59,27 +63,25 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
         if chosen and first not in chosen:
             continue
         rows = []
-        images = [SAMPLES / f"{name}.jpg" for name in (first, second)]
-        keyframes = pipeline.prepare(images, (), base)
+        name, images = f"{first}, {second}", [SAMPLES / f"{name}.jpg" for name in (first, second)]
+        keyframes = Work(pipeline, clip_of(images, (), base), Path()).keyframes
         ends = torch.cat([keyframe.pixels for keyframe in keyframes])
         alphas = pacing.uniform(frames)
         fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
-        name = f"{first}, {second}"
         report = measure(fade, ends, alphas)
         print(row(name, "cross-fade", report, "", 0), flush=True)
         rows += picked(np.asarray(((fade + 1) * 127.5).round().byte().permute(0, 2, 3, 1)))
         uniform = {"pacing": "uniform"}
-        plain = changed(base, {**PLAIN, **uniform})
-        for fit_settings, schemes in (
-            (plain, {"plain DDIM slerp, uniform": plain}),
-            (base, {"default, uniform": changed(base, uniform), "default": base}),
-        ):
-            started = time.perf_counter()
-            fitted = pipeline.fit(keyframes, fit_settings, lambda stage, cost: None)
-            route = pipeline.route(fitted, fit_settings, lambda stage, cost: None)
-            fitting = time.perf_counter() - started
+        schemes = {
+            "plain DDIM slerp, uniform": changed(base, {**PLAIN, **uniform}),
+            "default, uniform": changed(base, uniform),
+            "default": base,
+        }
+        fits: dict[Lora, tuple[Path, float]] = {}
+        with TemporaryDirectory() as folder:
             for scheme, settings in schemes.items():
-                rows += picked(render(pipeline, route, ends, settings, (name, scheme), fitting))
+                own = Path(folder) / scheme
+                rows += picked(render(pipeline, images, settings, own, ends, (name, scheme), fits))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
             write_png(sheets / f"{first}-{second}.png", contact_sheet(rows, 8))
@@ -91,15 +93,35 @@ def picked(frames: Any, count: int = 8) -> list[Any]:
     return [frames[round(i)] for i in np.linspace(0, len(frames) - 1, count)]
 
 
-def render(pipeline: Any, route: Any, ends: Any, settings: Settings, names: tuple[str, str], fitting: float) -> Any:
-    """Render, measure and print one line, with the seconds that fitting took added; the frames."""
+def render(
+    pipeline: MorphPipeline,
+    images: list[Path],
+    settings: Settings,
+    folder: Path,
+    ends: torch.Tensor,
+    names: tuple[str, str],
+    fits: dict[Lora, tuple[Path, float]],
+) -> Any:
+    """Render, measure and print one line; the frames.
+
+    Fits that schemes share are made once; ``fits`` says where, and in how many seconds, which are added to each.
+    """
+    clip = clip_of(images, (), settings)
+    if settings.lora in fits:
+        made, fitting = fits[settings.lora]
+        shutil.copytree(made, folder / FITS)
+    else:
+        started = time.perf_counter()
+        Work(pipeline, clip, folder).fit(range(len(images)))
+        fitting = time.perf_counter() - started
+        fits[settings.lora] = (folder / FITS, fitting)
     started = time.perf_counter()
-    frames = list(pipeline.render(route, settings, lambda stage, cost: None))
+    rendered = pipeline.render(clip, folder, lambda stage, cost: None)
+    pixels = np.stack([frame.pixels for frame in rendered])
     seconds = fitting + time.perf_counter() - started
-    pixels = np.stack([frame.pixels for frame in frames])
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
-    report = measure(tensor, ends, [frame.alpha for frame in frames])
-    trips = "/".join(f"{decibels:.0f}" for decibels in route.round_trips)
+    report = measure(tensor, ends, [still.alpha for still in rendered.stills])
+    trips = "/".join(f"{decibels:.0f}" for decibels in rendered.round_trips)
     print(row(*names, report, trips, seconds), flush=True)
     return pixels
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -19,9 +20,10 @@ from PIL import Image
 
 from morph import pacing
 from morph.diffusion.embedded.photographs import Photograph, open_photographs, read_captions
-from morph.media.keyframe import Keyframe
+from morph.media.keyframe import to_uint8
 from morph.media.stills import contact_sheet, write_png
 from pipelines import MorphPipeline
+from pipelines.clip import clip_of
 from pipelines.compare import compare
 from pipelines.evaluate import Report, measure
 from pipelines.fid import Inception, fid, kid
@@ -87,14 +89,15 @@ def main(data: Path, count: int, size: int, frames: int, model: str, sheets: Pat
             click.echo(f"{kind} {number}: {pair[0].label}, {pair[1].label}", err=True)
             ends = load(data, list(pair), size)
             fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in pacing.uniform(frames)])
-            pixels = ((fade + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-            made[kind, "cross-fade"].append((pixels, measure(fade, ends, pacing.uniform(frames))))
-            keyframes = [
-                Keyframe(ends[i : i + 1], photograph.caption, Path(photograph.name), ())
-                for i, photograph in enumerate(pair)
-            ]
-            for one in compare(pipeline, keyframes, presets, lambda stage, cost: None):
-                made[kind, one.name].append((one.frames, one.report))
+            made[kind, "cross-fade"].append((to_uint8(fade), measure(fade, ends, pacing.uniform(frames))))
+            with TemporaryDirectory() as folder:
+                images = [Path(folder) / f"{i}.png" for i in range(len(pair))]
+                for path, pixels in zip(images, to_uint8(ends), strict=True):
+                    write_png(path, pixels)
+                captions = [photograph.caption for photograph in pair]
+                clips = {name: clip_of(images, captions, settings) for name, settings in presets.items()}
+                for one in compare(pipeline, clips, lambda stage, cost: None):
+                    made[kind, one.name].append((one.frames, one.report))
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
             rows = [(made[kind, scheme][i][0], scheme) for i in range(4) for scheme in ("cross-fade", "default")]
