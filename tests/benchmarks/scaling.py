@@ -136,7 +136,8 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
     def count(stage: str, cost: int) -> None:
         spent[stage] = spent.get(stage, 0) + cost
 
-    loaded = peak()
+    Path("/proc/self/clear_refs").write_text("5")  # what loading took for a moment would hide what the clip takes
+    loaded = memory("VmRSS")
     started, worked = time.perf_counter(), time.process_time()
     produce(clip, in_process(Work(models, clip, folder, count)), folder)
     return {
@@ -147,13 +148,15 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
         "forwards": sum(spent.values()),
         "rendered": spent["render"] / clip.settings.steps,
         "loaded": loaded,
-        "peak": peak(),
+        "peak": memory("VmHWM"),
+        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
     }
 
 
-def peak() -> float:
-    """The most memory this process has held, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def memory(what: str) -> float:
+    """Linux's count of what this process holds, "VmRSS", or has held at most, "VmHWM", in MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(what)) / 2**10
 
 
 def grown(
@@ -210,10 +213,12 @@ def print_growth(found: Sequence[dict[str, float]], per: str) -> None:
             f"{one['rendered'] / one['frames']:.2f}",
             f"{one['peak']:.0f}",
             f"{one['peak'] - one['loaded']:.0f}",
+            f"{one['process']:.0f}",
         ))  # fmt: skip
     one = per.removesuffix("s")
     columns = (per, "seconds", "CPU s", f"CPU ms per {one}", "times the first", "U-Net forwards", f"per {one}")
-    table((*columns, "rendered per shown", "peak MiB", "above the loaded model"), rows)
+    memories = ("peak MiB", "above the loaded model", "ru_maxrss")
+    table((*columns, "rendered per shown", *memories), rows)
 
 
 def plot(path: Path, batch: dict[str, tuple[float, float]], growth: dict[str, Sequence[dict[str, float]]]) -> None:
