@@ -84,20 +84,28 @@ def test_uniform_is_defined_for_any_count():
     assert [uniform(count) for count in range(4)] == [[], [0.0], [0.0, 1.0], [0.0, 0.5, 1.0]]
 
 
-@given(st.lists(st.floats(0.001, 1), min_size=6, max_size=30), st.integers(3, 40))
-def test_a_sequence_includes_its_marks_and_shares_steps_by_length(gaps, count):
+@given(st.lists(st.floats(0.001, 1), min_size=2, max_size=30), st.integers(3, 40))
+def test_even_positions_rise_from_end_to_end_under_any_easing(gaps, count):
     alphas = np.linspace(0, 1, len(gaps) + 1).tolist()
-    marks = [alphas[0], alphas[len(gaps) // 3], alphas[-1]]
-    for chosen in (pacing.sequence(alphas, gaps, marks, count), pacing.uniform_sequence(marks, count)):
+    for ease in ("none", "in", "out", "in-out"):
+        chosen = pacing.even(alphas, gaps, count, ease)
         assert len(chosen) == count
-        assert set(marks) <= set(chosen)
+        assert (chosen[0], chosen[-1]) == (0, 1)
         assert all(a < b for a, b in pairwise(chosen))
 
 
+@given(st.integers(1, 100))
+def test_easing_starts_or_stops_slowly_and_covers_the_way(steps):
+    for ease in ("none", "in", "out", "in-out"):
+        sizes = pacing.eased(steps, ease)
+        assert len(sizes) == steps
+        assert sum(sizes) == pytest.approx(1)
+        assert min(sizes) > 0
+        if steps > 2:
+            assert (sizes[0] < 0.99 / steps) == (ease in ("in", "in-out"))
+            assert (sizes[-1] < 0.99 / steps) == (ease in ("out", "in-out"))
+
+
 def test_the_longer_stretch_gets_more_frames():
-    alphas = [0.0, 0.5, 1.0]
-    chosen = pacing.sequence(alphas, [0.01, 0.09], alphas, 9)  # root distances 1 to 3
-    assert sum(alpha < 0.5 for alpha in chosen) == 2
-    assert pacing.uniform_sequence(alphas, 9) == pytest.approx(np.linspace(0, 1, 9))
-    with pytest.raises(ValueError, match="3 marks"):
-        pacing.sequence(alphas, [0.01, 0.09], alphas, 2)
+    stretches = [pacing.length([0.01]), pacing.length([0.04, 0.01])]  # root distances 1 to 3
+    assert pacing.shares(stretches, 6) == [1, 5]

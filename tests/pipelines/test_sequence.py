@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from morph.diffusion.loading import load_model
 from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe
 from morph.perception.lpips import PerceptualDistance
@@ -19,6 +20,12 @@ QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "frame
 
 PAIR = ("cat.jpg", "raccoon.jpg")
 FOUR = (*PAIR, "coffee.jpg", "cat.jpg")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    """One kind of prediction: what a frame is made of is tested for both elsewhere."""
+    return load_model(str(folder))
 
 
 @pytest.fixture(scope="module")
