@@ -24,6 +24,8 @@ EVEN = 1.3
 """The largest gap over the mean at which pacing is content."""
 PASSES = 3
 """How often frames may be placed anew before pacing takes what it has."""
+MOST = 2.0
+"""Frames that may be rendered for each that is shown when pacing places them anew."""
 ROUND = 8
 """Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
 DIGITS = 9
@@ -84,8 +86,8 @@ class Track:
     def place(self, steps: int, settings: Settings, rendered: Sequence[int] | None = None) -> list[float]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed and places again where that says so, for
-        as long as that helps. ``rendered`` are the numbers of those that are rendered, the first and the last
+        Even pacing closes the loop: it measures what it has placed, places again where that says so, and takes
+        the best. ``rendered`` are the numbers of those that are rendered, the first and the last
         among them; by default all.
         """
         sizes = _progress(steps, settings)
@@ -97,13 +99,15 @@ class Track:
             else:
                 placed = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
             placed = [self._known(alpha) for alpha in placed]
+            new = sum(not self._holds(placed[number]) for number in numbers)
+            if best < math.inf and len(self.alphas) + new > MOST * (steps + 1):
+                break
             here = self.visit([placed[number] for number in numbers])
             gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
-            uneven = pacing.Evenness.of(gaps.tolist()).max_mean_gap
-            if uneven >= best:  # what is left is noise: frames close together differ by little but their rounding
-                break
-            shown, best = placed, uneven
-            if settings.pacing == "uniform" or uneven <= EVEN:
+            evenness = pacing.Evenness.of(gaps.tolist())
+            if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
+                shown, best = placed, evenness.pdv
+            if settings.pacing == "uniform" or evenness.max_mean_gap <= EVEN:
                 break
         return shown
 
