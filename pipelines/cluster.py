@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,15 +77,13 @@ class Cluster:
         return run
 
 
-_works: dict[tuple[Clip, Where], Work] = {}
-
-
 def _task(clip: Clip, folder: Path, where: Where, name: str, job: tuple[Any, ...]) -> Any:
     """One of a clip's tasks, on a worker of the cluster, which keeps what it has loaded for the next."""
+    return getattr(_work(clip, folder, where), name)(*job)
+
+
+@functools.lru_cache(maxsize=1)
+def _work(clip: Clip, folder: Path, where: Where) -> Work:
     from pipelines.work import Work
 
-    if (clip, where) not in _works:
-        _works.clear()
-        models = loaded(clip.model, clip.controlnet, where.device, where.dtype)
-        _works[clip, where] = Work(models, clip, folder)
-    return getattr(_works[clip, where], name)(*job)
+    return Work(loaded(clip.model, clip.controlnet, where.device, where.dtype), clip, folder)

@@ -16,7 +16,7 @@ from morph.diffusion import attention, ddim, lora, textual_inversion
 from morph.diffusion.model import Control, LatentDiffusion, Prediction
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe, to_uint8
+from morph.media.keyframe import to_uint8
 from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from pipelines.settings import Settings
@@ -120,19 +120,13 @@ def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
 
 
 def fit_embeddings(
-    model: LatentDiffusion, keyframes: Sequence[Keyframe], settings: Settings, progress: Progress
+    model: LatentDiffusion, pixels: Tensor, start: Embeddings, settings: Settings, progress: Progress
 ) -> Embeddings:
-    """Text embeddings of the prompts, by textual inversion if the settings ask for it."""
-    embeddings = Embeddings(
-        model.embed([keyframe.prompt for keyframe in keyframes]), model.embed([settings.negative])
-    )
+    """Text embeddings of pictures (K,3,H,W) by textual inversion, from those of their prompts."""
     options = asdict(settings.textual_inversion)
-    if not options["steps"]:
-        return embeddings
-    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
-    start = (embeddings.conditions, embeddings.negative)
-    fit = textual_inversion.fit(model, pixels, *start, settings.seed, batch=settings.batch, **options)
-    return drain(fit, lambda: progress("textual inversion", 6 * len(keyframes)))
+    texts = (start.conditions, start.negative)
+    fit = textual_inversion.fit(model, pixels, *texts, settings.seed, batch=settings.batch, **options)
+    return drain(fit, lambda: progress("textual inversion", 6 * len(pixels)))
 
 
 def fit_keyframes(

@@ -91,7 +91,7 @@ def _natural(path: Path) -> tuple[list[str | int], str]:
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _Timed:
     """A keyframe and the line of its time; ``sure``: its time and hold could be read."""
 
     line: int
@@ -208,7 +208,7 @@ class _Manifest:
             return None
         return tuple(one.keyframe for one in placed)
 
-    def keyframe(self, node: Node, settings: Settings, prompt: str) -> _Placed | None:
+    def keyframe(self, node: Node, settings: Settings, prompt: str) -> _Timed | None:
         """A keyframe: the name of an image, or a mapping."""
         named = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
         fields = self.fields(named, "a keyframe", _KEYFRAME)
@@ -227,9 +227,9 @@ class _Manifest:
             settings.hold if hold is None else hold,
         )
         sure = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
-        return _Placed(fields["at"].line if "at" in fields else node.line, keyframe, sure)
+        return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, sure)
 
-    def ascending(self, placed: list[_Placed]) -> bool:
+    def ascending(self, placed: list[_Timed]) -> bool:
         """Whether the keyframes' times are all there, or none, and leave room for the ways between them."""
         right = all(one.sure for one in placed)
         if not any(one.keyframe.at is not None for one in placed):

@@ -102,10 +102,19 @@ def plan_anchors(settings: Settings) -> list[Level]:
 
 @dataclass(frozen=True)
 class Way:
-    """From a keyframe to the next: its settings, and in how many steps; None where distances are to decide."""
+    """From a keyframe to the next: its settings, and in how many steps.
+
+    steps: None where distances are to decide; ``expected`` is then the average, and else the same.
+    """
 
     settings: Settings
     steps: int | None
+    average: float = 0.0
+
+    @property
+    def expected(self) -> float:
+        """The number of steps, or the average of all ways."""
+        return self.average if self.steps is None else self.steps
 
     @property
     def anchors(self) -> list[Level]:
@@ -124,7 +133,8 @@ def ways(clip: Clip) -> list[Way]:
         steps = [timed.moving]
     elif clip.settings.pacing == "uniform" or timed.moving == len(own):
         steps = [1 + more for more in shares([1.0] * len(own), timed.moving - len(own))]
-    return [Way(settings, count) for settings, count in zip(own, steps, strict=True)]
+    average = timed.moving / len(own)
+    return [Way(settings, count, average) for settings, count in zip(own, steps, strict=True)]
 
 
 def leaves_choice(clip: Clip) -> bool:
@@ -149,7 +159,6 @@ def costs(clip: Clip) -> dict[str, int]:
     # the same keyframe twice is fitted once
     fits = [own.settings for own in {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()]
     count = len(fits)
-    average = timing(clip.keyframes, settings).moving / len(every)
     inverted = any(map(fills_in, every))
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
@@ -177,7 +186,7 @@ def costs(clip: Clip) -> dict[str, int]:
         ends = {number, number + 1} - (known if visits == 1 else set())
         known = {number + 1}
         stages["capture ends"] += (made + len(ends) / visits) * own.steps * visits
-        stages["render"] += own.steps * _rendered(way, made, average)
+        stages["render"] += own.steps * _rendered(way, made)
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 
@@ -185,29 +194,30 @@ def _fit(settings: Settings) -> int:
     return 3 * settings.lora.steps * settings.lora.draws
 
 
-def _rendered(way: Way, anchors: int, average: float) -> float:
+def _rendered(way: Way, anchors: int) -> float:
     """Frames of a way that are rendered, anchors left out."""
-    steps = (average if way.steps is None else way.steps) / way.settings.inbetween.stride
+    steps = way.expected / way.settings.inbetween.stride
     if way.settings.pacing == "even":
         return max(0, math.ceil(1.5 * (steps - 1)))
     if way.settings.ease != "none":
         return max(0.0, steps - 1)
-    return steps - math.gcd(
-        math.ceil(steps), anchors + 1
-    )  # a step that is a whole number of the anchors' ends on one
+    # a step that is a whole number of the anchors' ends on one
+    return steps - math.gcd(math.ceil(steps), anchors + 1)
 
 
-def surveyed(steps: int) -> int:
-    """At how many positions a way is measured before it is placed in so many steps."""
-    return max(4, math.ceil((steps + 1) / 2)) if steps > 1 else 2
+def surveyed(way: Way) -> int:
+    """At how many positions a way is measured before frames are placed; its ends where distances decide nothing."""
+    steps = math.ceil(round(way.expected) / way.settings.inbetween.stride)
+    if steps < 2 or (way.settings.pacing == "uniform" and way.steps is not None):
+        return 2
+    return max(4, math.ceil((steps + 1) / 2))
 
 
 def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
     """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output."""
     width, height = size
     every = ways(clip)
-    average = timing(clip.keyframes, clip.settings).moving / len(every)
-    kept = sum((average if way.steps is None else way.steps) + _rendered(way, 0, average) for way in every)
+    kept = sum(way.expected + _rendered(way, 0) for way in every)
     fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
     return round((kept + clip.length) * width * height * 3) + fitted * FITTED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,16 +57,18 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     rendered = render_clip(clip, tasks, folder)
     first = next(iter(rendered)).pixels
     size = (first.shape[1], first.shape[0])
-    recipe = {**facts, **_recipe(clip), "choices": rendered.choices}
+    recipe = {**facts, **_recipe(clip), "choices": rendered.choices, "embeddings": rendered.embeddings}
     comment = json.dumps(recipe)
-    if frames_dir:
-        with FrameFolder(frames_dir, comment=comment, replace=wrote(folder, frames_dir)) as stills:
-            for frame in rendered:
-                stills.write(frame.pixels)
-    replace = wrote(folder, clip.output)
-    with open_writer(clip.output, size, clip.settings.fps, comment, replace=replace) as writer:
+    with ExitStack() as files:
+        replace = wrote(folder, clip.output)
+        output = open_writer(clip.output, size, clip.settings.fps, comment, replace=replace)
+        writers = [files.enter_context(output)]
+        if frames_dir:
+            stills = FrameFolder(frames_dir, comment=comment, replace=wrote(folder, frames_dir))
+            writers.append(files.enter_context(stills))
         for frame in rendered:
-            writer.write(frame.pixels)
+            for writer in writers:
+                writer.write(frame.pixels)
     alphas = [still.alpha for still in rendered.stills]
     distances = [still.distance for still in rendered.stills]
     return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)

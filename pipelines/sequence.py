@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -64,7 +63,8 @@ class Rendered:
     """A clip whose frames are all kept; iterating reads them one at a time.
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
-    that were captured. choices: which candidate each anchor was, by its alpha.
+    that were captured. choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
+    embeddings, if any were fitted.
     """
 
     folder: Path
@@ -72,6 +72,7 @@ class Rendered:
     evenness: Evenness
     round_trips: list[float]
     choices: dict[float, int]
+    embeddings: str | None
 
     def __len__(self) -> int:
         return len(self.stills)
@@ -92,11 +93,11 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     are rendered than are shown.
     """
     every = ways(clip)
-    tasks("embed", [()])
+    (texts,) = tasks("embed", [()])
     keys = _fitted(clip, tasks)
     ends = [(keys[number], keys[(number + 1) % len(keys)]) for number in range(len(every))]
     steps = [way.steps for way in every]
-    counts = [_surveyed(clip, way) for way in every]
+    counts = [surveyed(way) for way in every]
     if None in steps:
         gaps = tasks("survey", [(number, ends[number], counts[number]) for number in range(len(every))])
         extra = timing(clip.keyframes, clip.settings).moving - len(every)
@@ -110,7 +111,7 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
     stills = _shown(clip, placed)
     assert len(stills) == clip.length
-    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices)
+    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices, texts)
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:
@@ -121,15 +122,6 @@ def _fitted(clip: Clip, tasks: Tasks) -> list[str]:
         alike = list(group)
         jobs += [(alike[at : at + clip.settings.batch],) for at in range(0, len(alike), clip.settings.batch)]
     return [key for keys in tasks("fit", jobs) for key in keys]
-
-
-def _surveyed(clip: Clip, way: Way) -> int:
-    """At how many positions a way is surveyed; the ends alone where nothing depends on distances."""
-    if way.settings.pacing == "uniform" and way.steps is not None:
-        return 2
-    moving = timing(clip.keyframes, clip.settings).moving
-    steps = way.steps if way.steps is not None else round(moving / len(ways(clip)))
-    return surveyed(math.ceil(steps / way.settings.inbetween.stride))
 
 
 def _shown(clip: Clip, placed: Sequence[Placed]) -> list[Still]:

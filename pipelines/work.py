@@ -113,7 +113,6 @@ class Work:
             notices.append(f"frames between rendered ones that are close are made by {interpolator.name}")
         for notice in dict.fromkeys(notices):
             log.warning("%s", notice)
-        texts = self._embeddings
         return {
             "morph": VERSIONS[0],
             "torch": VERSIONS[1],
@@ -124,12 +123,17 @@ class Work:
             "dtype": str(model.dtype).removeprefix("torch."),
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
-            "embeddings": hash_of(self._conditions().conditions) if texts else None,
         }
 
-    def embed(self) -> None:
-        """Fit the text embeddings, if the settings ask for it: those of all keyframes, which share a negative."""
-        self._conditions()
+    def embed(self) -> str | None:
+        """Fit the text embeddings of all keyframes, if the settings ask for it; a hash of them.
+
+        Raises:
+            SettingsError: an embeddings file that was fitted to something else.
+        """
+        texts = self._conditions()
+        fitted = self.clip.settings.textual_inversion.steps
+        return hash_of(texts.conditions, texts.negative) if fitted else None
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the keys of all of them.
@@ -181,39 +185,36 @@ class Work:
         return Placed(reels, shown, track.distances(shown), trips, choices)
 
     def _conditions(self) -> Embeddings:
-        """Text embeddings of all keyframes; textual inversion fits them together, since they share a negative.
-
-        Raises:
-            SettingsError: an embeddings file that was fitted to something else.
-        """
+        """Text embeddings of all keyframes; textual inversion fits them together, since they share a negative."""
         if self._texts is None:
             settings = self.clip.settings
-            keyframes = self.clip.keyframes
-            if not settings.textual_inversion.steps:
-                prompts = [keyframe.prompt for keyframe in keyframes]
-                self._texts = Embeddings(self.model.embed(prompts), self.model.embed([settings.negative]))
-                return self._texts
-            every = [self.keyframe(number) for number in self._numbers]
-            images = torch.cat([keyframe.pixels for keyframe in every])
-            prompts = [*(keyframe.prompt for keyframe in every), settings.negative]
-            options = asdict(settings.textual_inversion) | {"seed": settings.seed}
-            origin = origin_of(self.model, images, prompts, options)
-            key = key_of(origin)
-            kept = self._store.load(key)
-            if self._embeddings and self._embeddings.exists():
-                self._texts = Embeddings.load(self._embeddings, origin)
-            elif kept:
-                self._texts = Embeddings(**kept[0])
-            else:
-
-                def run(batch: int) -> Embeddings:
-                    return fit_embeddings(self.model, every, replace(settings, batch=batch), self.progress)
-
-                self._texts = self._batches.halving(run)
-                self._store.save({key: (asdict(self._texts), {})})
-            if self._embeddings and not self._embeddings.exists():
-                self._texts.save(self._embeddings, origin)
+            prompts = [keyframe.prompt for keyframe in self.clip.keyframes]
+            self._texts = Embeddings(self.model.embed(prompts), self.model.embed([settings.negative]))
+            if settings.textual_inversion.steps:
+                self._texts = self._inverted(self._texts, [*prompts, settings.negative])
         return self._texts
+
+    def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
+        """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""
+        settings, file = self.clip.settings, self._embeddings
+        images = torch.cat([self.keyframe(number).pixels for number in self._numbers])
+        origin = origin_of(
+            self.model, images, prompts, asdict(settings.textual_inversion) | {"seed": settings.seed}
+        )
+        if file and file.exists():
+            return Embeddings.load(file, origin)
+
+        def run(batch: int) -> Embeddings:
+            return fit_embeddings(self.model, images, start, replace(settings, batch=batch), self.progress)
+
+        key = key_of(origin)
+        kept = self._store.load(key)
+        texts = Embeddings(**kept[0]) if kept else self._batches.halving(run)
+        if not kept:
+            self._store.save({key: (asdict(texts), {})})
+        if file:
+            texts.save(file, origin)
+        return texts
 
     def _key(self, number: int, texts: Embeddings, inverted: bool) -> str:
         """The name of a fitted keyframe: a hash of all that it depends on."""

@@ -237,16 +237,9 @@ def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
         InputError: not a regular file, not a video ffmpeg can read, or damaged.
     """
     # Portable pixmaps carry their size in front of plain rgb24, so no second program has to ask for it.
-    with _reading(
-        path,
-        *(
-            "-fps_mode",
-            "passthrough",
-            "-vf",
-            "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24",
-        ),
-        *("-f", "image2pipe", "-c:v", "ppm"),
-    ) as pipe:
+    filters = "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24"
+    pixmaps = ("-fps_mode", "passthrough", "-vf", filters, "-f", "image2pipe", "-c:v", "ppm")
+    with _reading(path, *pixmaps) as pipe:
         while (frame := _read_pixmap(pipe)) is not None:
             yield frame
 

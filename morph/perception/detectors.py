@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from morph.diffusion.files import HUB_ID, locate
 from morph.errors import ModelError
 from morph.perception.pose import KEYPOINTS, Person, Pose
+from morph.weights import read_weights
 
 BODY = ("body_pose_model.safetensors", "body_pose_model.pth")
 """Files that OpenPose's body network is read from, the first that is there; both name its layers alike."""
@@ -213,19 +210,4 @@ def _read_body(folder: Path) -> dict[str, Any]:
     path = next((folder / name for name in BODY if (folder / name).is_file()), None)
     if path is None:
         raise ModelError(f"{folder} has no {BODY[0]} and no {BODY[1]}: it is no OpenPose folder")
-    import torch
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != PUBLISHED_SHA256:
-            raise ModelError(f"{path} is not the published file, and other pickles are refused: use {BODY[0]}")
-        # weights_only, since nobody should have to trust our word for what is in the file. Said here, it cannot
-        # be overruled by the environment.
-        weights: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (OSError, ValueError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{path} cannot be read as weights: {reason}") from error
-    return weights
+    return read_weights(path, PUBLISHED_SHA256)

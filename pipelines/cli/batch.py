@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import assigned, say
+from pipelines.cli.common import assigned, device_options, say
 
 
 @click.command()
@@ -21,8 +21,7 @@ from pipelines.cli.common import assigned, say
     "--gpus", type=click.FloatRange(0), help="Ray: a task's share of a GPU, such as 0.5  [default: 1, or 0]"
 )
 @click.option("--cpus", type=click.FloatRange(0), default=1, help="Ray: cores for each task.", show_default=True)
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")
-@click.option("--dtype", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True)
+@device_options
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every clip.")
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: MANIFEST.job]")
 @click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
@@ -38,6 +37,8 @@ def batch(
     """
     from morph.errors import MorphError, SettingsError
 
+    if options["gpus"] is not None and not options["ray"]:
+        raise SettingsError("--gpus are of Ray's tasks: add --ray")
     if (manifest is None) == (watch is None):
         raise SettingsError("name a manifest, or a folder with --watch")
     if watch:
@@ -136,7 +137,7 @@ def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
 
 
 def _watch(folder: Path, options: dict[str, Any]) -> None:
-    """Render what is dropped into a folder until somebody interrupts; what is done is not done again."""
+    """Render what is dropped into a folder until somebody interrupts, and what it holds already first."""
     from morph.errors import MorphError, SettingsError
     from pipelines.watch import dropped
 

@@ -47,22 +47,18 @@ class ProgressBar:
         self._bar.close()
 
 
+def device_options(command: Any) -> Any:
+    """Options that say where a model computes."""
+    kinds = click.Choice(["auto", "float32", "bfloat16"])
+    command = click.option("--dtype", type=kinds, default="auto", show_default=True)(command)
+    return click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")(command)
+
+
 def model_options(command: Any) -> Any:
     """Options that say which model is used, and where."""
-    options = (
-        click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="[default: embedded]"),
-        click.option("--controlnet", metavar="FOLDER|HUB_ID", help="Guides the model by poses; see pose.detector."),
-        click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps"),
-        click.option(
-            "--dtype",
-            type=click.Choice(["auto", "float32", "bfloat16"]),
-            default="auto",
-            show_default=True,
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    poses = "Guides the model by poses; see pose.detector."
+    command = click.option("--controlnet", metavar="FOLDER|HUB_ID", help=poses)(device_options(command))
+    return click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="[default: embedded]")(command)
 
 
 def assigned(assignments: tuple[str, ...]) -> dict[str, str]:

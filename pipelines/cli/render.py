@@ -67,6 +67,8 @@ def render(
     from pipelines.job import job_folder, opened, wrote
     from pipelines.plan import leaves_choice
 
+    if calibrate and not dry_run:
+        raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **asked)
     folder = Path(job) if job else job_folder(clip.output)
     size = _check(clip, folder, fetch=not dry_run)
@@ -134,6 +136,8 @@ def _clip(
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
         return replace(clips[0], output=Path(output)) if output else clips[0]
+    if times and overrides["frames"]:
+        raise SettingsError("--at says where every image stands; leave out --frames")
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     settings = changed(load_preset(preset or "default"), given)

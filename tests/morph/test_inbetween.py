@@ -1,6 +1,6 @@
 """Frames between close ones: real photographs under motions whose every moment is known."""
 
-import os
+import hashlib
 import pickle
 
 import numpy as np
@@ -14,6 +14,7 @@ from morph.inbetween import CLOSE, Blend, OpticalFlow, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.rife import IFNet, Rife, published_weights
 from tests.benchmarks.inbetween import NAMES, filmed, photograph
+from tests.conftest import Canary
 
 MOMENTS = (0.25, 0.5, 0.8)
 
@@ -164,16 +165,6 @@ def test_loading_takes_no_random_numbers(random_weights):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-class Canary:
-    """Unpickled the ordinary way, it makes the folder it names."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
 @pytest.mark.parametrize("form", ["zip", "legacy", "plain"])
 @pytest.mark.parametrize("same_hash", [False, True])
 def test_no_code_in_a_pickle_runs(tmp_path, monkeypatch, form, same_hash):
@@ -183,7 +174,7 @@ def test_no_code_in_a_pickle_runs(tmp_path, monkeypatch, form, same_hash):
     else:
         torch.save({"block0": Canary(canary)}, path, _use_new_zipfile_serialization=form == "zip")
     if same_hash:  # even if somebody found another file with the same hash
-        monkeypatch.setattr(rife, "PUBLISHED_SHA256", rife.hashlib.sha256(path.read_bytes()).hexdigest())
+        monkeypatch.setattr(rife, "PUBLISHED_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
         monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     with pytest.raises(ModelError, match=r"flownet\.pkl"):
         Rife(path)

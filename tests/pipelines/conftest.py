@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from morph.diffusion.textual_inversion import Embeddings
 from morph.perception.lpips import PerceptualDistance
 from pipelines.cli import main
 from pipelines.clip import clip_of
@@ -39,8 +40,9 @@ def silent(stage, cost):
 
 def fitted(model, keyframes, settings, progress=silent, detector=None):
     """Keyframes fitted together."""
-    texts = fit_embeddings(model, keyframes, settings, progress)
+    start = Embeddings(model.embed([keyframe.prompt for keyframe in keyframes]), model.embed([settings.negative]))
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
+    texts = fit_embeddings(model, pixels, start, settings, progress)
     return fit_keyframes(model, pixels, texts, settings, progress, detector)
 
 

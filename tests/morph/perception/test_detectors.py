@@ -16,6 +16,7 @@ from morph.errors import ModelError
 from morph.perception import detectors
 from morph.perception.detectors import BODY, MediaPipe, OpenPose, load_detector
 from morph.perception.pose import KEYPOINTS, LIMBS
+from tests.conftest import Canary
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 WEIGHTS, PICKLE = BODY
@@ -211,16 +212,6 @@ def test_the_published_pickle_is_read_and_no_other(layers, tmp_path, monkeypatch
         load_detector(str(tmp_path))
     publish(tmp_path / PICKLE, monkeypatch)
     assert load_detector(str(tmp_path)).name == str(tmp_path)
-
-
-class Canary:
-    """Unpickled the ordinary way, it makes the folder it names."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy", "plain"])

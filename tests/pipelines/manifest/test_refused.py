@@ -1,177 +1,16 @@
-import csv
+"""Manifests that are mistaken or hostile: every fault with its line, at once."""
+
 import json
 import os
 import shutil
 import time
-from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
-from morph.errors import ManifestError, SettingsError
-from pipelines.clip import Clip, ClipKeyframe
+from morph.errors import ManifestError
 from pipelines.manifest import pictures, read_manifest
-from pipelines.settings import changed, load_preset
-
-SAMPLES = Path(__file__).parents[2] / "samples"
-
-YAML = """\
-defaults:
-  preset: default
-  settings: {frames: 48, fps: 24000/1001}
-clips:
-  - name: cat-raccoon
-    settings: {lora.weight_decay: 0.5, steps: 20, pose: {scale: 2.0}}
-    prompt: no
-    keyframes:
-      - cat.jpg
-      - {image: raccoon.jpg, prompt: a raccoon, at: 2.0, hold: 12f, settings: {ease: in-out, lora: {rank: 8}}}
-  - name: two
-    output: two.gif
-    preset: diffmorpher
-    keyframes: [coffee.jpg, rocket.jpg]
-"""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    inner = tmp_path / "in"
-    inner.mkdir()
-    for name in ("cat", "raccoon", "coffee", "rocket"):
-        shutil.copy(SAMPLES / f"{name}.jpg", inner)
-    return inner
-
-
-@pytest.fixture
-def read(folder):
-    def read_text(text, name="clips.yaml", **options):
-        path = folder / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return read_manifest(path, **options)
-
-    return read_text
-
-
-@pytest.fixture
-def errors(read, folder):
-    """The lines of the error, each as "LINE: what"."""
-
-    def lines(text, name="clips.yaml", **options):
-        with pytest.raises(ManifestError) as caught:
-            read(text, name, **options)
-        return [line.removeprefix(f"{folder / name}:") for line in str(caught.value).split("\n")]
-
-    return lines
-
-
-def one(keyframes="[cat.jpg, raccoon.jpg]", more=""):
-    return f"name: a\n{more}keyframes: {keyframes}\n"
-
-
-def test_yaml_json_and_csv_of_the_same_clips_are_equal(read, folder):
-    text = """\
-defaults: {settings: {frames: 48, fps: 24000/1001}}
-clips:
-- name: one
-  settings: {seed: 7, textual_inversion: {steps: 3}}
-  controlnet: owner/name
-  keyframes:
-  - {image: cat.jpg, prompt: on, at: 0, settings: {lora.steps: 60}}
-  - {image: raccoon.jpg, prompt: "a, b 1e3", at: 60f, hold: 0.5s, settings: {lora: {rank: 8}, ease: in-out}}
-- {name: two, output: two.gif, preset: diffmorpher, keyframes: [coffee.jpg, rocket.jpg, cat.jpg]}
-"""
-    tree = {
-        "defaults": {"settings": {"frames": 48, "fps": "24000/1001"}},
-        "clips": [
-            {
-                "name": "one",
-                "settings": {"seed": 7, "textual_inversion.steps": 3},
-                "controlnet": "owner/name",
-                "keyframes": [
-                    {"image": "cat.jpg", "prompt": "on", "at": 0, "settings": {"lora": {"steps": 60}}},
-                    {
-                        "image": "raccoon.jpg",
-                        "prompt": "a, b 1e3",
-                        "at": "60f",
-                        "hold": 0.5,
-                        "settings": {"lora.rank": 8, "ease": "in-out"},
-                    },
-                ],
-            },
-            {
-                "name": "two",
-                "output": "two.gif",
-                "preset": "diffmorpher",
-                "prompt": None,
-                "keyframes": ["coffee.jpg", {"image": "rocket.jpg"}, "cat.jpg"],
-            },
-        ],
-    }
-    columns = ["name", "image", "prompt", "at", "hold", "output", "preset", "controlnet", "frames", "fps", "seed"]
-    rows = [
-        [*columns, "textual_inversion.steps", "lora.steps", "lora.rank", "ease"],
-        ["one", "cat.jpg", "on", "0", "", "", "", "", "48", "24000/1001", "7", "3", "60", "", ""],
-        ["one", "raccoon.jpg", "a, b 1e3", "60f", "0.5s", "", "", "owner/name", "", "", "", "", "", "8", "in-out"],
-        ["two", "coffee.jpg", "", "", "", "two.gif", "diffmorpher", "", "48", "24000/1001"],
-        [],
-        ["two", "rocket.jpg", "", "", "", "", "", "", "48"],
-        ["two", "cat.jpg"],
-    ]
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8-sig") as file:
-        csv.writer(file).writerows(rows)
-    clips = read(text)
-    assert clips == read(json.dumps(tree, indent="\t"), "clips.json")
-    assert clips == read_manifest(folder / "table.csv")
-    first, second = clips
-    settings = changed(
-        load_preset("default"), {"frames": 48, "fps": "24000/1001", "seed": 7, "textual_inversion.steps": 3}
-    )
-    raccoon = changed(settings, {"lora.rank": 8, "ease": "in-out"})
-    assert first == Clip(
-        "one",
-        (
-            ClipKeyframe(folder / "cat.jpg", changed(settings, {"lora.steps": 60}), "on", 0),
-            ClipKeyframe(folder / "raccoon.jpg", raccoon, "a, b 1e3", 60, 12),
-        ),
-        settings,
-        folder / "one.mp4",
-        controlnet="owner/name",
-    )
-    assert (second.name, second.output, second.settings.steps) == ("two", folder / "two.gif", 50)
-    assert second.settings.fps == Fraction(24000, 1001)
-
-
-def test_scalars_are_taken_as_written(read):
-    (clip,) = read(
-        "name: no\nprompt: no\ncontrolnet: ~\nsettings:\n  adain: off\n  attention: 2.5e-1\n  negative: on\n"
-        "  fps: 23.976\n  hold: 2\n  size: 64\nkeyframes:\n- {image: cat.jpg, prompt: ''}\n- image: raccoon.jpg\n"
-    )
-    settings = clip.settings
-    assert (clip.name, clip.controlnet, clip.output.name) == ("no", None, "no.mp4")
-    assert [keyframe.prompt for keyframe in clip.keyframes] == ["", "no"]
-    assert [keyframe.hold for keyframe in clip.keyframes] == [2, 2]
-    assert (settings.adain, settings.attention, settings.negative) == (False, 0.25, "on")
-    assert settings.fps == Fraction(24000, 1001)
-
-
-def test_json_keeps_emoji_and_escapes(read):
-    text = json.dumps({"prompt": 'ki"tty \U0001f600', "keyframes": ["cat.jpg", "raccoon.jpg"]})
-    (clip,) = read(text.replace("cat.jpg", "cat\\u002ejpg"), "My clips!.json")
-    assert clip.keyframes[0].prompt == 'ki"tty \U0001f600'
-    assert (clip.name, clip.output.name) == ("My-clips", "My-clips.mp4")
-
-
-def test_defaults_come_between_the_preset_and_the_clip(read):
-    text = """\
-defaults: {prompt: both, settings: {frames: 30, steps: 9}}
-clips:
-- {name: a, preset: wang2023, settings: {steps: 7}, keyframes: [cat.jpg, raccoon.jpg]}
-- {name: b, prompt: own, keyframes: [cat.jpg, raccoon.jpg]}
-"""
-    first, second = read(text)
-    assert (first.settings.frames, first.settings.steps, first.settings.text) == (30, 7, "slerp")
-    assert (second.settings.frames, second.settings.steps, second.settings.text) == (30, 9, "lerp")
-    assert [clip.keyframes[0].prompt for clip in (first, second)] == ["both", "own"]
+from tests.conftest import SAMPLES
+from tests.pipelines.manifest.conftest import one
 
 
 def test_all_errors_are_told_at_once_with_their_lines(errors):
@@ -274,11 +113,6 @@ def test_a_csvs_errors_have_its_lines(errors):
         assert any(line.startswith(expected) for line in found), (expected, found)
     assert errors('name,image\na,"cat', "table.csv")[0].startswith("2: is not CSV")
     assert errors("name,image\n", "table.csv") == ["1: there are no clips; list at least one"]
-
-
-def test_a_csv_of_one_clip_needs_no_name(read):
-    (clip,) = read("image,frames\ncat.jpg,9\nraccoon.jpg,\n", "table.csv")
-    assert (clip.name, clip.settings.frames, len(clip.keyframes)) == ("table", 9, 2)
 
 
 @pytest.mark.parametrize(
@@ -516,35 +350,9 @@ def test_images_must_be_regular_files(errors, folder):
     assert "pipe.jpg is not a regular file" in found[0]
 
 
-def test_a_folder_is_one_clip_in_natural_order(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name in ("b10.jpg", "b2.JPG", "B1.jpg", "a.jpeg", ".hidden.jpg", "notes.txt"):
-        shutil.copy(SAMPLES / "cat.jpg", folder / name)
-    (folder / "folder.png").mkdir()
-    assert [image.name for image in pictures(folder)] == ["a.jpeg", "B1.jpg", "b2.JPG", "b10.jpg"]
-
-
 def test_a_folder_needs_two_pictures(tmp_path):
     shutil.copy(SAMPLES / "cat.jpg", tmp_path)
     with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
         pictures(tmp_path)
     with pytest.raises(ManifestError, match="cannot be read as a folder"):
         pictures(tmp_path / "cat.jpg")
-
-
-def test_given_settings_come_before_the_manifests_and_times_follow_them(tmp_path, read):
-    first, second = read(YAML, given={"fps": "50", "lora.rank": 3, "hold": 2})
-    assert [(keyframe.at, keyframe.hold) for keyframe in first.keyframes] == [(0, 2), (100, 12)]
-    assert {keyframe.settings.lora.rank for keyframe in first.keyframes} == {3}
-    assert {keyframe.hold for keyframe in second.keyframes} == {2}
-    with pytest.raises(SettingsError, match=r"no setting lora\.rnk"):
-        read(YAML, given={"lora.rnk": 3})
-
-
-def test_the_first_keyframe_is_at_0_where_only_others_have_a_time(read):
-    first, second = read(YAML)
-    assert [(keyframe.at, keyframe.hold) for keyframe in first.keyframes] == [(0, 0), (48, 12)]
-    assert [keyframe.prompt for keyframe in first.keyframes] == ["no", "a raccoon"]
-    assert (first.settings.pose.scale, first.keyframes[1].settings.lora.rank) == (2.0, 8)
-    assert second.output.name == "two.gif"
