@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import click
@@ -164,8 +164,7 @@ def grown(
 ) -> dict[str, float]:
     """One clip measured in a process of its own."""
     settings = changed(Settings(), {**GROWING, "frames": frames, "pacing": pacing})
-    own = folder / f"{pacing}-{frames}-{keyframes}"
-    own.mkdir()
+    own = Path(mkdtemp(dir=folder))
     clip = clip_of(images[:keyframes], (), settings, own / "clip.mp4", model=str(model))
     return fresh(render_one, clip, own)
 
