@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from morph.errors import KeyframeError, SettingsError
-from morph.media.keyframe import StillImage, load_keyframe, parse_size, read_image, to_uint8
+from morph.media.keyframe import (
+    Keyframe,
+    StillImage,
+    laid_on_black,
+    load_keyframe,
+    parse_size,
+    read_image,
+    to_uint8,
+)
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -68,7 +76,7 @@ def outcome(path: Path) -> StillImage | None:
 def test_lossless_formats_keep_every_value(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(NOISE).save(path, **({"lossless": True} if suffix == "webp" else {}))
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == ()
 
@@ -98,10 +106,24 @@ def test_every_exif_orientation_comes_out_upright(tmp_path: Path, orientation: i
         assert np.abs(pixels[y, x].astype(int) - chart()[y, x]).max() <= 8
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_matte_turns_with_the_colour(tmp_path: Path, orientation: int) -> None:
+    picture = Image.fromarray(NOISE)
+    picture.putalpha(Image.fromarray(NOISE[..., 0]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "a.png"
+    picture.save(path, exif=exif)
+    pixels, alpha, _ = read_image(path)
+    assert alpha is not None
+    # the red is its own matte, so on black it is squared
+    np.testing.assert_allclose(pixels[..., 0], (alpha / 255) ** 2 * 255, atol=0.51)
+
+
 def test_broken_exif_is_a_notice(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(Image.fromarray(NOISE), format="PNG", exif=b"Exif\0\0II*\0broken"))
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert len(notices) == 1
 
@@ -118,26 +140,43 @@ def test_transparent_palette_is_laid_on_black(tmp_path: Path) -> None:
     image.putdata([0, 1, 2, 1])
     path = tmp_path / "a.png"
     image.save(path, transparency=1)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
     assert pixels.tolist() == [[[255, 0, 0], [0, 0, 0], [0, 0, 255], [0, 0, 0]]]
-    assert len(notices) == 1
-    assert "transparent" in notices[0]
+    assert alpha is not None
+    assert alpha.tolist() == [[255, 0, 255, 0]]
+    assert notices == ()
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_alpha_is_laid_on_black_and_told(tmp_path: Path, mode: str) -> None:
+def test_colour_is_laid_on_black_and_its_matte_kept(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new(mode, (2, 2), (200, 128) if mode == "LA" else (200, 100, 50, 128)).save(path)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
     expected = (100, 100, 100) if mode == "LA" else (100, 50, 25)
     assert np.abs(pixels.astype(int) - expected).max() <= 1
-    assert "transparent" in notices[0]
+    assert alpha is not None
+    assert (alpha == 128).all()
+    assert alpha.dtype == np.uint8
+    assert notices == ()
+    assert laid_on_black(path) == f"{path}: transparent parts are laid on black"
+
+
+def test_a_transparent_16_bit_grey_level_is_ignored_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    rows = b"\0" + np.array([0, 25700, 65535], ">u2").tobytes()
+    chunks = png_chunk(b"tRNS", struct.pack(">H", 25700)) + png_chunk(b"IDAT", zlib.compress(rows))
+    path.write_bytes(png_header(3, 1, 16, 0) + chunks + png_chunk(b"IEND", b""))
+    pixels, alpha, notices = read_image(path)
+    assert pixels[0, :, 0].tolist() == [0, 100, 255]
+    assert alpha is None
+    assert "transparent grey level is ignored" in notices[0]
 
 
 def test_an_opaque_alpha_channel_is_no_news(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).convert("RGBA").save(path)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
+    assert alpha is None
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == ()
 
@@ -173,7 +212,7 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, ki
     path = tmp_path / f"a.{suffix}"
     options = {"lossless": True} if kind == "WEBP" else {}
     frames[0].save(path, format=kind, save_all=True, append_images=frames[1:], **options)
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == (f"{path}: animated: first frame used",)
 
@@ -200,7 +239,7 @@ def display_p3() -> bytes:
 def test_display_p3_becomes_srgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4), (200, 100, 100)).convert(mode).save(path, icc_profile=display_p3())
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     # By the matrices: linear P3 (0.578, 0.127, 0.127) is linear sRGB (0.679, 0.108, 0.117).
     assert np.abs(pixels[0, 0].astype(int) - (214, 92, 96)).max() <= 2
     assert notices == ()
@@ -216,7 +255,7 @@ def test_an_srgb_profile_changes_nothing_visible(tmp_path: Path) -> None:
 def test_a_grey_picture_may_carry_an_rgb_profile(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("L", (4, 4), 100).save(path, icc_profile=display_p3())
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     assert np.abs(pixels.astype(int) - 100).max() <= 1
     assert notices == ()
 
@@ -224,7 +263,7 @@ def test_a_grey_picture_may_carry_an_rgb_profile(tmp_path: Path) -> None:
 def test_a_broken_profile_is_a_notice(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).save(path, icc_profile=b"not a profile at all")
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert "profile ignored" in notices[0]
 
@@ -354,6 +393,60 @@ def test_a_disc_stays_round_and_central(tmp_path: Path, fit: str) -> None:
     for side in (across, down):  # bars of an odd height in an even frame differ by one
         first, last = np.flatnonzero(side)[[0, -1]]
         assert abs(first + last - 63) <= (fit == "pad")
+
+
+def cut_out(path: Path, size: tuple[int, int], alpha: np.ndarray) -> Path:
+    picture = Image.fromarray(RNG.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    picture.putalpha(Image.fromarray(alpha))
+    picture.save(path)
+    return path
+
+
+def matte_of(keyframe: Keyframe) -> np.ndarray:
+    assert keyframe.alpha is not None
+    assert keyframe.alpha.dtype == np.uint8
+    assert keyframe.alpha.shape == keyframe.pixels.shape[2:]
+    # premultiplied: no colour is above its matte
+    assert (to_uint8(keyframe.pixels)[0].max(axis=2) <= keyframe.alpha).all()
+    return keyframe.alpha
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_matte_of_the_right_size_keeps_every_value(tmp_path: Path, fit: str) -> None:
+    alpha = NOISE[..., 1]
+    path = cut_out(tmp_path / "a.png", (32, 24), alpha)
+    keyframe = load_keyframe(path, "", (32, 24), fit)
+    np.testing.assert_array_equal(matte_of(keyframe), alpha)
+    np.testing.assert_array_equal(to_uint8(keyframe.pixels)[0], read_image(path).pixels)
+    assert keyframe.notices == ()
+
+
+def test_a_matte_is_cropped_and_scaled_as_its_colour(tmp_path: Path) -> None:
+    alpha = np.zeros((40, 120), np.uint8)
+    alpha[:, 60:] = 255
+    keyframe = load_keyframe(cut_out(tmp_path / "a.png", (120, 40), alpha), "", (20, 20))
+    matte = matte_of(keyframe)
+    assert (matte[:, :7] == 0).all()
+    assert (matte[:, 13:] == 255).all()
+    assert abs(matte.mean() - 127.5) < 3
+
+
+def test_padding_is_transparent_beside_a_matte_alone(tmp_path: Path) -> None:
+    path = cut_out(tmp_path / "a.png", (40, 20), np.full((20, 40), 200, np.uint8))
+    matte = matte_of(load_keyframe(path, "", (40, 40), "pad"))
+    assert (matte[10:30] == 200).all()
+    assert not matte[:10].any()
+    assert not matte[30:].any()
+    Image.open(path).convert("RGB").save(path)
+    assert load_keyframe(path, "", (40, 40), "pad").alpha is None
+
+
+def test_no_matte_is_left_where_the_crop_shows_what_is_opaque(tmp_path: Path) -> None:
+    alpha = np.full((20, 100), 255, np.uint8)
+    alpha[:, :20] = 0
+    path = cut_out(tmp_path / "a.png", (100, 20), alpha)
+    assert read_image(path).alpha is not None
+    assert load_keyframe(path, "", (20, 20)).alpha is None
 
 
 def test_much_enlarging_is_told(tmp_path: Path) -> None:
