@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe, load_keyframe, to_uint8
+from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, to_uint8
 from pipelines.anchors import Anchor, render_anchors
 from pipelines.between import Between
 from pipelines.clip import Clip, looped
@@ -95,7 +95,9 @@ class Work:
         """
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
-        notices = [notice for number in self._numbers for notice in self.keyframe(number).notices]
+        notices = []
+        for keyframe in map(self.keyframe, self._numbers):
+            notices += [*keyframe.notices, *[laid_on_black(keyframe.source)] * (keyframe.alpha is not None)]
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
             f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong

@@ -1,7 +1,8 @@
 """Keyframes: an untrusted still picture in, prepared pixels out.
 
-Whatever a file claims to be, it leaves here as 8-bit sRGB, upright and opaque, or as one KeyframeError. What
-was changed or left out on the way is told in notices, never silently.
+Whatever a file claims to be, it leaves here as upright 8-bit sRGB laid on black, its matte beside it, or as one
+KeyframeError. What was changed or left out on the way is told in notices, never silently; what becomes of a
+matte is the caller's choice, and so the caller's to tell, see :func:`laid_on_black`.
 """
 
 from __future__ import annotations
@@ -69,20 +70,28 @@ _UPRIGHT = {
 
 
 class StillImage(NamedTuple):
-    """A picture as read: ``pixels`` uint8 sRGB (H,W,3), and what the user should know about it."""
+    """A picture as read: ``pixels`` uint8 sRGB (H,W,3) on black, and what the user should know about it.
+
+    alpha: its matte, uint8 (H,W), 255 where it is opaque; None for a picture that is opaque all over.
+    """
 
     pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None
     notices: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # pixels have no one truth of equality: a keyframe equals itself alone
 class Keyframe:
-    """A prepared keyframe: ``pixels`` float32 (1,3,H,W) in [-1,1], sRGB-encoded."""
+    """A prepared keyframe: ``pixels`` float32 (1,3,H,W) in [-1,1], sRGB-encoded, on black.
+
+    alpha: its matte, uint8 (H,W), no colour above it; None for a keyframe that is opaque all over.
+    """
 
     pixels: torch.Tensor
     prompt: str
     source: Path
     notices: tuple[str, ...] = ()
+    alpha: NDArray[np.uint8] | None = None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -102,24 +111,38 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
     """Read ``path`` and bring it to exactly ``size`` (width, height) without changing its proportions.
 
     ``"crop"`` fills the frame and cuts what stands out, evenly on both sides; ``"pad"`` shows everything,
-    centred on black. A picture that already has the size keeps every value.
+    centred on black, which is transparent if the picture has a matte. A picture that already has the size keeps
+    every value.
 
     Raises:
         KeyframeError: the file cannot be used.
     """
     source = Path(path)
-    pixels, notices = read_image(source)
-    image = Image.fromarray(pixels)
-    across, down = size[0] / image.width, size[1] / image.height
+    pixels, alpha, notices = read_image(source)
+    height, width = pixels.shape[:2]
+    across, down = size[0] / width, size[1] / height
     scale = max(across, down) if fit == "crop" else min(across, down)
     if scale > MAX_ENLARGEMENT:
-        before = f"{image.width}x{image.height}"
+        before = f"{width}x{height}"
         notices += (f"{source}: {before} is enlarged {scale:.1f} times: a larger picture would be sharper",)
-    fitted = _crop(image, size, scale) if fit == "crop" else _pad(image, size, scale)
+
+    def fitted(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = Image.fromarray(layer)
+        return np.array(_crop(image, size, scale) if fit == "crop" else _pad(image, size, scale))
+
+    pixels = fitted(pixels)
+    if alpha is not None:
+        # The filter overshoots at edges: where colour came out above its matte, the matte follows.
+        alpha = _unless_opaque(np.maximum(fitted(alpha), pixels.max(axis=2)))
     import torch
 
-    tensor = torch.from_numpy(np.array(fitted)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    return Keyframe(tensor.contiguous(), prompt, source, notices)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return Keyframe(tensor.contiguous(), prompt, source, notices, alpha)
+
+
+def laid_on_black(path: Path | str) -> str:
+    """The notice for a picture whose matte will not be used."""
+    return f"{path}: transparent parts are laid on black"
 
 
 def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
@@ -130,10 +153,11 @@ def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def read_image(path: Path | str) -> StillImage:
-    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright, opaque 8-bit sRGB.
+    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright 8-bit sRGB and its matte.
 
     Deeper greys are scaled to 8 bits, embedded colour profiles applied, and what is transparent is laid on
-    black, the colour of padding. Of several pictures in one file the first is taken.
+    black, the colour of padding, so that colour is premultiplied by the matte. Of several pictures in one file the
+    first is taken.
 
     Raises:
         KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
@@ -149,7 +173,7 @@ def read_image(path: Path | str) -> StillImage:
                     raise _too_large(path)
                 animated = bool(getattr(image, "is_animated", False))
                 image.load()
-                upright, notices = _upright_srgb(image)
+                colour, alpha, notices = _upright_srgb(image)
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
         except UnidentifiedImageError as error:
@@ -162,7 +186,8 @@ def read_image(path: Path | str) -> StillImage:
     if animated:
         notices.insert(0, "animated: first frame used")
     notices += [" ".join(str(warning.message).split()) for warning in caught]
-    return StillImage(np.array(upright), tuple(f"{path}: {notice}" for notice in notices))
+    matte = None if alpha is None else _unless_opaque(np.array(alpha))
+    return StillImage(np.array(colour), matte, tuple(f"{path}: {notice}" for notice in notices))
 
 
 def _too_large(path: Path) -> KeyframeError:
@@ -182,8 +207,12 @@ def _check_regular(path: Path) -> None:
         raise KeyframeError(f"{path}: is empty: save it again")
 
 
-def _upright_srgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """Return the loaded ``image`` as mode RGB in sRGB, with notices."""
+def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    return None if alpha.min() == 255 else alpha
+
+
+def _upright_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None, list[str]]:
+    """Return the loaded ``image`` as mode RGB in sRGB laid on black, its alpha as mode L, and notices."""
     notices: list[str] = []
     profile = image.info.get("icc_profile")
     orientation = _orientation(image, notices)
@@ -201,13 +230,12 @@ def _upright_srgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     colour = _to_srgb(image, profile, notices)
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        black = Image.new("RGB", colour.size)
-        colour = Image.composite(colour, black, alpha)
-        notices.append("transparent parts are laid on black")
+    if alpha is not None:
+        colour = Image.composite(colour, Image.new("RGB", colour.size), alpha)
     if orientation in _UPRIGHT:
         colour = colour.transpose(_UPRIGHT[orientation])
-    return colour, notices
+        alpha = alpha and alpha.transpose(_UPRIGHT[orientation])
+    return colour, alpha, notices
 
 
 def _orientation(image: Image.Image, notices: list[str]) -> int:
@@ -265,7 +293,7 @@ def _crop(image: Image.Image, size: tuple[int, int], scale: float) -> Image.Imag
 
 def _pad(image: Image.Image, size: tuple[int, int], scale: float) -> Image.Image:
     inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    canvas = Image.new("RGB", size)
+    canvas = Image.new(image.mode, size)
     corner = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
     canvas.paste(image.resize(inner, Image.Resampling.LANCZOS), corner)
     return canvas

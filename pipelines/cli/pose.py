@@ -22,7 +22,7 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     Where nobody is found the picture is black, which tells a ControlNet the same; that is said, and no error.
     """
     from morph.errors import SettingsError
-    from morph.media.keyframe import read_image
+    from morph.media.keyframe import laid_on_black, read_image
     from morph.media.stills import check_parent, write_png
     from morph.perception.detectors import load_detector
     from morph.perception.pose import draw, draw_over
@@ -33,9 +33,11 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     check_parent(path)
     if path.exists() and path.samefile(image):
         raise SettingsError(f"output {output!r} is the image itself; name another file")
-    pixels, notices = read_image(image)
+    pixels, alpha, notices = read_image(image)
     for notice in notices:
         say(notice)
+    if alpha is not None:
+        say(laid_on_black(image))
     find = load_detector(detector)
     people = find(pixels)
     size = (pixels.shape[1], pixels.shape[0])

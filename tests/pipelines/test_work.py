@@ -8,9 +8,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from morph.diffusion.loading import load_model
+from morph.perception.lpips import PerceptualDistance
+from pipelines.clip import clip_of
+from pipelines.models import Models
 from pipelines.settings import Settings, changed
+from pipelines.work import Work
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import clip, render
 
@@ -75,6 +80,18 @@ def test_another_error_is_not_taken_for_want_of_memory(cramped, tmp_path):
     model.unet.forward = broken
     with pytest.raises(RuntimeError, match="shapes"):
         render(model, clip(PAIR, QUICK), tmp_path)
+
+
+def test_a_matte_that_is_laid_on_black_is_told(folder, tmp_path, caplog):
+    cut = tmp_path / "cut.png"
+    picture = Image.open(SAMPLES / "cat.jpg")
+    picture.putalpha(128)
+    picture.save(cut)
+    own = clip_of([cut, SAMPLES / "raccoon.jpg"], (), QUICK)
+    with caplog.at_level(logging.WARNING, logger="morph"):
+        Work(Models(load_model(str(folder)), PerceptualDistance()), own, tmp_path).facts()
+    assert caplog.text.count("laid on black") == 1
+    assert f"{cut}: transparent parts are laid on black" in caplog.text
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from morph.errors import KeyframeError, SettingsError
-from morph.media.keyframe import StillImage, load_keyframe, parse_size, read_image, to_uint8
+from morph.media.keyframe import StillImage, laid_on_black, load_keyframe, parse_size, read_image, to_uint8
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
@@ -68,7 +68,7 @@ def outcome(path: Path) -> StillImage | None:
 def test_lossless_formats_keep_every_value(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(NOISE).save(path, **({"lossless": True} if suffix == "webp" else {}))
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == ()
 
@@ -101,7 +101,7 @@ def test_every_exif_orientation_comes_out_upright(tmp_path: Path, orientation: i
 def test_broken_exif_is_a_notice(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(Image.fromarray(NOISE), format="PNG", exif=b"Exif\0\0II*\0broken"))
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert len(notices) == 1
 
@@ -118,26 +118,43 @@ def test_transparent_palette_is_laid_on_black(tmp_path: Path) -> None:
     image.putdata([0, 1, 2, 1])
     path = tmp_path / "a.png"
     image.save(path, transparency=1)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
     assert pixels.tolist() == [[[255, 0, 0], [0, 0, 0], [0, 0, 255], [0, 0, 0]]]
-    assert len(notices) == 1
-    assert "transparent" in notices[0]
+    assert alpha is not None
+    assert alpha.tolist() == [[255, 0, 255, 0]]
+    assert notices == ()
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_alpha_is_laid_on_black_and_told(tmp_path: Path, mode: str) -> None:
+def test_colour_is_laid_on_black_and_its_matte_kept(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new(mode, (2, 2), (200, 128) if mode == "LA" else (200, 100, 50, 128)).save(path)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
     expected = (100, 100, 100) if mode == "LA" else (100, 50, 25)
     assert np.abs(pixels.astype(int) - expected).max() <= 1
-    assert "transparent" in notices[0]
+    assert alpha is not None
+    assert (alpha == 128).all()
+    assert alpha.dtype == np.uint8
+    assert notices == ()
+    assert laid_on_black(path) == f"{path}: transparent parts are laid on black"
+
+
+def test_a_transparent_16_bit_grey_level_is_ignored_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    rows = b"\0" + np.array([0, 25700, 65535], ">u2").tobytes()
+    chunks = png_chunk(b"tRNS", struct.pack(">H", 25700)) + png_chunk(b"IDAT", zlib.compress(rows))
+    path.write_bytes(png_header(3, 1, 16, 0) + chunks + png_chunk(b"IEND", b""))
+    pixels, alpha, notices = read_image(path)
+    assert pixels[0, :, 0].tolist() == [0, 100, 255]
+    assert alpha is None
+    assert "transparent grey level is ignored" in notices[0]
 
 
 def test_an_opaque_alpha_channel_is_no_news(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).convert("RGBA").save(path)
-    pixels, notices = read_image(path)
+    pixels, alpha, notices = read_image(path)
+    assert alpha is None
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == ()
 
@@ -173,7 +190,7 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, ki
     path = tmp_path / f"a.{suffix}"
     options = {"lossless": True} if kind == "WEBP" else {}
     frames[0].save(path, format=kind, save_all=True, append_images=frames[1:], **options)
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == (f"{path}: animated: first frame used",)
 
@@ -200,7 +217,7 @@ def display_p3() -> bytes:
 def test_display_p3_becomes_srgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4), (200, 100, 100)).convert(mode).save(path, icc_profile=display_p3())
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     # By the matrices: linear P3 (0.578, 0.127, 0.127) is linear sRGB (0.679, 0.108, 0.117).
     assert np.abs(pixels[0, 0].astype(int) - (214, 92, 96)).max() <= 2
     assert notices == ()
@@ -216,7 +233,7 @@ def test_an_srgb_profile_changes_nothing_visible(tmp_path: Path) -> None:
 def test_a_grey_picture_may_carry_an_rgb_profile(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("L", (4, 4), 100).save(path, icc_profile=display_p3())
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     assert np.abs(pixels.astype(int) - 100).max() <= 1
     assert notices == ()
 
@@ -224,7 +241,7 @@ def test_a_grey_picture_may_carry_an_rgb_profile(tmp_path: Path) -> None:
 def test_a_broken_profile_is_a_notice(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).save(path, icc_profile=b"not a profile at all")
-    pixels, notices = read_image(path)
+    pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert "profile ignored" in notices[0]
 
