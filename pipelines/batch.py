@@ -29,10 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import MorphError
-from morph.media.stills import atomic_path, check_folder, check_parent
-from morph.media.video import is_folder
+from morph.media.stills import atomic_path
 from pipelines.clip import Clip
-from pipelines.job import opened, wrote
+from pipelines.job import opened
 from pipelines.produce import produce
 
 if TYPE_CHECKING:
@@ -180,21 +179,12 @@ def absolute(clip: Clip) -> Clip:
     return replace(clip, keyframes=keyframes, output=output, model=whole(clip.model), controlnet=controlnet)
 
 
-def check_writable(clip: Clip, folder: Path) -> None:
-    """Refuse an output that could not be written, before anything is rendered; its size is not known yet."""
-    if is_folder(clip.output):
-        check_folder(clip.output, replace=wrote(folder, clip.output))
-    else:
-        check_parent(clip.output)
-
-
 def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:
     """Render one clip; an error becomes a line of the report."""
     started = time.monotonic()
     error, frames, gap = "", 0, None
     own = folder / CLIPS / clip.name
     try:
-        check_writable(clip, own)
         with opened(own, clip, [clip.output], where.change):
             produced = produce(clip, tasks_of(clip, own, where), own)
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
-from morph.media.stills import check_parent
-from morph.media.video import TARGETS, is_folder
+from morph.media.stills import check_folder, check_parent, is_stills
 from pipelines.nodes import MAX_BYTES, Problems
-from pipelines.settings import Settings, changed, keys, load_preset
+from pipelines.output import load_target, target_for
+from pipelines.settings import Settings, changed, keys, load_preset, names_file
 
 WEIGHTS = {
     "model": ("embedded",),
@@ -20,6 +20,8 @@ WEIGHTS = {
     "pose.detector": ("mediapipe", ""),
 }
 """Fields and settings that name weights, and what those are called that are no folder and no hub id."""
+ON_DISK = ("ranking.clip", "pose.detector", "inbetween.weights", "encode.audio", "encode.preset", "encode.timeline")
+"""Settings that may name something on the disk."""
 
 
 class Confined:
@@ -56,19 +58,15 @@ class Confined:
         path = self._inside(line, "output", text)
         if path is None:
             return None
-        folder, kind = is_folder(path), path.suffix.lower()
-        if not folder and (kind not in TARGETS or text.endswith("/")):
-            known = ", ".join(TARGETS)
-            self._problems.add(line, f"output {text}: write a video's name, {known}, or a folder's, no dot")
-            return None
         try:
-            if not os.path.isdir(path):
+            if not is_stills(path):
+                target_for(path)
                 check_parent(path)
+            elif not os.path.isdir(path):
+                check_folder(path)
         except InputError as error:
-            self._problems.add(line, str(error))
+            self._problems.add(line, f"output {error}")
             return None
-        if folder and os.path.exists(path) and not os.path.isdir(path):
-            self._problems.add(line, f"output {text}: a file is in the way of this folder; choose another name")
         real = os.path.realpath(path)
         if real in self._outputs:
             first = self._outputs[real]
@@ -91,11 +89,26 @@ class Confined:
             return None
         return str(path)
 
+    def setting(self, line: int, key: str, text: str) -> str | None:
+        """One of ``ON_DISK``, from the manifest's folder on."""
+        if key in WEIGHTS:
+            return self.weights(line, text, key)
+        if not text:
+            return text
+        if key == "encode.preset" and not names_file(text):
+            try:
+                return text if text == "auto" else load_target(text).name
+            except SettingsError as error:
+                self._problems.add(line, str(error))
+                return None
+        path = self._inside(line, key, text) if key == "encode.timeline" else self.file(line, key, text)
+        return str(path) if path else None
+
     def preset(self, line: int, text: str) -> Settings | None:
         """A preset by its name, or from a TOML file."""
         if text in self._presets:
             return self._presets[text]
-        name, is_file = text, text.endswith(".toml") or "/" in text
+        name, is_file = text, names_file(text)
         if is_file:
             path = self._inside(line, "preset", text)
             if path is None:
@@ -112,16 +125,11 @@ class Confined:
         except (RecursionError, ValueError):  # what tomllib makes of deep nesting and of huge numbers
             self._problems.add(line, f"preset {text} is nested too deep, or a number is too long; correct it")
             return None
-        for key in ("ranking.clip", "pose.detector") if is_file else ():
-            value = self.weights(line, str(keys(settings)[key]), key)
+        for key in ON_DISK if is_file else ():
+            value = self.setting(line, key, str(keys(settings)[key]))
             if value is None:
                 return None
             settings = changed(settings, {key: value})
-        if is_file and settings.inbetween.weights:
-            file = self.file(line, "inbetween.weights", settings.inbetween.weights)
-            if file is None:
-                return None
-            settings = changed(settings, {"inbetween.weights": str(file)})
         self._presets[text] = settings
         return settings
 

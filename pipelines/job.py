@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from morph.errors import InputError, SettingsError
 from morph.media.stills import atomic_path
 from pipelines.clip import Clip
+from pipelines.output import beside
 from pipelines.settings import look
 
 LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
@@ -28,8 +29,7 @@ class JobBusyError(InputError):
 
 def job_folder(output: Path) -> Path:
     """Where a clip's job is kept unless told otherwise: beside its output."""
-    name = os.path.normpath(output)
-    return Path(f"{name}.job")
+    return beside(output, ".job")
 
 
 def asked(clip: Clip) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from morph.errors import ManifestError, SettingsError
 from morph.media.keyframe import parse_size
 from pipelines.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
-from pipelines.confined import WEIGHTS, Confined
+from pipelines.confined import ON_DISK, Confined
 from pipelines.nodes import Node, Problems, read_json, read_text, read_yaml
 from pipelines.rows import read_csv
 from pipelines.settings import Settings, changed, load_preset
@@ -283,11 +283,8 @@ class _Manifest:
                 self.problems.add(one.line, str(error))
                 values[key] = None
             else:
-                if key in WEIGHTS:
-                    values[key] = self.disk.weights(one.line, text, key)
-                elif key == "inbetween.weights" and text:
-                    path = self.disk.file(one.line, key, text)
-                    values[key] = str(path) if path else None
+                if key in ON_DISK:
+                    values[key] = self.disk.setting(one.line, key, text)
         return values
 
     def flat(self, node: Node, prefix: str) -> Iterator[tuple[str, Node]]:

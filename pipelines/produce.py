@@ -1,4 +1,4 @@
-"""From a clip to its finished file: the tasks, then the encode, with the recipe of how it was made."""
+"""From a clip to its finished files: the tasks, then the encode, with the recipe of how it was made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from morph.media.stills import FrameFolder
-from morph.media.video import open_writer
+from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
 from pipelines.clip import Clip
+from pipelines.cutting import check_cut, write_cut
 from pipelines.job import wrote
-from pipelines.sequence import Tasks, render_clip
-from pipelines.settings import keys
+from pipelines.output import Output, beside, outputs_of
+from pipelines.recipe import recipe_of
+from pipelines.sequence import Rendered, Tasks, render_clip
+
+RECIPE = ".json"
+"""What an output's recipe beside it ends in."""
 
 
 @dataclass(frozen=True)
@@ -50,38 +54,37 @@ class Produced:
 def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = None) -> Produced:
     """Render a clip and write its output, and its frames to ``frames_dir`` as well; what is kept is not made again.
 
+    The recipe goes into the files, and beside the output.
+
     Raises:
         MorphError: something in the clip cannot be used, or a disk refused.
     """
     (facts,) = tasks("facts", [()])
+    outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
+    for output in outputs:
+        output.check(replace=wrote(folder, output.path))
+    check_cut(clip, outputs)
     rendered = render_clip(clip, tasks, folder)
-    first = next(iter(rendered)).pixels
-    size = (first.shape[1], first.shape[0])
-    recipe = {**facts, **_recipe(clip), "choices": rendered.choices, "embeddings": rendered.embeddings}
-    comment = json.dumps(recipe)
-    with ExitStack() as files:
-        replace = wrote(folder, clip.output)
-        output = open_writer(clip.output, size, clip.settings.fps, comment, replace=replace)
-        writers = [files.enter_context(output)]
-        if frames_dir:
-            stills = FrameFolder(frames_dir, comment=comment, replace=wrote(folder, frames_dir))
-            writers.append(files.enter_context(stills))
-        for frame in rendered:
-            for writer in writers:
-                writer.write(frame.pixels)
+    recipe = {**facts, **recipe_of(clip), **_made(rendered)}
+    _write(rendered, outputs, folder, recipe)
+    write_cut(clip, rendered, outputs)
+    write_recipe(beside(clip.output, RECIPE), recipe)
     alphas = [still.alpha for still in rendered.stills]
     distances = [still.distance for still in rendered.stills]
     return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
 
 
-def _recipe(clip: Clip) -> dict[str, Any]:
-    """What was asked for, ready for JSON; a keyframe has what it has of its own."""
-    common = keys(clip.settings)
-    keyframes = []
-    for keyframe in clip.keyframes:
-        own = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
-        entry: dict[str, Any] = {"image": str(keyframe.image), "prompt": keyframe.prompt}
-        entry |= {"at": keyframe.at} if keyframe.at is not None else {}
-        entry |= {"hold": keyframe.hold} if keyframe.hold else {}
-        keyframes.append(entry | ({"settings": own} if own else {}))
-    return {"keyframes": keyframes, "settings": common}
+def _made(rendered: Rendered) -> dict[str, Any]:
+    """What a recipe says of the frames: the choices that were made for them, and how to tell that they are the same."""
+    return {"choices": rendered.choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
+
+
+def _write(rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]) -> None:
+    comment = json.dumps(recipe)
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(output.open(comment, replace=wrote(folder, output.path))) for output in outputs
+        ]
+        for frame in rendered:
+            for output, writer in zip(outputs, writers, strict=True):
+                writer.write(frame.written(output.stream.alpha))

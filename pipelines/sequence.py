@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morph import pacing
+from morph.matte import straight
 from morph.pacing import Evenness
 from pipelines.clip import Clip, timing
+from pipelines.mattes import Mattes
 from pipelines.plan import Way, surveyed, ways
 from pipelines.store import Reel
 
@@ -33,19 +37,32 @@ FRAMES = "frames"
 class Frame:
     """One frame of a morph.
 
-    pixels uint8 (H,W,3); alpha, its position from the first keyframe, 0, to the last, 1; distance, LPIPS-Alex
-    from the frame before it, 0 for the first.
+    pixels uint8 or uint16 (H,W,3), laid on black; alpha, its position from the first keyframe, 0, to the last, 1;
+    distance, LPIPS-Alex from the frame before it, 0 for the first. matte (H,W) in [0,1] if all keyframes have one.
     """
 
     index: int
     alpha: float
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[Any]
     distance: float
+    matte: NDArray[np.float32] | None = None
+
+    def written(self, alpha: bool) -> NDArray[Any]:
+        """As a file takes it: with transparency, or laid on black."""
+        return self.rgba if alpha else self.pixels
+
+    @property
+    def rgba(self) -> NDArray[Any]:
+        """The frame (H,W,4) with its matte as straight alpha; a ValueError if it has none."""
+        if self.matte is None:
+            raise ValueError("this frame has no matte")
+        return straight(self.pixels, self.matte)
 
     @property
     def image(self) -> Image.Image:
-        """The frame as a Pillow image."""
-        return Image.fromarray(self.pixels)
+        """The frame as a Pillow image of 8 bits, RGBA if it has a matte."""
+        pixels = self.pixels if self.matte is None else self.rgba
+        return Image.fromarray((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
 
 
 @dataclass(frozen=True)
@@ -63,26 +80,40 @@ class Rendered:
     """A clip whose frames are all kept; iterating reads them one at a time.
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
-    that were captured. choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
-    embeddings, if any were fitted.
+    that were captured. size: (width, height). choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
+    embeddings, if any were fitted. mattes: where all keyframes are transparent somewhere.
     """
 
     folder: Path
     stills: list[Still]
+    size: tuple[int, int]
     evenness: Evenness
     round_trips: list[float]
     choices: dict[float, int]
     embeddings: str | None
+    mattes: Mattes | None
+
+    def digest(self) -> str:
+        """A hash of all frames' pixels."""
+        digest = hashlib.blake2b(digest_size=12)
+        for frame in self:
+            digest.update(frame.pixels.tobytes())
+        return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.stills)
 
+    def __getitem__(self, index: int) -> Frame:
+        still = self.stills[index]
+        matte = self.mattes.at(still.alpha) if self.mattes else None
+        return Frame(index, still.alpha, self._reel(still.reel).frame(still.at), still.distance, matte)
+
     def __iter__(self) -> Iterator[Frame]:
-        name, reel = "", None
-        for index, still in enumerate(self.stills):
-            if reel is None or still.reel != name:
-                name, reel = still.reel, Reel(self.folder / still.reel)
-            yield Frame(index, still.alpha, reel.frame(still.at), still.distance)
+        return map(self.__getitem__, range(len(self)))
+
+    @cached_property
+    def _reel(self) -> Callable[[str], Reel]:
+        return lru_cache(2)(lambda name: Reel(self.folder / name))
 
 
 def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
@@ -111,7 +142,9 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
     stills = _shown(clip, placed)
     assert len(stills) == clip.length
-    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices, texts)
+    height, width = Reel(folder / FRAMES / stills[0].reel).frame(stills[0].at).shape[:2]
+    size, evenness = (width, height), _evenness(clip, every, placed)
+    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, Mattes.of(clip, size))
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:

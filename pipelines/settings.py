@@ -159,6 +159,37 @@ class Inbetween:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Encode:
+    """How the output is written; it changes no frame.
+
+    preset: one of configs/encode, or a TOML file; "auto" goes by the output's suffix.
+    alpha: "auto" keeps transparency where all keyframes have it and the output can hold it, "keep" insists on
+        it, "drop" lays frames on black.
+    odd: of a size that the codec cannot hold, "refuse" it, or "pad" it by repeating the last line.
+    timecode: of the first frame, such as 01:00:00:00, or 01:00:00;00 counted in drop-frame.
+    audio: a file with sound. audio_fit: "fit" cuts it where the video ends, or adds silence until there; "loop"
+        repeats it until there; "keep" leaves it as long as it is.
+    start: number of the first of numbered stills.
+    timeline: a file to write as well, a .otio, .edl or .xml, with a clip for every way between keyframes. handles:
+        frames of its neighbours that each movie of an .xml begins and ends with.
+    """
+
+    preset: str = "auto"
+    alpha: Literal["auto", "keep", "drop"] = "auto"
+    odd: Literal["refuse", "pad"] = "refuse"
+    timecode: str = ""
+    audio: str = ""
+    audio_fit: Literal["fit", "loop", "keep"] = "fit"
+    start: int = 1001
+    timeline: str = ""
+    handles: int = 12
+
+    def __post_init__(self) -> None:
+        _within("encode.start", self.start, 0, 9_999_999)
+        _within("encode.handles", self.handles, 0, 10_000)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What decides the frames of a morph, besides its keyframes and the model.
 
@@ -180,6 +211,7 @@ class Settings:
     text: how the text embeddings of the ends are mixed, "lerp" or "slerp".
     negative: the negative prompt of classifier-free guidance.
     batch: how many frames are denoised together; it does not change them.
+    depth: bits of a channel in which frames are kept, 8 or 16.
     """
 
     frames: int = 24
@@ -199,12 +231,14 @@ class Settings:
     text: Literal["lerp", "slerp"] = "lerp"
     negative: str = ""
     batch: int = 8
+    depth: int = 8
     lora: Lora = field(default_factory=Lora)
     textual_inversion: TextualInversion = field(default_factory=TextualInversion)
     anchors: Anchors = field(default_factory=Anchors)
     ranking: Ranking = field(default_factory=Ranking)
     pose: Pose = field(default_factory=Pose)
     inbetween: Inbetween = field(default_factory=Inbetween)
+    encode: Encode = field(default_factory=Encode)
 
     def __post_init__(self) -> None:
         _within("frames", self.frames, 1, 100_000)
@@ -215,10 +249,14 @@ class Settings:
         _within("fade", self.fade, 0, 1)
         _within("hold", self.hold, 0, 100_000)
         _within("batch", self.batch, 1, 4096)
+        if self.depth not in (8, 16):
+            raise SettingsError(f"depth is {self.depth}; it must be 8 or 16")
+        if self.depth == 16 and self.inbetween.frames != "0":
+            raise SettingsError("depth is 16, but frames are interpolated in 8 bits; set depth=8 or inbetween 0")
 
 
-TIMING = ("frames", "fps", "pacing", "ease", "hold", "repeat", "batch")
-"""Settings that decide where frames stand and how fast they are made, not what they look like."""
+NO_LOOK = ("frames", "fps", "pacing", "ease", "hold", "repeat", "batch", "encode")
+"""Settings that decide where frames stand, how fast they are made and how written, not what they look like."""
 
 
 def _within(key: str, value: float | Fraction, low: float | Fraction, high: float | Fraction) -> None:
@@ -308,7 +346,7 @@ def keys(section: Any, prefix: str = "") -> dict[str, Any]:
 
 def look(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a frame at a given position looks like."""
-    return {key: value for key, value in keys(settings).items() if key not in TIMING}
+    return {key: value for key, value in keys(settings).items() if key.partition(".")[0] not in NO_LOOK}
 
 
 def configs_folder() -> Path:
@@ -317,18 +355,23 @@ def configs_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[1] / "configs"
 
 
+def names_file(preset: str) -> bool:
+    """Whether a preset is meant by its TOML file, not by its name."""
+    return preset.endswith(".toml") or "/" in preset
+
+
 def preset_names() -> list[str]:
     """Names that ``load_preset`` knows."""
     return sorted(path.stem for path in configs_folder().glob("*.toml"))
 
 
 def load_preset(name: str) -> Settings:
-    """A preset by name, or from a TOML file: anything that ends in .toml or holds a slash.
+    """A preset by name, or from a TOML file.
 
     Raises:
         SettingsError: no such preset or file, a file that is not TOML, or a key that does not exist.
     """
-    is_file = name.endswith(".toml") or "/" in name
+    is_file = names_file(name)
     path = Path(name) if is_file else configs_folder() / f"{name}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -195,7 +195,9 @@ class Track:
 
     def _look(self, alpha: float) -> Tensor:
         reel = self._filled if alpha in self.interpolated else self._reel
-        pixels = torch.from_numpy(reel.frame(alpha)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        frame = reel.frame(alpha)
+        pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
+        pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
         return self._perception.features(pixels)
 
 

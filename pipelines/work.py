@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, to_uint8
+from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, to_levels
 from pipelines.anchors import Anchor, render_anchors
 from pipelines.between import Between
 from pipelines.clip import Clip, looped
@@ -51,7 +51,7 @@ Ends = tuple[str, str]
 FITS = "fits"
 VERSIONS = (version("morph"), torch.__version__)
 """What is kept by other code is made again."""
-INFILL = ("steps", "adain", "attention", "fade", "text")
+INFILL = ("steps", "adain", "attention", "fade", "text", "depth")
 """Settings that decide what is filled in between knots."""
 log = logging.getLogger("morph")
 
@@ -95,9 +95,14 @@ class Work:
         """
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
-        notices = []
+        notices: list[str] = []
+        matted = []
         for keyframe in map(self.keyframe, self._numbers):
-            notices += [*keyframe.notices, *[laid_on_black(keyframe.source)] * (keyframe.alpha is not None)]
+            notices += keyframe.notices
+            matted += [keyframe.source] if keyframe.alpha is not None else []
+        transparent = len(matted) == len(self._numbers)
+        if not transparent:
+            notices += map(laid_on_black, matted)
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
             f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong
@@ -123,6 +128,9 @@ class Work:
             "controlnet": model.controlnet_name,
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
+            "size": list(frame_size(settings.size, model.geometry)),
+            "transparent": transparent,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
         }
@@ -253,14 +261,14 @@ class Work:
 
         segment = Segment(self.model, knots, way.settings, capture)
 
-        def run(part: Sequence[float]) -> list[NDArray[np.uint8]]:
-            return list(to_uint8(segment.render(part, self.progress)))
+        def run(part: Sequence[float]) -> list[NDArray[Any]]:
+            return list(to_levels(segment.render(part, self.progress), way.settings.depth))
 
-        def render(alphas: Sequence[float]) -> NDArray[np.uint8]:
+        def render(alphas: Sequence[float]) -> NDArray[Any]:
             return np.stack(self._batches.each(run, alphas))
 
-        def pictures() -> NDArray[np.uint8]:
-            return to_uint8(torch.cat([knot.keyframe.pixels for knot in knots]))
+        def pictures() -> NDArray[Any]:
+            return to_levels(torch.cat([knot.keyframe.pixels for knot in knots]), way.settings.depth)
 
         own = [getattr(way.settings, key) for key in INFILL]
         pose = way.settings.pose.scale if self.model.controlnet else None

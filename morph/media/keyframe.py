@@ -15,7 +15,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,11 +145,16 @@ def laid_on_black(path: Path | str) -> str:
     return f"{path}: transparent parts are laid on black"
 
 
+def to_levels(pixels: torch.Tensor, depth: int) -> NDArray[Any]:
+    """Turn (B,3,H,W) in [-1,1] into levels (B,H,W,3) of 8 or 16 bits: rounded, and clamped where it stands out."""
+    top = 2**depth - 1
+    levels = ((pixels.detach().float() + 1) * (top / 2)).round().clamp(0, top).permute(0, 2, 3, 1)
+    return levels.contiguous().cpu().numpy().astype(np.uint8 if depth == 8 else np.uint16)
+
+
 def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
-    """Turn (B,3,H,W) in [-1,1] into uint8 (B,H,W,3): rounded, and clamped where it stands out."""
-    levels = ((pixels.detach().float() + 1) * 127.5).round().clamp(0, 255)
-    array: NDArray[np.uint8] = levels.byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array
+    """:func:`to_levels` of 8 bits."""
+    return to_levels(pixels, 8)
 
 
 def read_image(path: Path | str) -> StillImage:

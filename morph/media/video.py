@@ -1,38 +1,29 @@
 """Video files, written and read through the ffmpeg that imageio-ffmpeg carries.
 
-Every file is tagged BT.709 in video range and its pixels are converted to match, so that a player shows the
-colours of the stills. Names reach ffmpeg as ``file:`` arguments of a list: no shell, no protocol, no network.
+Every file's pixels are converted to the colours that its tags state, BT.709 in video range or sRGB, so that a
+player shows the colours of the stills. Names reach ffmpeg as ``file:`` arguments of a list: no shell, no
+protocol, no network.
 """
 
-import os
+from __future__ import annotations
+
 import re
-import subprocess
-from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from threading import Thread
-from types import MappingProxyType
 from typing import IO
 
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.errors import EncodeError, InputError, SettingsError
-from morph.media.stills import (
-    FrameFolder,
-    FrameWriter,
-    check_folder,
-    check_parent,
-    checked_frame,
-    publish,
-    temporary_beside,
-)
-
-MAX_FPS = 1000
+from morph.errors import EncodeError, SettingsError
+from morph.media.audio import Audio
+from morph.media.ffmpeg import Ffmpeg, reading
+from morph.media.stills import Frame, FrameWriter, check_parent, checked_frame, publish, temporary_beside
+from morph.media.timecode import Timecode
+from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
 
 # NTSC rates as people write them: no short decimal states them exactly.
 _NTSC = {
@@ -40,46 +31,10 @@ _NTSC = {
     Fraction("29.97"): Fraction(30000, 1001),
     Fraction("59.94"): Fraction(60000, 1001),
 }
-
-# Without the conversion ffmpeg uses the BT.601 matrix; without the tags a player has to guess which.
-_BT709_420 = (
-    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,"
-    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,"
-    "format=yuv420p"
-)
-# One palette per frame: better for pictures that change, and memory does not grow with the length.
-_PALETTE = "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
-
-# crf 17 is the point where people stop telling x264 from its source.
-_H264 = ("-c:v", "libx264", "-crf", "17", "-preset", "medium")
-_VP9 = ("-c:v", "libvpx-vp9", "-crf", "20", "-b:v", "0", "-cpu-used", "4", "-row-mt", "1")
-_FASTSTART = ("-movflags", "+faststart")
-
-_QUIET = ("-hide_banner", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe")
 # The containers written here and their kin: a playlist under a video's name could open any other file.
-_CONTAINERS = ("-format_whitelist", "mov,matroska,gif,avi")
-_LAST_LINES = 6
-
-
-@dataclass(frozen=True)
-class Target:
-    """How ffmpeg makes one kind of file; ``even`` means 4:2:0 colour, which has no odd width or height."""
-
-    filters: str
-    arguments: tuple[str, ...]
-    even: bool = True
-
-
-TARGETS: Mapping[str, Target] = MappingProxyType(
-    {
-        ".mp4": Target(_BT709_420, (*_H264, *_FASTSTART)),
-        ".mov": Target(_BT709_420, (*_H264, *_FASTSTART)),
-        ".mkv": Target(_BT709_420, _H264),
-        ".webm": Target(_BT709_420, _VP9),
-        ".gif": Target(_PALETTE, ("-loop", "0"), even=False),
-    }
-)
-"""What a file's suffix, in lower case, stands for."""
+_KINDS = "mov,matroska,gif,avi,apng"
+# Bytes of tags that are read; a recipe of thousands of keyframes is smaller.
+_LONGEST = 2**24
 
 
 def parse_fps(text: str) -> Fraction:
@@ -98,101 +53,97 @@ def parse_fps(text: str) -> Fraction:
     raise SettingsError(f"fps {text!r}: write a rate up to {MAX_FPS} such as 24, 12.5 or 24000/1001")
 
 
-def is_folder(path: str | Path) -> bool:
-    """Tell whether ``path`` means a folder of PNGs: no suffix, a slash at the end, or a folder already."""
-    ends_in_slash = os.fspath(path).endswith(("/", os.sep))
-    return ends_in_slash or not Path(path).suffix or os.path.isdir(path)
-
-
-def check_output(path: str | Path, size: tuple[int, int], fps: Fraction, *, replace: bool = False) -> None:
-    """Refuse, before any work is done, what :func:`open_writer` could not write; nothing is created.
-
-    ``size`` is (width, height); ``replace`` lets frames in a folder be replaced.
+def check_video(
+    path: Path, target: Target, stream: Stream, *, timecode: str = "", audio: Audio | None = None, pad: bool = False
+) -> None:
+    """Refuse, before any work is done, what :class:`VideoWriter` could not write; nothing is created.
 
     Raises:
-        SettingsError: an unknown suffix, an odd size in 4:2:0, a rate out of range.
-        InputError: the folder is missing, cannot be written to, or already holds frames.
+        SettingsError: an unknown suffix, or what the target or the container cannot hold.
+        InputError: the folder is missing or cannot be written to.
     """
-    if is_folder(path):
-        check_folder(Path(path), replace=replace)
-    else:
-        _checked_target(Path(path), size, fps)
-
-
-def video_notices(path: str | Path, fps: Fraction) -> tuple[str, ...]:
-    """Return what the user should know about the file that ``path`` and ``fps`` will give."""
-    if is_folder(path) or Path(path).suffix.lower() != ".gif":
-        return ()
-    notices = [f"{path}: a GIF keeps no recipe and 256 colours in a frame: a video keeps more"]
-    hundredths = 100 / fps
-    if fps > 50:
-        notices.append(
-            f"{path}: many players slow a GIF of more than 50 fps down to 10, and 100 is its most: use 50"
-        )
-    elif hundredths.denominator != 1:
-        short = int(hundredths)
-        notices.append(
-            f"{path}: a GIF counts in hundredths of a second: at {fps} fps a frame lasts {short} or "
-            f"{short + 1} of them, so motion is slightly uneven: 20, 25 and 50 fps are exact"
-        )
-    return tuple(notices)
-
-
-def open_writer(
-    path: str | Path, size: tuple[int, int], fps: Fraction, comment: str | None = None, *, replace: bool = False
-) -> FrameWriter:
-    """Open the folder of PNGs or the video that ``path`` means; ``comment`` (the recipe) goes with it.
-
-    Raises what :func:`check_output` raises.
-    """
-    if is_folder(path):
-        return FrameFolder(Path(path), comment=comment, replace=replace)
-    return VideoWriter(Path(path), size, fps, comment)
+    suffix = path.suffix.lower()
+    if suffix not in CONTAINERS:
+        raise SettingsError(f"{path}: unknown kind of video {path.suffix!r}: use {', '.join(CONTAINERS)}")
+    target.check(path, stream, pad)
+    container = CONTAINERS[suffix]
+    if audio and not container.audio:
+        raise SettingsError(f"{path}: a {suffix} has no sound: use .mp4, .mov, .mkv or .webm")
+    if timecode:
+        if not container.timecode:
+            raise SettingsError(f"{path}: a {suffix} has no timecode: use .mov or .mp4")
+        Timecode.parse(timecode, stream.fps)
+    check_parent(path)
 
 
 class VideoWriter(FrameWriter):
-    """Encodes frames of ``size`` (width, height) at ``fps`` as they come; the suffix chooses the target.
+    """Encodes the frames of ``stream`` as they come, as ``target`` says.
 
     Use it as a context manager. The video appears under ``path`` only when it is complete; on any failure,
     Ctrl-C included, ffmpeg is ended, nothing is left, and an older file of that name is untouched.
-    ``comment`` becomes the file's ``comment`` tag, except in a GIF, which has none.
+    ``comment`` becomes the file's ``comment`` tag, where it has one; ``timecode`` is the first frame's, such as
+    01:00:00:00. ``pad`` repeats the last line and column of frames whose size is odd and may not be.
 
     Raises:
-        SettingsError, InputError: as :func:`check_output`.
+        SettingsError, InputError: as :func:`check_video`.
         EncodeError: ffmpeg cannot be started, or the disk refuses.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: Fraction, comment: str | None = None) -> None:
-        target = _checked_target(path, size, fps)
+    def __init__(
+        self,
+        path: Path,
+        target: Target,
+        stream: Stream,
+        comment: str | None = None,
+        *,
+        timecode: str = "",
+        audio: Audio | None = None,
+        pad: bool = False,
+    ) -> None:
+        check_video(path, target, stream, timecode=timecode, audio=audio, pad=pad)
+        suffix = path.suffix.lower()
+        container = CONTAINERS[suffix]
+        width, height = self._padded = target.padded(stream)
         self._path = path
-        self._size = size
+        self._stream = stream
         self._empty = True
         self._temporary = temporary_beside(path)
         self._tags = self._temporary.with_suffix(".txt")
+        sound = (audio.reading(stream), ("-map", "2:a:0", *audio.coding(suffix, stream))) if audio else ((), ())
         with ExitStack() as undo:
             undo.callback(self._tags.unlink, missing_ok=True)
             # The comment goes in by a file: a command line is limited and open to every user of the machine.
             try:
-                self._tags.write_text(_ffmetadata(comment), encoding="utf-8", newline="")
+                tags = _ffmetadata(comment if container.comment else None)
+                self._tags.write_text(tags, encoding="utf-8", newline="")
             except OSError as error:
                 raise EncodeError(f"{path}: cannot be written ({error.strerror})") from error
-            self._ffmpeg = _Ffmpeg(
-                *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}"),
-                *("-r", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0"),
-                *("-f", "ffmetadata", "-i", f"file:{self._tags}", "-map", "0:v", "-map_metadata", "1"),
-                *("-vf", target.filters, *target.arguments, f"file:{self._temporary}"),
+            self._ffmpeg = Ffmpeg(
+                *("-f", "rawvideo", "-pix_fmt", stream.pixel_format, "-s", f"{width}x{height}"),
+                *("-r", f"{stream.fps.numerator}/{stream.fps.denominator}", "-i", "pipe:0"),
+                *("-f", "ffmetadata", "-i", f"file:{self._tags}", *sound[0]),
+                *("-map", "0:v", *sound[1], "-map_metadata", "1", "-vf", target.filter(stream)),
+                *(*target.coding(stream), *container.arguments),
+                *(("-timecode", timecode) if timecode else ()),
+                f"file:{self._temporary}",
                 stdin=True,
             )
             undo.pop_all()
 
-    def write(self, frame: NDArray[np.uint8]) -> None:
-        """Encode the next frame, uint8 sRGB (H,W,3).
+    def write(self, frame: Frame) -> None:
+        """Encode the next frame, as the stream says: uint8 or uint16 sRGB (H,W,3), or (H,W,4) with straight alpha.
 
         Raises ValueError for another size or type, EncodeError when ffmpeg has failed.
         """
-        data = checked_frame(frame, self._size).data
+        stream = self._stream
+        frame = checked_frame(frame, stream.size)
+        if frame.dtype.itemsize * 8 != stream.depth or frame.shape[2] != 3 + stream.alpha:
+            raise ValueError(f"the frame is {frame.dtype} {frame.shape}, the writer was opened for {stream}")
+        if self._padded != stream.size:
+            across, down = self._padded[0] - stream.size[0], self._padded[1] - stream.size[1]
+            frame = np.ascontiguousarray(np.pad(frame, ((0, down), (0, across), (0, 0)), mode="edge"))
         try:
-            self._ffmpeg.pipe.write(data)
+            self._ffmpeg.pipe.write(frame.data)
         except BrokenPipeError as error:
             raise self._failure() from error
         self._empty = False
@@ -284,29 +235,31 @@ def read_timing(path: Path) -> Timing:
     return Timing(_rate(1 / frame), frames, even, audio=heading.get(b"#media_type 1") == b"audio")
 
 
+def read_comment(path: Path) -> str | None:
+    """Read the ``comment`` tag of a video.
+
+    Raises:
+        InputError: as :func:`read_video`.
+    """
+    with _reading(path, "-c", "copy", "-frames:v", "0", "-f", "ffmetadata") as pipe:
+        tags = re.split(r"(?<!\\)(?:\\\\)*\n", pipe.read(_LONGEST).decode(errors="replace"))
+    for tag in tags:
+        key, _, value = tag.partition("=")
+        if key.lower() == "comment":
+            return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+    return None
+
+
+def _reading(path: Path, *arguments: str) -> AbstractContextManager[IO[bytes]]:
+    return reading(path, _KINDS, "a video", "-map", "0:v:0", *arguments)
+
+
 def _rate(found: Fraction) -> Fraction:
     """The whole or NTSC rate that ``found`` means: Matroska states a frame's time in rounded nanoseconds."""
     for exact in (Fraction(round(found)), Fraction(1000 * round(found * 1001 / 1000), 1001)):
         if abs(found - exact) < found / 100_000:
             return exact
     return found
-
-
-@contextmanager
-def _reading(path: Path, *arguments: str) -> Iterator[IO[bytes]]:
-    """What ffmpeg makes of a file's first video stream. Raises what :func:`read_video` raises."""
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: there is no such video file: check the name")
-    ffmpeg = _Ffmpeg(
-        *("-xerror", *_CONTAINERS, "-i", f"file:{path}", "-map", "0:v:0", *arguments, "pipe:1"), stdin=False
-    )
-    try:
-        yield ffmpeg.pipe
-        # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
-        if ffmpeg.wait() != 0 or ffmpeg.last_lines():
-            raise InputError(f"{path}: cannot be read as a video: {ffmpeg.last_lines()}")
-    finally:
-        ffmpeg.kill()
 
 
 def _read_pixmap(pipe: IO[bytes]) -> NDArray[np.uint8] | None:
@@ -319,69 +272,6 @@ def _read_pixmap(pipe: IO[bytes]) -> NDArray[np.uint8] | None:
     if len(data) < width * height * 3:
         return None
     return np.frombuffer(data, np.uint8).reshape(height, width, 3)
-
-
-class _Ffmpeg:
-    """One running ffmpeg with one pipe, to its stdin or from its stdout, and its last messages."""
-
-    def __init__(self, *arguments: str, stdin: bool) -> None:
-        # A session of its own keeps the terminal's Ctrl-C from reaching it: its owner decides when it ends.
-        try:
-            self._process = subprocess.Popen(
-                [imageio_ffmpeg.get_ffmpeg_exe(), *_QUIET, *arguments],
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL if stdin else subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except (RuntimeError, OSError) as error:
-            raise EncodeError(f"ffmpeg cannot be started ({error}): install imageio-ffmpeg again") from error
-        pipe = self._process.stdin if stdin else self._process.stdout
-        assert pipe is not None
-        assert self._process.stderr is not None
-        self.pipe: IO[bytes] = pipe
-        self._messages: IO[bytes] = self._process.stderr
-        self._lines: deque[bytes] = deque(maxlen=_LAST_LINES)
-        # Someone must read the messages, or a talkative ffmpeg blocks when that pipe is full.
-        self._reader = Thread(target=self._lines.extend, args=(self._messages,), daemon=True)
-        self._reader.start()
-
-    def wait(self) -> int:
-        """Wait for the end and return the exit status; negative is a signal's number."""
-        status = self._process.wait()
-        self._reader.join()
-        return status
-
-    def last_lines(self) -> str:
-        """Return its last messages as one line; complete after :meth:`wait`."""
-        lines = (line.decode(errors="replace").strip() for line in self._lines)
-        return " | ".join(line for line in lines if line)
-
-    def kill(self) -> None:
-        """End it at once, if it still runs, and close the pipes."""
-        self._process.kill()
-        with suppress(BrokenPipeError):  # what was still buffered has nowhere to go
-            self.pipe.close()
-        self.wait()
-        self._messages.close()
-
-
-def _checked_target(path: Path, size: tuple[int, int], fps: Fraction) -> Target:
-    """Return the target of a video file, or raise what :func:`check_output` raises."""
-    if not 0 < fps <= MAX_FPS:
-        raise SettingsError(f"fps {fps}: must be above 0 and at most {MAX_FPS}")
-    target = TARGETS.get(path.suffix.lower())
-    if target is None:
-        known = ", ".join(TARGETS)
-        raise SettingsError(
-            f"{path}: unknown kind of file {path.suffix!r}: use {known}, or a / at the end for PNGs"
-        )
-    width, height = size
-    if target.even and (width % 2 or height % 2):
-        even = f"{width + width % 2}x{height + height % 2}"
-        raise SettingsError(f"{path}: {width}x{height} has an odd side, which 4:2:0 cannot hold: use {even}")
-    check_parent(path)
-    return target
 
 
 def _ffmetadata(comment: str | None) -> str:

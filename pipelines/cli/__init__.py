@@ -16,6 +16,7 @@ from pipelines.cli.compare import compare
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
+from pipelines.cli.recipe import rerun, show
 from pipelines.cli.render import render
 
 INTERRUPTED = 130
@@ -27,7 +28,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, compare, interpolate, pose, info, measure):
+for command in (render, batch, compare, interpolate, pose, show, rerun, info, measure):
     cli.add_command(command)
 
 

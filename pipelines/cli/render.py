@@ -14,10 +14,19 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, say
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
 
+KEYS = {
+    "inbetween": "inbetween.frames",
+    "codec": "encode.preset",
+    "timecode": "encode.timecode",
+    "audio": "encode.audio",
+    "timeline": "encode.timeline",
+}
+"""Options that are not called as the settings they set."""
+
 
 @click.command()
 @click.argument("inputs", nargs=-1, metavar="IMAGE IMAGE ... | FOLDER | MANIFEST")
-@click.option("-o", "--output", metavar="OUT", help="A .mp4, .mov, .mkv, .webm or .gif, or a folder of PNGs.")
+@click.option("-o", "--output", metavar="OUT", help="A video, name.%04d.png, .tif or .exr, or a folder of PNGs.")
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
 @click.option("--at", "times", multiple=True, metavar="TIME", help="When an image is shown: 2.5s or 60f, for each.")
 @click.option("--frames", type=int, help="Frames in all, the images included.")
@@ -27,6 +36,11 @@ SPEED_FROM = 100
 @click.option("--loop", "repeat", flag_value="loop", help="Go on to the first image again.")
 @click.option("--ping-pong", "repeat", flag_value="ping-pong", help="Go there and back.")
 @click.option("--inbetween", metavar="K|auto", help="Interpolate K frames between rendered ones that are close.")
+@click.option("--codec", metavar="NAME|FILE", help="h264, hevc, av1, prores-hq, ...  [default: by the suffix]")
+@click.option("--depth", type=int, help="Bits of a channel, 8 or 16.")
+@click.option("--timecode", metavar="HH:MM:SS:FF", help="Of the first frame; HH:MM:SS;FF counts in drop-frame.")
+@click.option("--audio", metavar="FILE", help="Sound, cut or filled to the length; see encode.audio_fit.")
+@click.option("--timeline", metavar="FILE", help="A .otio, .edl or .xml (FCP7) with a clip for every way.")
 @click.option("--seed", type=int)
 @click.option("--size", help="256, 320x192, or native: what the model was trained for.")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), help="How images of another shape get that size.")
@@ -62,22 +76,19 @@ def render(
     command is given again, and a changed image or encode redoes only what it must.
     """
     from morph.errors import SettingsError
-    from morph.media.stills import check_folder, check_parent
-    from morph.media.video import video_notices
-    from pipelines.job import job_folder, opened, wrote
+    from morph.media.stills import check_parent
+    from pipelines.job import job_folder, opened
     from pipelines.plan import leaves_choice
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **asked)
     folder = Path(job) if job else job_folder(clip.output)
-    size = _check(clip, folder, fetch=not dry_run)
+    if frames_dir and Path(frames_dir).resolve() == clip.output.resolve():
+        raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
+    size = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
-    if frames_dir:
-        check_folder(Path(frames_dir), replace=wrote(folder, Path(frames_dir)))
-        if Path(frames_dir).resolve() == clip.output.resolve():
-            raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
     if clip.controlnet and not clip.settings.pose.detector:
         raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
     if choose and not leaves_choice(clip):
@@ -91,15 +102,28 @@ def render(
         raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
     if choose and Path(choose).is_file():
         raise SettingsError(f"--choose {choose} is a file; name a folder")
-    for notice in video_notices(clip.output, clip.settings.fps):
-        say(notice)
     plan = _plan(clip, size, folder)
     if dry_run:
         _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
         return
     outputs = [clip.output, *([Path(frames_dir)] if frames_dir else [])]
     with opened(folder, clip, outputs, change):
-        result = _render(clip, folder, size, (device, dtype), choose, embeddings, frames_dir)
+        from pipelines.models import Models, quiet_libraries
+
+        quiet_libraries()
+        started = time.monotonic()
+        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+        result = carry_out(
+            clip,
+            folder,
+            size,
+            models,
+            (device, dtype),
+            _person(clip, models, Path(choose)) if choose else None,
+            Path(embeddings) if embeddings else None,
+            Path(frames_dir) if frames_dir else None,
+        )
+        result["seconds"] = round(time.monotonic() - started, 2)
     aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
     click.echo(json.dumps({**plan, **aside, **result}) if as_json else str(clip.output))
 
@@ -124,7 +148,8 @@ def _clip(
     from pipelines.manifest import is_manifest, pictures, read_manifest
     from pipelines.settings import changed, load_preset
 
-    overrides["inbetween.frames"] = overrides.pop("inbetween")
+    for option, key in KEYS.items():
+        overrides[key] = overrides.pop(option)
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
         taken = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
@@ -148,19 +173,24 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def _check(clip: Any, folder: Path, fetch: bool) -> tuple[int, int]:
+def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tuple[int, int]:
     """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
-    from morph.media.video import check_output
+    from pipelines.cutting import check_cut
     from pipelines.job import wrote
+    from pipelines.output import outputs_of
     from pipelines.plan import frame_size
 
-    for keyframe in clip.keyframes:
-        read_image(keyframe.image)
+    transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
     model, _ = locate(clip.model, fetch=fetch)
     size = frame_size(clip.settings.size, Geometry.from_folder(model))
-    check_output(clip.output, size, clip.settings.fps, replace=wrote(folder, clip.output))
+    outputs = outputs_of(clip, size, all(transparent), frames_dir)
+    check_cut(clip, outputs)
+    for output in outputs:
+        output.check(replace=wrote(folder, output.path))
+        for notice in output.notices(all(transparent)):
+            say(notice)
     return size
 
 
@@ -224,46 +254,43 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
     )
 
 
-def _render(
+def _person(clip: Any, models: Any, folder: Path) -> Any:
+    """Who chooses among candidates; None where there is no choice."""
+    from pipelines.cli.choose import Person
+    from pipelines.plan import ways
+
+    rankers = (models.ranker(way.settings) for way in ways(clip) if way.anchors)
+    ranker = next((ranker for ranker in rankers if ranker), None)
+    return Person(folder, ranker) if ranker else None
+
+
+def carry_out(
     clip: Any,
     folder: Path,
     size: tuple[int, int],
+    models: Any,
     where: tuple[str, str],
-    choose: str | None,
-    embeddings: str | None,
-    frames_dir: str | None,
+    choose: Any = None,
+    embeddings: Path | None = None,
+    frames_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Do the work of ``render``; what it reports."""
+    """Render a clip and write it; what a command reports of it. ``choose`` picks among candidates."""
     from pipelines import speed
-    from pipelines.cli.choose import Person
-    from pipelines.models import Models, quiet_libraries
-    from pipelines.plan import costs, ways
+    from pipelines.plan import costs
     from pipelines.produce import produce
     from pipelines.work import Work, in_process
 
-    quiet_libraries()
-    started = time.monotonic()
-    device, dtype = where
-    models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
     model = models.model
     say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
-    rankers = (models.ranker(way.settings) for way in ways(clip) if way.anchors)
-    ranker = next((ranker for ranker in rankers if ranker), None)
-    person = Person(Path(choose), ranker) if choose and ranker else None
     bar = ProgressBar(costs(clip))
     try:
-        work = Work(models, clip, folder, bar, person, Path(embeddings) if embeddings else None)
+        work = Work(models, clip, folder, bar, choose, embeddings)
         began = time.monotonic()
-        produced = produce(clip, in_process(work), folder, Path(frames_dir) if frames_dir else None)
+        produced = produce(clip, in_process(work), folder, frames_dir)
         spent = sum(bar.spent.values())
         if spent >= SPEED_FROM:
             speed.remember(_machine(clip, where), size, (time.monotonic() - began) / spent)
     finally:
         bar.close()
     say(str(produced))
-    return {
-        "seconds": round(time.monotonic() - started, 2),
-        **produced.as_dict(),
-        "unet_forwards": spent,
-        "spent": bar.spent,
-    }
+    return {**produced.as_dict(), "unet_forwards": spent, "spent": bar.spent}

@@ -1,0 +1,69 @@
+"""Sound for a video: what a file holds, and how it goes into the video's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args
+
+from morph.errors import SettingsError
+from morph.media.ffmpeg import reading
+from morph.media.target import CONTAINERS, Stream
+
+KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,mov,matroska,caf"
+Fit = Literal["fit", "loop", "keep"]
+
+
+@dataclass(frozen=True)
+class Audio:
+    """The first sound of a file: its codec, as ffmpeg calls it, and how long it lasts.
+
+    fit: "fit" cuts it where the video ends, or adds silence until there; "loop" repeats it until there; "keep"
+    leaves it as long as it is.
+    """
+
+    path: Path
+    codec: str
+    seconds: Fraction
+    fit: Fit = "fit"
+
+    @classmethod
+    def from_file(cls, path: Path, fit: Fit = "fit") -> Audio:
+        """Look what a file holds.
+
+        Raises:
+            InputError: it cannot be read, or holds no sound.
+            SettingsError: there is no such ``fit``.
+        """
+        if fit not in get_args(Fit):
+            raise SettingsError(f"audio fit {fit!r}: it must be one of {', '.join(get_args(Fit))}")
+        # a heading of "#name 0: value", then a line for each packet: stream, dts, pts, duration, size, checksum
+        heading, units = {}, 0
+        with reading(path, KINDS, "sound", "-map", "0:a:0", "-c:a", "copy", "-f", "framecrc") as pipe:
+            for line in pipe:
+                if line.startswith(b"#"):
+                    name, _, value = line.decode().strip().partition(": ")
+                    heading[name] = value
+                else:
+                    units += int(line.split(b",")[3])
+        return cls(path, heading["#codec_id 0"], units * Fraction(heading["#tb 0"]), fit)
+
+    def copied(self, suffix: str, stream: Stream) -> bool:
+        """Whether it goes into such a file as it is, not encoded again: cutting can be done so, filling cannot."""
+        allowed = CONTAINERS[suffix].audio_copied
+        whole = self.fit == "keep" or self.seconds >= stream.seconds
+        return whole and (allowed is None or self.codec in allowed)
+
+    def reading(self, stream: Stream) -> tuple[str, ...]:
+        """ffmpeg's arguments that open it."""
+        repeated = ("-stream_loop", "-1") if self.fit == "loop" and self.seconds < stream.seconds else ()
+        until = () if self.fit == "keep" else ("-t", f"{float(stream.seconds):.6f}")
+        return (*repeated, "-format_whitelist", KINDS, *until, "-i", f"file:{self.path}")
+
+    def coding(self, suffix: str, stream: Stream) -> tuple[str, ...]:
+        """ffmpeg's arguments that put it into the video."""
+        if self.copied(suffix, stream):
+            return ("-c:a", "copy")
+        filled = ("-af", f"apad=whole_dur={float(stream.seconds):.6f}") if self.fit == "fit" else ()
+        return (*filled, *CONTAINERS[suffix].audio)

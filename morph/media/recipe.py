@@ -1,0 +1,62 @@
+"""The recipe of a file: how it was made, as JSON in its comment, or in a file of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from morph.errors import EncodeError, InputError
+from morph.media import stills, video
+from morph.media.stills import StillPattern, atomic_path
+from morph.media.target import CONTAINERS
+
+MAX_BYTES = 2**24
+"""The longest recipe that is read; thousands of keyframes need less."""
+
+
+def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
+    """Write a recipe as a JSON file, atomically.
+
+    Raises:
+        EncodeError: the disk refused.
+    """
+    try:
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The recipe in a video, a still, the first still of a folder, or a JSON file.
+
+    Raises:
+        InputError: it cannot be read, or holds no recipe.
+    """
+    text = _text(path)
+    try:
+        recipe = json.loads(text or "")
+    except (ValueError, RecursionError):
+        recipe = None
+    if not isinstance(recipe, dict) or "morph" not in recipe:
+        raise InputError(f"{path}: holds no recipe of morph: name a video, a frame, or the .json beside them")
+    return recipe
+
+
+def _text(path: Path) -> str | None:
+    if path.is_dir():
+        numbers = stills.frame_numbers(path)
+        if not numbers:
+            raise InputError(f"{path}: holds no frames: name a video, a frame, or the .json beside them")
+        path = StillPattern.parse(path).path(numbers[0])
+    suffix = path.suffix.lower()
+    if suffix in stills.SUFFIXES:
+        return stills.read_comment(path)
+    if suffix != ".json":
+        return video.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES).decode(errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

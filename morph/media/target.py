@@ -1,0 +1,163 @@
+"""What a video file can be: codecs, containers, and what each of them can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
+
+from morph.errors import SettingsError
+
+MAX_FPS = 1000
+
+# Without the conversion ffmpeg uses the BT.601 matrix; without the tags a player has to guess which.
+_BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,"
+    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,format={}"
+)
+_SRGB = "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=pc,format={}"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The frames of one video: (width, height), rate, how many, and what each pixel is.
+
+    ``alpha``: RGBA and not RGB. ``depth``: bits of a channel, 8 or 16.
+    """
+
+    size: tuple[int, int]
+    fps: Fraction
+    frames: int
+    alpha: bool = False
+    depth: int = 8
+
+    @property
+    def pixel_format(self) -> str:
+        """What ffmpeg calls the pixels."""
+        return ("rgba" if self.alpha else "rgb") + ("64le" if self.alpha else "48le") * (self.depth == 16) or "rgb24"
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long the video lasts."""
+        return self.frames / self.fps
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a kind of file takes besides pictures.
+
+    audio_copied: codecs of sound that go in as they are; None stands for any. audio: ffmpeg's arguments that
+    make sound of any other codec fit; empty where there is no sound. timecode, comment: whether it has them.
+    arguments: ffmpeg's for the container itself.
+    """
+
+    audio_copied: frozenset[str] | None = frozenset()
+    audio: tuple[str, ...] = ()
+    timecode: bool = False
+    comment: bool = True
+    arguments: tuple[str, ...] = ()
+
+
+_FASTSTART = ("-movflags", "+faststart")
+_PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_s16be", "pcm_s24be"})
+CONTAINERS: Mapping[str, Container] = MappingProxyType(
+    {
+        ".mp4": Container(
+            frozenset({"aac", "mp3", "alac", "ac3", "eac3"}),
+            ("-c:a", "aac", "-b:a", "256k"),
+            timecode=True,
+            arguments=_FASTSTART,
+        ),
+        ".mov": Container(
+            frozenset({"aac", "alac"}) | _PCM, ("-c:a", "pcm_s16le"), timecode=True, arguments=_FASTSTART
+        ),
+        ".mkv": Container(None, ("-c:a", "flac")),
+        ".webm": Container(frozenset({"opus", "vorbis"}), ("-c:a", "libopus", "-b:a", "192k")),
+        ".gif": Container(comment=False),
+        ".apng": Container(comment=False),
+        ".webp": Container(comment=False),
+    }
+)
+"""What a file's suffix, in lower case, stands for."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """ffmpeg's names of the pixels that a codec is given: RGB or RGBA of 8 bits, or of 16; empty where it cannot."""
+
+    plain: str
+    alpha: str = ""
+    deep: str = ""
+    deep_alpha: str = ""
+
+    def of(self, stream: Stream) -> str:
+        """For these frames; a codec that knows one depth takes every frame in it."""
+        plain, deep = (self.alpha, self.deep_alpha) if stream.alpha else (self.plain, self.deep)
+        return deep or plain if stream.depth == 16 else plain
+
+
+@dataclass(frozen=True)
+class Target:
+    """How ffmpeg makes one kind of video.
+
+    suffixes: of the files that can hold it. default_for: those whose files it is unless told otherwise.
+    arguments: the codec's; alpha_arguments: more of them for RGBA. filters: in place of the conversion to BT.709.
+    smallest, largest: (width, height). fastest: frames a second.
+    """
+
+    name: str
+    about: str
+    suffixes: tuple[str, ...]
+    pixels: Pixels
+    arguments: tuple[str, ...]
+    alpha_arguments: tuple[str, ...] = ()
+    default_for: tuple[str, ...] = ()
+    filters: str = ""
+    smallest: tuple[int, int] = (1, 1)
+    largest: tuple[int, int] = (32767, 32767)
+    fastest: int = MAX_FPS
+
+    def pixel_format(self, stream: Stream) -> str:
+        """ffmpeg's name of the pixels in the file."""
+        return self.pixels.of(stream)
+
+    def filter(self, stream: Stream) -> str:
+        """ffmpeg's filters: the colours of the file, converted and tagged."""
+        pixels = self.pixel_format(stream)
+        return self.filters or (_BT709 if pixels.startswith("yuv") else _SRGB).format(pixels)
+
+    def coding(self, stream: Stream) -> tuple[str, ...]:
+        """ffmpeg's arguments for the codec."""
+        return (*self.arguments, *(self.alpha_arguments if stream.alpha else ()))
+
+    def padded(self, stream: Stream) -> tuple[int, int]:
+        """The next size that its chroma, which may be coarser than its luma, can have."""
+        pixels = self.pixel_format(stream)
+        width, height = stream.size
+        return width + width % 2 * ("420" in pixels or "422" in pixels), height + height % 2 * ("420" in pixels)
+
+    def check(self, path: Path, stream: Stream, pad: bool = False) -> None:
+        """Refuse what it cannot hold.
+
+        Raises:
+            SettingsError: it does not go into such a file, has no transparency, or not this size or rate.
+        """
+        if path.suffix.lower() not in self.suffixes:
+            raise SettingsError(f"{path}: {self.name} does not go into {path.suffix}: use {', '.join(self.suffixes)}")
+        if not 0 < stream.fps <= self.fastest:
+            raise SettingsError(f"fps {stream.fps}: must be above 0 and at most {self.fastest} for {self.name}")
+        if stream.alpha and not self.pixels.alpha:
+            raise SettingsError(f"{path}: {self.name} has no transparency: use prores-4444, webm-vp9, ffv1 or apng")
+        width, height = size = self.padded(stream)
+        if size != stream.size and not pad:
+            raise SettingsError(
+                f"{path}: {stream.size[0]}x{stream.size[1]} has an odd side, which {self.pixel_format(stream)} "
+                f"cannot hold: use {width}x{height}, or encode.odd=pad to repeat the last line"
+            )
+        for limit, word in ((self.smallest, "least"), (self.largest, "most")):
+            if (width, height) != tuple(map(min if word == "most" else max, size, limit)):
+                raise SettingsError(
+                    f"{path}: {width}x{height} is beyond {self.name}: {limit[0]}x{limit[1]} is the {word}"
+                )

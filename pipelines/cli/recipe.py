@@ -1,0 +1,92 @@
+"""``morph show`` and ``morph rerun``: how a file was made, and the same frames again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.common import device_options, say
+
+
+@click.command()
+@click.argument("file", metavar="VIDEO|FRAME|FOLDER|JSON")
+def show(file: str) -> None:
+    """Print how a file was made: keyframes, settings, seeds, hashes and versions, as JSON."""
+    from morph.media.recipe import read_recipe
+
+    click.echo(json.dumps(read_recipe(Path(file)), indent=2, ensure_ascii=False))
+
+
+@click.command()
+@click.argument("file", metavar="VIDEO|FRAME|FOLDER|JSON")
+@click.option("-o", "--output", metavar="OUT", help="[default: as it was, with -rerun in its name, here]")
+@click.option("--images", "folders", multiple=True, metavar="DIR", help="Where the images are, if they have moved.")
+@click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
+@device_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
+def rerun(
+    file: str,
+    output: str | None,
+    folders: tuple[str, ...],
+    model: str | None,
+    device: str,
+    dtype: str,
+    as_json: bool,
+) -> None:
+    """Render what FILE's recipe says once more, and tell whether the frames are the same.
+
+    Images are found by their contents, where they were, beside FILE, or in --images; weights must be the same.
+    """
+    from dataclasses import replace
+
+    from morph.errors import ModelError
+    from morph.media.recipe import read_recipe
+    from pipelines.cli.render import carry_out, check
+    from pipelines.job import job_folder, opened
+    from pipelines.models import Models, quiet_libraries
+    from pipelines.recipe import choices_of, clip_from
+
+    source = Path(file)
+    recipe = read_recipe(source)
+    clip = clip_from(recipe, Path(output or _renamed(recipe)), [source.parent, *map(Path, folders)])
+    clip = replace(clip, model=model) if model else clip
+    folder = job_folder(clip.output)
+    size = check(clip, folder, None, fetch=True)
+    where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
+    with opened(folder, clip, [clip.output]):
+        quiet_libraries()
+        _use_threads(recipe.get("threads"))
+        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])
+        if models.model.fingerprint != recipe["weights"]:
+            raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
+        result = carry_out(clip, folder, size, models, where, choices_of(recipe))
+    same = result["recipe"]["frames"] == recipe["frames"]
+    if same:
+        say(f"the same {clip.length} frames as those of {file}, bit for bit")
+    else:
+        say(f"not the same frames as those of {file}, bit for bit: {_versions(recipe, result['recipe'])}")
+    click.echo(json.dumps({"output": str(clip.output), "same": same, **result}) if as_json else str(clip.output))
+
+
+def _renamed(recipe: dict[str, Any]) -> str:
+    """A name in the current folder for the same kind of output."""
+    stem, dot, rest = Path(recipe["output"]).name.partition(".")
+    return f"{stem}-rerun{dot}{rest}"
+
+
+def _use_threads(count: int | None) -> None:
+    """Sums are rounded in the order in which threads share them."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+
+
+def _versions(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What differs between two recipes' facts."""
+    keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
+    found = [f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)]
+    return ", ".join(found) or "another machine rounds otherwise"

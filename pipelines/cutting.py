@@ -1,0 +1,113 @@
+"""The timeline of a clip for editing programs: cut where the ways from keyframe to keyframe begin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from morph.errors import EncodeError
+from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
+from morph.media.stills import StillPattern
+from morph.media.timecode import Timecode
+from morph.media.timeline import check_timeline, write_timeline
+from pipelines.clip import Clip, ClipKeyframe, looped
+from pipelines.output import Output, target_for
+from pipelines.sequence import Rendered
+from pipelines.settings import Encode
+
+PART, PART_TARGET = ".mov", "prores-hq"
+"""Movies of single ways, for timelines that want one each: their kind, and the codec where the clip's is another's."""
+
+
+def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:
+    """Refuse a timeline that :func:`write_cut` could not write, before anything is rendered.
+
+    Raises:
+        InputError: with what to do.
+    """
+    encode = clip.settings.encode
+    if not encode.timeline:
+        return
+    path = Path(encode.timeline)
+    kind = _kind(path, outputs)
+    check_timeline(path, kind, clip.settings.fps, len(_entries(clip)) - 1)
+    if kind is PartMovies:
+        _part_output(path.with_suffix(PART), outputs[0], 1, "").check()
+
+
+def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None:
+    """Write the timeline that a clip asks for over the files that hold its frames; for .xml, a movie for each way.
+
+    Raises:
+        MorphError: as :func:`check_cut`, or a disk refused.
+    """
+    encode, fps = clip.settings.encode, clip.settings.fps
+    if not encode.timeline:
+        return
+    path, entries = Path(encode.timeline), _entries(clip)
+    starts = _starts(rendered, len(looped(clip.keyframes, clip.settings)) - 1)
+    names = [f"{before.image.stem} to {after.image.stem}" for before, after in pairwise(entries)]
+    markers = [Marker(at, entry.image.name, entry.prompt) for at, entry in zip(starts, entries, strict=False)]
+    parts = parts_from(starts[: len(names)], len(rendered), names)
+    start = Timecode.parse(encode.timecode, fps) if encode.timecode else None
+    kind = _kind(path, outputs)
+    if kind is PartMovies:
+        media: Media = _part_movies(path, rendered, parts, outputs[0], start)
+    elif kind is Frames:
+        stills = next(output for output in outputs if output.target is None)
+        pattern = StillPattern.parse(stills.path)
+        media = Frames(pattern.folder, pattern.name, encode.start, pattern.digits, pattern.suffix)
+    else:
+        media = Movie(outputs[0].path, stamped=bool(encode.timecode))
+    write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start))
+
+
+def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:
+    """What a timeline is over: numbered stills if there are any, else the video."""
+    if path.suffix.lower() == ".xml":
+        return PartMovies
+    return Frames if any(output.target is None for output in outputs) else Movie
+
+
+def _entries(clip: Clip) -> list[ClipKeyframe]:
+    """The keyframes in the order in which ways lead to them, a way back among them."""
+    entries = looped(clip.keyframes, clip.settings)
+    return entries + (entries[-2::-1] if clip.settings.repeat == "ping-pong" else [])
+
+
+def _starts(rendered: Rendered, ways: int) -> list[int]:
+    """The numbers of the frames that are keyframes, of those that are held the first."""
+    places = [round(still.alpha * ways, 9) for still in rendered.stills]
+    numbers = [0, *(number for number in range(1, len(places)) if places[number] != places[number - 1])]
+    return [number for number in numbers if places[number] == int(places[number])]
+
+
+def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Output:
+    """One way's movie, of the clip's own codec if that goes into one."""
+    target = whole.target
+    preset = whole.encode.preset if target and PART in target.suffixes else PART_TARGET
+    preset = PART_TARGET if preset == "auto" else preset
+    stream = replace(whole.stream, frames=frames, alpha=whole.stream.alpha and bool(target_for(path, preset).pixels.alpha))
+    return Output.of(path, stream, Encode(preset=preset, timecode=timecode, alpha=whole.encode.alpha))
+
+
+def _part_movies(
+    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None
+) -> PartMovies:
+    """Write a movie for each part, with handles, into a folder called as the timeline."""
+    folder = path.with_suffix("")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise EncodeError(f"{folder}: cannot make this folder ({error.strerror})") from error
+    spans = movie_frames(parts, whole.encode.handles)
+    paths = [folder / f"{number:03d}{PART}" for number in range(1, len(parts) + 1)]
+    for name, span in zip(paths, spans, strict=True):
+        timecode = str(start + span.start) if start else ""
+        output = _part_output(name, whole, len(span), timecode)
+        with output.open() as writer:
+            for number in span:
+                writer.write(rendered[number].written(output.stream.alpha))
+    return PartMovies(tuple(paths), whole.encode.handles, stamped=bool(start))

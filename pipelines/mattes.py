@@ -1,0 +1,43 @@
+"""How transparent a clip's frames are, where its keyframes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morph.matte import Matte
+from morph.media.keyframe import load_keyframe
+from pipelines.clip import Clip, looped
+
+
+class Mattes:
+    """The mattes of a clip's frames, from those of its keyframes, uint8 (H,W), in the order they are reached."""
+
+    def __init__(self, keyframes: Sequence[NDArray[np.uint8]]) -> None:
+        self._ways = list(pairwise(keyframes))
+        self._matte = lru_cache(1)(lambda number: Matte(*self._ways[number]))
+
+    @classmethod
+    def of(cls, clip: Clip, size: tuple[int, int]) -> Mattes | None:
+        """Those of a clip whose frames are of ``size`` (width, height); None unless all keyframes have one.
+
+        Raises:
+            KeyframeError: an image cannot be used.
+        """
+        found = []
+        for entry in looped(clip.keyframes, clip.settings):
+            alpha = load_keyframe(entry.image, entry.prompt, size, entry.settings.fit).alpha
+            if alpha is None:
+                return None
+            found.append(alpha)
+        return cls(found)
+
+    def at(self, alpha: float) -> NDArray[np.float32]:
+        """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""
+        place = round(alpha * len(self._ways), 9)  # a keyframe's position is a quotient, and may have lost its last bit
+        number = min(int(place), len(self._ways) - 1)
+        return self._matte(number).at(place - number)

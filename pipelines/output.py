@@ -1,0 +1,184 @@
+"""Where frames go: numbered stills or a video; what cannot work is refused before any work is done."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from morph.errors import SettingsError
+from morph.media.audio import Audio
+from morph.media.stills import FrameFolder, FrameWriter, StillPattern, check_folder, is_stills
+from morph.media.target import CONTAINERS, Pixels, Stream, Target
+from morph.media.video import VideoWriter, check_video
+from pipelines.clip import Clip
+from pipelines.settings import Encode, configs_folder, names_file
+
+TARGETS = "encode"
+"""Where configs_folder() has targets."""
+_TENTHS = {".gif": 100, ".webp": 1000}
+"""Into how many parts a container divides a second, where it does not take any rate."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file or folder, the frames that go into it, and how they are written.
+
+    target and audio are None for stills.
+    """
+
+    path: Path
+    stream: Stream
+    encode: Encode
+    target: Target | None
+    audio: Audio | None
+
+    @classmethod
+    def of(cls, path: Path, stream: Stream, encode: Encode) -> Output:
+        """The output of a name; ``stream.alpha`` says whether there is transparency to keep.
+
+        Raises:
+            SettingsError: no target goes by that name, or what is asked for needs another kind of file.
+            InputError: the sound cannot be read.
+        """
+        if encode.alpha == "keep" and not stream.alpha:
+            raise SettingsError("encode.alpha is keep, but not all keyframes are transparent anywhere: leave it out")
+        if is_stills(path):
+            for key in ("preset", "audio", *(() if encode.timeline else ("timecode",))):
+                value = getattr(encode, key)
+                if value != getattr(Encode(), key):
+                    raise SettingsError(f"{path}: stills have no {key}; leave out encode.{key}={value}")
+            return cls(path, replace(stream, alpha=stream.alpha and encode.alpha != "drop"), encode, None, None)
+        target = target_for(path, encode.preset)
+        keeps = stream.alpha and (encode.alpha == "keep" or (encode.alpha == "auto" and bool(target.pixels.alpha)))
+        audio = Audio.from_file(Path(encode.audio), encode.audio_fit) if encode.audio else None
+        return cls(path, replace(stream, alpha=keeps), encode, target, audio)
+
+    def check(self, replace: bool = False) -> None:
+        """Refuse what :meth:`open` could not write; nothing is created. ``replace`` lets stills be replaced.
+
+        Raises:
+            SettingsError, InputError: with what to do.
+        """
+        if self.target is None:
+            check_folder(self.path, start=self.encode.start, replace=replace)
+        else:
+            pad = self.encode.odd == "pad"
+            timecode = self.encode.timecode
+            check_video(self.path, self.target, self.stream, timecode=timecode, audio=self.audio, pad=pad)
+
+    def open(self, comment: str | None = None, replace: bool = False) -> FrameWriter:
+        """Start to write; ``comment``, the recipe, goes along where there is room for it.
+
+        Raises:
+            SettingsError, InputError: as :meth:`check`.
+        """
+        if self.target is None:
+            return FrameFolder(self.path, self.encode.start, comment, replace, self.stream.fps)
+        return VideoWriter(
+            self.path,
+            self.target,
+            self.stream,
+            comment,
+            timecode=self.encode.timecode,
+            audio=self.audio,
+            pad=self.encode.odd == "pad",
+        )
+
+    def notices(self, transparent: bool = False) -> list[str]:
+        """What a person should know; ``transparent`` says whether there was transparency to keep."""
+        notices = []
+        if transparent and not self.stream.alpha and self.encode.alpha == "auto" and self.target:
+            notices.append(f"{self.path}: {self.target.name} has no transparency, so frames are laid on black")
+        suffix = self.path.suffix.lower()
+        if self.target is None or suffix not in CONTAINERS:
+            return notices
+        if not CONTAINERS[suffix].comment:
+            notices.append(f"{self.path}: a {suffix} keeps no recipe; it is in the .json beside it")
+        parts, fps = _TENTHS.get(suffix), self.stream.fps
+        if suffix == ".gif" and fps > 50:
+            notices.append(f"{self.path}: many players slow a GIF of more than 50 fps down to 10: use 50")
+        elif parts and (parts / fps).denominator != 1:
+            short = int(parts / fps)
+            notices.append(
+                f"{self.path}: a {suffix} counts in 1/{parts} s: at {fps} fps a frame lasts {short} or {short + 1} "
+                "of them, so motion is slightly uneven: 20, 25 and 50 fps are exact"
+            )
+        if self.audio:
+            how = "as it is" if self.audio.copied(suffix, self.stream) else "encoded again"
+            notices.append(f"{self.audio.path}: {float(self.audio.seconds):.2f} s of {self.audio.codec}, {how}")
+        return notices
+
+
+def outputs_of(
+    clip: Clip, size: tuple[int, int], transparent: bool, frames_dir: Path | None = None
+) -> tuple[Output, ...]:
+    """Where a clip's frames of ``size`` (width, height) go; ``transparent``: all its keyframes have mattes.
+
+    Raises:
+        InputError: they cannot go there.
+    """
+    encode = clip.settings.encode
+    stream = Stream(size, clip.settings.fps, clip.length, transparent, clip.settings.depth)
+    outputs = [Output.of(clip.output, stream, encode)]
+    if frames_dir:
+        outputs.append(Output.of(frames_dir, stream, Encode(alpha=encode.alpha, start=encode.start)))
+    return tuple(outputs)
+
+
+def beside(output: Path, ending: str) -> Path:
+    """A name beside an output: ``a.mp4.job``, ``frames.job`` for a folder, ``a.job`` for stills a.%04d.png."""
+    if is_stills(output) and "%" in output.name:
+        return output.with_name(StillPattern.parse(output).name + ending)
+    return Path(os.path.normpath(output) + ending)
+
+
+def target_names() -> list[str]:
+    """Names that :func:`load_target` knows."""
+    return sorted(path.stem for path in (configs_folder() / TARGETS).glob("*.toml"))
+
+
+def target_for(path: Path, name: str = "auto") -> Target:
+    """The target of a name, or for "auto" that of a file's suffix.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if name != "auto":
+        return load_target(name)
+    for known in target_names():
+        if path.suffix.lower() in (target := load_target(known)).default_for:
+            return target
+    raise SettingsError(
+        f"{path}: unknown kind of file {path.suffix!r}: use {', '.join(CONTAINERS)}, name.%04d.png, .tif or .exr, "
+        "or a / at the end for PNGs"
+    )
+
+
+@cache
+def load_target(name: str) -> Target:
+    """A target by its name, or from a TOML file.
+
+    Raises:
+        SettingsError: no such target or file, or a file that is none.
+    """
+    path = Path(name) if names_file(name) else configs_folder() / TARGETS / f"{name}.toml"
+    try:
+        return _target(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        known = f"there are {', '.join(target_names())}, and TOML files"
+        raise SettingsError(f"there is no encode preset {name}; {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, TypeError, KeyError) as error:
+        raise SettingsError(f"encode preset {path} cannot be read: {error}") from None
+
+
+def _target(name: str, values: Mapping[str, Any]) -> Target:
+    known = {field.name for field in fields(Target)} - {"name"}
+    if unknown := values.keys() - known:
+        raise KeyError(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Target(name=name, **{**given, "pixels": Pixels(**values["pixels"])})

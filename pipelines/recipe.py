@@ -1,0 +1,88 @@
+"""How a clip was made, ready for JSON, and from there the same clip again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from morph.errors import InputError, SettingsError
+from pipelines.clip import Clip, ClipKeyframe
+from pipelines.settings import Settings, changed, keys
+
+DIGITS = 9
+"""Decimals of a position that count."""
+
+
+def hash_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def recipe_of(clip: Clip) -> dict[str, Any]:
+    """What was asked for; a keyframe has what it has of its own."""
+    common = keys(clip.settings)
+    keyframes = []
+    for keyframe in clip.keyframes:
+        own = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
+        entry: dict[str, Any] = {"image": str(keyframe.image), "sha256": hash_of_file(keyframe.image)}
+        entry |= {"prompt": keyframe.prompt}
+        entry |= {"at": keyframe.at} if keyframe.at is not None else {}
+        entry |= {"hold": keyframe.hold} if keyframe.hold else {}
+        keyframes.append(entry | ({"settings": own} if own else {}))
+    asked = {"model": clip.model, "controlnet": clip.controlnet}
+    return {"name": clip.name, "output": str(clip.output), "asked": asked, "keyframes": keyframes, "settings": common}
+
+
+def clip_from(recipe: Mapping[str, Any], output: Path, folders: Sequence[Path]) -> Clip:
+    """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
+
+    Raises:
+        InputError: an image is nowhere, or its bytes are others.
+        SettingsError: settings of another version, or not a clip's recipe.
+    """
+    try:
+        settings = changed(Settings(), recipe["settings"])
+        keyframes = tuple(
+            ClipKeyframe(
+                _found(Path(entry["image"]), entry["sha256"], folders),
+                changed(settings, entry.get("settings", {})),
+                entry["prompt"],
+                entry.get("at"),
+                entry.get("hold", 0),
+            )
+            for entry in recipe["keyframes"]
+        )
+        asked = recipe["asked"]
+        return Clip(recipe["name"], keyframes, settings, output, asked["model"], asked["controlnet"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
+
+
+def _found(image: Path, digest: str, folders: Sequence[Path]) -> Path:
+    places = [image, *(folder / image for folder in folders), *(folder / image.name for folder in folders)]
+    there = [place for place in dict.fromkeys(places) if place.is_file()]
+    for place in there:
+        if hash_of_file(place) == digest:
+            return place
+    what = f"{there[0]} is there, but it has changed" if there else f"{image} is not there"
+    raise InputError(f"{what}: name the folder of the picture with SHA-256 {digest[:12]} by --images")
+
+
+def choices_of(recipe: Mapping[str, Any]) -> Callable[..., int] | None:
+    """Chooses among an anchor's candidates what was chosen; None where there was nothing to choose."""
+    choices = {round(float(alpha), DIGITS): int(choice) for alpha, choice in recipe.get("choices", {}).items()}
+
+    def choose(alpha: float, *pictures: Any) -> int:
+        return choices[round(alpha, DIGITS)]
+
+    return choose if choices else None
