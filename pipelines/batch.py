@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from morph.errors import MorphError
 from morph.media.stills import atomic_path, check_folder, check_parent
-from morph.media.video import is_folder
+from morph.media.pattern import is_folder
 from pipelines.clip import Clip
 from pipelines.job import opened, wrote
 from pipelines.produce import produce

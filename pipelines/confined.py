@@ -8,8 +8,9 @@ from pathlib import Path
 
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
+from morph.media.pattern import is_folder
 from morph.media.stills import check_parent
-from morph.media.video import TARGETS, is_folder
+from morph.media.video import TARGETS
 from pipelines.nodes import MAX_BYTES, Problems
 from pipelines.settings import Settings, changed, keys, load_preset
 

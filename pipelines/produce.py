@@ -64,7 +64,9 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
         output = open_writer(clip.output, size, clip.settings.fps, comment, replace=replace)
         writers = [files.enter_context(output)]
         if frames_dir:
-            stills = FrameFolder(frames_dir, comment=comment, replace=wrote(folder, frames_dir))
+            stills = FrameFolder(
+                frames_dir, comment=comment, replace=wrote(folder, frames_dir), fps=clip.settings.fps
+            )
             writers.append(files.enter_context(stills))
         for frame in rendered:
             for writer in writers:

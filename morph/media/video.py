@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import EncodeError, InputError, SettingsError
+from morph.media.frame import Frame, checked_rgb
+from morph.media.pattern import is_folder
 from morph.media.stills import (
     FrameFolder,
     FrameWriter,
     check_folder,
     check_parent,
-    checked_frame,
     publish,
     temporary_beside,
 )
@@ -96,12 +97,6 @@ def parse_fps(text: str) -> Fraction:
         if 0 < rate <= MAX_FPS:
             return rate
     raise SettingsError(f"fps {text!r}: write a rate up to {MAX_FPS} such as 24, 12.5 or 24000/1001")
-
-
-def is_folder(path: str | Path) -> bool:
-    """Tell whether ``path`` means a folder of PNGs: no suffix, a slash at the end, or a folder already."""
-    ends_in_slash = os.fspath(path).endswith(("/", os.sep))
-    return ends_in_slash or not Path(path).suffix or os.path.isdir(path)
 
 
 def check_output(path: str | Path, size: tuple[int, int], fps: Fraction, *, replace: bool = False) -> None:
@@ -185,12 +180,12 @@ class VideoWriter(FrameWriter):
             )
             undo.pop_all()
 
-    def write(self, frame: NDArray[np.uint8]) -> None:
+    def write(self, frame: Frame) -> None:
         """Encode the next frame, uint8 sRGB (H,W,3).
 
         Raises ValueError for another size or type, EncodeError when ffmpeg has failed.
         """
-        data = checked_frame(frame, self._size).data
+        data = checked_rgb(frame, self._size).data
         try:
             self._ffmpeg.pipe.write(data)
         except BrokenPipeError as error:
