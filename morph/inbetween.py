@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.media.stills import checked_frame
+from morph.media.frame import checked_rgb
 
 if TYPE_CHECKING:
     from morph.perception.lpips import PerceptualDistance
@@ -56,8 +56,8 @@ class Interpolator(ABC):
         Raises:
             ValueError: frames that are no frames or differ in size, or a time outside (0,1).
         """
-        first = checked_frame(first)
-        second = checked_frame(second, (first.shape[1], first.shape[0]))
+        first = checked_rgb(first)
+        second = checked_rgb(second, (first.shape[1], first.shape[0]))
         at = (lambda time: first.copy()) if np.array_equal(first, second) else self._path(first, second)
         for time in times:
             if not 0 < time < 1:

@@ -44,7 +44,9 @@ class Matte:
         """
         for matte in (first, second):
             if matte.dtype != np.uint8 or matte.ndim != 2 or matte.shape != first.shape or not matte.size:
-                raise ValueError(f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}")
+                raise ValueError(
+                    f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}"
+                )
         a, b = _outline(first), _outline(second)
         # Where nothing, or everything, is inside, the other's outline shrinks or grows to that.
         self._ends = (
@@ -133,9 +135,7 @@ def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))[beside]
     away = (~beside).view(np.uint8)
     distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    _, nearest = cv2.distanceTransformWithLabels(
-        away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
     near = np.zeros(nearest.max() + 1, np.float32)
     near[nearest[beside]] = level[beside] / slope
     field = near[nearest] + np.where(inside, distance, -distance)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from morph.media.stills import contact_sheet
+from morph.media.sheet import contact_sheet
 from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
 from pipelines.keyframes import Progress

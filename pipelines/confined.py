@@ -8,7 +8,8 @@ from pathlib import Path
 
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
-from morph.media.stills import check_folder, check_parent, is_stills
+from morph.media.pattern import is_stills
+from morph.media.stills import check_folder, check_parent
 from pipelines.nodes import MAX_BYTES, Problems
 from pipelines.output import load_target, target_for
 from pipelines.settings import Settings, changed, keys, load_preset, names_file

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from morph.errors import EncodeError
 from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
-from morph.media.stills import StillPattern
+from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from pipelines.clip import Clip, ClipKeyframe, looped
@@ -57,8 +57,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None
         media: Media = _part_movies(path, rendered, parts, outputs[0], start)
     elif kind is Frames:
         stills = next(output for output in outputs if output.target is None)
-        pattern = StillPattern.parse(stills.path)
-        media = Frames(pattern.folder, pattern.name, encode.start, pattern.digits, pattern.suffix)
+        media = Frames(StillPattern.parse(stills.path), encode.start)
     else:
         media = Movie(outputs[0].path, stamped=bool(encode.timecode))
     write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start))
@@ -89,7 +88,9 @@ def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Outpu
     target = whole.target
     preset = whole.encode.preset if target and PART in target.suffixes else PART_TARGET
     preset = PART_TARGET if preset == "auto" else preset
-    stream = replace(whole.stream, frames=frames, alpha=whole.stream.alpha and bool(target_for(path, preset).pixels.alpha))
+    stream = replace(
+        whole.stream, frames=frames, alpha=whole.stream.alpha and bool(target_for(path, preset).pixels.alpha)
+    )
     return Output.of(path, stream, Encode(preset=preset, timecode=timecode, alpha=whole.encode.alpha))
 
 

@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.errors import InputError
+from morph.media.frame import to_rgb8
 from morph.media.keyframe import Fit, load_keyframe
+from morph.media.pattern import is_stills
 from morph.media.stills import read_frames
 from morph.media.video import read_video
 from morph.pacing import Evenness
@@ -98,7 +100,8 @@ def measure_files(source: Path, ends: Sequence[Path] = (), fit: Fit = "crop") ->
     Raises:
         InputError: nothing there that can be read.
     """
-    pixels = np.stack(list(read_frames(source) if source.is_dir() else read_video(source)))
+    found = read_frames(source) if is_stills(source) and not source.is_file() else read_video(source)
+    pixels = np.stack([to_rgb8(frame) for frame in found])
     frames = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     if min(frames.shape[2:]) < MIN_SIZE:
         raise InputError(f"{source}: frames of {frames.shape[3]}x{frames.shape[2]} are too small to measure")

@@ -38,6 +38,8 @@ class Mattes:
 
     def at(self, alpha: float) -> NDArray[np.float32]:
         """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""
-        place = round(alpha * len(self._ways), 9)  # a keyframe's position is a quotient, and may have lost its last bit
+        place = round(
+            alpha * len(self._ways), 9
+        )  # a keyframe's position is a quotient, and may have lost its last bit
         number = min(int(place), len(self._ways) - 1)
         return self._matte(number).at(place - number)

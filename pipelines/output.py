@@ -12,7 +12,8 @@ from typing import Any
 
 from morph.errors import SettingsError
 from morph.media.audio import Audio
-from morph.media.stills import FrameFolder, FrameWriter, StillPattern, check_folder, is_stills
+from morph.media.pattern import StillPattern, is_folder, is_stills
+from morph.media.stills import FrameFolder, FrameWriter, check_folder
 from morph.media.target import CONTAINERS, Pixels, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.clip import Clip
@@ -46,7 +47,9 @@ class Output:
             InputError: the sound cannot be read.
         """
         if encode.alpha == "keep" and not stream.alpha:
-            raise SettingsError("encode.alpha is keep, but not all keyframes are transparent anywhere: leave it out")
+            raise SettingsError(
+                "encode.alpha is keep, but not all keyframes are transparent anywhere: leave it out"
+            )
         if is_stills(path):
             for key in ("preset", "audio", *(() if encode.timeline else ("timecode",))):
                 value = getattr(encode, key)
@@ -132,8 +135,9 @@ def outputs_of(
 
 def beside(output: Path, ending: str) -> Path:
     """A name beside an output: ``a.mp4.job``, ``frames.job`` for a folder, ``a.job`` for stills a.%04d.png."""
-    if is_stills(output) and "%" in output.name:
-        return output.with_name(StillPattern.parse(output).name + ending)
+    if is_stills(output) and not is_folder(output):
+        pattern = StillPattern.parse(output)
+        return pattern.folder / ((pattern.before.rstrip("._- ") or "frames") + ending)
     return Path(os.path.normpath(output) + ending)
 
 
@@ -180,5 +184,6 @@ def _target(name: str, values: Mapping[str, Any]) -> Target:
     known = {field.name for field in fields(Target)} - {"name"}
     if unknown := values.keys() - known:
         raise KeyError(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Target(name=name, **{**given, "pixels": Pixels(**values["pixels"])})
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    given["pixels"] = Pixels(**values["pixels"])
+    return Target(name=name, **given)

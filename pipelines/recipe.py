@@ -40,7 +40,13 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
         keyframes.append(entry | ({"settings": own} if own else {}))
     asked = {"model": clip.model, "controlnet": clip.controlnet}
-    return {"name": clip.name, "output": str(clip.output), "asked": asked, "keyframes": keyframes, "settings": common}
+    return {
+        "name": clip.name,
+        "output": str(clip.output),
+        "asked": asked,
+        "keyframes": keyframes,
+        "settings": common,
+    }
 
 
 def clip_from(recipe: Mapping[str, Any], output: Path, folders: Sequence[Path]) -> Clip:

@@ -11,16 +11,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from morph.errors import EncodeError
-from morph.media.stills import atomic_path, write_png
+from morph.media.stills import atomic_path, read_png, write_png
 
 if TYPE_CHECKING:  # reading frames needs no torch
     from torch import Tensor
@@ -109,8 +106,8 @@ class Reel:
         """Whether the frames at all these positions are there and undamaged."""
         return all(self._read(alpha) is not None for alpha in alphas)
 
-    def keep(self, alphas: Sequence[float], frames: NDArray[np.uint8]) -> None:
-        """Keep frames (B,H,W,3) uint8; they are done all together or not at all.
+    def keep(self, alphas: Sequence[float], frames: NDArray[Any]) -> None:
+        """Keep frames (B,H,W,3) uint8 or uint16; they are done all together or not at all.
 
         Raises:
             EncodeError: the disk refused.
@@ -129,8 +126,8 @@ class Reel:
             raise EncodeError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
         self._hashes |= new
 
-    def frame(self, alpha: float) -> NDArray[np.uint8]:
-        """The frame (H,W,3) uint8 at a position.
+    def frame(self, alpha: float) -> NDArray[Any]:
+        """The frame (H,W,3) at a position, uint8 or uint16 as it was kept.
 
         Raises:
             EncodeError: it is not there, or damaged.
@@ -139,8 +136,7 @@ class Reel:
         if data is None:
             path = self._folder / _name(alpha)
             raise EncodeError(f"{path}: damaged or removed while in use; run the same command again")
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            return np.array(image.convert("RGB"))
+        return read_png(data)
 
     def _read(self, alpha: float) -> bytes | None:
         name = _name(alpha)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Placed:
 class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
-    ``render`` makes frames (B,H,W,3) uint8. A batch that the reel already holds is not rendered again; a part
+    ``render`` makes frames (B,H,W,3) uint8 or uint16. A batch that the reel already holds is not rendered again; a part
     of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
     interpolated go to a reel of their own: they are never taken for rendered ones.
     """
@@ -61,7 +62,7 @@ class Track:
         self,
         reel: Reel,
         perception: PerceptualDistance,
-        render: Callable[[Sequence[float]], NDArray[np.uint8]],
+        render: Callable[[Sequence[float]], NDArray[Any]],
         batch: int,
     ) -> None:
         self._reel = reel
@@ -157,7 +158,7 @@ class Track:
             self._insert(batch)
         return alphas
 
-    def start(self, alphas: Sequence[float], frames: Callable[[], NDArray[np.uint8]]) -> None:
+    def start(self, alphas: Sequence[float], frames: Callable[[], NDArray[Any]]) -> None:
         """Take frames that are there already, the ends among them."""
         if not self._reel.holds(alphas):
             self._reel.keep(alphas, frames())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from morph.errors import InputError
 from morph.media.stills import frame_numbers
 from pipelines.manifest import PICTURES, is_manifest
 
@@ -40,7 +41,7 @@ def _state(path: Path) -> object:
         if path.is_dir() and path.suffix != ".job" and not path.name.startswith(".") and not frame_numbers(path):
             pictures = [own for own in sorted(path.iterdir()) if own.suffix.lower() in PICTURES]
             return [(own.name, *_stamp(own)) for own in pictures] if len(pictures) > 1 else None
-    except OSError:  # gone between two looks
+    except (OSError, InputError):  # gone between two looks
         return None
     return None
 

@@ -56,13 +56,13 @@ class Audio:
         return whole and (allowed is None or self.codec in allowed)
 
     def reading(self, stream: Stream) -> tuple[str, ...]:
-        """ffmpeg's arguments that open it."""
+        """Ffmpeg's arguments that open it."""
         repeated = ("-stream_loop", "-1") if self.fit == "loop" and self.seconds < stream.seconds else ()
         until = () if self.fit == "keep" else ("-t", f"{float(stream.seconds):.6f}")
         return (*repeated, "-format_whitelist", KINDS, *until, "-i", f"file:{self.path}")
 
     def coding(self, suffix: str, stream: Stream) -> tuple[str, ...]:
-        """ffmpeg's arguments that put it into the video."""
+        """Ffmpeg's arguments that put it into the video."""
         if self.copied(suffix, stream):
             return ("-c:a", "copy")
         filled = ("-af", f"apad=whole_dur={float(stream.seconds):.6f}") if self.fit == "fit" else ()

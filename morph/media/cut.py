@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from morph.media.pattern import StillPattern
 from morph.media.stills import FIRST_FRAME
 from morph.media.timecode import Timecode
 
@@ -34,20 +35,17 @@ class Marker:
 
 @dataclass(frozen=True)
 class Frames:
-    """The clip as numbered stills, ``folder/name.1001.png`` its first frame.
+    """The clip as numbered stills; number ``first`` is its first frame.
 
     An editing program takes the number of a still for its timecode, so ``first`` is also where the source begins.
     """
 
-    folder: Path
-    name: str = "frame"
+    stills: StillPattern
     first: int = FIRST_FRAME
-    digits: int = 4
-    suffix: str = ".png"
 
     def path(self, frame: int) -> Path:
         """The file of a frame of the clip, counted from 0."""
-        return self.folder / f"{self.name}.{self.first + frame:0{self.digits}d}{self.suffix}"
+        return self.stills.path(self.first + frame)
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def sources(cut: Cut) -> list[Source]:
     everything = range(cut.length)
     start = cut.start.frame if cut.start else 0
     if isinstance(media, Frames):
-        return [Source(1, media.folder, everything, media.first)] * len(cut.parts)
+        return [Source(1, media.stills.folder, everything, media.first)] * len(cut.parts)
     if isinstance(media, Movie):
         return [Source(1, media.path, everything, start if media.stamped else 0)] * len(cut.parts)
     rows = zip(media.paths, movie_frames(cut.parts, media.handles), strict=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from morph.errors import EncodeError, InputError
 from morph.media import stills, video
-from morph.media.stills import StillPattern, atomic_path
+from morph.media.pattern import SUFFIXES, StillPattern
+from morph.media.stills import atomic_path
 from morph.media.target import CONTAINERS
 
 MAX_BYTES = 2**24
@@ -51,7 +52,7 @@ def _text(path: Path) -> str | None:
             raise InputError(f"{path}: holds no frames: name a video, a frame, or the .json beside them")
         path = StillPattern.parse(path).path(numbers[0])
     suffix = path.suffix.lower()
-    if suffix in stills.SUFFIXES:
+    if suffix in SUFFIXES:
         return stills.read_comment(path)
     if suffix != ".json":
         return video.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None

@@ -1,33 +1,31 @@
-"""Still pictures on disk: atomic files, numbered frames and contact sheets.
+"""Still pictures on disk: atomic files and numbered frames.
 
 A finished frame on disk is the truth of a render, so a file appears under its own name only once all of
 its bytes are there.
 """
 
 import os
-import re
 import secrets
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
-
-from morph.errors import EncodeError, InputError
+from morph.errors import EncodeError, InputError, SettingsError
+from morph.media import openimage
+from morph.media.frame import Frame, checked_frame
+from morph.media.pattern import SUFFIXES, StillPattern
+from morph.media.png import decode_png, encode_png, png_comment
 
 FIRST_FRAME = 1001
 """Number of a shot's first frame, as film and effects departments count."""
 
-PNG_LEVEL = 1
-"""zlib level of the PNGs: five times faster than Pillow's default and only a little larger."""
-
-_TEXT_KEY = "Comment"
+MAX_BYTES = 1024 * 1024 * 1024
+"""Largest file of a still that is read: one of the most pixels allowed, at 16 bits with alpha, is smaller."""
 
 
 def temporary_beside(path: Path) -> Path:
@@ -60,47 +58,103 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_png(path: Path, image: NDArray[np.uint8], comment: str | None = None) -> None:
-    """Write ``image``, uint8 sRGB (H,W,3), to ``path`` atomically.
+def write_png(path: Path, image: Frame, comment: str | None = None) -> None:
+    """Write a frame to ``path`` as a PNG of its depth and channels, tagged sRGB, atomically.
 
     ``comment`` (the recipe) goes into a text chunk called ``Comment``.
 
     Raises:
-        ValueError: the array is not uint8 (H,W,3).
+        ValueError: the array is no frame.
         EncodeError: the disk refused, for example because it is full.
     """
-    text = PngInfo()
-    if comment is not None:
-        text.add_itxt(_TEXT_KEY, comment)
-    picture = Image.fromarray(checked_frame(image))
+    data = encode_png(image, comment)
+    with _writing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_still(path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None) -> None:
+    """Write a frame to ``path`` atomically, as the kind its suffix names: PNG, TIFF or EXR.
+
+    PNG and TIFF keep the frame's depth and straight alpha. EXR holds half floats in linear light, its colour
+    multiplied by alpha, and states ``fps``. ``comment`` (the recipe) goes with each.
+
+    Raises:
+        ValueError: the array is no frame.
+        InputError: another suffix, or TIFF or EXR without OpenImageIO.
+        EncodeError: the disk refused, for example because it is full.
+    """
+    kind = _kind(path)
+    if kind == ".png":
+        write_png(path, image, comment)
+        return
+    frame = checked_frame(image)
+    with _writing(path) as temporary:
+        if kind == ".exr":
+            openimage.write_exr(temporary, frame, comment, fps)
+        else:
+            openimage.write_tiff(temporary, frame, comment)
+
+
+def read_png(source: Path | bytes) -> Frame:
+    """Return the pixels of a PNG, a file or its bytes, in its own depth; grey and palettes become colour.
+
+    Raises:
+        InputError: it is not there, not a PNG, cut off or damaged, or too large.
+    """
     try:
-        with atomic_path(path) as temporary:
-            picture.save(temporary, format="PNG", compress_level=PNG_LEVEL, pnginfo=text)
-    except OSError as error:
-        raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error
+        if isinstance(source, bytes):
+            return decode_png(source)
+        _check_regular(source)
+        return decode_png(source.read_bytes())
+    except (OSError, ValueError) as error:
+        name = "a PNG in memory" if isinstance(source, bytes) else source
+        raise _unreadable(name, error) from error
 
 
-def checked_frame(
-    frame: NDArray[np.uint8], size: tuple[int, int] | None = None
-) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """Return ``frame``, contiguous, if it is uint8 (H,W,3) and of ``size`` (W,H); else ValueError."""
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
-        raise ValueError(f"a frame is uint8 (H,W,3), this is {frame.dtype} {frame.shape}")
-    height, width, channels = frame.shape
-    if size is not None and (width, height) != size:
-        raise ValueError(f"the frame is {width}x{height}, the writer was opened for {size[0]}x{size[1]}")
-    return np.ascontiguousarray(frame).reshape(height, width, channels)
+def read_still(path: Path) -> Frame:
+    """Return the pixels of a PNG or TIFF in its own depth, or of an EXR at 16 bits, sRGB-encoded.
+
+    Alpha is straight, whatever the file holds. EXR is taken for linear light, and clipped to black and white.
+
+    Raises:
+        InputError: it is not there, of another kind, cut off or damaged, too large, or needs OpenImageIO.
+    """
+    kind = _kind(path)
+    if kind == ".png":
+        return read_png(path)
+    _check_regular(path)
+    try:
+        return openimage.read_exr(path) if kind == ".exr" else openimage.read_tiff(path)
+    except ValueError as error:
+        raise _unreadable(path, error) from error
+
+
+def read_comment(path: Path) -> str | None:
+    """Return the comment (the recipe) that a PNG, TIFF or EXR carries, if any; no pixel is decoded.
+
+    Raises:
+        InputError: it is not there, of another kind, damaged where the comment is, or needs OpenImageIO.
+    """
+    kind = _kind(path)
+    _check_regular(path)
+    try:
+        if kind == ".png":
+            with path.open("rb") as file:
+                return png_comment(file)
+        return openimage.comment_of(path, "openexr" if kind == ".exr" else "tiff")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
 
 
 class FrameWriter(ABC):
-    """Where frames go, one at a time: a folder of PNGs or a video.
+    """Where frames go, one at a time: numbered stills or a video.
 
     As a context manager it closes when the block ends well and aborts when it does not.
     """
 
     @abstractmethod
-    def write(self, frame: NDArray[np.uint8]) -> Path | None:
-        """Take the next frame, uint8 sRGB (H,W,3); return its own file if it has one."""
+    def write(self, frame: Frame) -> Path | None:
+        """Take the next frame; return its own file if it has one."""
 
     @abstractmethod
     def close(self) -> None:
@@ -123,47 +177,53 @@ class FrameWriter(ABC):
 
 
 class FrameFolder(FrameWriter):
-    """Numbered PNGs ``name.1001.png``, ``name.1002.png``, ... in ``folder``, which is made if missing.
+    """Numbered stills ``name.1001.png``, ``name.1002.png``, ... in a folder, which is made if missing.
+
+    ``stills`` is their pattern, or a path that means one; a folder means ``frame.%04d.png`` in it.
 
     Old and new frames never mix: a folder that already holds frames of this name is taken only when the
     last of them is number ``start - 1``, that is, when this writer carries on where another stopped. Frames
     written before an abort stay, since each is complete. With ``replace`` they are removed instead. All frames
-    have the size of the first.
+    have the size, depth and channels of the first. ``comment`` goes into each, and ``fps`` where it can.
 
     Raises:
-        InputError: the folder holds other frames, is a file, or cannot be made.
+        InputError: as :func:`check_folder`, or the folder cannot be made.
     """
 
     def __init__(
         self,
-        folder: Path,
-        name: str = "frame",
+        stills: StillPattern | Path | str,
         start: int = FIRST_FRAME,
         comment: str | None = None,
         replace: bool = False,
+        fps: Fraction | None = None,
     ) -> None:
-        check_folder(folder, name, start, replace)
+        pattern = _pattern(stills)
+        check_folder(pattern, start, replace)
         try:
-            folder.mkdir(exist_ok=True)
-            for number in frame_numbers(folder, name) if replace else ():
-                (folder / f"{name}.{number:04d}.png").unlink()
+            pattern.folder.mkdir(exist_ok=True)
+            for number in frame_numbers(pattern) if replace else ():
+                pattern.path(number).unlink()
         except OSError as error:
-            raise InputError(f"{folder}: cannot make this folder ({error.strerror})") from error
-        self._folder = folder
-        self._name = name
+            raise InputError(f"{pattern.folder}: cannot make this folder ({error.strerror})") from error
+        self._pattern = pattern
         self._comment = comment
+        self._fps = fps
         self._number = start
-        self._size: tuple[int, int] | None = None
+        self._described = ""
 
-    def write(self, frame: NDArray[np.uint8]) -> Path:
-        """Write the next frame, uint8 sRGB (H,W,3), and return its file.
+    def write(self, frame: Frame) -> Path:
+        """Write the next frame and return its file.
 
-        Raises ValueError for another size or type, EncodeError when the disk refuses.
+        Raises ValueError for another size, depth or number of channels, EncodeError when the disk refuses.
         """
-        frame = checked_frame(frame, self._size)
-        path = self._folder / f"{self._name}.{self._number:04d}.png"
-        write_png(path, frame, self._comment)
-        self._size = (frame.shape[1], frame.shape[0])
+        frame = checked_frame(frame)
+        described = _described(frame)
+        if self._described not in ("", described):
+            raise ValueError(f"the frame is {described}, those before it are {self._described}")
+        path = self._pattern.path(self._number)
+        write_still(path, frame, self._comment, self._fps)
+        self._described = described
         self._number += 1
         return path
 
@@ -174,21 +234,32 @@ class FrameFolder(FrameWriter):
         """Do nothing: the frames on disk are complete and stay."""
 
 
-def check_folder(folder: Path, name: str = "frame", start: int = FIRST_FRAME, replace: bool = False) -> None:
-    """Raise InputError where :class:`FrameFolder` would refuse ``folder``; create nothing."""
+def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: bool = False) -> None:
+    """Refuse, creating nothing, what :class:`FrameFolder` could not write.
+
+    Raises:
+        InputError: no pattern, a suffix that needs OpenImageIO where it is missing, a folder that is a file, not
+            to be made or written to, or that holds other frames of the name.
+    """
+    pattern = _pattern(stills)
+    folder, first = pattern.folder, pattern.path(start)
+    if pattern.suffix != ".png":
+        openimage.check_installed(pattern)
     if not os.path.exists(folder):
         check_parent(folder)
+        check_parent(folder.with_name(first.name))  # the name alone is tried, where there is a folder already
         return
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: a file is in the way of this folder: choose another name")
-    numbers = frame_numbers(folder, name)
+    numbers = frame_numbers(pattern)
     if numbers and numbers[-1] != start - 1 and not replace:
         raise InputError(
-            f"{folder}: already holds frames up to {name}.{numbers[-1]:04d}.png: "
+            f"{folder}: already holds frames up to {pattern.path(numbers[-1]).name}: "
             "choose an empty folder or remove them"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder}: no permission to write in this folder")
+    check_parent(first)
 
 
 def check_parent(path: Path) -> None:
@@ -205,68 +276,76 @@ def check_parent(path: Path) -> None:
         raise InputError(f"{path}: no permission to write in {parent}")
 
 
-def frame_numbers(folder: Path, name: str = "frame") -> list[int]:
-    """Return the numbers of the frames ``name.<number>.png`` in ``folder``, ascending."""
-    pattern = re.compile(re.escape(name) + r"\.(\d{4}|[1-9]\d{4,})\.png", re.ASCII)
-    matches = (pattern.fullmatch(entry) for entry in os.listdir(folder))
-    return sorted(int(match[1]) for match in matches if match)
+def frame_numbers(stills: StillPattern | Path | str) -> list[int]:
+    """Return the numbers of the frames on disk, ascending. Raises InputError where the folder cannot be read."""
+    pattern = _pattern(stills)
+    try:
+        entries = os.listdir(pattern.folder)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{pattern.folder}: is not a folder that can be read ({error}): check the name") from error
+    numbers = (pattern.number(entry) for entry in entries)
+    return sorted(number for number in numbers if number is not None)
 
 
-def read_frames(folder: Path, name: str = "frame") -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of ``folder`` in the order of their numbers, uint8 sRGB (H,W,3).
+def read_frames(stills: StillPattern | Path | str) -> Iterator[Frame]:
+    """Yield the frames of a pattern or folder in the order of their numbers, as :func:`read_still` reads them.
 
     Raises:
-        InputError: there is no such folder, no frame in it, a damaged one, or one of another size.
+        InputError: there is no such folder, no frame in it, a damaged one, or one of another size or kind.
     """
-    if not os.path.isdir(folder):
-        raise InputError(f"{folder}: is not a folder of frames")
-    numbers = frame_numbers(folder, name)
+    pattern = _pattern(stills)
+    numbers = frame_numbers(pattern)
     if not numbers:
-        raise InputError(f"{folder}: holds no frame called {name}.<number>.png")
-    first: tuple[int, ...] | None = None
+        raise InputError(f"{pattern.folder}: holds no frame called {Path(str(pattern)).name}")
+    first = ""
     for number in numbers:
-        path = folder / f"{name}.{number:04d}.png"
-        try:
-            with Image.open(path, formats=("PNG",)) as image:
-                frame = np.array(image.convert("RGB"))
-        except (OSError, SyntaxError) as error:
-            raise InputError(f"{path}: damaged frame ({error}): remove it and render it again") from error
-        first = first or frame.shape
-        if frame.shape != first:
+        frame = read_still(pattern.path(number))
+        described = _described(frame)
+        first = first or described
+        if described != first:
             raise InputError(
-                f"{path}: {frame.shape[1]}x{frame.shape[0]}, "
-                f"but the frames before it are {first[1]}x{first[0]}: remove the odd ones"
+                f"{pattern.path(number)}: {described}, but the frames before it are {first}: remove the odd ones"
             )
         yield frame
 
 
-def contact_sheet(
-    frames: Sequence[NDArray[np.uint8]], columns: int, gap: int = 4, labels: Sequence[str] | None = None
-) -> NDArray[np.uint8]:
-    """Lay ``frames``, uint8 (H,W,3) of one size, row by row on white; return uint8 (H',W',3).
+def _pattern(stills: StillPattern | Path | str) -> StillPattern:
+    return stills if isinstance(stills, StillPattern) else StillPattern.parse(stills)
 
-    ``gap`` is in pixels, between and around the frames. ``labels`` names each row, in black on its left.
 
-    Raises:
-        ValueError: no frames, different sizes, no columns, or not one label per row.
-    """
-    if not frames or columns < 1 or gap < 0:
-        raise ValueError("a contact sheet needs at least one frame and one column, and no negative gap")
-    height, width = frames[0].shape[:2]
-    columns = min(columns, len(frames))
-    rows = -(-len(frames) // columns)
-    if labels is not None and len(labels) != rows:
-        raise ValueError(f"{rows} rows need {rows} labels, there are {len(labels)}")
-    font = ImageFont.load_default(min(16, max(8, height // 4)))
-    margin = gap + max(int(font.getlength(label)) + 1 for label in labels) if labels else 0
-    canvas = (margin + gap + columns * (width + gap), gap + rows * (height + gap))
-    sheet = Image.new("RGB", canvas, "white")
-    for index, frame in enumerate(frames):
-        row, column = divmod(index, columns)
-        corner = (margin + gap + column * (width + gap), gap + row * (height + gap))
-        sheet.paste(Image.fromarray(checked_frame(frame, (width, height))), corner)
-    draw = ImageDraw.Draw(sheet)
-    for row, label in enumerate(labels or ()):
-        middle = gap + row * (height + gap) + height // 2
-        draw.text((gap, middle), label, fill="black", font=font, anchor="lm")
-    return np.asarray(sheet)
+def _described(frame: Frame) -> str:
+    height, width, channels = frame.shape
+    return f"{width}x{height}, {8 * frame.itemsize}-bit {'RGB' if channels == 3 else 'RGBA'}"
+
+
+def _kind(path: Path) -> str:
+    """The suffix in lower case, if it is one of stills that can be read and written here."""
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise SettingsError(f"{path}: unknown kind of still {path.suffix!r}: use {', '.join(SUFFIXES)}")
+    if kind != ".png":
+        openimage.check_installed(path)
+    return kind
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Path]:
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse what would be read for ever; raises InputError."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{path}: cannot be opened ({error}): check the name") from error
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        raise InputError(f"{path}: is no regular file of at most {MAX_BYTES >> 20} MiB: name a picture")
+
+
+def _unreadable(name: object, reason: Exception) -> InputError:
+    return InputError(f"{name}: cannot be read ({' '.join(str(reason).split())}): remove it or make it again")

@@ -36,7 +36,9 @@ class Stream:
     @property
     def pixel_format(self) -> str:
         """What ffmpeg calls the pixels."""
-        return ("rgba" if self.alpha else "rgb") + ("64le" if self.alpha else "48le") * (self.depth == 16) or "rgb24"
+        return ("rgba" if self.alpha else "rgb") + ("64le" if self.alpha else "48le") * (
+            self.depth == 16
+        ) or "rgb24"
 
     @property
     def seconds(self) -> Fraction:
@@ -120,16 +122,16 @@ class Target:
     fastest: int = MAX_FPS
 
     def pixel_format(self, stream: Stream) -> str:
-        """ffmpeg's name of the pixels in the file."""
+        """Ffmpeg's name of the pixels in the file."""
         return self.pixels.of(stream)
 
     def filter(self, stream: Stream) -> str:
-        """ffmpeg's filters: the colours of the file, converted and tagged."""
+        """Ffmpeg's filters: the colours of the file, converted and tagged."""
         pixels = self.pixel_format(stream)
         return self.filters or (_BT709 if pixels.startswith("yuv") else _SRGB).format(pixels)
 
     def coding(self, stream: Stream) -> tuple[str, ...]:
-        """ffmpeg's arguments for the codec."""
+        """Ffmpeg's arguments for the codec."""
         return (*self.arguments, *(self.alpha_arguments if stream.alpha else ()))
 
     def padded(self, stream: Stream) -> tuple[int, int]:
@@ -145,7 +147,9 @@ class Target:
             SettingsError: it does not go into such a file, has no transparency, or not this size or rate.
         """
         if path.suffix.lower() not in self.suffixes:
-            raise SettingsError(f"{path}: {self.name} does not go into {path.suffix}: use {', '.join(self.suffixes)}")
+            raise SettingsError(
+                f"{path}: {self.name} does not go into {path.suffix}: use {', '.join(self.suffixes)}"
+            )
         if not 0 < stream.fps <= self.fastest:
             raise SettingsError(f"fps {stream.fps}: must be above 0 and at most {self.fastest} for {self.name}")
         if stream.alpha and not self.pixels.alpha:

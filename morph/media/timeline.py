@@ -99,11 +99,11 @@ def _otio(path: Path, cut: Cut) -> str:
             return schema.ExternalReference(_url(source.path, path), available)
         return schema.ImageSequenceReference(
             target_url_base=_url(source.path, path, folder=True),
-            name_prefix=quote(f"{cut.media.name}."),
-            name_suffix=cut.media.suffix,
+            name_prefix=quote(cut.media.stills.before),
+            name_suffix=quote(cut.media.stills.after),
             start_frame=cut.media.first,
             rate=rate,
-            frame_zero_padding=cut.media.digits,
+            frame_zero_padding=cut.media.stills.digits,
             available_range=available,
         )
 
@@ -131,8 +131,8 @@ def _edl(path: Path, cut: Cut) -> str:
         where = source.path
         if isinstance(cut.media, Frames):
             first, last = cut.media.first + part.first, cut.media.first + part.end - 1
-            digits = cut.media.digits
-            where /= f"{cut.media.name}.[{first:0{digits}d}-{last:0{digits}d}]{cut.media.suffix}"
+            stills = cut.media.stills
+            where /= f"{stills.before}[{first:0{stills.digits}d}-{last:0{stills.digits}d}]{stills.after}"
         # The number keeps reels apart, and from BLACK and BARS, which mean something else.
         reel = re.sub(r"[^A-Z0-9]", "", source.path.stem.upper())[:5] or "MORPH"
         edges = [zero + (part.first + source.offset), zero + (part.end + source.offset)]

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from morph.errors import EncodeError, SettingsError
 from morph.media.audio import Audio
 from morph.media.ffmpeg import Ffmpeg, reading
-from morph.media.stills import Frame, FrameWriter, check_parent, checked_frame, publish, temporary_beside
-from morph.media.timecode import Timecode
+from morph.media.frame import Frame, checked_frame
+from morph.media.stills import FrameWriter, check_parent, publish, temporary_beside
 from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
+from morph.media.timecode import Timecode
 
 # NTSC rates as people write them: no short decimal states them exactly.
 _NTSC = {

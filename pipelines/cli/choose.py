@@ -12,7 +12,8 @@ from torch import Tensor
 
 from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
-from morph.media.stills import atomic_path, contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import atomic_path, write_png
 from pipelines.cli.common import say
 from pipelines.ranking import Ranker
 

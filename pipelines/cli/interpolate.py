@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from morph.media.frame import Frame
+
 
 @click.command()
 @click.argument("source", metavar="VIDEO|FOLDER")
@@ -63,7 +65,7 @@ def interpolate(
         raise SettingsError("--weights are RIFE's: add --method rife")
     target = parse_fps(to_fps)
     frames, count, rate, sound = _open(source, parse_fps(fps) if fps else None)
-    if os.path.exists(output) and os.path.samefile(source, output):
+    if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
         raise SettingsError(f"output {output!r} is the source itself; name another")
     first = next(frames, None)
     if first is None:
@@ -129,15 +131,26 @@ def interpolate(
 def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]], int, Fraction, bool]:
     """Return the frames of a folder or video, how many they are, their rate, and whether there is sound."""
     from morph.errors import SettingsError
+    from morph.media.pattern import is_stills
     from morph.media.stills import frame_numbers, read_frames
     from morph.media.video import read_timing, read_video
 
     path = Path(source)
-    if path.is_dir():
+    if is_stills(source) and not path.is_file():
         if fps is None:
             raise SettingsError(f"{source} is a folder, and folders have no frame rate: add --fps")
-        return read_frames(path), len(frame_numbers(path)), fps, False
+        return _eight_bit(source, read_frames(source)), len(frame_numbers(source)), fps, False
     timing = read_timing(path)
     if fps is None and not timing.even:
         raise SettingsError(f"{source}: its frames come at uneven times; add --fps to take them for even")
     return read_video(path), timing.frames, fps or timing.fps, timing.audio
+
+
+def _eight_bit(source: str, frames: Iterator[Frame]) -> Iterator[NDArray[np.uint8]]:
+    """Bring frames to what can be interpolated, and say so where that loses something."""
+    from morph.media.frame import to_rgb8
+
+    for index, frame in enumerate(frames):
+        if index == 0 and (frame.itemsize > 1 or frame.shape[2] > 3):
+            say(f"{source}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")
+        yield to_rgb8(frame)

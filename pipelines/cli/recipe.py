@@ -88,5 +88,7 @@ def _use_threads(count: int | None) -> None:
 def _versions(before: dict[str, Any], now: dict[str, Any]) -> str:
     """What differs between two recipes' facts."""
     keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
-    found = [f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)]
+    found = [
+        f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)
+    ]
     return ", ".join(found) or "another machine rounds otherwise"

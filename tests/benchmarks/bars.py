@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from morph import pacing
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.evaluate import Report, measure

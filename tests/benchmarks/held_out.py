@@ -21,7 +21,8 @@ from PIL import Image
 from morph import pacing
 from morph.diffusion.embedded.photographs import Photograph, open_photographs, read_captions
 from morph.media.keyframe import to_uint8
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.compare import compare

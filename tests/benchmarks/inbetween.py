@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morph.inbetween import Blend, Interpolator, OpticalFlow, distance
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from morph.perception.lpips import PerceptualDistance
 from morph.rife import Rife
 from pipelines import MorphPipeline

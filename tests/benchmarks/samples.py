@@ -20,7 +20,8 @@ from morph.diffusion.embedded.photographs import read_captions
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion, Prediction
 from morph.media.keyframe import to_uint8
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from pipelines.fid import Inception, fid, kid
 from tests.benchmarks.held_out import load
 

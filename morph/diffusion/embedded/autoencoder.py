@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from morph.diffusion.embedded.photographs import load_pixels, read_captions, to_bytes, to_tensor
 from morph.diffusion.embedded.training import Run, save_half
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from morph.perception.lpips import PerceptualDistance
 
 KL = 1e-4

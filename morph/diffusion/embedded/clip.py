@@ -25,7 +25,8 @@ from morph.diffusion.embedded.photographs import (
 )
 from morph.diffusion.embedded.tokenizer import save_tokenizer
 from morph.diffusion.embedded.training import Run, save_half
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from morph.perception.clip import Clip, load_clip
 from morph.perception.lpips import PerceptualDistance
 

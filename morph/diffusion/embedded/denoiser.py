@@ -16,7 +16,8 @@ from morph.diffusion.embedded.photographs import LatentBatches, cache_latents, p
 from morph.diffusion.embedded.training import Run, save_half
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
-from morph.media.stills import contact_sheet, write_png
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 
 SCHEDULER = {
     "num_train_timesteps": 1000,

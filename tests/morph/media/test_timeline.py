@@ -85,7 +85,9 @@ def events(path: Path, fps: Fraction) -> list[tuple[str, ...]]:
     """The events of an EDL by plain parsing: number, reel, and four times in frames."""
     mark = "[:;]"
     time = rf"\d\d:\d\d:\d\d{mark}\d\d"
-    lines = re.findall(rf"^(\d{{3}})  (\w{{8}}) V     C        ({time}) ({time}) ({time}) ({time})$", path.read_text(), re.M)
+    lines = re.findall(
+        rf"^(\d{{3}})  (\w{{8}}) V     C        ({time}) ({time}) ({time}) ({time})$", path.read_text(), re.M
+    )
     return [(number, reel, *(Timecode.parse(text, fps).frame for text in times)) for number, reel, *times in lines]
 
 
@@ -185,7 +187,9 @@ def test_edl_cuts_where_the_clip_does(
     lines = path.read_text().splitlines()
     assert lines[:2] == ["TITLE: Morph", f"FCM: {'DROP FRAME' if mark == ';' else 'NON-DROP FRAME'}"]
 
-    reels = {Frames: ["FRAME001"] * 3, Movie: ["MORPH001"] * 3, PartMovies: ["PART0001", "PART1002", "PART2003"]}[kind]
+    reels = {Frames: ["FRAME001"] * 3, Movie: ["MORPH001"] * 3, PartMovies: ["PART0001", "PART1002", "PART2003"]}[
+        kind
+    ]
     ins = {Frames: [1001, 1006, 1009], Movie: [0, 5, 8], PartMovies: [0, 2, 2]}[kind]
     start = cut.start.frame
     assert events(path, fps) == [
