@@ -80,7 +80,8 @@ def test_drop_frame_numbers_follow_the_rule(fps: Fraction, left_out: int) -> Non
 
 
 @given(
-    st.sampled_from([Fraction(24), Fraction(25), Fraction(30), Fraction(60), Fraction(1), FILM, NTSC, FAST]), st.data()
+    st.sampled_from([Fraction(24), Fraction(25), Fraction(30), Fraction(60), Fraction(1), FILM, NTSC, FAST]),
+    st.data(),
 )
 @settings(deadline=None)
 def test_every_plain_number_comes_back(fps: Fraction, data: st.DataObject) -> None:
