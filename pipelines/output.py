@@ -159,7 +159,7 @@ def target_for(path: Path, name: str = "auto") -> Target:
             return target
     raise SettingsError(
         f"{path}: unknown kind of file {path.suffix!r}: use {', '.join(CONTAINERS)}, name.%04d.png, .tif or .exr, "
-        "or a / at the end for PNGs"
+        "or a folder, without a suffix, for PNGs"
     )
 
 

@@ -1,4 +1,4 @@
-"""A finished clip as an editor sees it: cut into parts at its keyframes, with notes, over files that hold its frames."""
+"""A finished clip as an editor sees it: cut into parts at its keyframes, with notes, over files of its frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -36,9 +36,8 @@ class Stream:
     @property
     def pixel_format(self) -> str:
         """What ffmpeg calls the pixels."""
-        return ("rgba" if self.alpha else "rgb") + ("64le" if self.alpha else "48le") * (
-            self.depth == 16
-        ) or "rgb24"
+        plain, deep = ("rgba", "rgba64le") if self.alpha else ("rgb24", "rgb48le")
+        return deep if self.depth == 16 else plain
 
     @property
     def seconds(self) -> Fraction:

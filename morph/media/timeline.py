@@ -4,9 +4,9 @@
     .edl    CMX3600: cuts, names and locators, over numbered frames or movies
     .xml    Final Cut Pro 7 XML (Premiere and Resolve read it): cuts, handles and markers, over movies
 
-EDL and XML are written here and not by OpenTimelineIO's adapters: the one for EDL starts every record at
-00:00:00:00, knows no drop-frame header and makes all of 30000/1001 drop-frame; the one for XML cannot be imported
-by the Pythons that morph runs on, and says that every movie has sound.
+EDL and XML are written here and not by OpenTimelineIO's adapters. The one for EDL starts every record at
+00:00:00:00, has no FCM line and takes all of 30000/1001 for drop-frame. The one for XML gives every movie sound,
+states no picture size and leaves the comments of markers out.
 """
 
 import os
@@ -153,7 +153,7 @@ def _edl(path: Path, cut: Cut) -> str:
 
 
 def _xml(path: Path, cut: Cut) -> str:
-    """The cut as Final Cut Pro 7 XML. ``in`` and ``out`` count from the first frame of a file, whatever its time."""
+    """The cut as Final Cut Pro 7 XML; ``in`` and ``out`` count from a file's first frame, whatever its timecode."""
     start = cut.start or Timecode(cut.fps)
     zero = Timecode(cut.fps, drop=start.drop)
     root = Element("xmeml", version="4")

@@ -243,7 +243,7 @@ def read_comment(path: Path) -> str | None:
         InputError: as :func:`read_video`.
     """
     with _reading(path, "-c", "copy", "-frames:v", "0", "-f", "ffmetadata") as pipe:
-        tags = re.split(r"(?<!\\)(?:\\\\)*\n", pipe.read(_LONGEST).decode(errors="replace"))
+        tags = re.findall(r"((?:\\.|[^\\\n])*)\n?", pipe.read(_LONGEST).decode(errors="replace"), re.DOTALL)
     for tag in tags:
         key, _, value = tag.partition("=")
         if key.lower() == "comment":

@@ -17,16 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from morph.errors import EncodeError, InputError, SettingsError
-from morph.media.stills import FrameFolder, read_frames
-from morph.media.video import (
-    TARGETS,
-    VideoWriter,
-    check_output,
-    open_writer,
-    parse_fps,
-    read_video,
-    video_notices,
-)
+from morph.media.target import Stream
+from morph.media.video import VideoWriter, check_video, parse_fps, read_comment, read_video
+from pipelines.output import target_for
 
 NTSC = Fraction(24000, 1001)
 COLOURS = np.array([
@@ -43,9 +36,15 @@ def moving(count: int, width: int = 64, height: int = 48) -> Iterable[np.ndarray
     return (np.full((height, width, 3), 20 + 8 * index, np.uint8) for index in range(count))
 
 
+def opened(
+    path: Path, size: tuple[int, int] = (64, 48), fps: Fraction = NTSC, comment: str | None = None
+) -> VideoWriter:
+    return VideoWriter(path, target_for(path), Stream(size, fps, 25), comment)
+
+
 def encode(path: Path, frames: Iterable[np.ndarray], fps: Fraction = NTSC, comment: str | None = None) -> None:
     frames = list(frames)
-    with VideoWriter(path, (frames[0].shape[1], frames[0].shape[0]), fps, comment) as writer:
+    with opened(path, (frames[0].shape[1], frames[0].shape[0]), fps, comment) as writer:
         for frame in frames:
             writer.write(frame)
 
@@ -151,6 +150,7 @@ def test_any_comment_comes_back(tmp_path_factory: pytest.TempPathFactory, commen
     encode(path, moving(1, 16, 16), comment=comment)
     with av.open(str(path)) as container:
         assert container.metadata.get("comment", "") == comment
+    assert (read_comment(path) or "") == comment
 
 
 def test_the_comment_survives_a_remux(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_an_interrupted_encode_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     def encode_interrupted() -> None:
-        with VideoWriter(tmp_path / "a.mp4", (64, 48), NTSC, "x") as writer:
+        with opened(tmp_path / "a.mp4", comment="x") as writer:
             for frame in interrupted():
                 writer.write(frame)
 
@@ -222,7 +222,7 @@ def test_a_failure_leaves_the_older_file(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     encode(path, moving(3))
     before = path.read_bytes()
-    writer = VideoWriter(path, (64, 48), NTSC)
+    writer = opened(path)
     writer.write(next(iter(moving(1))))
     writer.abort()
     writer.close()
@@ -231,7 +231,7 @@ def test_a_failure_leaves_the_older_file(tmp_path: Path) -> None:
 
 
 def test_no_frames_no_video(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", (64, 48), NTSC)
+    writer = opened(tmp_path / "a.mp4")
     with pytest.raises(EncodeError, match="no frame was written"):
         writer.close()
     assert list(tmp_path.iterdir()) == []
@@ -241,7 +241,7 @@ def test_no_frames_no_video(tmp_path: Path) -> None:
 def test_a_killed_ffmpeg_is_an_error(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     for write_on in (True, False):  # it is noticed while writing, or at the latest when closing
-        writer = VideoWriter(tmp_path / "a.mp4", (640, 480), NTSC)
+        writer = opened(tmp_path / "a.mp4", (640, 480))
         writer.write(noise)
         os.kill(children()[0], signal.SIGKILL)
         time.sleep(0.1)
@@ -253,7 +253,7 @@ def test_a_killed_ffmpeg_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_last_lines_of_ffmpeg_are_in_the_error(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", (64, 48), NTSC)
+    writer = opened(tmp_path / "a.mp4")
     writer.write(next(iter(moving(1))))
     while not (halves := list(tmp_path.glob(".morph-*.mp4"))):
         time.sleep(0.01)
@@ -265,7 +265,7 @@ def test_the_last_lines_of_ffmpeg_are_in_the_error(tmp_path: Path) -> None:
 
 
 def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
-    writer = VideoWriter(tmp_path / "a.mp4", (64, 48), NTSC)
+    writer = opened(tmp_path / "a.mp4")
     with pytest.raises(ValueError, match="opened for 64x48"):
         writer.write(CHART)
     writer.abort()
@@ -337,50 +337,18 @@ def test_other_rates_are_refused(text: str) -> None:
 
 def test_what_cannot_work_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "old").mkdir()
-    with FrameFolder(tmp_path / "old") as writer:
-        writer.write(CHART)
     fps = Fraction(24)
     for name, size, rate, kind, reason in [
         ("a.avi", SIZE, fps, SettingsError, ".mp4, .mov, .mkv, .webm, .gif"),
-        ("a.mp4", (63, 48), fps, SettingsError, "use 64x48"),
-        ("a.webm", (64, 47), fps, SettingsError, "use 64x48"),
-        ("a.mp4", SIZE, Fraction(0), SettingsError, "fps 0"),
-        ("no/a.mp4", SIZE, fps, InputError, "there is no folder"),
-        ("file/a.mp4", SIZE, fps, InputError, "there is no folder"),
-        ("n" * 252 + ".mp4", SIZE, fps, InputError, "too long"),
-        ("no/frames", SIZE, fps, InputError, "there is no folder"),
-        ("file", SIZE, fps, InputError, "a file is in the way"),
-        ("old", SIZE, fps, InputError, "already holds frames"),
+        ("a.mov", (63, 48), fps, SettingsError, "use 64x48"),
+        ("a.mov", (64, 47), fps, SettingsError, "use 64x48"),
+        ("a.mov", SIZE, Fraction(0), SettingsError, "fps 0"),
+        ("no/a.mov", SIZE, fps, InputError, "there is no folder"),
+        ("file/a.mov", SIZE, fps, InputError, "there is no folder"),
+        ("n" * 252 + ".mov", SIZE, fps, InputError, "too long"),
     ]:
-        for refuse in (check_output, open_writer):
+        for refuse in (check_video, VideoWriter):
             with pytest.raises(kind, match=re.escape(reason)):
-                refuse(tmp_path / name, size, rate)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "old"]
+                refuse(tmp_path / name, target_for(Path("a.mov")), Stream(size, rate, 3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
     assert children() == []
-
-
-def test_a_name_chooses_between_folder_and_video(tmp_path: Path) -> None:
-    (tmp_path / "there.mp4").mkdir()
-    for name in ("frames", "new.mp4/", "there.mp4"):
-        path = f"{tmp_path}/{name}"
-        check_output(path, (63, 47), NTSC)
-        with open_writer(path, (63, 47), NTSC, "recipe") as writer:
-            writer.write(CHART)
-        np.testing.assert_array_equal(next(read_frames(Path(path))), CHART)
-        with Image.open(Path(path) / "frame.1001.png") as image:
-            assert image.text == {"Comment": "recipe"}
-    with open_writer(tmp_path / "a.mp4", SIZE, NTSC) as writer:
-        writer.write(CHART)
-    assert (tmp_path / "a.mp4").is_file()
-
-
-def test_gif_notices_say_what_the_rate_becomes() -> None:
-    def text(fps: int) -> str:
-        return " ".join(video_notices("a.gif", Fraction(fps)))
-
-    assert "4 or 5 of them" in text(24)
-    assert "hundredths" not in text(25) + text(50)
-    assert "down to 10" in text(60)
-    for path in ["frames", *(f"a{suffix}" for suffix in TARGETS if suffix != ".gif")]:
-        assert video_notices(path, Fraction(24)) == ()
