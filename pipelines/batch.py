@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import MorphError
-from morph.media.stills import atomic_path, check_folder, check_parent
 from morph.media.pattern import is_folder
+from morph.media.stills import atomic_path, check_folder, check_parent
 from pipelines.clip import Clip
 from pipelines.job import opened, wrote
 from pipelines.produce import produce
