@@ -24,10 +24,14 @@ from morph.media.png import MAX_COMMENT
 _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 
 
-def check_installed(path: object) -> None:
-    """Raise InputError unless TIFF and EXR can be read and written here; ``path`` is what wants it."""
+def check_usable(path: object) -> None:
+    """Raise InputError unless a TIFF or EXR called ``path`` can be read and written here."""
     if find_spec("OpenImageIO") is None:
         raise InputError(f"{path}: TIFF and EXR need OpenImageIO: pip install 'morph[exr]'")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{str(path)!a}: OpenImageIO takes names in UTF-8 alone: choose another") from error
 
 
 def write_tiff(path: Path, frame: Frame, comment: str | None = None) -> None:

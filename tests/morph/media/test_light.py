@@ -43,3 +43,5 @@ def test_alpha_multiplies_the_light_and_is_divided_out_again() -> None:
 def test_what_cannot_be_shown_is_clipped() -> None:
     light = np.array([[[-1, 0, np.nan], [2, np.inf, 1]]], np.float16)
     assert from_linear(light).tolist() == [[[0, 0, 0], [65535, 65535, 65535]]]
+    odd = np.array([[[np.inf, 1, -1, np.inf], [np.nan, 1, 1, -1], [1, 2, 0, np.nan]]], np.float16)
+    assert from_linear(odd).tolist() == [[[0, 0, 0, 65535], [0, 0, 0, 0], [0, 0, 0, 0]]]

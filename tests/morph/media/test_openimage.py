@@ -1,5 +1,6 @@
 """TIFF and EXR: written through OpenImageIO, read back by Pillow, OpenCV and ffmpeg."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from PIL import Image, ImageCms
 
 from morph.errors import InputError
 from morph.media.frame import Frame, to_rgb8
-from morph.media.stills import read_comment, read_still, write_still
+from morph.media.stills import check_folder, read_comment, read_still, write_still
 
 RGBA = np.random.default_rng(6).integers(0, 65536, (18, 30, 4), dtype=np.uint16)
 KINDS = [RGBA, RGBA[..., :3], (RGBA >> 8).astype(np.uint8), (RGBA[:, ::2, :3] >> 8).astype(np.uint8)]
@@ -136,6 +137,16 @@ def test_any_name_is_a_file(tmp_path: Path, folder: str, name: str) -> None:
         np.testing.assert_array_equal(to_rgb8(read_still(path)), KINDS[3])
         assert list((tmp_path / folder).iterdir()) == [path]
         path.unlink()
+
+
+def test_a_name_that_is_no_utf8_is_refused_before_the_work(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    for name in ("a.%04d.exr", "a.%04d.tif"):
+        with pytest.raises(InputError, match=r"udcff.*UTF-8"):
+            check_folder(folder / name)
+    with pytest.raises(InputError, match="UTF-8"):
+        write_still(folder / "a.tif", KINDS[0])
+    check_folder(folder / "a.%04d.png")
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".exr"])
