@@ -30,7 +30,8 @@ def from_linear(light: NDArray[np.floating]) -> NDArray[np.uint16]:
     colour = light[..., :3]
     if light.shape[2] == 4:
         alpha = light[..., 3:]
-        colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0)
+        with np.errstate(invalid="ignore"):  # an infinite colour by an infinite alpha
+            colour = np.divide(colour, alpha, out=np.zeros_like(colour), where=alpha > 0)
     colour = _within(colour)
     # both branches in place of a choice per pixel would take the root of the darkest as well; it does no harm
     colour = np.where(colour <= 0.0031308, colour * 12.92, 1.055 * colour ** np.float32(1 / 2.4) - 0.055)

@@ -24,10 +24,14 @@ from morph.media.png import MAX_COMMENT
 _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 
 
-def check_installed(path: object) -> None:
-    """Raise InputError unless TIFF and EXR can be read and written here; ``path`` is what wants it."""
+def check_usable(path: object) -> None:
+    """Raise InputError unless a TIFF or EXR called ``path`` can be read and written here."""
     if find_spec("OpenImageIO") is None:
         raise InputError(f"{path}: TIFF and EXR need OpenImageIO: pip install 'morph[exr]'")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{str(path)!a}: OpenImageIO takes names in UTF-8 alone: choose another") from error
 
 
 def write_tiff(path: Path, frame: Frame, comment: str | None = None) -> None:
@@ -37,8 +41,7 @@ def write_tiff(path: Path, frame: Frame, comment: str | None = None) -> None:
     """
     profile = np.frombuffer(_srgb_profile(), np.uint8)
     attributes: dict[str, tuple[str, Any]] = {
-        "compression": ("string", "zip"),
-        "tiff:zipquality": ("int", 1),
+        "compression": ("string", "lzw"),  # read everywhere, and twice as fast as zip at its lowest level
         "oiio:UnassociatedAlpha": ("int", 1),
         "ICCProfile": (f"uint8[{profile.size}]", profile),
     }
@@ -61,7 +64,7 @@ def write_exr(path: Path, frame: Frame, comment: str | None = None, fps: Fractio
         "oiio:ColorSpace": ("string", "lin_rec709_scene"),
     }
     if fps is not None:
-        attributes["FramesPerSecond"] = ("rational", (fps.numerator, fps.denominator))
+        attributes["framesPerSecond"] = ("rational", (fps.numerator, fps.denominator))
     if comment is not None:
         attributes["comment"] = ("string", comment)
     _write(path, "openexr", to_linear(frame), attributes)
@@ -121,6 +124,14 @@ def _write(path: Path, kind: str, pixels: NDArray, attributes: Mapping[str, tupl
     reason = output.geterror()
     if not (output.close() and whole):
         raise OSError(" ".join((reason or output.geterror()).split()) or "OpenImageIO did not say why")
+    # A full disk is not always noticed by the libraries below, so what has arrived there is read again.
+    try:
+        with _opened(path, kind) as file:
+            arrived = np.array_equal(_pixels(file, str(file.spec().format)), pixels)
+    except ValueError as error:
+        raise OSError(f"it did not arrive whole, is the disk full? {error}") from error
+    if not arrived:
+        raise OSError("it did not arrive whole, is the disk full?")
 
 
 @contextmanager

@@ -238,13 +238,13 @@ def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, re
     """Refuse, creating nothing, what :class:`FrameFolder` could not write.
 
     Raises:
-        InputError: no pattern, a suffix that needs OpenImageIO where it is missing, a folder that is a file, not
+        InputError: no pattern, a suffix that needs OpenImageIO where that is missing, a folder that is a file, not
             to be made or written to, or that holds other frames of the name.
     """
     pattern = _pattern(stills)
     folder, first = pattern.folder, pattern.path(start)
     if pattern.suffix != ".png":
-        openimage.check_installed(pattern)
+        openimage.check_usable(pattern)
     if not os.path.exists(folder):
         check_parent(folder)
         check_parent(folder.with_name(first.name))  # the name alone is tried, where there is a folder already
@@ -324,7 +324,7 @@ def _kind(path: Path) -> str:
     if kind not in SUFFIXES:
         raise SettingsError(f"{path}: unknown kind of still {path.suffix!r}: use {', '.join(SUFFIXES)}")
     if kind != ".png":
-        openimage.check_installed(path)
+        openimage.check_usable(path)
     return kind
 
 

@@ -138,7 +138,7 @@ def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]
     path = Path(source)
     if is_stills(source) and not path.is_file():
         if fps is None:
-            raise SettingsError(f"{source} is a folder, and folders have no frame rate: add --fps")
+            raise SettingsError(f"{source}: stills have no frame rate: add --fps")
         return _eight_bit(source, read_frames(source)), len(frame_numbers(source)), fps, False
     timing = read_timing(path)
     if fps is None and not timing.even:

@@ -222,5 +222,5 @@ def test_a_source_that_breaks_on_the_way_leaves_no_video(command, tmp_path, pan)
     last.write_bytes(last.read_bytes()[:200])
     result = command("interpolate", str(source), "-o", str(tmp_path / "b.mp4"), "--fps", "24", "--to-fps", "48")
     assert result.returncode == 2
-    assert "frame.1007.png: damaged" in result.stderr
+    assert "frame.1007.png: cannot be read" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]

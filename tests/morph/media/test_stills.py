@@ -1,14 +1,29 @@
+import os
 import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO
 import pytest
 from PIL import Image
 
 from morph.errors import EncodeError, InputError
-from morph.media.stills import FrameFolder, atomic_path, contact_sheet, frame_numbers, read_frames, write_png
+from morph.media.frame import to_rgb8
+from morph.media.pattern import StillPattern
+from morph.media.stills import (
+    FrameFolder,
+    atomic_path,
+    check_folder,
+    frame_numbers,
+    read_comment,
+    read_frames,
+    read_still,
+    write_png,
+    write_still,
+)
 
 FRAMES = np.random.default_rng(3).integers(0, 256, (5, 20, 30, 3), dtype=np.uint8)
 
@@ -24,7 +39,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def write_all(folder: Path, frames: Iterable[np.ndarray], **options: int) -> list[Path]:
+def write_all(folder: Path | str, frames: Iterable[np.ndarray], **options: object) -> list[Path]:
     with FrameFolder(folder, **options) as writer:
         return [writer.write(frame) for frame in frames]
 
@@ -62,10 +77,19 @@ def test_png_keeps_pixels_and_comment(tmp_path: Path) -> None:
         assert image.text == {"Comment": "seed=7; é\n🦊"}
 
 
-def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
-    with files_no_larger_than(500), pytest.raises(EncodeError, match=r"a\.png: .*File too large"):
-        write_png(tmp_path / "a.png", FRAMES[0])
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".exr"])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_still(path, FRAMES[0], "recipe")
+    size = path.stat().st_size
+    path.unlink()
+    for room in (*range(0, size, 97), *range(size - 20, size)):
+        with (
+            files_no_larger_than(room),
+            pytest.raises(EncodeError, match=rf"a\{suffix}: cannot be written \(.+\)\Z"),
+        ):
+            write_still(path, FRAMES[0], "recipe")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("frame", [FRAMES[0].astype(float), FRAMES[0, :, :, 0], FRAMES[0, :, :, :2], FRAMES[0, :0]])
@@ -94,7 +118,7 @@ def test_old_and_new_frames_do_not_mix(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"already holds frames up to frame\.1003\.png"):
             FrameFolder(tmp_path, start=start)
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
-    FrameFolder(tmp_path, name="other").close()
+    FrameFolder(tmp_path / "other.%04d.png").close()
     write_all(tmp_path, FRAMES[3:], start=1004)
     np.testing.assert_array_equal(np.stack(list(read_frames(tmp_path))), FRAMES)
 
@@ -110,7 +134,7 @@ def test_after_an_interrupt_the_finished_frames_are_there(tmp_path: Path) -> Non
 
 
 def test_a_folder_has_frames_of_one_size(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="opened for 30x20"):
+    with pytest.raises(ValueError, match="30x10, 8-bit RGB, those before it are 30x20, 8-bit RGB"):
         write_all(tmp_path, [FRAMES[0], FRAMES[0, :10]])
     write_png(tmp_path / "frame.1002.png", FRAMES[0, :10])
     with pytest.raises(InputError, match=r"1002\.png: 30x10"):
@@ -137,36 +161,87 @@ def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
     whole = last.read_bytes()
     for size in (0, 20, len(whole) // 2):
         last.write_bytes(whole[:size])
-        with pytest.raises(InputError, match=r"frame\.1005\.png: damaged frame"):
+        with pytest.raises(InputError, match=r"frame\.1005\.png: cannot be read"):
             list(read_frames(tmp_path))
 
 
-def test_contact_sheet_places_every_frame(tmp_path: Path) -> None:
-    sheet = contact_sheet(list(FRAMES), columns=3, gap=2)
-    assert sheet.shape == (2 + 2 * 22, 2 + 3 * 32, 3)
-    for index, frame in enumerate(FRAMES):
-        top, left = 2 + index // 3 * 22, 2 + index % 3 * 32
-        np.testing.assert_array_equal(sheet[top : top + 20, left : left + 30], frame)
-    assert (sheet[-20:, -30:] == 255).all()  # the place of the missing sixth
-    assert contact_sheet(list(FRAMES), columns=9).shape == (28, 4 + 5 * 34, 3)
+RGBA16 = np.random.default_rng(4).integers(0, 65536, (3, 12, 10, 4), dtype=np.uint16)
 
 
-def test_contact_sheet_labels_its_rows() -> None:
-    plain = contact_sheet(list(FRAMES[:4]), columns=2)
-    labelled = contact_sheet(list(FRAMES[:4]), columns=2, labels=["linear", "ours"])
-    margin = labelled.shape[1] - plain.shape[1]
-    assert margin > 0
-    np.testing.assert_array_equal(labelled[:, margin:], plain)
-    for row in (0, 1):
-        assert (labelled[4 + row * 24 : 24 + row * 24, 4:margin] < 128).any()
+@pytest.mark.parametrize("name", ["a.%04d.png", "a.####.tif", "%d.tiff", "100%.%06d.PNG", "-x'\"\n%03d:b?.png"])
+def test_patterns_number_frames_of_any_depth(tmp_path: Path, name: str) -> None:
+    pattern = StillPattern.parse(tmp_path / name)
+    for frames in (RGBA16, RGBA16[..., :3], RGBA16.astype(np.uint8)):
+        paths = write_all(tmp_path / name, frames, start=9, comment="recipe", replace=True)
+        assert paths == [pattern.path(number) for number in (9, 10, 11)]
+        assert sorted(tmp_path.iterdir()) == sorted(paths)
+        assert frame_numbers(pattern) == [9, 10, 11]
+        for source in (pattern, tmp_path / name, str(pattern)):
+            back = list(read_frames(source))
+            assert back[0].dtype == frames.dtype
+            np.testing.assert_array_equal(np.stack(back), frames)
+        assert {read_comment(path) for path in paths} == {"recipe"}
 
 
-def test_contact_sheet_refuses_nonsense() -> None:
-    for frames, options in [
-        ([], {"columns": 1}),
-        ([FRAMES[0]], {"columns": 0}),
-        ([FRAMES[0], FRAMES[1, :5]], {"columns": 2}),
-        ([FRAMES[0]], {"columns": 1, "labels": ["a", "b"]}),
+def test_exr_frames_state_their_rate(tmp_path: Path) -> None:
+    paths = write_all(tmp_path / "new" / "a.%04d.exr", FRAMES, fps=Fraction(24000, 1001), comment="recipe")
+    assert [path.name for path in paths] == [f"a.{number}.exr" for number in range(1001, 1006)]
+    rate = OpenImageIO.ImageInput.open(str(paths[2])).spec().getattribute("framesPerSecond")
+    assert rate == (24000, 1001)
+    assert read_comment(paths[2]) == "recipe"
+    for frame, back in zip(FRAMES, read_frames(tmp_path / "new" / "a.####.exr"), strict=True):
+        np.testing.assert_array_equal(to_rgb8(back), frame)
+
+
+def test_patterns_share_a_folder_and_replace_only_their_own(tmp_path: Path) -> None:
+    for name in ("a.%04d.png", "b.%04d.png", "a.%04d.tif"):
+        write_all(tmp_path / name, FRAMES[:2])
+    (tmp_path / "a.1001.png.txt").touch()
+    write_all(tmp_path / "a.%04d.png", FRAMES[4:], start=1, replace=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("a.0001.png", "a.1001.png.txt", "a.1001.tif", "a.1002.tif", "b.1001.png", "b.1002.png")
+    ]
+
+
+def test_frames_of_a_folder_are_of_one_kind(tmp_path: Path) -> None:
+    for other in (RGBA16[0], RGBA16[0, ..., :3], RGBA16[0].astype(np.uint8)):
+        with pytest.raises(ValueError, match="those before it are 10x12, 8-bit RGB"):
+            write_all(tmp_path, [RGBA16[0, ..., :3].astype(np.uint8), other], replace=True)
+        write_png(tmp_path / "frame.1002.png", other)
+        with pytest.raises(InputError, match=r"1002\.png: 10x12, .* before it are 10x12, 8-bit RGB"):
+            list(read_frames(tmp_path))
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    write_all(tmp_path / "old" / "a.%04d.tif", FRAMES[:1])
+    for name, reason in [
+        ("a.png", r"write a\.%04d\.png"),
+        ("%04d.%04d.png", "2 places"),
+        ("no/where/a.%04d.png", "there is no folder"),
+        ("file/a.%04d.png", "a file is in the way"),
+        ("old/a.####.tif", r"already holds frames up to a\.1001\.tif"),
+        ("n" * 250 + "%04d.png", "not a possible file name"),
+        ("new/" + "n" * 250 + "%04d.png", "not a possible file name"),
     ]:
-        with pytest.raises(ValueError, match=r"needs|opened|labels"):
-            contact_sheet(frames, **options)
+        for refuse in (check_folder, FrameFolder):
+            with pytest.raises(InputError, match=reason):
+                refuse(tmp_path / name)
+    check_folder(tmp_path / "old" / "a.%04d.tif", start=1002)
+    check_folder(tmp_path / "old" / "a.%04d.tif", replace=True)
+    check_folder(tmp_path / "new" / "a.%04d.exr")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "old"]
+
+
+def test_only_regular_files_of_a_known_kind_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "folder.tif").mkdir()
+    with (tmp_path / "huge.exr").open("wb") as huge:
+        huge.truncate(2**31)
+    for name in ("fifo.png", "folder.tif", "huge.exr"):
+        for read in (read_still, read_comment):
+            with pytest.raises(InputError, match="is no regular file"):
+                read(tmp_path / name)
+    for refuse in (read_still, read_comment, lambda path: write_still(path, FRAMES[0])):
+        with pytest.raises(InputError, match=r"unknown kind of still '\.jpg': use \.png, \.tif, \.tiff, \.exr"):
+            refuse(tmp_path / "a.jpg")

@@ -16,6 +16,7 @@ import pytest
 
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
+from morph.media.pattern import StillPattern
 from morph.media.stills import FrameFolder
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
@@ -39,7 +40,7 @@ def frames_in(folder: Path, count: int = 16) -> Frames:
     with FrameFolder(folder) as writer:
         for number in range(count):
             writer.write(np.full((SIZE[1], SIZE[0], 3), number, np.uint8))
-    return Frames(folder)
+    return Frames(StillPattern(folder))
 
 
 def movies_in(folder: Path, handles: int = 0, stamped: bool = False) -> PartMovies:
