@@ -184,6 +184,8 @@ def _target(name: str, values: Mapping[str, Any]) -> Target:
     known = {field.name for field in fields(Target)} - {"name"}
     if unknown := values.keys() - known:
         raise KeyError(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     given["pixels"] = Pixels(**values["pixels"])
     return Target(name=name, **given)

@@ -75,7 +75,7 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
 
 
 def _made(rendered: Rendered) -> dict[str, Any]:
-    """What a recipe says of the frames: the choices that were made for them, and how to tell that they are the same."""
+    """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
     return {"choices": rendered.choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 

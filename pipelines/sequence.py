@@ -80,8 +80,9 @@ class Rendered:
     """A clip whose frames are all kept; iterating reads them one at a time.
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
-    that were captured. size: (width, height). choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
-    embeddings, if any were fitted. mattes: where all keyframes are transparent somewhere.
+    that were captured. size: (width, height). choices: which candidate each anchor was, by its alpha.
+    embeddings: a hash of the text embeddings, if any were fitted. mattes: where all keyframes are transparent
+    somewhere.
     """
 
     folder: Path

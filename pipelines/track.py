@@ -53,8 +53,8 @@ class Placed:
 class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
-    ``render`` makes frames (B,H,W,3) uint8 or uint16. A batch that the reel already holds is not rendered again; a part
-    of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
+    ``render`` makes frames (B,H,W,3) uint8 or uint16. A batch that the reel already holds is not rendered again; a
+    part of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
     interpolated go to a reel of their own: they are never taken for rendered ones.
     """
 

@@ -86,7 +86,7 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Pixels:
-    """ffmpeg's names of the pixels that a codec is given: RGB or RGBA of 8 bits, or of 16; empty where it cannot."""
+    """What a codec is given for RGB and RGBA of 8 and of 16 bits, as ffmpeg calls it; empty where it cannot."""
 
     plain: str
     alpha: str = ""

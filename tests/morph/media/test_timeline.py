@@ -18,9 +18,11 @@ from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
 from morph.media.pattern import StillPattern
 from morph.media.stills import FrameFolder
+from morph.media.target import Stream
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from morph.media.video import VideoWriter, read_timing
+from pipelines.output import target_for
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -152,7 +154,7 @@ def test_movies_hold_the_handles_there_are() -> None:
 def test_real_movies_of_parts_have_the_frames_that_a_timeline_states(tmp_path: Path) -> None:
     media = PartMovies(tuple(tmp_path / f"{number}.mov" for number in range(3)), handles=2)
     for path, frames in zip(media.paths, movie_frames(PARTS, 2), strict=True):
-        with VideoWriter(path, SIZE, FILM) as writer:
+        with VideoWriter(path, target_for(path), Stream(SIZE, FILM, 25)) as writer:
             for frame in frames:
                 writer.write(np.full((SIZE[1], SIZE[0], 3), frame, np.uint8))
     cut = cut_of(media, FILM)
@@ -291,7 +293,7 @@ def test_media_elsewhere_are_absolute(tmp_path: Path, monkeypatch: Any) -> None:
     media = frames_in(tmp_path / "frames")
     (tmp_path / "edit").mkdir()
     monkeypatch.chdir(tmp_path / "edit")
-    cut = cut_of(replace(media, folder=Path("../frames")))
+    cut = cut_of(replace(media, stills=StillPattern(Path("../frames"))))
     write_timeline("cut.otio", cut)
     (clip, *_) = read(Path("cut.otio"), cut).tracks[0]
     assert clip.media_reference.target_url_base == f"{(tmp_path / 'frames').as_uri()}/"
