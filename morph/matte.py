@@ -44,7 +44,9 @@ class Matte:
         """
         for matte in (first, second):
             if matte.dtype != np.uint8 or matte.ndim != 2 or matte.shape != first.shape or not matte.size:
-                raise ValueError(f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}")
+                raise ValueError(
+                    f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}"
+                )
         a, b = _outline(first), _outline(second)
         # Where nothing, or everything, is inside, the other's outline shrinks or grows to that.
         self._ends = (
@@ -76,7 +78,7 @@ class Matte:
         field = (1 - t) * one + t * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
-        return _edge(field - _level(field, area), softness)
+        return _edge(field - _level(field, softness, area), softness)
 
     def _gathered(self, one: Floats, other: Floats, t: float) -> tuple[Floats, Floats]:
         """What belongs to either end, with its centre moved to where the shape is."""
@@ -133,15 +135,14 @@ def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))[beside]
     away = (~beside).view(np.uint8)
     distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    _, nearest = cv2.distanceTransformWithLabels(
-        away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
     near = np.zeros(nearest.max() + 1, np.float32)
     near[nearest[beside]] = level[beside] / slope
     field = near[nearest] + np.where(inside, distance, -distance)
     moments = cv2.moments(inside, binaryImage=True)
     centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
-    return _Outline(field, centre, max(1.0, 1 / float(np.median(slope))), _area(*_samples(field)))
+    softness = max(1.0, 1 / float(np.median(slope)))
+    return _Outline(field, centre, softness, _area(field, softness))
 
 
 def _nowhere(matte: NDArray[np.uint8]) -> _Outline:
@@ -160,25 +161,26 @@ def _edge(field: Floats, softness: float) -> Floats:
     return np.clip(np.float32(0.5) + field / np.float32(softness), 0, 1)
 
 
-def _level(field: Floats, area: float) -> np.float32:
-    """The level at which to cut a field so that this share of it is above."""
-    samples, apart = _samples(field)
-    low, high = samples.min() - apart, samples.max() + apart
+def _area(field: Floats, softness: float) -> float:
+    """The share of the frame that a field's matte covers."""
+    samples, softness = _samples(field, softness)
+    return float(_edge(samples, softness).mean())
+
+
+def _level(field: Floats, softness: float, area: float) -> float:
+    """The level at which to cut a field so that its matte covers this share of the frame."""
+    samples, softness = _samples(field, softness)
+    low, high = float(samples.min()) - softness, float(samples.max()) + softness
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _area(samples - middle, apart) > area else (low, middle)
+        low, high = (middle, high) if _edge(samples - middle, softness).mean() > area else (low, middle)
     return (low + high) / 2
 
 
-def _samples(field: Floats) -> tuple[Floats, int]:
-    """Samples of a field, enough to measure an area, and how many pixels they are apart."""
+def _samples(field: Floats, softness: float) -> tuple[Floats, float]:
+    """Samples of a field, and the softness with which each stands for the square around it."""
     apart = max(1, min(field.shape) // _SAMPLES)
-    return np.ascontiguousarray(field[::apart, ::apart]), apart
-
-
-def _area(samples: Floats, apart: int) -> float:
-    """The share of a field that is above 0; smooth, as each sample stands for the square around it."""
-    return float(_edge(samples, apart).mean())
+    return np.ascontiguousarray(field[::apart, ::apart]), max(apart, softness)
 
 
 def _shifted(image: Floats, x: float, y: float) -> Floats:

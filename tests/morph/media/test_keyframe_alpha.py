@@ -78,5 +78,3 @@ def test_no_matte_is_left_where_the_crop_shows_what_is_opaque(tmp_path: Path) ->
     path = cut_out(tmp_path / "a.png", (100, 20), alpha)
     assert read_image(path).alpha is not None
     assert load_keyframe(path, "", (20, 20)).alpha is None
-
-
