@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, TypeVar
 
 import cv2
@@ -54,8 +55,8 @@ class Matte:
             b or replace(a or _nowhere(second), area=float(second.min() > 127)),
         )
         self._missed: tuple[Floats, Floats] = (
-            first / np.float32(255) - self._shape(0),
-            second / np.float32(255) - self._shape(1),
+            _floats(first) - self._shape(0),
+            _floats(second) - self._shape(1),
         )
 
     def at(self, t: float) -> Floats:
@@ -75,7 +76,7 @@ class Matte:
         """The outline's own matte."""
         first, second = self._ends
         one, other = self._gathered(first.field, second.field, t)
-        field = (1 - t) * one + t * other
+        field = np.float32(1 - t) * one + np.float32(t) * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
         return _edge(field - _level(field, softness, area), softness)
@@ -99,15 +100,16 @@ def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArr
     """
     top = np.iinfo(colour.dtype).max
     levels = np.rint(alpha * np.float32(top)).astype(np.float32)
-    light = colour.astype(np.float32)
-    visible = levels > 0
-    light[~visible] = 0
+    hidden = levels == 0
+    light = cv2.copyTo(colour.astype(np.float32), (~hidden).view(np.uint8))
     size = (2 * BLEED + 1, 2 * BLEED + 1)
-    around, weight = cv2.blur(light, size), cv2.blur(levels, size)
-    light[~visible] = around[~visible]
-    matte = np.maximum(np.where(visible, levels, weight), light.max(axis=2))
-    share = np.divide(top, matte, out=np.zeros_like(matte), where=matte > 0)
-    return np.dstack([np.rint(light * share[..., None]), levels]).astype(colour.dtype)
+    light = cv2.add(light, cv2.copyTo(cv2.blur(light, size), hidden.view(np.uint8)))
+    matte = np.where(hidden, cv2.blur(levels, size), levels)
+    channels = [np.asarray(channel, np.float32) for channel in cv2.split(light)]
+    divisor = reduce(np.maximum, channels, matte)
+    share = np.divide(top, divisor, out=np.zeros_like(divisor), where=divisor > 0)
+    freed = [np.rint(channel * share) for channel in channels]
+    return cv2.merge([*freed, levels]).astype(colour.dtype)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class _Outline:
     """Where a matte is half opaque.
 
     field: the signed distance to it in pixels, positive inside. centre: of the inside, x and y.
-    softness: the pixels across the edge. area: the share of the frame that is inside.
+    softness: the pixels across the edge. area: the share of the frame that its matte covers.
     """
 
     field: Floats
@@ -126,19 +128,17 @@ class _Outline:
 
 def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     """The outline of a matte; None where it has none."""
-    level = matte / np.float32(255) - np.float32(0.5)
+    level = _floats(matte) - np.float32(0.5)
     inside = (level > 0).view(np.uint8)
     if inside.min() == inside.max():
         return None
+    field = np.where(inside, _depth(inside) - np.float32(0.5), np.float32(0.5) - _depth(1 - inside))
+    # Beside the outline the matte itself tells the distance, by how steep it is on its steeper side.
     beside = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS) > 0
-    # Beside the outline the matte itself tells the distance, by how steep it is on the steeper side.
     slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))[beside]
-    away = (~beside).view(np.uint8)
-    distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    near = np.zeros(nearest.max() + 1, np.float32)
-    near[nearest[beside]] = level[beside] / slope
-    field = near[nearest] + np.where(inside, distance, -distance)
+    field[beside] = level[beside] / slope
+    # The corners of pixels are no corners of the shape.
+    field = np.asarray(cv2.GaussianBlur(field, (0, 0), 1), np.float32)
     moments = cv2.moments(inside, binaryImage=True)
     centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
     softness = max(1.0, 1 / float(np.median(slope)))
@@ -150,10 +150,20 @@ def _nowhere(matte: NDArray[np.uint8]) -> _Outline:
     return _Outline(np.zeros(matte.shape, np.float32), (0, 0), 1, 0)
 
 
+def _depth(inside: NDArray[np.uint8]) -> Floats:
+    """The distance to the nearest pixel that is 0, in pixels."""
+    return np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+
+
 def _steepest(level: Floats, size: tuple[int, int]) -> Floats:
     """The larger of the differences to the two neighbours along one axis."""
     kernel = np.ones(size, np.uint8)
     return np.maximum(cv2.dilate(level, kernel) - level, level - cv2.erode(level, kernel))
+
+
+def _floats(matte: NDArray[np.uint8]) -> Floats:
+    """From 255 levels to [0,1]."""
+    return matte.astype(np.float32) / np.float32(255)
 
 
 def _edge(field: Floats, softness: float) -> Floats:
@@ -167,14 +177,14 @@ def _area(field: Floats, softness: float) -> float:
     return float(_edge(samples, softness).mean())
 
 
-def _level(field: Floats, softness: float, area: float) -> float:
+def _level(field: Floats, softness: float, area: float) -> np.float32:
     """The level at which to cut a field so that its matte covers this share of the frame."""
     samples, softness = _samples(field, softness)
     low, high = float(samples.min()) - softness, float(samples.max()) + softness
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if _edge(samples - middle, softness).mean() > area else (low, middle)
-    return (low + high) / 2
+    return np.float32((low + high) / 2)
 
 
 def _samples(field: Floats, softness: float) -> tuple[Floats, float]:

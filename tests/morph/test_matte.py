@@ -108,14 +108,14 @@ def test_no_shape_vanishes_or_swells_on_the_way(one: str, other: str) -> None:
     steps = np.diff(areas(SHAPES[one], SHAPES[other]))
     if SHAPES[one].sum() > SHAPES[other].sum():
         steps = -steps
-    assert steps.min() > -0.01 * SIZE**2
+    assert steps.min() > -0.02 * SIZE**2
 
 
 @pytest.mark.parametrize("name", ["disc", "star", "border", "soft"])
 def test_a_shape_shrinks_to_nothing_and_grows_over_everything(name: str) -> None:
     for end, area in ((EMPTY, 0), (OPAQUE, SIZE**2)):
         sums = areas(SHAPES[name], end)
-        assert sums[-1] == area
+        assert sums[-1] == pytest.approx(area, abs=1e-3)
         assert (np.diff(sums) < 0).all() if end is EMPTY else (np.diff(sums) > 0).all()
 
 
