@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -69,23 +69,28 @@ class Matte:
         """
         if not 0 <= t <= 1:
             raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
-        missed, missed_other = self._gathered(*self._missed, t)
+        missed, missed_other = self._gathered(*self._missed, t, "constant")
         return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
 
     def _shape(self, t: float) -> Floats:
         """The outline's own matte."""
         first, second = self._ends
-        one, other = self._gathered(first.field, second.field, t)
+        one, other = self._gathered(first.field, second.field, t, "edge")
         field = np.float32(1 - t) * one + np.float32(t) * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
         return _edge(field - _level(field, softness, area), softness)
 
-    def _gathered(self, one: Floats, other: Floats, t: float) -> tuple[Floats, Floats]:
-        """What belongs to either end, with its centre moved to where the shape is."""
+    def _gathered(
+        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"]
+    ) -> tuple[Floats, Floats]:
+        """What belongs to either end, its centre moved to where the shape is."""
         (x, y), (to_x, to_y) = (end.centre for end in self._ends)
         way_x, way_y = to_x - x, to_y - y
-        return _shifted(one, t * way_x, t * way_y), _shifted(other, (t - 1) * way_x, (t - 1) * way_y)
+        return (
+            _shifted(one, t * way_x, t * way_y, beyond),
+            _shifted(other, (t - 1) * way_x, (t - 1) * way_y, beyond),
+        )
 
 
 def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArray[Levels]:
@@ -108,7 +113,7 @@ def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArr
     channels = [np.asarray(channel, np.float32) for channel in cv2.split(light)]
     divisor = reduce(np.maximum, channels, matte)
     share = np.divide(top, divisor, out=np.zeros_like(divisor), where=divisor > 0)
-    freed = [np.rint(channel * share) for channel in channels]
+    freed: list[Floats] = [np.rint(channel * share) for channel in channels]
     return cv2.merge([*freed, levels]).astype(colour.dtype)
 
 
@@ -132,27 +137,27 @@ def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     inside = (level > 0).view(np.uint8)
     if inside.min() == inside.max():
         return None
-    field = np.where(inside, _depth(inside) - np.float32(0.5), np.float32(0.5) - _depth(1 - inside))
     # Beside the outline the matte itself tells the distance, by how steep it is on its steeper side.
     beside = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS) > 0
-    slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))[beside]
-    field[beside] = level[beside] / slope
-    # The corners of pixels are no corners of the shape.
-    field = np.asarray(cv2.GaussianBlur(field, (0, 0), 1), np.float32)
+    slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))
+    own = np.divide(level, slope, out=np.ones_like(level), where=beside)
+    # Elsewhere it is the distance to the nearest such pixel and its own. Of two that face each other across the
+    # outline the nearer one serves, half a pixel from it at most.
+    away = (np.abs(own) > 0.5).view(np.uint8)
+    distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    owns = np.zeros(nearest.max() + 1, np.float32)
+    owns[nearest[away == 0]] = own[away == 0]
+    field = np.where(beside, own, owns[nearest] + np.where(inside, distance, -distance)).astype(np.float32)
     moments = cv2.moments(inside, binaryImage=True)
     centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
-    softness = max(1.0, 1 / float(np.median(slope)))
+    softness = max(1.0, 1 / float(np.median(slope[beside])))
     return _Outline(field, centre, softness, _area(field, softness))
 
 
 def _nowhere(matte: NDArray[np.uint8]) -> _Outline:
     """A field without an outline."""
     return _Outline(np.zeros(matte.shape, np.float32), (0, 0), 1, 0)
-
-
-def _depth(inside: NDArray[np.uint8]) -> Floats:
-    """The distance to the nearest pixel that is 0, in pixels."""
-    return np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _steepest(level: Floats, size: tuple[int, int]) -> Floats:
@@ -193,14 +198,14 @@ def _samples(field: Floats, softness: float) -> tuple[Floats, float]:
     return np.ascontiguousarray(field[::apart, ::apart]), max(apart, softness)
 
 
-def _shifted(image: Floats, x: float, y: float) -> Floats:
-    """The image moved by x and y pixels, linearly sampled; its edges go on outside."""
+def _shifted(image: Floats, x: float, y: float, beyond: Literal["edge", "constant"]) -> Floats:
+    """The image moved by x and y pixels, linearly sampled; beyond it are its edges again, or 0."""
+    image = np.pad(image, 1, mode=beyond)
     for axis, way in ((1, x), (0, y)):
-        if way:
-            place = np.arange(image.shape[axis]) - way
-            below = np.floor(place).astype(int)
-            share = (place - below).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
-            last = image.shape[axis] - 1
-            one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
-            image = one + share * (other - one)
+        last = image.shape[axis] - 1
+        place = np.arange(1, last) - way
+        below = np.floor(place).astype(int)
+        share = np.expand_dims((place - below).astype(np.float32), 1 - axis)
+        one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
+        image = one + share * (other - one)
     return image
