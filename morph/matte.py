@@ -69,6 +69,7 @@ class Matte:
         """
         if not 0 <= t <= 1:
             raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
+        t = float(t)  # a float64 of numpy would make float64 of all that it meets
         missed, missed_other = self._gathered(*self._missed, t, "constant")
         return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
 

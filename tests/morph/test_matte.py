@@ -92,6 +92,7 @@ def test_a_disc_goes_straight_to_where_it_is_next(softness: float) -> None:
     matte = Matte(disc(20, 30, 14, softness), disc(107, 90, 14, softness))
     for t in TIMES:
         between = matte.at(t)
+        assert between.dtype == np.float32
         expected = disc(20 + t * 87, 30 + t * 60, 14, softness) / 255
         assert pieces(between) == 1
         assert np.abs(between - expected).mean() < 0.001
