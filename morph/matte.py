@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import reduce
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -54,8 +55,8 @@ class Matte:
             b or replace(a or _nowhere(second), area=float(second.min() > 127)),
         )
         self._missed: tuple[Floats, Floats] = (
-            first / np.float32(255) - self._shape(0),
-            second / np.float32(255) - self._shape(1),
+            _floats(first) - self._shape(0),
+            _floats(second) - self._shape(1),
         )
 
     def at(self, t: float) -> Floats:
@@ -68,23 +69,29 @@ class Matte:
         """
         if not 0 <= t <= 1:
             raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
-        missed, missed_other = self._gathered(*self._missed, t)
+        t = float(t)  # a float64 of numpy would make float64 of all that it meets
+        missed, missed_other = self._gathered(*self._missed, t, "constant")
         return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
 
     def _shape(self, t: float) -> Floats:
         """The outline's own matte."""
         first, second = self._ends
-        one, other = self._gathered(first.field, second.field, t)
-        field = (1 - t) * one + t * other
+        one, other = self._gathered(first.field, second.field, t, "edge")
+        field = np.float32(1 - t) * one + np.float32(t) * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
-        return _edge(field - _level(field, area), softness)
+        return _edge(field - _level(field, softness, area), softness)
 
-    def _gathered(self, one: Floats, other: Floats, t: float) -> tuple[Floats, Floats]:
-        """What belongs to either end, with its centre moved to where the shape is."""
+    def _gathered(
+        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"]
+    ) -> tuple[Floats, Floats]:
+        """What belongs to either end, its centre moved to where the shape is."""
         (x, y), (to_x, to_y) = (end.centre for end in self._ends)
         way_x, way_y = to_x - x, to_y - y
-        return _shifted(one, t * way_x, t * way_y), _shifted(other, (t - 1) * way_x, (t - 1) * way_y)
+        return (
+            _shifted(one, t * way_x, t * way_y, beyond),
+            _shifted(other, (t - 1) * way_x, (t - 1) * way_y, beyond),
+        )
 
 
 def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArray[Levels]:
@@ -99,15 +106,16 @@ def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArr
     """
     top = np.iinfo(colour.dtype).max
     levels = np.rint(alpha * np.float32(top)).astype(np.float32)
-    light = colour.astype(np.float32)
-    visible = levels > 0
-    light[~visible] = 0
+    hidden = levels == 0
+    light = cv2.copyTo(colour.astype(np.float32), (~hidden).view(np.uint8))
     size = (2 * BLEED + 1, 2 * BLEED + 1)
-    around, weight = cv2.blur(light, size), cv2.blur(levels, size)
-    light[~visible] = around[~visible]
-    matte = np.maximum(np.where(visible, levels, weight), light.max(axis=2))
-    share = np.divide(top, matte, out=np.zeros_like(matte), where=matte > 0)
-    return np.dstack([np.rint(light * share[..., None]), levels]).astype(colour.dtype)
+    light = cv2.add(light, cv2.copyTo(cv2.blur(light, size), hidden.view(np.uint8)))
+    matte = np.where(hidden, cv2.blur(levels, size), levels)
+    channels = [np.asarray(channel, np.float32) for channel in cv2.split(light)]
+    divisor = reduce(np.maximum, channels, matte)
+    share = np.divide(top, divisor, out=np.zeros_like(divisor), where=divisor > 0)
+    freed: list[Floats] = [np.rint(channel * share) for channel in channels]
+    return cv2.merge([*freed, levels]).astype(colour.dtype)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class _Outline:
     """Where a matte is half opaque.
 
     field: the signed distance to it in pixels, positive inside. centre: of the inside, x and y.
-    softness: the pixels across the edge. area: the share of the frame that is inside.
+    softness: the pixels across the edge. area: the share of the frame that its matte covers.
     """
 
     field: Floats
@@ -126,22 +134,26 @@ class _Outline:
 
 def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     """The outline of a matte; None where it has none."""
-    level = matte / np.float32(255) - np.float32(0.5)
+    level = _floats(matte) - np.float32(0.5)
     inside = (level > 0).view(np.uint8)
     if inside.min() == inside.max():
         return None
+    # Beside the outline the matte itself tells the distance, by how steep it is on its steeper side.
     beside = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS) > 0
-    # Beside the outline the matte itself tells the distance, by how steep it is on the steeper side.
-    slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))[beside]
-    away = (~beside).view(np.uint8)
+    slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))
+    own = np.divide(level, slope, out=np.ones_like(level), where=beside)
+    # Elsewhere it is the distance to the nearest such pixel and its own. Of two that face each other across the
+    # outline the nearer one serves, half a pixel from it at most.
+    away = (np.abs(own) > 0.5).view(np.uint8)
     distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    near = np.zeros(nearest.max() + 1, np.float32)
-    near[nearest[beside]] = level[beside] / slope
-    field = near[nearest] + np.where(inside, distance, -distance)
+    owns = np.zeros(nearest.max() + 1, np.float32)
+    owns[nearest[away == 0]] = own[away == 0]
+    field = np.where(beside, own, owns[nearest] + np.where(inside, distance, -distance)).astype(np.float32)
     moments = cv2.moments(inside, binaryImage=True)
     centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
-    return _Outline(field, centre, max(1.0, 1 / float(np.median(slope))), _area(*_samples(field)))
+    softness = max(1.0, 1 / float(np.median(slope[beside])))
+    return _Outline(field, centre, softness, _area(field, softness))
 
 
 def _nowhere(matte: NDArray[np.uint8]) -> _Outline:
@@ -155,40 +167,46 @@ def _steepest(level: Floats, size: tuple[int, int]) -> Floats:
     return np.maximum(cv2.dilate(level, kernel) - level, level - cv2.erode(level, kernel))
 
 
+def _floats(matte: NDArray[np.uint8]) -> Floats:
+    """From 255 levels to [0,1]."""
+    return matte.astype(np.float32) / np.float32(255)
+
+
 def _edge(field: Floats, softness: float) -> Floats:
     """The matte of a field: half opaque at 0, and ``softness`` pixels from nothing to all."""
     return np.clip(np.float32(0.5) + field / np.float32(softness), 0, 1)
 
 
-def _level(field: Floats, area: float) -> np.float32:
-    """The level at which to cut a field so that this share of it is above."""
-    samples, apart = _samples(field)
-    low, high = samples.min() - apart, samples.max() + apart
+def _area(field: Floats, softness: float) -> float:
+    """The share of the frame that a field's matte covers."""
+    samples, softness = _samples(field, softness)
+    return float(_edge(samples, softness).mean())
+
+
+def _level(field: Floats, softness: float, area: float) -> np.float32:
+    """The level at which to cut a field so that its matte covers this share of the frame."""
+    samples, softness = _samples(field, softness)
+    low, high = float(samples.min()) - softness, float(samples.max()) + softness
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _area(samples - middle, apart) > area else (low, middle)
-    return (low + high) / 2
+        low, high = (middle, high) if _edge(samples - middle, softness).mean() > area else (low, middle)
+    return np.float32((low + high) / 2)
 
 
-def _samples(field: Floats) -> tuple[Floats, int]:
-    """Samples of a field, enough to measure an area, and how many pixels they are apart."""
+def _samples(field: Floats, softness: float) -> tuple[Floats, float]:
+    """Samples of a field, and the softness with which each stands for the square around it."""
     apart = max(1, min(field.shape) // _SAMPLES)
-    return np.ascontiguousarray(field[::apart, ::apart]), apart
+    return np.ascontiguousarray(field[::apart, ::apart]), max(apart, softness)
 
 
-def _area(samples: Floats, apart: int) -> float:
-    """The share of a field that is above 0; smooth, as each sample stands for the square around it."""
-    return float(_edge(samples, apart).mean())
-
-
-def _shifted(image: Floats, x: float, y: float) -> Floats:
-    """The image moved by x and y pixels, linearly sampled; its edges go on outside."""
+def _shifted(image: Floats, x: float, y: float, beyond: Literal["edge", "constant"]) -> Floats:
+    """The image moved by x and y pixels, linearly sampled; beyond it are its edges again, or 0."""
+    image = np.pad(image, 1, mode=beyond)
     for axis, way in ((1, x), (0, y)):
-        if way:
-            place = np.arange(image.shape[axis]) - way
-            below = np.floor(place).astype(int)
-            share = (place - below).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
-            last = image.shape[axis] - 1
-            one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
-            image = one + share * (other - one)
+        last = image.shape[axis] - 1
+        place = np.arange(1, last) - way
+        below = np.floor(place).astype(int)
+        share = np.expand_dims((place - below).astype(np.float32), 1 - axis)
+        one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
+        image = one + share * (other - one)
     return image

@@ -92,6 +92,7 @@ def test_a_disc_goes_straight_to_where_it_is_next(softness: float) -> None:
     matte = Matte(disc(20, 30, 14, softness), disc(107, 90, 14, softness))
     for t in TIMES:
         between = matte.at(t)
+        assert between.dtype == np.float32
         expected = disc(20 + t * 87, 30 + t * 60, 14, softness) / 255
         assert pieces(between) == 1
         assert np.abs(between - expected).mean() < 0.001
@@ -108,16 +109,15 @@ def test_no_shape_vanishes_or_swells_on_the_way(one: str, other: str) -> None:
     steps = np.diff(areas(SHAPES[one], SHAPES[other]))
     if SHAPES[one].sum() > SHAPES[other].sum():
         steps = -steps
-    assert steps.min() > -0.01 * SIZE**2
+    assert steps.min() > -0.02 * SIZE**2
 
 
-def test_a_shape_shrinks_to_nothing_and_grows_over_everything() -> None:
+@pytest.mark.parametrize("name", ["disc", "star", "border", "soft"])
+def test_a_shape_shrinks_to_nothing_and_grows_over_everything(name: str) -> None:
     for end, area in ((EMPTY, 0), (OPAQUE, SIZE**2)):
-        matte = Matte(star(), end)
-        assert [pieces(matte.at(t)) for t in TIMES[:-1]] == [1] * 8
-        np.testing.assert_allclose(matte.at(1).sum(), area)
-        steps = np.diff(areas(star(), end))
-        assert (steps < 0).all() if end is EMPTY else (steps > 0).all()
+        sums = areas(SHAPES[name], end)
+        assert sums[-1] == pytest.approx(area, abs=1e-3)
+        assert (np.diff(sums) < 0).all() if end is EMPTY else (np.diff(sums) > 0).all()
 
 
 def test_without_any_outline_it_is_a_fade() -> None:
@@ -139,7 +139,7 @@ def test_what_is_no_matte_is_refused() -> None:
         Matte(EMPTY, EMPTY[1:])
     with pytest.raises(ValueError, match="float32"):
         Matte(EMPTY, np.zeros((SIZE, SIZE), np.float32))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at 1.5"):
+    with pytest.raises(ValueError, match="wanted at"):
         Matte(EMPTY, EMPTY).at(1.5)
 
 

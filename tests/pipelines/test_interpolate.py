@@ -4,6 +4,7 @@ import json
 import subprocess
 from fractions import Fraction
 
+import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from safetensors.torch import save_file
 
 from morph.inbetween import Blend, OpticalFlow
 from morph.media.stills import FrameFolder, frame_numbers, read_frames
+from morph.media.target import Stream
 from morph.media.video import VideoWriter, read_timing, read_video
 from morph.perception.lpips import PerceptualDistance
 from morph.rife import IFNet
+from pipelines.output import target_for
 from pipelines.retime import length, retime
 from tests.benchmarks.inbetween import filmed, photograph
 
@@ -41,7 +44,8 @@ def cut(pan):
 
 
 def write(path, frames, fps=NTSC):
-    with VideoWriter(path, (frames[0].shape[1], frames[0].shape[0]), fps) as writer:
+    stream = Stream((frames[0].shape[1], frames[0].shape[0]), fps, len(frames))
+    with VideoWriter(path, target_for(path), stream) as writer:
         for frame in frames:
             writer.write(frame)
     return path
@@ -160,12 +164,18 @@ def test_a_videos_rate_is_read_exactly(tmp_path, pan, suffix, fps):
     assert (timing.fps, timing.frames, timing.even) == (fps, 7, True)
 
 
-def test_sound_is_said_to_be_left_behind(command, tmp_path, pan):
+def test_sound_goes_along_or_is_said_to_be_left_behind(command, tmp_path, pan):
     write(tmp_path / "silent.mp4", pan)
     ffmpeg("-i", tmp_path / "silent.mp4", "-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "copy", tmp_path / "a.mp4")
     result = command("interpolate", str(tmp_path / "a.mp4"), "-o", str(tmp_path / "b.mp4"), "--to-fps", "48")
     assert result.returncode == 0, result.stderr
-    assert "sound, which is not carried over" in result.stderr
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        sound = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    tone = np.abs(np.fft.rfft(sound[2048:8192])).argmax() * 44100 / 6144
+    assert tone == pytest.approx(440, abs=10)
+    result = command("interpolate", str(tmp_path / "a.mp4"), "-o", str(tmp_path / "b.gif"), "--to-fps", "25")
+    assert result.returncode == 0, result.stderr
+    assert "has sound, which" in result.stderr
 
 
 def test_uneven_times_are_refused_unless_a_rate_is_given(command, tmp_path, pan):
