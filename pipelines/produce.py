@@ -13,8 +13,10 @@ from morph.media.video import open_writer
 from morph.pacing import Evenness
 from pipelines.clip import Clip
 from pipelines.job import wrote
+from pipelines.result import Result, save_result
 from pipelines.sequence import Tasks, render_clip
 from pipelines.settings import keys
+from pipelines.timings import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,17 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     Raises:
         MorphError: something in the clip cannot be used, or a disk refused.
     """
+    watch = Stopwatch(folder)
+    tasks = watch.timed(tasks)
     (facts,) = tasks("facts", [()])
     rendered = render_clip(clip, tasks, folder)
     first = next(iter(rendered)).pixels
     size = (first.shape[1], first.shape[0])
-    recipe = {**facts, **_recipe(clip), "choices": rendered.choices, "embeddings": rendered.embeddings}
+    choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
+    recipe = {**facts, **_recipe(clip), "choices": choices, "embeddings": rendered.embeddings}
     comment = json.dumps(recipe)
     with ExitStack() as files:
+        files.enter_context(watch.stage("encode"))
         replace = wrote(folder, clip.output)
         output = open_writer(clip.output, size, clip.settings.fps, comment, replace=replace)
         writers = [files.enter_context(output)]
@@ -69,6 +75,7 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
         for frame in rendered:
             for writer in writers:
                 writer.write(frame.pixels)
+    save_result(folder, Result.of(clip, rendered, size, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
     distances = [still.distance for still in rendered.stills]
     return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)

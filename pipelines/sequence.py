@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,9 @@ from PIL import Image
 from morph import pacing
 from morph.pacing import Evenness
 from pipelines.clip import Clip, timing
+from pipelines.placed import Choice, Placed
 from pipelines.plan import Way, surveyed, ways
 from pipelines.store import Reel
-
-if TYPE_CHECKING:  # whoever only hands tasks out needs no torch
-    from pipelines.track import Placed
 
 Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
 """Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
@@ -64,25 +62,37 @@ class Rendered:
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
     that were captured. choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
-    embeddings, if any were fitted.
+    embeddings, if any were fitted. placed: what each segment's rendering told.
     """
 
     folder: Path
     stills: list[Still]
     evenness: Evenness
     round_trips: list[float]
-    choices: dict[float, int]
+    choices: dict[float, Choice]
     embeddings: str | None
+    placed: Sequence[Placed]
 
     def __len__(self) -> int:
         return len(self.stills)
 
     def __iter__(self) -> Iterator[Frame]:
-        name, reel = "", None
-        for index, still in enumerate(self.stills):
-            if reel is None or still.reel != name:
-                name, reel = still.reel, Reel(self.folder / still.reel)
-            yield Frame(index, still.alpha, reel.frame(still.at), still.distance)
+        rows = zip(self.stills, read_stills(self.folder, self.stills), strict=True)
+        for index, (still, pixels) in enumerate(rows):
+            yield Frame(index, still.alpha, pixels, still.distance)
+
+
+def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[np.uint8]]:
+    """Frames (H,W,3) uint8 from the reels in ``folder``, one at a time.
+
+    Raises:
+        EncodeError: one is not there, or damaged.
+    """
+    name, reel = "", None
+    for still in stills:
+        if reel is None or still.reel != name:
+            name, reel = still.reel, Reel(folder / still.reel)
+        yield reel.frame(still.at)
 
 
 def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
@@ -111,7 +121,7 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
     stills = _shown(clip, placed)
     assert len(stills) == clip.length
-    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices, texts)
+    return Rendered(folder / FRAMES, stills, _evenness(clip, every, placed), trips, choices, texts, placed)
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:

@@ -17,6 +17,7 @@ from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
 from pipelines.cli.render import render
+from pipelines.cli.report import report
 
 INTERRUPTED = 130
 
@@ -27,7 +28,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, compare, interpolate, pose, info, measure):
+for command in (render, batch, report, compare, interpolate, pose, info, measure):
     cli.add_command(command)
 
 
