@@ -35,7 +35,9 @@ def plots(result: Result) -> list[Markup]:
         uniform = [gap for way in zip(result.segments, steps, eases, strict=True) for gap in _uniform(*way)]
         lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases)))
     evenness = [(name, Evenness.of(gaps)) for _, name, gaps, _ in lines]
-    said = "; ".join(f"{name}: the largest gap is {even.max_mean_gap:.2f} times the mean" for name, even in evenness)
+    said = "; ".join(
+        f"{name}: the largest gap is {even.max_mean_gap:.2f} times the mean" for name, even in evenness
+    )
     way = plot(
         "way",
         "How far the picture has changed, over the clip",
@@ -117,9 +119,7 @@ def _measured(segments: Sequence[Paced], steps: Sequence[int], eases: Sequence[s
     times: list[float] = [0.0]
     ends = np.cumsum([0, *steps]) / sum(steps)
     for segment, (start, end), count, ease in zip(segments, pairwise(ends), steps, eases, strict=True):
-        inside = np.interp(
-            segment.measured.alphas, pacing.uniform(count + 1, ease), np.linspace(0, 1, count + 1)
-        )
+        inside = np.interp(segment.measured.alphas, pacing.uniform(count + 1, ease), np.linspace(0, 1, count + 1))
         times += (start + inside[1:] * (end - start)).tolist()
     return _way(np.array(times), [gap for segment in segments for gap in segment.measured.gaps])
 

@@ -1,4 +1,4 @@
-"""A finished clip as a page can play it: the output itself where browsers play its kind, else a preview of its frames."""
+"""A finished clip as a page can play it: its output where browsers play that kind, else a preview."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ EMBEDDED_TO = 20_000_000
 """Bytes up to which a page holds its film; a larger one stays a file of its own."""
 HEAD = 1 << 20
 """Bytes at the start of an MP4 that say how it is encoded."""
-EIGHT_BIT_420 = (66, 77, 100)
-"""The profiles of H.264 that every browser plays."""
+EIGHT_BIT_420 = (b"\x42", b"\x4d", b"\x64")
+"""The profiles of H.264 that every browser plays: Baseline, Main and High."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,8 @@ class Film:
             shown = element("img", src=self.address, alt=label, width=width, height=height)
         else:
             source = element("source", src=self.address, type=self.kind)
-            playing = {"controls": True, "loop": True, "muted": True, "autoplay": True, "playsinline": True}
-            named = {"aria_label": label, "width": width, "height": height}
-            shown = element("video", Markup(source.removesuffix("</source>")), **playing, **named)
+            playing = dict.fromkeys(("controls", "loop", "muted", "autoplay", "playsinline"), True)
+            shown = element("video", source, aria_label=label, width=width, height=height, **playing)
         notes: list[str] = []
         if self.preview:
             notes.append("This is a preview in H.264: browsers do not play the output, or it is not there. ")
@@ -94,5 +93,5 @@ def media_type(file: Path) -> str | None:
         with file.open("rb") as stream:
             head = stream.read(HEAD)
         at = head.find(b"avcC")  # H.264's configuration: a version, then the profile
-        return "video/mp4" if at >= 0 and head[at + 5] in EIGHT_BIT_420 else None
+        return "video/mp4" if at >= 0 and head[at + 5 : at + 6] in EIGHT_BIT_420 else None
     return {".webm": "video/webm", ".gif": "image/gif"}.get(suffix)

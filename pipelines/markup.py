@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from base64 import b64encode
 
-VOID = ("img", "meta", "br")
+VOID = ("br", "img", "meta", "source")
 """Elements that have no content and no end."""
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Choice:
-    """The number of the candidate that was taken for an anchor, the scores of all, and the file with their pictures.
+    """The number of the candidate that was taken for an anchor, the scores of all, and a sheet of their pictures.
 
-    sheet: its name in the job's ``CANDIDATES``: both parents with the candidates between them, in one row.
+    sheet: a file in the job's ``CANDIDATES``: both parents with the candidates between them, in one row.
     """
 
     number: int

@@ -37,6 +37,8 @@ STAGES = {
     "encode": "write output",
 }
 """What a run's stages are called, in their order."""
+FACTS = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", "clip", "inbetween", "embeddings")
+"""What a recipe says of the code and the models."""
 
 
 def find_job(named: Path) -> Path:
@@ -242,8 +244,8 @@ def _said_of(runs: Sequence[Run]) -> str:
     """A table's caption: what was timed, and when."""
     broken = sum(not run.stages[-1].ended or run.stages[-1].name != "encode" for run in runs)
     began = runs[0].started[:16].replace("T", " ")
-    said = f"Wall time by stage, loading the model left out; the job began on {began}"
-    return said + (f", and {broken} of its runs {'was' if broken == 1 else 'were'} broken off." if broken else ".")
+    said = f"Wall time by stage; loading the model counts on a cluster alone. The job began on {began}"
+    return said + (f"; {broken} of its runs broke off." if broken else ".")
 
 
 def _stage(stage: Stage | None) -> str:
@@ -271,12 +273,8 @@ def _recipe(result: Result) -> Markup:
 
 
 def _facts(result: Result) -> Markup:
-    recipe, trips = result.recipe, result.round_trips
-    names = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", "clip", "inbetween", "embeddings")
-    pairs = [(name, str(recipe[name])) for name in names if recipe.get(name)]
-    if trips:
-        pairs.append(("round trip", f"latents came back from inversion at {min(trips):.1f} dB or more"))
-    pairs.append(("output", result.output))
+    recipe = result.recipe
+    pairs = [(name, str(recipe[name])) for name in FACTS if recipe.get(name)] + [("output", result.output)]
     terms = [part for term, said in pairs for part in (element("dt", term), element("dd", said))]
     return _section("versions", "Versions and models", element("dl", *terms, class_="facts"))
 

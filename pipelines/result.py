@@ -33,14 +33,13 @@ class Result:
     """A finished clip.
 
     output: absolute. size: (width, height). frames: all that are shown, in their order. choices: of the anchors
-    that had several candidates, by their position on the clip. runs: all runs of the job, for whatever it was asked.
+    that had several candidates, by their position on the clip. runs: all of the job, whatever it was asked for.
     """
 
     output: str
     size: tuple[int, int]
     frames: list[Still]
     evenness: Evenness
-    round_trips: list[float]
     segments: list[Paced]
     choices: dict[float, Choice]
     runs: list[Run]
@@ -57,7 +56,6 @@ class Result:
             size=size,
             frames=rendered.stills,
             evenness=rendered.evenness,
-            round_trips=rendered.round_trips,
             segments=segments,
             choices=rendered.choices,
             runs=read_runs(folder),
@@ -73,7 +71,6 @@ class Result:
             size=(int(width), int(height)),
             frames=[Still(**one) for one in said["frames"]],
             evenness=Evenness(**said["evenness"]),
-            round_trips=said["round_trips"],
             segments=[Paced(Curve(**one["measured"]), Curve(**one["shown"])) for one in said["segments"]],
             choices={float(alpha): Choice(**one) for alpha, one in said["choices"].items()},
             runs=[Run(one["started"], [Stage(**stage) for stage in one["stages"]]) for one in said["runs"]],

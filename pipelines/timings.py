@@ -1,4 +1,4 @@
-"""How long each stage of a job took, run by run: a run that finds everything kept does not hide what making it took."""
+"""How long each stage of a job took, run by run: one that finds all kept does not hide what making it took."""
 
 from __future__ import annotations
 
