@@ -51,6 +51,7 @@ def plots(result: Result) -> list[Markup]:
         f"A level line is an even morph. {said}.",
         ("step", "gap, LPIPS"),
         [Line(name, kind, [(i, gap) for i, gap in enumerate(own, 1)]) for kind, name, own, _ in lines],
+        whole=True,
     )
     figures = [
         element("figure", way, element("figcaption", "The way that is behind, in root LPIPS. Straight is even.")),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipelines.markup import Markup, element, joined
 
 WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 68, 16, 34, 44
 """Margins, in the same units: for the labels, and for the names of the lines on top."""
 DOTTED_TO = 60
 """Points up to which each has a dot of its own."""
@@ -28,17 +28,23 @@ class Line:
     points: list[tuple[float, float]]
 
 
-def plot(key: str, title: str, description: str, labels: tuple[str, str], lines: Sequence[Line]) -> Markup:
-    """Lines over axes that start at 0; ``labels`` name x and y. ``key`` is unique on the page.
+def plot(
+    key: str, title: str, description: str, labels: tuple[str, str], lines: Sequence[Line], whole: bool = False
+) -> Markup:
+    """Lines over axes that start at 0; ``labels`` name x and y, and ``whole`` says that x counts something.
+
+    ``key`` is unique on the page.
 
     Raises:
-        ValueError: no line, or one without points.
+        ValueError: no points, or none that is right of 0.
     """
     points = [point for line in lines for point in line.points]
-    x_ticks, y_ticks = ticks(max(x for x, _ in points)), ticks(max(y for _, y in points))
+    x_top = max(x for x, _ in points)
+    x_ticks = [tick for tick in ticks(x_top, whole=whole) if tick <= x_top]
+    y_ticks = ticks(max(y for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across, up = x / x_ticks[-1], y / y_ticks[-1]
+        across, up = x / x_top, y / y_ticks[-1]
         right, down = LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
         return round(right, 1), round(down, 1)
 
@@ -59,12 +65,14 @@ def plot(key: str, title: str, description: str, labels: tuple[str, str], lines:
     )
 
 
-def ticks(top: float, least: int = 4) -> list[float]:
-    """Round numbers from 0 to at least ``top``, in ``least`` steps or up to twice as many."""
+def ticks(top: float, least: int = 4, whole: bool = False) -> list[float]:
+    """Round numbers from 0 to at least ``top``, in ``least`` steps or up to twice as many; fewer if ``whole``."""
     if not top > 0:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(top / least))
     step = next(power * share for share in (5, 2.5, 2, 1) if top / (power * share) >= least * 0.99)
+    if whole and step % 1:
+        step = math.ceil(step)
     return [round(number * step, 12) for number in range(math.ceil(round(top / step, 6)) + 1)]
 
 
@@ -83,8 +91,8 @@ def _axes(
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(element("text", labels[0], x=middle, y=HEIGHT - 8, text_anchor="middle"))
     along = (TOP + HEIGHT - BOTTOM) / 2
-    turned = f"rotate(-90 13 {along})"
-    parts.append(element("text", labels[1], x=13, y=along, text_anchor="middle", transform=turned))
+    turned = f"rotate(-90 14 {along})"
+    parts.append(element("text", labels[1], x=14, y=along, text_anchor="middle", transform=turned))
     return parts
 
 

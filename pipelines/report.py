@@ -251,7 +251,7 @@ def _said_of(runs: Sequence[Run]) -> str:
 def _stage(stage: Stage | None) -> str:
     if stage is None:
         return "not needed"
-    said = ", all was kept" if stage.kept else "" if stage.ended else ", broken off"
+    said = ", nothing new" if stage.kept else "" if stage.ended else ", broken off"
     return _seconds(stage.seconds) + said
 
 

@@ -1,6 +1,7 @@
 """The page about a finished job, of a real render with several candidates for its anchor."""
 
 import json
+import pickle
 import re
 import shutil
 from base64 import b64decode
@@ -60,12 +61,25 @@ class Page(HTMLParser):
         return [said for name, said in self.elements if name == tag and wanted.items() <= said.items()]
 
 
-def render(folder, output, images, values, prompts=()):
+def here(clip, job):
+    return in_process(Work(loaded(clip.model, None, "cpu", "auto"), clip, job))
+
+
+def elsewhere(clip, job):
+    """Every task as on a machine of its own, which its arguments and its result travel to and from."""
+
+    def run(name, jobs):
+        made = [here(clip, job)(name, [pickle.loads(pickle.dumps(one))]) for one in jobs]
+        return [pickle.loads(pickle.dumps(result)) for (result,) in made]
+
+    return run
+
+
+def render(folder, output, images, values, prompts=(), tasks=here):
     one = clip_of(images, prompts, changed(load_preset("default"), QUICK | values), output, model=str(folder))
     job = job_folder(output)
-    work = Work(loaded(str(folder), None, "cpu", "auto"), one, job)
     with opened(job, one, [output]):
-        produce(one, in_process(work), job)
+        produce(one, tasks(one, job), job)
     return job
 
 
@@ -81,7 +95,7 @@ def again(folder, tmp_path_factory):
     shutil.copy(SAMPLES / "cat.jpg", place / NAME)
     ranking = {"ranking.clip": str(build_clip_folder(place / "clip"))}
     images, prompts = [place / NAME, SAMPLES / "raccoon.jpg"], [NASTY, "a raccoon"]
-    return lambda: render(folder, place / "it's <i>.mp4", images, ANCHOR | ranking, prompts)
+    return lambda name="it's <i>.mp4", **how: render(folder, place / name, images, ANCHOR | ranking, prompts, **how)
 
 
 @pytest.fixture(scope="module")
@@ -197,11 +211,49 @@ def test_a_run_that_finds_all_kept_changes_nothing_but_the_times(again, job, tex
     assert second.runs[0] == first.runs[0]
     repeated = page_of(job, tmp_path / "again.html")
     assert "all 2 runs" in repeated
-    assert "all was kept" in repeated
+    assert "nothing new" in repeated
     pages = [re.sub(r'<section aria-labelledby="timings">.*?</section>', "", one) for one in (text, repeated)]
     assert pages[0] == pages[1]
     before = sum(stage.seconds for run in second.runs for stage in run.stages if stage.name == "fit")
     assert before >= first.runs[0].stages[2].seconds > 0
+
+
+def test_tasks_on_other_machines_tell_the_same(again, job):
+    one, other = (
+        json.loads((where / "result.json").read_text()) for where in (job, again("b.mp4", tasks=elsewhere))
+    )
+    for told in (one, other):
+        del told["runs"], told["output"]
+    assert one == other
+    for choice in one["choices"].values():
+        sheets = [where / "candidates" / choice["sheet"] for where in (job, job.with_name("b.mp4.job"))]
+        assert sheets[0].read_bytes() == sheets[1].read_bytes()
+
+
+def test_a_loop_of_several_keyframes_is_surveyed_and_eased(folder, tmp_path):
+    images = [SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")]
+    values = {"frames": 12, "repeat": "loop", "ease": "in-out"}
+    job = render(folder, tmp_path / "loop.mp4", images, values)
+    result = load_result(job)
+    assert len(result.segments) == 3
+    assert sum(len(segment.shown.gaps) for segment in result.segments) == 12
+    page = Page(page_of(job, tmp_path / "loop.html"))
+    assert "survey distances" in page.text["timings"]
+    assert "on purpose" in page.text["distances"]
+    points = [said["points"].split() for said in page.all("polyline")]
+    assert [len(line) for line in points[1:]] == [13, 12, 12]
+    for line in points[:2]:  # both ways only go on
+        ways = [[float(number) for number in point.split(",")] for point in line]
+        assert ways == sorted(ways)
+        assert ways == sorted(ways, key=lambda place: -place[1])
+
+
+def test_one_frame_has_nothing_to_pace(folder, tmp_path):
+    job = render(folder, tmp_path / "one.mp4", [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"], {"frames": 1})
+    page = Page(page_of(job, tmp_path / "one.html"))
+    assert "nothing to pace" in page.text["distances"]
+    assert "not shown" in page.text["keyframes"]
+    assert not page.all("svg")
 
 
 def test_what_a_browser_cannot_play_has_a_preview(stills, tmp_path):
@@ -327,3 +379,4 @@ def test_ticks_are_round_and_cover_everything(top):
     assert found[-2] < top <= found[-1] * 1.000001
     assert 4 <= len(found) - 1 <= 9
     assert ticks(0) == [0, 1]
+    assert all(tick == int(tick) for tick in ticks(max(top, 2), whole=True))
