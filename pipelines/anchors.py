@@ -16,27 +16,31 @@ from morph.interpolation import slerp
 from pipelines import settings as config
 from pipelines.between import Between
 from pipelines.keyframes import Progress
+from pipelines.placed import Choice
 from pipelines.plan import Level, Place, plan_anchors
-from pipelines.ranking import Chooser
 
 
 @dataclass(frozen=True)
 class Anchor:
     """A finished anchor: its position, latents (1,C,h,w) and picture (1,3,H,W) in [-1,1].
 
-    ``choice`` is the number of the candidate that it was; None where there was only one.
+    ``choice`` tells which candidate it was; None where there was only one.
     """
 
     alpha: float
     latents: Tensor
     pixels: Tensor
-    choice: int | None = None
+    choice: Choice | None = None
+
+
+Choose = Callable[[float, Tensor, Tensor, Tensor], Choice]
+"""(alpha, candidates (N,3,H,W), both parents (1,3,H,W)) to the candidate that is taken."""
 
 
 def render_anchors(
     between: Between,
     settings: config.Settings,
-    choose: Chooser,
+    choose: Choose,
     progress: Progress,
     load: Callable[[int], list[Anchor] | None] = lambda level: None,
     save: Callable[[int, Sequence[Anchor]], None] = lambda level, anchors: None,
@@ -80,7 +84,7 @@ def render_anchors(
             rows = slice(i * level.candidates, (i + 1) * level.candidates)
             parents = [done[place.left].pixels, done[place.right].pixels]
             choice = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else None
-            row = slice(rows.start + (choice or 0), rows.start + (choice or 0) + 1)
+            row = slice(taken := rows.start + (choice.number if choice else 0), taken + 1)
             done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
         save(number, [done[place.alpha] for place in level.places])
     return [done[alpha] for alpha in sorted(done)[1:-1]]

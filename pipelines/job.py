@@ -55,6 +55,12 @@ def wrote(folder: Path, output: Path) -> bool:
     return str(output.absolute()) in _read(folder / ASKED).get("outputs", [])
 
 
+def finished(folder: Path) -> bool | None:
+    """Whether the last render of a job came to its end; None where the folder is no job."""
+    content = _read(folder / ASKED)
+    return bool(content.get("finished")) if content else None
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for as long as the ``with`` body runs; it is made if it is not there.

@@ -15,7 +15,9 @@ from pipelines.cutting import check_cut, write_cut
 from pipelines.job import wrote
 from pipelines.output import Output, beside, outputs_of
 from pipelines.recipe import recipe_of
+from pipelines.result import Result, save_result
 from pipelines.sequence import Rendered, Tasks, render_clip
+from pipelines.timings import Stopwatch
 
 RECIPE = ".json"
 """What an output's recipe beside it ends in."""
@@ -59,6 +61,8 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     Raises:
         MorphError: something in the clip cannot be used, or a disk refused.
     """
+    watch = Stopwatch(folder)
+    tasks = watch.timed(tasks)
     (facts,) = tasks("facts", [()])
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
     for output in outputs:
@@ -66,9 +70,11 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     check_cut(clip, outputs)
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
-    _write(rendered, outputs, folder, recipe)
-    write_cut(clip, rendered, outputs)
-    write_recipe(beside(clip.output, RECIPE), recipe)
+    with watch.stage("encode"):
+        _write(rendered, outputs, folder, recipe)
+        write_cut(clip, rendered, outputs)
+        write_recipe(beside(clip.output, RECIPE), recipe)
+    save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
     distances = [still.distance for still in rendered.stills]
     return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
@@ -76,7 +82,8 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
 
 def _made(rendered: Rendered) -> dict[str, Any]:
     """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
-    return {"choices": rendered.choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
+    choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
+    return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
 def _write(rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]) -> None:

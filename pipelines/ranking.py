@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from morph.errors import EncodeError
+from morph.media.keyframe import to_uint8
+from morph.media.sheet import contact_sheet
+from morph.media.stills import write_png
 from morph.perception.clip import Clip
 from morph.perception.lpips import PerceptualDistance
 from pipelines import settings as config
@@ -14,6 +20,8 @@ from pipelines.evaluate import sharpness
 
 Chooser = Callable[[float, Tensor, Tensor, Tensor], int]
 """(alpha, candidates (N,3,H,W), both parents (1,3,H,W)) to the number of the candidate that is taken."""
+LONGEST = 160
+"""Pixels of the longer side of a candidate on a sheet."""
 
 
 class Ranker:
@@ -41,3 +49,21 @@ class Ranker:
     def __call__(self, alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> int:
         """The number of the best candidate."""
         return int(self.scores(candidates, left, right).argmax())
+
+
+def candidate_sheet(path: Path, candidates: Tensor, left: Tensor, right: Tensor) -> None:
+    """Write candidates (N,3,H,W) between their parents (1,3,H,W), all in [-1,1], as one row of small pictures.
+
+    Raises:
+        EncodeError: the disk refused.
+    """
+    row = torch.cat([left, candidates, right]).detach().float()
+    height, width = row.shape[2:]
+    if (larger := max(height, width) / LONGEST) > 1:
+        size = (round(height / larger), round(width / larger))
+        row = functional.interpolate(row, size, mode="bilinear", antialias=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EncodeError(f"{path.parent}: cannot be made ({error.strerror or error})") from error
+    write_png(path, contact_sheet(list(to_uint8(row)), len(row), gap=0))

@@ -22,6 +22,7 @@ from pipelines.keyframes import (
     fit_latents,
     invert_keyframes,
 )
+from pipelines.placed import Choice
 from pipelines.settings import Settings
 
 
@@ -29,12 +30,12 @@ from pipelines.settings import Settings
 class Knot:
     """A picture that stands fast on a segment, a keyframe or an anchor, at ``alpha`` in [0,1].
 
-    ``choice`` is the number of the candidate that an anchor was; None where there was only one.
+    ``choice`` tells which candidate an anchor was; None where there was only one.
     """
 
     alpha: float
     keyframe: FittedKeyframe
-    choice: int | None = None
+    choice: Choice | None = None
 
 
 class Segment:

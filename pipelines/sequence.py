@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,9 @@ from morph.matte import straight
 from morph.pacing import Evenness
 from pipelines.clip import Clip, timing
 from pipelines.mattes import Mattes
+from pipelines.placed import Choice, Placed
 from pipelines.plan import Way, surveyed, ways
 from pipelines.store import Reel
-
-if TYPE_CHECKING:  # whoever only hands tasks out needs no torch
-    from pipelines.track import Placed
 
 Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
 """Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
@@ -81,8 +78,8 @@ class Rendered:
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
     that were captured. size: (width, height). choices: which candidate each anchor was, by its alpha.
-    embeddings: a hash of the text embeddings, if any were fitted. mattes: where all keyframes are transparent
-    somewhere.
+    embeddings: a hash of the text embeddings, if any were fitted. placed: what each segment's rendering told.
+    mattes: where all keyframes are transparent somewhere.
     """
 
     folder: Path
@@ -90,8 +87,9 @@ class Rendered:
     size: tuple[int, int]
     evenness: Evenness
     round_trips: list[float]
-    choices: dict[float, int]
+    choices: dict[float, Choice]
     embeddings: str | None
+    placed: Sequence[Placed]
     mattes: Mattes | None
 
     def digest(self) -> str:
@@ -106,15 +104,30 @@ class Rendered:
 
     def __getitem__(self, index: int) -> Frame:
         still = self.stills[index]
-        matte = self.mattes.at(still.alpha) if self.mattes else None
-        return Frame(index, still.alpha, self._reel(still.reel).frame(still.at), still.distance, matte)
+        (pixels,) = read_stills(self.folder, [still])
+        return self._frame(index, still, pixels)
 
     def __iter__(self) -> Iterator[Frame]:
-        return map(self.__getitem__, range(len(self)))
+        rows = zip(self.stills, read_stills(self.folder, self.stills), strict=True)
+        for index, (still, pixels) in enumerate(rows):
+            yield self._frame(index, still, pixels)
 
-    @cached_property
-    def _reel(self) -> Callable[[str], Reel]:
-        return lru_cache(2)(lambda name: Reel(self.folder / name))
+    def _frame(self, index: int, still: Still, pixels: NDArray[Any]) -> Frame:
+        matte = self.mattes.at(still.alpha) if self.mattes else None
+        return Frame(index, still.alpha, pixels, still.distance, matte)
+
+
+def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]:
+    """Frames (H,W,3) uint8 or uint16 from the reels in ``folder``, one at a time.
+
+    Raises:
+        EncodeError: one is not there, or damaged.
+    """
+    name, reel = "", None
+    for still in stills:
+        if reel is None or still.reel != name:
+            name, reel = still.reel, Reel(folder / still.reel)
+        yield reel.frame(still.at)
 
 
 def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
@@ -143,9 +156,10 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
     stills = _shown(clip, placed)
     assert len(stills) == clip.length
-    height, width = Reel(folder / FRAMES / stills[0].reel).frame(stills[0].at).shape[:2]
+    (first,) = read_stills(folder / FRAMES, stills[:1])
+    height, width = first.shape[:2]
     size, evenness = (width, height), _evenness(clip, every, placed)
-    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, Mattes.of(clip, size))
+    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, placed, Mattes.of(clip, size))
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:

@@ -22,7 +22,10 @@ from morph.media.stills import atomic_path, read_png, write_png
 if TYPE_CHECKING:  # reading frames needs no torch
     from torch import Tensor
 
+FITS = "fits"
+"""Where a job has its fitted tensors."""
 RECORD = "done.jsonl"
+"""The file of a reel that says which of its frames are done."""
 
 
 def key_of(*parts: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 from morph import pacing
 from morph.inbetween import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
+from pipelines.placed import Curve
 from pipelines.settings import Settings
 from pipelines.store import Reel
 
@@ -33,21 +33,6 @@ DIGITS = 9
 """Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
 REMEMBERED = 32
 """Frames whose LPIPS features are kept; they are 2 to 7 MB each, and a distance wants those of neighbours."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """Frames of a segment that are shown: positions, both ends among them, and LPIPS from each to the next.
-
-    reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
-    names. choices: which candidate each anchor was.
-    """
-
-    reels: list[str]
-    alphas: list[float]
-    gaps: list[float]
-    round_trips: dict[str, float]
-    choices: dict[float, int]
 
 
 class Track:
@@ -163,6 +148,11 @@ class Track:
         if not self._reel.holds(alphas):
             self._reel.keep(alphas, frames())
         self._insert(alphas)
+
+    @property
+    def measured(self) -> Curve:
+        """All that is known."""
+        return Curve(list(self.alphas), list(self.gaps))
 
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""

@@ -38,17 +38,17 @@ from pipelines.keyframes import (
 )
 from pipelines.memory import Batches
 from pipelines.models import Models
+from pipelines.placed import CANDIDATES, Choice, Placed
 from pipelines.plan import Way, fills_in, frame_size, ways
-from pipelines.ranking import Chooser
+from pipelines.ranking import Chooser, candidate_sheet
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
 from pipelines.sequence import FRAMES, Tasks
 from pipelines.settings import look
-from pipelines.store import Reel, Store, hash_of, key_of
-from pipelines.track import Placed, Track, rendered_numbers
+from pipelines.store import FITS, Reel, Store, hash_of, key_of
+from pipelines.track import Track, rendered_numbers
 
 Ends = tuple[str, str]
 """The keys of a segment's fitted keyframes."""
-FITS = "fits"
 VERSIONS = (version("morph"), torch.__version__)
 """What is kept by other code is made again."""
 INFILL = ("steps", "adain", "attention", "fade", "text", "depth")
@@ -192,7 +192,7 @@ class Work:
             reels = [filled if alpha in track.interpolated else reel for alpha in shown]
         trips = {name: own.round_trip for name, own in self._captured.items()}
         choices = {knot.alpha: knot.choice for knot in segment.knots if knot.choice is not None}
-        return Placed(reels, shown, track.distances(shown), trips, choices)
+        return Placed(reels, shown, track.distances(shown), trips, choices, track.measured)
 
     def _conditions(self) -> Embeddings:
         """Text embeddings of all keyframes; textual inversion fits them together, since they share a negative."""
@@ -305,7 +305,7 @@ class Work:
             return []
         if number not in self._chosen:
             between = Between(self.model, first, second, way.settings)
-            name = key_of("anchors", look(way.settings), ends)
+            name = key_of("anchors with scores", look(way.settings), ends)
             anchors = self._made(number, between, name)
             fitted = self._anchors_fitted(way, between, anchors, name)
             knots = [Knot(a.alpha, keyframe, a.choice) for a, keyframe in zip(anchors, fitted, strict=True)]
@@ -317,24 +317,31 @@ class Work:
     def _made(self, number: int, between: Between, name: str) -> list[Anchor]:
         """The anchors' pictures, kept level by level."""
         settings, count = self._ways[number].settings, len(self._ways)
-        choose = self._choose or self.models.ranker(settings) or _only
+        ranker = self.models.ranker(settings)
 
-        def ask(alpha: float, *pictures: torch.Tensor) -> int:
-            return choose((number + alpha) / count, *pictures)
+        def ask(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> Choice:
+            assert ranker  # where there is a choice
+            scores = ranker.scores(candidates, left, right)
+            pictures, at = (candidates, left, right), (number + alpha) / count
+            taken = self._choose(at, *pictures) if self._choose else int(scores.argmax())
+            sheet = self._folder / CANDIDATES / f"{name}-{alpha:.9f}.png"
+            candidate_sheet(sheet, *pictures)
+            return Choice(taken, scores.tolist(), sheet.name)
 
         def load(level: int) -> list[Anchor] | None:
             kept = self._store.load(f"{name}-{level}")
             if kept is None or self._choose:  # what a person chooses may change from run to run
                 return None
             tensors, said = kept
-            alphas, choices = json.loads(said["alphas"]), json.loads(said["choices"])
+            alphas = json.loads(said["alphas"])
+            choices = [one and Choice(**one) for one in json.loads(said["choices"])]
             rows = zip(alphas, tensors["latents"].to(self.model.device).split(1), choices, strict=True)
             return [Anchor(alpha, z, self.model.decode(z), choice) for alpha, z, choice in rows]
 
         def save(level: int, anchors: Sequence[Anchor]) -> None:
             said = {
                 "alphas": json.dumps([anchor.alpha for anchor in anchors]),
-                "choices": json.dumps([anchor.choice for anchor in anchors]),
+                "choices": json.dumps([anchor.choice and asdict(anchor.choice) for anchor in anchors]),
             }
             latents = torch.cat([anchor.latents for anchor in anchors])
             self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
@@ -370,8 +377,3 @@ def in_process(work: Work) -> Tasks:
         return [getattr(work, name)(*job) for job in jobs]
 
     return run
-
-
-def _only(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> int:
-    """Choose where there is no choice."""
-    return 0

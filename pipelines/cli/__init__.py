@@ -18,6 +18,7 @@ from pipelines.cli.look import info, measure
 from pipelines.cli.pose import pose
 from pipelines.cli.recipe import rerun, show
 from pipelines.cli.render import render
+from pipelines.cli.report import report
 
 INTERRUPTED = 130
 
@@ -28,7 +29,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, compare, interpolate, pose, show, rerun, info, measure):
+for command in (render, batch, report, compare, interpolate, pose, show, rerun, info, measure):
     cli.add_command(command)
 
 

@@ -25,7 +25,8 @@ from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.evaluate import Report, measure
 from pipelines.settings import Lora, Settings, changed, load_preset
-from pipelines.work import FITS, Work
+from pipelines.store import FITS
+from pipelines.work import Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))

@@ -5,6 +5,7 @@ from morph.interpolation import slerp
 from morph.media.keyframe import load_keyframe
 from pipelines.anchors import render_anchors
 from pipelines.between import Between
+from pipelines.placed import Choice
 from pipelines.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import fitted, silent
@@ -20,7 +21,7 @@ def keyframes():
     return [load_keyframe(SAMPLES / name, name, (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-def anchors(model, keyframes, values=None, choose=lambda *candidates: 0):
+def anchors(model, keyframes, values=None, choose=lambda *candidates: Choice(0, [], "")):
     settings = changed(QUICK, values or {})
     between = Between(model, *fitted(model, keyframes, settings), settings)
     return between, render_anchors(between, settings, choose, silent)
@@ -58,7 +59,7 @@ def test_the_chosen_candidate_is_the_anchor_and_the_parent_of_the_next(model, ke
 
     def choose(alpha, candidates, left, right):
         asked[alpha] = candidates, left, right
-        return 2 if alpha == 0.5 else 1
+        return Choice(2 if alpha == 0.5 else 1, [], "")
 
     _, made = anchors(model, keyframes, choose=choose)
     assert {alpha: len(candidates) for alpha, (candidates, _, _) in asked.items()} == {0.5: 3, 0.25: 3, 0.75: 3}

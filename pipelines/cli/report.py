@@ -1,0 +1,31 @@
+"""``morph report``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("job", metavar="JOB|OUT")
+@click.option("-o", "--output", metavar="PAGE.html", help="[default: beside JOB, as OUT.html]")
+def report(job: str, output: str | None) -> None:
+    """Write a page about a finished render: film, frames, distances, candidates, times and recipe.
+
+    JOB is the folder that a render left, or its output. The page is one HTML file that needs no network.
+    """
+    from morph.errors import SettingsError
+    from morph.media.stills import check_parent
+    from pipelines.report import find_job, write_report
+
+    page = Path(output) if output else Path(os.path.normpath(job).removesuffix(".job") + ".html")
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise SettingsError(f"{page}: a report is a page; give it a name that ends in .html")
+    if page.is_dir():
+        raise SettingsError(f"{page} is a folder; name a file")
+    folder = find_job(Path(job))
+    check_parent(page)
+    write_report(folder, page)
+    click.echo(str(page))

@@ -1,0 +1,46 @@
+"""What rendering a segment tells of it, as plain values that travel between machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The number of the candidate that was taken for an anchor, the scores of all, and a sheet of their pictures.
+
+    sheet: a file in the job's ``CANDIDATES``: both parents with the candidates between them, in one row.
+    """
+
+    number: int
+    scores: list[float]
+    sheet: str
+
+
+CANDIDATES = "candidates"
+"""Where a job keeps the sheets of its anchors' candidates."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Positions on a segment in [0,1], ascending, both ends among them, and LPIPS from each to the next."""
+
+    alphas: list[float]
+    gaps: list[float]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Frames of a segment that are shown: positions, both ends among them, and LPIPS from each to the next.
+
+    reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
+    names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
+    those that are not shown among them.
+    """
+
+    reels: list[str]
+    alphas: list[float]
+    gaps: list[float]
+    round_trips: dict[str, float]
+    choices: dict[float, Choice]
+    measured: Curve
