@@ -18,7 +18,7 @@ from pipelines.sequence import Rendered
 from pipelines.settings import Encode
 
 PART, PART_TARGET = ".mov", "prores-hq"
-"""Movies of single ways, for timelines that want one each: their kind, and their codec if the clip's does not fit."""
+"""Movies of single ways, for timelines that want one each: their kind, and a codec if the clip's does not fit."""
 
 
 def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:

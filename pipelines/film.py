@@ -6,20 +6,18 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-import numpy as np
 from numpy.typing import NDArray
 
 from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from morph.media.video import VideoWriter
-from pipelines.output import target_for
 from pipelines.markup import Markup, data_uri, element, joined
+from pipelines.output import target_for
 
 EMBEDDED_TO = 20_000_000
 """Bytes up to which a page holds its film; a larger one stays a file of its own."""
@@ -59,10 +57,8 @@ class Film:
         return joined(shown, element("p", *notes, class_="soft") if notes else None)
 
 
-def film_of(
-    output: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: Fraction, page: Path
-) -> Film:
-    """How ``page`` plays a clip; ``frames`` (H,W,3) uint8 are read only if a preview must be encoded.
+def film_of(output: Path, frames: Iterable[NDArray[Any]], stream: Stream, page: Path) -> Film:
+    """How ``page`` plays a clip; ``frames`` (H,W,3) are read only if a preview must be encoded.
 
     A preview that is too large for the page is written beside it.
 
@@ -76,7 +72,7 @@ def film_of(
         return Film(data_uri(output.read_bytes(), kind), kind, linked=False, preview=False)
     with TemporaryDirectory(prefix="morph-") as folder:
         made = Path(folder) / "preview.mp4"
-        with VideoWriter(made, target_for(made), Stream(size, fps, 0)) as writer:
+        with VideoWriter(made, target_for(made), stream) as writer:
             for frame in frames:
                 writer.write(to_rgb8(frame))
         if made.stat().st_size <= EMBEDDED_TO:

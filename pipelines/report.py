@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morph.errors import EncodeError, InputError
+from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
+from morph.media.target import Stream
 from pipelines import distances
 from pipelines.film import Film, film_of
 from pipelines.job import ASKED, job_folder, wrote
@@ -79,7 +81,7 @@ def render_page(result: Result, folder: Path, page: Path) -> str:
     """The page as text; see ``write_report``."""
     name, fps = Path(result.output).name, Fraction(result.recipe["settings"]["fps"])
     frames = read_stills(folder / FRAMES, result.frames)
-    film = film_of(Path(result.output), frames, result.size, fps, page)
+    film = film_of(Path(result.output), frames, Stream(result.size, fps, len(result.frames)), page)
     sections = [
         _keyframes(result, folder, fps),
         _contact_sheet(result, folder),
@@ -285,8 +287,8 @@ def _pictures(result: Result, folder: Path, numbers: Sequence[int], longest: int
     return (_thumbnail(pixels, longest) for pixels in read_stills(folder / FRAMES, stills))
 
 
-def _thumbnail(pixels: NDArray[np.uint8], longest: int) -> str:
-    return _jpeg(Image.fromarray(pixels), longest)
+def _thumbnail(pixels: NDArray[Any], longest: int) -> str:
+    return _jpeg(Image.fromarray(to_rgb8(pixels)), longest)
 
 
 def _jpeg(picture: Image.Image, longest: int) -> str:
