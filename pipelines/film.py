@@ -69,7 +69,7 @@ def film_of(
     if kind := media_type(output):
         if output.stat().st_size > EMBEDDED_TO:
             beside = os.path.relpath(output, page.absolute().parent)
-            return Film(quote(beside), kind, linked=True, preview=False)
+            return Film(quote(os.fsencode(beside)), kind, linked=True, preview=False)
         return Film(data_uri(output.read_bytes(), kind), kind, linked=False, preview=False)
     with TemporaryDirectory(prefix="morph-") as folder:
         made = Path(folder) / "preview.mp4"
@@ -81,7 +81,7 @@ def film_of(
         beside_it = page.with_name(f"{page.stem}.preview.mp4")
         with atomic_path(beside_it) as partial:
             shutil.copyfile(made, partial)
-        return Film(quote(beside_it.name), "video/mp4", linked=True, preview=True)
+        return Film(quote(os.fsencode(beside_it.name)), "video/mp4", linked=True, preview=True)
 
 
 def media_type(file: Path) -> str | None:

@@ -77,9 +77,11 @@ def write_report(folder: Path, page: Path) -> None:
 
 def render_page(result: Result, folder: Path, page: Path) -> str:
     """The page as text; see ``write_report``."""
-    name, fps = Path(result.output).name, Fraction(result.recipe["settings"]["fps"])
+    output, fps = Path(result.output), Fraction(result.recipe["settings"]["fps"])
+    if not output.exists():  # both may have been moved together
+        output = Path(os.path.normpath(folder).removesuffix(".job"))
     frames = read_stills(folder / FRAMES, result.frames)
-    film = film_of(Path(result.output), frames, result.size, fps, page)
+    film, name = film_of(output, frames, result.size, fps, page), Path(result.output).name
     sections = [
         _keyframes(result, folder, fps),
         _contact_sheet(result, folder),

@@ -304,6 +304,20 @@ def test_a_large_video_stays_a_file_of_its_own(job, tmp_path, monkeypatch, gone)
         assert not source["src"].startswith("/")
 
 
+def test_an_output_that_moved_with_its_job_is_still_played(job, tmp_path):
+    moved = shutil.copytree(job, tmp_path / "moved.mp4.job")
+    video = Path(load_result(job).output)
+    shutil.copy(video, tmp_path / "moved.mp4")
+    hidden = video.rename(video.with_suffix(".hidden"))
+    try:
+        page = Page(page_of(moved, tmp_path / "moved.html"))
+    finally:
+        hidden.rename(video)
+    (source,) = page.all("source")
+    assert b64decode(source["src"].split(",")[1]) == video.read_bytes()
+    assert "preview" not in page.text["main"]
+
+
 def test_a_job_is_found_by_itself_and_by_its_output(command, job, stills, tmp_path):
     output = load_result(job).output
     assert find_job(job) == find_job(Path(output)) == job
