@@ -59,9 +59,12 @@ class Confined:
         path = self._inside(line, "output", text)
         if path is None:
             return None
+        if text.endswith("/") and path.suffix and not os.path.isdir(path):
+            self._problems.add(line, f"output {text}: a folder's name has no dot; leave out the /, or the dot")
+            return None
         try:
             if not is_stills(path):
-                target_for(path)
+                target_for(Path(text))
                 check_parent(path)
             elif not os.path.isdir(path):
                 check_folder(path)

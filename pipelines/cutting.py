@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from morph.errors import EncodeError
 from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
@@ -14,8 +15,10 @@ from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from pipelines.clip import Clip, ClipKeyframe, looped
 from pipelines.output import Output, target_for
-from pipelines.sequence import Rendered
 from pipelines.settings import Encode
+
+if TYPE_CHECKING:  # refusing needs no frames
+    from pipelines.sequence import Rendered
 
 PART, PART_TARGET = ".mov", "prores-hq"
 """Movies of single ways, for timelines that want one each: their kind, and a codec if the clip's does not fit."""

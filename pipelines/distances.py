@@ -86,8 +86,10 @@ def _note(result: Result, eases: Sequence[str], paced: bool) -> Markup:
     )
     if any(ease != "none" for ease in eases) or _timed(result):
         said += " Easing and times make gaps uneven on purpose; the figures on top leave that out."
-    if any(still.distance == 0 for still in result.frames[1:]):
+    if any((a.reel, a.at) == (b.reel, b.at) for a, b in pairwise(result.frames)):
         said += " Frames that stand still are left out."
+    if result.recipe["settings"]["repeat"] == "ping-pong":
+        said += " The way back is the same."
     return element("p", said, class_="soft")
 
 

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote
 
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ def film_of(output: Path, frames: Iterable[NDArray[Any]], stream: Stream, page: 
     if kind := media_type(output):
         if output.stat().st_size > EMBEDDED_TO:
             beside = os.path.relpath(output, page.absolute().parent)
-            return Film(quote(beside), kind, linked=True, preview=False)
+            return Film(quote(os.fsencode(beside)), kind, linked=True, preview=False)
         return Film(data_uri(output.read_bytes(), kind), kind, linked=False, preview=False)
     with TemporaryDirectory(prefix="morph-") as folder:
         made = Path(folder) / "preview.mp4"
@@ -81,7 +81,7 @@ def film_of(output: Path, frames: Iterable[NDArray[Any]], stream: Stream, page: 
         beside_it = page.with_name(f"{page.stem}.preview.mp4")
         with atomic_path(beside_it) as partial:
             shutil.copyfile(made, partial)
-        return Film(quote(beside_it.name), "video/mp4", linked=True, preview=True)
+        return Film(quote(os.fsencode(beside_it.name)), "video/mp4", linked=True, preview=True)
 
 
 def media_type(file: Path) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,9 +80,12 @@ def write_report(folder: Path, page: Path) -> None:
 
 def render_page(result: Result, folder: Path, page: Path) -> str:
     """The page as text; see ``write_report``."""
-    name, fps = Path(result.output).name, Fraction(result.recipe["settings"]["fps"])
+    output, fps = Path(result.output), Fraction(result.recipe["settings"]["fps"])
+    if not output.exists():  # both may have been moved together
+        output = Path(os.path.normpath(folder).removesuffix(".job"))
     frames = read_stills(folder / FRAMES, result.frames)
-    film = film_of(Path(result.output), frames, Stream(result.size, fps, len(result.frames)), page)
+    stream, name = Stream(result.size, fps, len(result.frames)), Path(result.output).name
+    film = film_of(output, frames, stream, page)
     sections = [
         _keyframes(result, folder, fps),
         _contact_sheet(result, folder),

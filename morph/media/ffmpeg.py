@@ -80,7 +80,7 @@ def reading(path: Path, kinds: str, what: str, *arguments: str) -> Iterator[IO[b
         InputError: not a regular file, none of the kinds, or damaged.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such {what} file: check the name")
+        raise InputError(f"{path}: there is no such {what.removeprefix('a ')} file: check the name")
     ffmpeg = Ffmpeg("-xerror", "-format_whitelist", kinds, "-i", f"file:{path}", *arguments, "pipe:1", stdin=False)
     try:
         yield ffmpeg.pipe

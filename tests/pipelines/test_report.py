@@ -223,7 +223,7 @@ def test_tasks_on_other_machines_tell_the_same(again, job):
         json.loads((where / "result.json").read_text()) for where in (job, again("b.mp4", tasks=elsewhere))
     )
     for told in (one, other):
-        del told["runs"], told["output"]
+        del told["runs"], told["output"], told["recipe"]["output"]
     assert one == other
     for choice in one["choices"].values():
         sheets = [where / "candidates" / choice["sheet"] for where in (job, job.with_name("b.mp4.job"))]
@@ -302,6 +302,20 @@ def test_a_large_video_stays_a_file_of_its_own(job, tmp_path, monkeypatch, gone)
     else:
         assert source["src"].endswith("it%27s%20%3Ci%3E.mp4")
         assert not source["src"].startswith("/")
+
+
+def test_an_output_that_moved_with_its_job_is_still_played(job, tmp_path):
+    moved = shutil.copytree(job, tmp_path / "moved.mp4.job")
+    video = Path(load_result(job).output)
+    shutil.copy(video, tmp_path / "moved.mp4")
+    hidden = video.rename(video.with_suffix(".hidden"))
+    try:
+        page = Page(page_of(moved, tmp_path / "moved.html"))
+    finally:
+        hidden.rename(video)
+    (source,) = page.all("source")
+    assert b64decode(source["src"].split(",")[1]) == video.read_bytes()
+    assert "preview" not in page.text["main"]
 
 
 def test_a_job_is_found_by_itself_and_by_its_output(command, job, stills, tmp_path):

@@ -78,7 +78,7 @@ preset: default
         ("30", "a keyframe has no image"),
         ("30", "image is empty"),
         ("31", "no keyframes"),
-        ("32", "output b.avi: write a video's name"),
+        ("32", "output b.avi: unknown kind of file"),
         ("33", "size 'huge'"),
         ("34", "a clip is text"),
         ("35", "preset stands beside clips"),
