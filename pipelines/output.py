@@ -21,6 +21,8 @@ from pipelines.settings import Encode, configs_folder, names_file
 
 TARGETS = "encode"
 """Where configs_folder() has targets."""
+RECIPE = ".json"
+"""What an output's recipe beside it ends in."""
 _TENTHS = {".gif": 100, ".webp": 1000}
 """Into how many parts a container divides a second, where it does not take any rate."""
 

@@ -8,19 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from morph.media.recipe import write_recipe
+from morph.media.recipe import check_recipe, write_recipe
 from morph.pacing import Evenness
 from pipelines.clip import Clip
 from pipelines.cutting import check_cut, write_cut
 from pipelines.job import wrote
-from pipelines.output import Output, beside, outputs_of
+from pipelines.output import RECIPE, Output, beside, outputs_of
 from pipelines.recipe import recipe_of
 from pipelines.result import Result, save_result
 from pipelines.sequence import Rendered, Tasks, render_clip
 from pipelines.timings import Stopwatch
-
-RECIPE = ".json"
-"""What an output's recipe beside it ends in."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     for output in outputs:
         output.check(replace=wrote(folder, output.path))
     check_cut(clip, outputs)
+    check_recipe(beside(clip.output, RECIPE))
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
     with watch.stage("encode"):

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
 from pipelines.settings import Settings, changed, keys
 
+TEXTS = ("name", "output", "device", "dtype", "weights", "frames")
+"""What every recipe of a clip says in so many words."""
 DIGITS = 9
 """Decimals of a position that count."""
 
@@ -49,15 +52,20 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
     }
 
 
-def clip_from(recipe: Mapping[str, Any], output: Path, folders: Sequence[Path]) -> Clip:
+def clip_from(recipe: Mapping[str, Any], output: Path | None, folders: Sequence[Path]) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
+
+    Without ``output`` it is called as it was, with -rerun in its name, in the current folder.
 
     Raises:
         InputError: an image is nowhere, or its bytes are others.
         SettingsError: settings of another version, or not a clip's recipe.
     """
     try:
-        settings = changed(Settings(), recipe["settings"])
+        if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
+            raise KeyError(*wrong)
+        # what the frames were called by then still points at them
+        settings = changed(Settings(), {**recipe["settings"], "encode.timeline": ""})
         keyframes = tuple(
             ClipKeyframe(
                 _found(Path(entry["image"]), entry["sha256"], folders),
@@ -69,6 +77,8 @@ def clip_from(recipe: Mapping[str, Any], output: Path, folders: Sequence[Path]) 
             for entry in recipe["keyframes"]
         )
         asked = recipe["asked"]
+        stem, dot, rest = Path(recipe["output"]).name.partition(".")
+        output = output or Path(f"{stem}-rerun{dot}{rest}")
         return Clip(recipe["name"], keyframes, settings, output, asked["model"], asked["controlnet"])
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
@@ -82,6 +92,13 @@ def _found(image: Path, digest: str, folders: Sequence[Path]) -> Path:
             return place
     what = f"{there[0]} is there, but it has changed" if there else f"{image} is not there"
     raise InputError(f"{what}: name the folder of the picture with SHA-256 {digest[:12]} by --images")
+
+
+def remote(clip: Clip) -> list[str]:
+    """Hub ids among the weights that a clip names."""
+    settings = clip.settings
+    named = [clip.model, clip.controlnet or "", settings.ranking.clip, settings.pose.detector]
+    return [name for name in dict.fromkeys(named) if HUB_ID.fullmatch(name) and not Path(name).is_dir()]
 
 
 def choices_of(recipe: Mapping[str, Any]) -> Callable[..., int] | None:

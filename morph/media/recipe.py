@@ -29,6 +29,19 @@ def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
         raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
+def check_recipe(path: Path) -> None:
+    """Refuse a file in the way that is no recipe: nobody named this one to be replaced.
+
+    Raises:
+        InputError: there is one.
+    """
+    if path.exists():
+        try:
+            read_recipe(path)
+        except InputError:
+            raise InputError(f"{path}: the recipe goes here, and it is something else: move it away") from None
+
+
 def read_recipe(path: Path) -> dict[str, Any]:
     """The recipe in a video, a still, the first still of a folder, or a JSON file.
 

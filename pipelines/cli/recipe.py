@@ -25,6 +25,7 @@ def show(file: str) -> None:
 @click.option("-o", "--output", metavar="OUT", help="[default: as it was, with -rerun in its name, here]")
 @click.option("--images", "folders", multiple=True, metavar="DIR", help="Where the images are, if they have moved.")
 @click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
+@click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def rerun(
@@ -32,6 +33,7 @@ def rerun(
     output: str | None,
     folders: tuple[str, ...],
     model: str | None,
+    hub: bool,
     device: str,
     dtype: str,
     as_json: bool,
@@ -47,12 +49,16 @@ def rerun(
     from pipelines.cli.render import carry_out, check
     from pipelines.job import job_folder, opened
     from pipelines.models import Models, quiet_libraries
-    from pipelines.recipe import choices_of, clip_from
+    from pipelines.recipe import choices_of, clip_from, remote
 
     source = Path(file)
     recipe = read_recipe(source)
-    clip = clip_from(recipe, Path(output or _renamed(recipe)), [source.parent, *map(Path, folders)])
+    clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)])
     clip = replace(clip, model=model) if model else clip
+    if (ids := remote(clip)) and not hub:
+        raise ModelError(
+            f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch what is missing"
+        )
     folder = job_folder(clip.output)
     size = check(clip, folder, None, fetch=True)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
@@ -69,12 +75,6 @@ def rerun(
     else:
         say(f"not the same frames as those of {file}, bit for bit: {_versions(recipe, result['recipe'])}")
     click.echo(json.dumps({"output": str(clip.output), "same": same, **result}) if as_json else str(clip.output))
-
-
-def _renamed(recipe: dict[str, Any]) -> str:
-    """A name in the current folder for the same kind of output."""
-    stem, dot, rest = Path(recipe["output"]).name.partition(".")
-    return f"{stem}-rerun{dot}{rest}"
 
 
 def _use_threads(count: int | None) -> None:

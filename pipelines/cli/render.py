@@ -177,9 +177,10 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
+    from morph.media.recipe import check_recipe
     from pipelines.cutting import check_cut
     from pipelines.job import wrote
-    from pipelines.output import outputs_of
+    from pipelines.output import RECIPE, beside, outputs_of
     from pipelines.plan import frame_size
 
     transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
@@ -187,6 +188,7 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     size = frame_size(clip.settings.size, Geometry.from_folder(model))
     outputs = outputs_of(clip, size, all(transparent), frames_dir)
     check_cut(clip, outputs)
+    check_recipe(beside(clip.output, RECIPE))
     for output in outputs:
         output.check(replace=wrote(folder, output.path))
         for notice in output.notices(all(transparent)):

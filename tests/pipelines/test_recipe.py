@@ -1,0 +1,186 @@
+"""Recipes in files, and the same frames from them again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from morph.media.recipe import read_recipe
+from morph.media.stills import read_frames
+from tests.conftest import SAMPLES
+from tests.pipelines.conftest import QUICK
+
+ANCHORS = ["--set", "anchors.depth=1", "--set", "anchors.candidates=3", "--set", "textual_inversion.steps=1"]
+
+
+@pytest.fixture(scope="module")
+def rendered(folder, tmp_path_factory):
+    """A render with choices of its own in every kind of file, in a folder with its images."""
+    here = tmp_path_factory.mktemp("rendered")
+    for name in ("cat.jpg", "raccoon.jpg"):
+        shutil.copy(SAMPLES / name, here)
+    (here / "picks").mkdir()
+    (here / "picks" / "choices.json").write_text('{"0.5": 3}')
+    more = ["--model", str(folder), "--choose", "picks", "--prompt", 'a "cat"; #1 = \\x', "--frames-dir", "stills"]
+    arguments = ["render", "cat.jpg", "raccoon.jpg", "-o", "a.mp4", *QUICK, *ANCHORS, *more]
+    environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
+    code = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+    subprocess.run([*code, *arguments], cwd=here, env=environment, check=True)
+    return here
+
+
+def test_every_file_holds_the_same_recipe(rendered, command):
+    said = read_recipe(rendered / "a.mp4")
+    for name in ("a.mp4.json", "stills", "stills/frame.1003.png"):
+        assert read_recipe(rendered / name) == said, name
+    shown = command("show", str(rendered / "a.mp4"))
+    assert json.loads(shown.stdout) == said
+    assert [entry["prompt"] for entry in said["keyframes"]] == ['a "cat"; #1 = \\x'] * 2
+    assert said["choices"] == {"0.5": 2}
+    assert said["embeddings"]
+    assert said["settings"]["anchors.candidates"] == 3
+
+
+def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_path):
+    copy = tmp_path / "copy.mov"
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", rendered / "a.mp4", "-c", "copy", copy]
+    subprocess.run(ffmpeg, check=True)
+    out = tmp_path / "again"
+    done = command("rerun", str(copy), "-o", str(out), "--images", str(rendered), "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["same"] is True
+    for before, after in zip(read_frames(rendered / "stills"), read_frames(out), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert "the same 5 frames" in done.stderr
+
+
+def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
+    shutil.copy(rendered / "a.mp4.json", tmp_path)
+    for arguments, what in (
+        (["a.mp4.json"], "cat.jpg is there, but it has changed"),
+        (["a.mp4.json", "--images", str(rendered), "-o", "none/a.mp4"], "there is no folder"),
+    ):
+        done = command("rerun", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert what in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4.json", "cat.jpg"]
+
+
+def test_other_weights_are_refused(rendered, command, tmp_path):
+    done = command("rerun", str(rendered / "a.mp4"), "--model", "embedded", "-o", str(tmp_path / "b.mp4"))
+    assert done.returncode == 2
+    assert "has other weights than those that made" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
+    recipe = read_recipe(rendered / "a.mp4") | {"frames": "0" * 24, "torch": "1.0"}
+    (rendered / "told.json").write_text(json.dumps(recipe))
+    done = command("rerun", str(rendered / "told.json"), "-o", str(tmp_path / "b.mp4"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["same"] is False
+    assert "not the same frames" in done.stderr
+    assert "torch was 1.0 and is" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", b"{}"),
+        ("b.json", b"[" * 100_000),
+        ("c.json", b"\xff\x00"),
+        ("d.png", None),
+        ("e.mp4", b"no video"),
+        ("none.json", None),
+        ("f.json", b'{"morph": "0.1.0", "keyframes": 3, "settings": {}}'),
+        ("g.json", b'{"morph": "0.1.0", "settings": {"nothing": 3}, "keyframes": []}'),
+        ("h.json", b'{"morph": "0.1.0", "output": 3, "settings": {}, "keyframes": [], "asked": {}}'),
+    ],
+)
+def test_what_holds_no_recipe_is_one_clear_line(command, tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    if name == "d.png":
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    done = command("rerun", name, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_in_the_way_of_the_recipe_is_left_alone(command, folder, tmp_path):
+    (tmp_path / "a.mp4.json").write_text("mine")
+    images = [str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")]
+    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), "--model", str(folder), *QUICK)
+    assert done.returncode == 2
+    assert "the recipe goes here" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4.json"]
+
+
+@pytest.fixture(scope="module")
+def cut_out(tmp_path_factory):
+    """Two pictures with a shape cut out of each."""
+    here = tmp_path_factory.mktemp("cut-out")
+    for name, box in (("cat", (40, 30, 220, 240)), ("raccoon", (20, 60, 240, 200))):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            picture = image.convert("RGB").resize((256, 256))
+        matte = Image.new("L", picture.size)
+        ImageDraw.Draw(matte).ellipse(box, fill=255)
+        picture.putalpha(matte)
+        picture.save(here / f"{name}.png")
+    return here
+
+
+def test_transparency_16_bits_and_timelines_from_one_render(command, folder, cut_out, tmp_path):
+    images = [str(cut_out / "cat.png"), str(cut_out / "raccoon.png")]
+    more = ["--depth", "16", "--timecode", "01:00:00:00", "--model", str(folder), *QUICK]
+    out = str(tmp_path / "shot.%04d.png")
+    done = command("render", *images, "-o", out, "--timeline", str(tmp_path / "cut.otio"), *more)
+    assert done.returncode == 0, done.stderr
+    frames = list(read_frames(Path(out)))
+    assert {(frame.shape, frame.dtype.name) for frame in frames} == {((64, 64, 4), "uint16")}
+    for frame in frames:
+        inside = frame[..., 3] > 0
+        assert 0.3 < inside.mean() < 0.7
+        assert len(np.unique(frame[inside][:, :3])) > 256  # more than 8 bits hold
+    import opentimelineio as otio
+
+    timeline = otio.adapters.read_from_file(str(tmp_path / "cut.otio"))
+    assert timeline.global_start_time.to_timecode() == "01:00:00:00"
+    (clip,) = timeline.tracks[0]
+    reference = clip.media_reference
+    paths = [tmp_path / reference.target_url_for_image_number(number) for number in range(5)]
+    assert [path.name for path in paths] == [f"shot.{number}.png" for number in range(1001, 1006)]
+    assert all(path.is_file() for path in paths)
+    assert [marker.name for marker in timeline.tracks.markers] == ["cat.png", "raccoon.png"]
+    assert [marker.marked_range.start_time.value for marker in timeline.tracks.markers] == [0, 4]
+
+    movie = str(tmp_path / "a.mov")
+    options = [
+        "--codec",
+        "prores-4444",
+        "--timeline",
+        str(tmp_path / "cut.xml"),
+        "--job",
+        str(tmp_path / "shot.job"),
+    ]
+    done = command("render", *images, "-o", movie, *options, *more)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "cut" / "001.mov").is_file()
+    assert read_recipe(Path(movie))["frames"] == read_recipe(Path(out).with_name("shot.1001.png"))["frames"]
+
+    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), "--codec", "hevc", "--dry-run", *QUICK)
+    assert "hevc has no transparency, so frames are laid on black" in done.stderr
+    keep = ["--set", "encode.alpha=keep", "--codec", "hevc"]
+    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), *keep, *QUICK)
+    assert done.returncode == 2
+    assert "hevc has no transparency" in done.stderr
