@@ -55,10 +55,8 @@ def rerun(
     recipe = read_recipe(source)
     clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)])
     clip = replace(clip, model=model) if model else clip
-    if (ids := remote(clip)) and not hub:
-        raise ModelError(
-            f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch what is missing"
-        )
+    if (ids := [one for one in remote(clip) if one != model]) and not hub:
+        raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     folder = job_folder(clip.output)
     size = check(clip, folder, None, fetch=True)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)

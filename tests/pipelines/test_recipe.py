@@ -92,6 +92,15 @@ def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
     assert "torch was 1.0 and is" in done.stderr
 
 
+def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):
+    recipe = read_recipe(rendered / "a.mp4")
+    recipe["asked"]["model"] = "some/one"
+    (rendered / "hub.json").write_text(json.dumps(recipe))
+    done = command("rerun", str(rendered / "hub.json"), "-o", str(tmp_path / "b.mp4"))
+    assert done.returncode == 2
+    assert "some/one of a model hub: add --hub" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
