@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from morph.errors import InputError, SettingsError
-from morph.media.stills import atomic_path
+from morph.media.stills import TEMPORARY, atomic_path
 from pipelines.clip import Clip
 from pipelines.output import beside
 from pipelines.settings import look
@@ -102,11 +102,7 @@ def opened(folder: Path, clip: Clip, outputs: Sequence[Path] = (), change: bool 
         InputError: the folder is no job, or cannot be made.
     """
     file = folder / ASKED
-    if (
-        folder.exists()
-        and not file.exists()
-        and any(entry.name not in (LOCK, HOLDER) for entry in folder.iterdir())
-    ):
+    if folder.exists() and not file.exists() and any(map(_strange, folder.iterdir())):
         raise InputError(f"{folder} is there already and is no job; name another folder with --job")
     with locked(folder):
         now, last = asked(clip), _read(file)
@@ -116,13 +112,18 @@ def opened(folder: Path, clip: Clip, outputs: Sequence[Path] = (), change: bool 
                 f"{folder} holds a render that was broken off, and {'; '.join(changes)}: ask for the same again, "
                 "add --change to go on with what still fits, or name another folder with --job"
             )
-        for left in folder.rglob(".morph-*"):  # half-written by a run that was killed
+        for left in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
             left.unlink(missing_ok=True)
         paths = {*last.get("outputs", []), *(str(output.absolute()) for output in outputs)}
         content = {"asked": now, "outputs": sorted(paths)}
         _write(file, {**content, "finished": False})
         yield
         _write(file, {**content, "finished": True})
+
+
+def _strange(entry: Path) -> bool:
+    """Whether something is in a folder that no job has before it is described."""
+    return entry.name not in (LOCK, HOLDER) and not entry.name.startswith(TEMPORARY)
 
 
 def _holder(folder: Path) -> str:

@@ -219,7 +219,8 @@ def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
     every = ways(clip)
     kept = sum(way.expected + _rendered(way, 0) for way in every)
     fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
-    return round((kept + clip.length) * width * height * 3) + fitted * FITTED
+    bytes_each = width * height * 3 * clip.settings.depth // 8
+    return round((kept + clip.length) * bytes_each) + fitted * FITTED
 
 
 FITTED = 16_000_000

@@ -28,13 +28,17 @@ MAX_BYTES = 1024 * 1024 * 1024
 """Largest file of a still that is read: one of the most pixels allowed, at 16 bits with alpha, is smaller."""
 
 
+TEMPORARY = ".morph-"
+"""What names of files that are being written begin with."""
+
+
 def temporary_beside(path: Path) -> Path:
     """Return a fresh name in ``path``'s folder with ``path``'s suffix; nothing is created.
 
     The name is short whatever ``path`` is called, so a 255-byte file name leaves room for it, and it starts
     with a dot, so neither people nor :func:`frame_numbers` take it for a result.
     """
-    return path.with_name(f".morph-{secrets.token_hex(6)}{path.suffix}")
+    return path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
 
 
 def publish(temporary: Path, path: Path) -> None:

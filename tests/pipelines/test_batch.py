@@ -1,5 +1,6 @@
 """Batches: reports, workers that die, Ray, a watched folder."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -103,10 +104,8 @@ def test_a_bad_manifest_tells_everything_at_once(command, manifest):
     assert len([line for line in result.stderr.splitlines() if "shots.yaml:" in line]) >= 3
 
 
-@pytest.mark.slow
-def test_a_killed_worker_loses_no_more_than_its_batch(manifest, here):
-    path = manifest(name="killed", frames=15)
-    job = path.with_suffix(".job")
+def two_workers(path):
+    """A batch on two workers in a process of its own, which prints each clip's name and error."""
     code = (
         "import sys; from pathlib import Path; from pipelines.batch import Where, run_workers; "
         "from pipelines.manifest import read_manifest\n"
@@ -119,7 +118,36 @@ def test_a_killed_worker_loses_no_more_than_its_batch(manifest, here):
     script.write_text(code)
     environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.slow
+def test_a_clip_that_kills_its_worker_again_and_again_fails_alone(manifest):
+    bad = {"name": "bad", "settings": {"lora.steps": 2000}, "keyframes": ["cat.jpg", "raccoon.jpg"]}
+    path = manifest([bad, *CLIPS])
+    holder = path.with_suffix(".job") / "clips" / "bad" / "holder.json"
+    process = two_workers(path)
+    killed = set()
+    while process.poll() is None:
+        time.sleep(0.01)
+        with contextlib.suppress(OSError, ValueError, KeyError):  # it comes and goes
+            worker = json.loads(holder.read_text())["process"]
+            if worker not in killed:
+                os.kill(worker, signal.SIGKILL)
+                killed.add(worker)
+    out, _ = process.communicate()
+    assert len(killed) == 3
+    told = dict(line.split(" ", 1) for line in out.splitlines())
+    assert told["bad"].startswith("its worker died 3 times")
+    assert {name: error for name, error in told.items() if name != "bad"} == {"pair": "", "three": ""}
+    assert sorted(video.name for video in path.parent.glob("*.mp4")) == ["pair.mp4", "three.mp4"]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_more_than_its_batch(manifest, here):
+    path = manifest(name="killed", frames=15)
+    job = path.with_suffix(".job")
+    process = two_workers(path)
     while len(list(job.rglob("*.png"))) < 10:
         assert process.poll() is None
         time.sleep(0.005)
