@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from morph.media.frame import to_rgb8
 from morph.media.sheet import contact_sheet
 from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
@@ -45,7 +46,7 @@ def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progre
             work = Work(pipeline, clip, Path(folder))
             ends = torch.cat([work.keyframe(number).pixels for number in range(2)])
             rendered = pipeline.render(clip, Path(folder), progress)
-            frames = np.stack([frame.pixels for frame in rendered])
+            frames = np.stack([to_rgb8(frame.pixels) for frame in rendered])
         seconds = time.monotonic() - started
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]

@@ -1,3 +1,5 @@
+"""Timelines read back, by OpenTimelineIO and by plain parsing."""
+
 import os
 import re
 import shutil
@@ -14,77 +16,29 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 
-from morph.errors import EncodeError, InputError, SettingsError
-from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
+from morph.media.cut import Cut, Frames, Marker, Media, Movie, PartMovies, movie_frames, parts_from
 from morph.media.pattern import StillPattern
-from morph.media.stills import FrameFolder
 from morph.media.target import Stream
 from morph.media.timecode import Timecode
-from morph.media.timeline import check_timeline, write_timeline
+from morph.media.timeline import write_timeline
 from morph.media.video import VideoWriter, read_timing
 from pipelines.output import target_for
-
-FILM = Fraction(24000, 1001)
-NTSC = Fraction(30000, 1001)
-CLOCKS = [(Fraction(24), ":"), (Fraction(25), ":"), (FILM, ":"), (NTSC, ":"), (NTSC, ";")]
-SIZE = (8, 6)
-PARTS = parts_from((0, 5, 8), 16, ("cat to dog", "dog to fox", "fox to cat"))
-MARKERS = (Marker(0, "cat", "a cat"), Marker(5, "dog"), Marker(8, "fox", "a red fox"), Marker(15, "cat", "a cat"))
-STRANGE = "a  'b' \"c\" & <d> 100%20 #1? é 🦊"
-
-
-def cut_of(media: Media, fps: Fraction = Fraction(24), mark: str = ":", start: str = "01:00:00{}00") -> Cut:
-    return Cut("Morph", fps, SIZE, PARTS, media, MARKERS, Timecode.parse(start.format(mark), fps))
-
-
-def frames_in(folder: Path, count: int = 16) -> Frames:
-    """Real frames, each of one grey of its own."""
-    with FrameFolder(folder) as writer:
-        for number in range(count):
-            writer.write(np.full((SIZE[1], SIZE[0], 3), number, np.uint8))
-    return Frames(StillPattern(folder))
-
-
-def movies_in(folder: Path, handles: int = 0, stamped: bool = False) -> PartMovies:
-    """Empty files: no timeline looks into them."""
-    folder.mkdir(exist_ok=True)
-    paths = tuple(folder / f"part {number}.mov" for number in range(len(PARTS)))
-    for path in paths:
-        path.touch()
-    return PartMovies(paths, handles, stamped)
-
-
-def media_in(folder: Path, kind: type[Media]) -> Media:
-    if kind is Frames:
-        return frames_in(folder / "frames")
-    if kind is PartMovies:
-        return movies_in(folder / "movies", handles=2)
-    (folder / "morph.mov").touch()
-    return Movie(folder / "morph.mov")
-
-
-def read(path: Path, cut: Cut) -> Any:
-    """A timeline as OpenTimelineIO and its adapters read it."""
-    options = {"rate": float(cut.fps)} if path.suffix == ".edl" else {}
-    return otio.adapters.read_from_file(str(path), **options)
-
-
-def span(found: Any) -> tuple[int, int]:
-    """First frame and length of a range that is whole frames."""
-    start, length = found.start_time.value, found.duration.value
-    assert start == round(start)
-    assert length == round(length)
-    return round(start), round(length)
-
-
-def events(path: Path, fps: Fraction) -> list[tuple[str, ...]]:
-    """The events of an EDL by plain parsing: number, reel, and four times in frames."""
-    mark = "[:;]"
-    time = rf"\d\d:\d\d:\d\d{mark}\d\d"
-    lines = re.findall(
-        rf"^(\d{{3}})  (\w{{1,8}}) +V     C        ({time}) ({time}) ({time}) ({time})$", path.read_text(), re.M
-    )
-    return [(number, reel, *(Timecode.parse(text, fps).frame for text in times)) for number, reel, *times in lines]
+from tests.morph.media.cuts import (
+    CLOCKS,
+    FILM,
+    MARKERS,
+    NTSC,
+    PARTS,
+    SIZE,
+    STRANGE,
+    cut_of,
+    events,
+    frames_in,
+    media_in,
+    movies_in,
+    read,
+    span,
+)
 
 
 @pytest.mark.parametrize(("fps", "mark"), CLOCKS)
@@ -345,87 +299,6 @@ def test_reels_mean_nothing_else_and_are_never_alike(tmp_path: Path) -> None:
     write_timeline(tmp_path / "cut.edl", cut)
     reels = [reel for _, reel, *_ in events(tmp_path / "cut.edl", Fraction(24))]
     assert reels == ["BLACK001", "BARS002", "MORPH003", "BLACK004"]
-
-
-def test_a_rate_without_timecode_has_otio_alone(tmp_path: Path) -> None:
-    fps = Fraction(25, 2)
-    cut = Cut("", fps, SIZE, PARTS, frames_in(tmp_path / "frames"))
-    write_timeline(tmp_path / "cut.otio", cut)
-    timeline = read(tmp_path / "cut.otio", cut)
-    assert timeline.global_start_time is None
-    assert timeline.duration() == otio.opentime.RationalTime(16, 12.5)
-    for suffix in (".edl", ".xml"):
-        with pytest.raises(SettingsError, match=r"25/2 fps has no timecode.*or an \.otio timeline"):
-            check_timeline(tmp_path / f"cut{suffix}", Movie, fps)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "parts", "why"),
-    [
-        ("cut.aaf", Frames, 1, "no timeline is called .aaf: use .otio, .edl, .xml"),
-        ("cut", Movie, 1, "no timeline is called that"),
-        ("cut.xml", Frames, 1, "cannot point at numbered frames: write movies, or use .otio or .edl"),
-        ("cut.edl", Frames, 1000, "at most 999 events and this has 1000"),
-        ("none/cut.otio", Frames, 1, "there is no folder"),
-    ],
-)
-def test_what_no_timeline_can_be_is_refused_before_rendering(
-    tmp_path: Path, name: str, kind: type[Media], parts: int, why: str
-) -> None:
-    with pytest.raises(InputError, match=why) as caught:
-        check_timeline(tmp_path / name, kind, Fraction(24), parts)
-    assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_can_be_written_passes_the_check(tmp_path: Path) -> None:
-    for suffix in (".otio", ".edl", ".XML"):
-        check_timeline(tmp_path / f"cut{suffix}", Movie, FILM, 999)
-    check_timeline(tmp_path / "cut.otio", Frames, Fraction(24), 5000)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_file_is_found(tmp_path: Path) -> None:
-    media = frames_in(tmp_path / "frames")
-    (tmp_path / "frames" / "frame.1007.png").unlink()
-    with pytest.raises(InputError, match=r"frame\.1007\.png, which is not there: render it first"):
-        write_timeline(tmp_path / "cut.otio", cut_of(media))
-    with pytest.raises(InputError, match=r"none\.mov, which is not there"):
-        write_timeline(tmp_path / "cut.otio", cut_of(Movie(tmp_path / "none.mov")))
-    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
-
-
-def test_a_failed_write_leaves_the_old_timeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = cut_of(media_in(tmp_path, Movie))
-    path = tmp_path / "cut.otio"
-    path.write_text("old")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(EncodeError, match=r"cut\.otio: cannot be written \(No space left on device\)"):
-        write_timeline(path, cut)
-    assert path.read_text() == "old"
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["cut.otio", "morph.mov"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"parts": ()}, "without gaps"),
-        ({"parts": (Part("", 1, 15),)}, "without gaps"),
-        ({"parts": (Part("", 0, 5), Part("", 6, 10))}, "without gaps"),
-        ({"parts": (Part("", 0, 0),)}, "without gaps"),
-        ({"markers": (Marker(16, ""),)}, "outside the 16 frames"),
-        ({"markers": (Marker(-1, ""),)}, "outside the 16 frames"),
-        ({"fps": Fraction(25)}, "the start counts 24 fps, the cut 25"),
-        ({"media": PartMovies((Path("a.mov"),))}, "3 parts need as many movies, there are 1"),
-    ],
-)
-def test_what_is_no_cut_is_refused(changes: dict[str, Any], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        replace(cut_of(Movie(Path("a.mov"))), **changes)
 
 
 def test_one_frame_is_a_cut(tmp_path: Path) -> None:
