@@ -204,7 +204,8 @@ def _plan(clip: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
     from pipelines.settings import keys
 
     disk = disk_bytes(clip, size)
-    free = shutil.disk_usage(folder.absolute().parent).free
+    there = next(parent for parent in folder.absolute().parents if parent.exists())
+    free = shutil.disk_usage(there).free
     if disk > free:
         say(f"{folder} may need {disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free: no space left may stop this")
     return {
