@@ -18,14 +18,16 @@ def report(job: str, output: str | None) -> None:
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
+    from pipelines.output import beside
     from pipelines.report import find_job, write_report
 
-    page = Path(output) if output else Path(os.path.normpath(job).removesuffix(".job") + ".html")
+    folder, named = find_job(Path(job)), os.path.normpath(job)
+    own = Path(named.removesuffix(".job") + ".html") if named.endswith(".job") else beside(Path(named), ".html")
+    page = Path(output) if output else own
     if page.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"{page}: a report is a page; give it a name that ends in .html")
     if page.is_dir():
         raise SettingsError(f"{page} is a folder; name a file")
-    folder = find_job(Path(job))
     check_parent(page)
     write_report(folder, page)
     click.echo(str(page))
