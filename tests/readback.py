@@ -73,7 +73,8 @@ def _by_pyav(path: Path) -> ReadBack:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         coder = stream.codec_context
-        if coder.name == "vp9":  # ffmpeg's own decoder passes over the transparency, libvpx's does not
+        if stream.metadata.get("alpha_mode") or stream.metadata.get("ALPHA_MODE"):
+            # ffmpeg's own decoder of VP9 passes over the transparency, libvpx's does not
             coder = av.CodecContext.create("libvpx-vp9", "r")
         decoded = [frame for packet in container.demux(stream) for frame in coder.decode(packet)]
         first = decoded[0]
@@ -100,7 +101,7 @@ def _by_pillow(path: Path) -> ReadBack:
             image.seek(number)
             image.load()
             frames.append(np.array(image, float))
-            durations.append(image.info["duration"] / 1000)
+            durations.append(image.info.get("duration", 0) / 1000)
         times = np.cumsum([0, *durations[:-1]]).tolist()
         return ReadBack(frames, times, image.mode, 8, None, sum(durations), codec=image.format or "")
 

@@ -67,7 +67,7 @@ class Audio:
     def coding(self, suffix: str, stream: Stream) -> tuple[str, ...]:
         """Ffmpeg's arguments that put it into the video."""
         copied = self.copied(suffix, stream)
-        if copied and not self._lossless:
+        if copied and (self.fit == "keep" or not self._lossless):
             return ("-c:a", "copy")
         seconds = f"{float(stream.seconds):.6f}"
         # decoded sound is repeated, since at the ends of a coded file there are a few samples too many
