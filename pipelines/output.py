@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from morph.errors import SettingsError
+import numpy as np
+
+from morph.errors import EncodeError, SettingsError
 from morph.media.audio import Audio
 from morph.media.pattern import StillPattern, is_folder, is_stills
 from morph.media.stills import FrameFolder, FrameWriter, check_folder
-from morph.media.target import CONTAINERS, Pixels, Stream, Target
+from morph.media.target import CONTAINERS, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.clip import Clip
 from pipelines.settings import Encode, configs_folder, names_file
@@ -25,6 +28,7 @@ RECIPE = ".json"
 """What an output's recipe beside it ends in."""
 _TENTHS = {".gif": 100, ".webp": 1000}
 """Into how many parts a container divides a second, where it does not take any rate."""
+_WORDS = {str: "text", int: "a whole number"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class Output:
             pad = self.encode.odd == "pad"
             timecode = self.encode.timecode
             check_video(self.path, self.target, self.stream, timecode=timecode, audio=self.audio, pad=pad)
+            if names_file(self.encode.preset):
+                self._try()
 
     def open(self, comment: str | None = None, replace: bool = False) -> FrameWriter:
         """Start to write; ``comment``, the recipe, goes along where there is room for it.
@@ -94,6 +100,21 @@ class Output:
             pad=self.encode.odd == "pad",
         )
 
+    def _try(self) -> None:
+        """Refuse a person's own target that ffmpeg cannot follow: write one frame with it, elsewhere."""
+        with TemporaryDirectory(prefix="morph-") as folder:
+            stream = replace(self.stream, frames=1)
+            name = Path(folder) / f"a{self.path.suffix}"
+            trial = replace(self, path=name, stream=stream, audio=None)
+            width, height = stream.size
+            dtype = np.uint16 if stream.depth == 16 else np.uint8
+            try:
+                with trial.open() as writer:
+                    writer.write(np.zeros((height, width, 3 + stream.alpha), dtype))
+            except EncodeError as error:
+                why = str(error).removeprefix(f"{name}: ")
+                raise SettingsError(f"encode preset {self.encode.preset} does not work: {why}") from error
+
     def notices(self, transparent: bool = False) -> list[str]:
         """What a person should know; ``transparent`` says whether there was transparency to keep."""
         notices = []
@@ -102,6 +123,11 @@ class Output:
         suffix = self.path.suffix.lower()
         if self.target is None or suffix not in CONTAINERS:
             return notices
+        if not self.target.keeps_depth(self.stream):
+            notices.append(
+                f"{self.path}: {self.target.name} keeps 8 of the 16 bits that frames have; "
+                "ffv1 keeps all, prores, dnxhr-hqx, hevc and av1 keep 10"
+            )
         if not CONTAINERS[suffix].comment:
             notices.append(f"{self.path}: a {suffix} keeps no recipe; it is in the .json beside it")
         parts, fps = _TENTHS.get(suffix), self.stream.fps
@@ -174,20 +200,42 @@ def load_target(name: str) -> Target:
     """
     path = Path(name) if names_file(name) else configs_folder() / TARGETS / f"{name}.toml"
     try:
-        return _target(path.stem, tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return cast(Target, _filled(Target, values, name=path.stem))
+    except SettingsError as error:
+        raise SettingsError(f"encode preset {path}: {error}") from None
     except FileNotFoundError:
         known = f"there are {', '.join(target_names())}, and TOML files"
         raise SettingsError(f"there is no encode preset {name}; {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, TypeError, KeyError) as error:
+    except (ValueError, OSError) as error:  # no TOML, no text, or no possible name
         raise SettingsError(f"encode preset {path} cannot be read: {error}") from None
 
 
-def _target(name: str, values: Mapping[str, Any]) -> Target:
-    known = {field.name for field in fields(Target)} - {"name"}
-    if unknown := values.keys() - known:
-        raise KeyError(f"there is no {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }
-    given["pixels"] = Pixels(**values["pixels"])
-    return Target(name=name, **given)
+def _filled(kind: type[Any], values: Any, key: str = "", **known: Any) -> Any:
+    """A dataclass of a TOML table: the right keys, and values of the types it states; ``known`` are its others."""
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{key} is {values!r}; it must be a table")
+    hints = {name: hint for name, hint in get_type_hints(kind).items() if name not in known}
+    prefix = key and f"{key}."
+    needed = {field.name for field in fields(kind) if field.default is MISSING} & hints.keys()
+    for name in sorted(values.keys() ^ needed):
+        if name not in hints:
+            raise SettingsError(f"there is no {prefix}{name}; known are {', '.join(sorted(hints))}")
+        if name not in values:
+            raise SettingsError(f"{prefix}{name} is missing")
+    return kind(**known, **{name: _typed(value, hints[name], prefix + name) for name, value in values.items()})
+
+
+def _typed(value: Any, hint: Any, key: str) -> Any:
+    if is_dataclass(hint):
+        return _filled(hint, value, key)  # type: ignore[arg-type]
+    if get_origin(hint) is not tuple:
+        if type(value) is not hint:
+            raise SettingsError(f"{key} is {value!r}; it must be {_WORDS[hint]}")
+        return value
+    one, more = get_args(hint)
+    listed = isinstance(value, list) and all(type(part) is one for part in value)
+    if not listed or (more is not ... and len(value) != 2):
+        count = "parts" if more is ... else "two"
+        raise SettingsError(f"{key} is {value!r}; it must be a list of {count}, each {_WORDS[one]}")
+    return tuple(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,10 +14,10 @@ from morph.errors import SettingsError
 MAX_FPS = 1000
 
 # Without the conversion ffmpeg uses the BT.601 matrix; without the tags a player has to guess which.
-_BT709 = (
-    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,"
-    "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,format={}"
-)
+_TAGGED = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv,format={}"
+_BT709 = f"scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,{_TAGGED}"
+# In 16 bits "scale" takes 65280 for white and not 65535, so that colours would be brighter by up to 1/255.
+_DEEP = "lutrgb=" + ":".join(f"{channel}=val*65280/65535+0.5" for channel in "rgb") + ","
 _SRGB = "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:range=pc,format={}"
 
 
@@ -62,6 +63,7 @@ class Container:
 
 
 _FASTSTART = ("-movflags", "+faststart")
+_NO_RANDOM_ID = ("-fflags", "+bitexact")
 _PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_s16be", "pcm_s24be"})
 CONTAINERS: Mapping[str, Container] = MappingProxyType(
     {
@@ -74,8 +76,10 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
         ".mov": Container(
             frozenset({"aac", "alac"}) | _PCM, ("-c:a", "pcm_s16le"), timecode=True, arguments=_FASTSTART
         ),
-        ".mkv": Container(None, ("-c:a", "flac")),
-        ".webm": Container(frozenset({"opus", "vorbis"}), ("-c:a", "libopus", "-b:a", "192k")),
+        ".mkv": Container(None, ("-c:a", "flac"), arguments=_NO_RANDOM_ID),
+        ".webm": Container(
+            frozenset({"opus", "vorbis"}), ("-c:a", "libopus", "-b:a", "192k"), arguments=_NO_RANDOM_ID
+        ),
         ".gif": Container(comment=False),
         ".apng": Container(comment=False),
         ".webp": Container(comment=False),
@@ -127,7 +131,13 @@ class Target:
     def filter(self, stream: Stream) -> str:
         """Ffmpeg's filters: the colours of the file, converted and tagged."""
         pixels = self.pixel_format(stream)
-        return self.filters or (_BT709 if pixels.startswith("yuv") else _SRGB).format(pixels)
+        bt709 = _DEEP + _BT709 if stream.depth == 16 else _BT709
+        return self.filters or (bt709 if pixels.startswith("yuv") else _SRGB).format(pixels)
+
+    def keeps_depth(self, stream: Stream) -> bool:
+        """Whether the file has more than 8 bits of a channel where the frames do."""
+        deeper = re.search("10|12|16|48|64", self.pixel_format(stream))  # yuv420p10le, rgb48be, ...
+        return stream.depth == 8 or deeper is not None
 
     def coding(self, stream: Stream) -> tuple[str, ...]:
         """Ffmpeg's arguments for the codec."""

@@ -111,6 +111,7 @@ class VideoWriter(FrameWriter):
         self._temporary = temporary_beside(path)
         self._tags = self._temporary.with_suffix(".txt")
         sound = (audio.reading(stream), ("-map", "2:a:0", *audio.coding(suffix, stream))) if audio else ((), ())
+        start = ("-timecode", str(Timecode.parse(timecode, stream.fps))) if timecode else ()
         with ExitStack() as undo:
             undo.callback(self._tags.unlink, missing_ok=True)
             # The comment goes in by a file: a command line is limited and open to every user of the machine.
@@ -124,8 +125,7 @@ class VideoWriter(FrameWriter):
                 *("-r", f"{stream.fps.numerator}/{stream.fps.denominator}", "-i", "pipe:0"),
                 *("-f", "ffmetadata", "-i", f"file:{self._tags}", *sound[0]),
                 *("-map", "0:v", *sound[1], "-map_metadata", "1", "-vf", target.filter(stream)),
-                *(*target.coding(stream), *container.arguments),
-                *(("-timecode", timecode) if timecode else ()),
+                *(*target.coding(stream), *container.arguments, *start),
                 f"file:{self._temporary}",
                 stdin=True,
             )
