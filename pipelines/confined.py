@@ -11,8 +11,8 @@ from morph.errors import InputError, SettingsError
 from morph.media.pattern import is_stills
 from morph.media.stills import check_folder, check_parent
 from pipelines.nodes import MAX_BYTES, Problems
-from pipelines.output import load_target, target_for
 from pipelines.settings import Settings, changed, keys, load_preset, names_file
+from pipelines.targets import load_target, target_for
 
 WEIGHTS = {
     "model": ("embedded",),

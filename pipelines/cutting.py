@@ -14,8 +14,9 @@ from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from pipelines.clip import Clip, ClipKeyframe, looped
-from pipelines.output import Output, target_for
+from pipelines.output import Output
 from pipelines.settings import Encode
+from pipelines.targets import target_for
 
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.sequence import Rendered

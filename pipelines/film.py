@@ -18,7 +18,7 @@ from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from morph.media.video import VideoWriter
 from pipelines.markup import Markup, data_uri, element, joined
-from pipelines.output import target_for
+from pipelines.targets import target_for
 
 EMBEDDED_TO = 20_000_000
 """Bytes up to which a page holds its film; a larger one stays a file of its own."""

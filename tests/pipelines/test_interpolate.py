@@ -17,8 +17,8 @@ from morph.media.target import Stream
 from morph.media.video import VideoWriter, read_timing, read_video
 from morph.perception.lpips import PerceptualDistance
 from morph.rife import IFNet
-from pipelines.output import target_for
 from pipelines.retime import length, retime
+from pipelines.targets import target_for
 from tests.benchmarks.inbetween import filmed, photograph
 
 NTSC = Fraction(24000, 1001)

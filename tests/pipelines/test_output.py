@@ -13,8 +13,9 @@ from PIL import Image
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
 from morph.media.target import CONTAINERS, Stream
-from pipelines.output import Output, load_target, target_names
+from pipelines.output import Output
 from pipelines.settings import Encode
+from pipelines.targets import load_target, target_names
 from tests.readback import centres, chart, read_back
 
 TARGETS = {name: load_target(name) for name in target_names()}

@@ -10,8 +10,9 @@ import pytest
 from morph.errors import InputError, SettingsError
 from morph.media.stills import FrameFolder
 from morph.media.target import Stream
-from pipelines.output import Output, load_target, target_names
+from pipelines.output import Output
 from pipelines.settings import Encode
+from pipelines.targets import load_target, target_names
 
 SIZE, FPS = (256, 128), Fraction(24)
 GOOD = """

@@ -19,7 +19,7 @@ from PIL import Image
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.target import Stream
 from morph.media.video import VideoWriter, check_video, parse_fps, read_comment, read_video
-from pipelines.output import target_for
+from pipelines.targets import target_for
 
 NTSC = Fraction(24000, 1001)
 COLOURS = np.array([
