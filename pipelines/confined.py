@@ -105,6 +105,11 @@ class Confined:
             except SettingsError as error:
                 self._problems.add(line, str(error))
                 return None
+        if key == "encode.preset" and not self._allow_outside:
+            self._problems.add(
+                line, f"{key} {text}: its arguments let ffmpeg write anywhere; allow that: --allow-outside"
+            )
+            return None
         path = self._inside(line, key, text) if key == "encode.timeline" else self.file(line, key, text)
         return str(path) if path else None
 

@@ -10,7 +10,7 @@ from typing import Any
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
-from pipelines.settings import Settings, changed, keys
+from pipelines.settings import Settings, changed, keys, names_file
 
 TEXTS = ("name", "output", "device", "dtype", "weights", "frames")
 """What every recipe of a clip says in so many words."""
@@ -52,10 +52,13 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
     }
 
 
-def clip_from(recipe: Mapping[str, Any], output: Path | None, folders: Sequence[Path]) -> Clip:
+def clip_from(
+    recipe: Mapping[str, Any], output: Path | None, folders: Sequence[Path], codec: str | None = None
+) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    Without ``output`` it is called as it was, with -rerun in its name, in the current folder.
+    Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
+    place of its encode preset.
 
     Raises:
         InputError: an image is nowhere, or its bytes are others.
@@ -66,6 +69,13 @@ def clip_from(recipe: Mapping[str, Any], output: Path | None, folders: Sequence[
             raise KeyError(*wrong)
         # what the frames were called by then still points at them
         settings = changed(Settings(), {**recipe["settings"], "encode.timeline": ""})
+        if codec:
+            settings = changed(settings, {"encode.preset": codec})
+        elif names_file(settings.encode.preset):
+            raise SettingsError(
+                f"its encode preset is the file {settings.encode.preset}, which can make ffmpeg write anywhere: "
+                "name it by --codec, or another"
+            )
         keyframes = tuple(
             ClipKeyframe(
                 _found(Path(entry["image"]), entry["sha256"], folders),

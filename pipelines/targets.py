@@ -40,14 +40,21 @@ def target_for(path: Path, name: str = "auto") -> Target:
     )
 
 
-@cache
 def load_target(name: str) -> Target:
     """A target by its name, or from a TOML file.
 
     Raises:
         SettingsError: no such target or file, or a file that is none.
     """
-    path = Path(name) if names_file(name) else configs_folder() / FOLDER / f"{name}.toml"
+    return _read(Path(name), name) if names_file(name) else _known(name)
+
+
+@cache
+def _known(name: str) -> Target:
+    return _read(configs_folder() / FOLDER / f"{name}.toml", name)
+
+
+def _read(path: Path, name: str) -> Target:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         return cast(Target, _filled(Target, values, name=path.stem))

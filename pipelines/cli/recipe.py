@@ -25,6 +25,7 @@ def show(file: str) -> None:
 @click.option("-o", "--output", metavar="OUT", help="[default: as it was, with -rerun in its name, here]")
 @click.option("--images", "folders", multiple=True, metavar="DIR", help="Where the images are, if they have moved.")
 @click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
+@click.option("--codec", metavar="NAME|FILE", help="[default: as it was]")
 @click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
@@ -33,6 +34,7 @@ def rerun(
     output: str | None,
     folders: tuple[str, ...],
     model: str | None,
+    codec: str | None,
     hub: bool,
     device: str,
     dtype: str,
@@ -53,7 +55,7 @@ def rerun(
 
     source = Path(file)
     recipe = read_recipe(source)
-    clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)])
+    clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)], codec)
     clip = replace(clip, model=model) if model else clip
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")

@@ -16,6 +16,7 @@ from morph.media.target import CONTAINERS, Stream
 from pipelines.output import Output
 from pipelines.settings import Encode
 from pipelines.targets import load_target, target_names
+from tests.pipelines.conftest import CAT, RACCOON
 from tests.readback import centres, chart, read_back
 
 TARGETS = {name: load_target(name) for name in target_names()}
@@ -289,6 +290,12 @@ def test_notices_say_what_becomes_of_rate_recipe_and_depth(tmp_path):
         assert "keeps 8 of the 16 bits" in text(name, 25, 16, preset=preset)
     for name, preset in (("a.mp4", "hevc"), ("a.mov", "prores-hq"), ("a.mkv", "ffv1"), ("a.apng", "apng")):
         assert "16 bits" not in text(name, 25, 16, preset=preset)
+
+
+def test_stills_in_a_folder_that_is_not_there_yet_can_be_planned(command, tmp_path):
+    result = command("render", CAT, RACCOON, "-o", "shot/a.%04d.exr", "--depth", "16", "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_target_from_a_toml_file(tmp_path):

@@ -101,6 +101,21 @@ def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):
     assert "some/one of a model hub: add --hub" in done.stderr
 
 
+def test_a_preset_file_that_nobody_named_is_not_followed(rendered, command, tmp_path):
+    recipe = read_recipe(rendered / "a.mp4")
+    preset = shutil.copy(SAMPLES.parent / "configs" / "encode" / "h264.toml", rendered / "mine.toml")
+    recipe["settings"]["encode.preset"] = "mine.toml"
+    (rendered / "preset.json").write_text(json.dumps(recipe))
+    arguments = ["rerun", str(rendered / "preset.json"), "-o", str(tmp_path / "b.mp4")]
+    done = command(*arguments, cwd=rendered)
+    assert done.returncode == 2
+    assert "can make ffmpeg write anywhere: name it by --codec" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    done = command(*arguments, "--codec", str(preset))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.mp4").is_file()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

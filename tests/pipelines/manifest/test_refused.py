@@ -356,3 +356,21 @@ def test_a_folder_needs_two_pictures(tmp_path):
         pictures(tmp_path)
     with pytest.raises(ManifestError, match="cannot be read as a folder"):
         pictures(tmp_path / "cat.jpg")
+
+
+def test_settings_of_the_encode_are_confined_too(errors, read, folder, tmp_path):
+    (folder / "mine.toml").write_text("")
+    (tmp_path / "music.wav").write_text("")
+    (folder / "music.wav").write_text("")
+    settings = "settings: {{encode: {{preset: {}, audio: {}, timeline: {}}}}}\n"
+    found = errors(one(more=settings.format("./mine.toml", "../music.wav", "../cut.otio")))
+    assert len(found) == 3
+    assert "ffmpeg write anywhere; allow that: --allow-outside" in found[0]
+    assert all("leads out of the manifest's folder" in line for line in found[1:])
+    (line,) = errors(one(more=settings.format("nonsense", "music.wav", "cut.otio")))
+    assert line.startswith("2: there is no encode preset nonsense; there are apng,")
+    (clip,) = read(one(more=settings.format("hevc", "music.wav", "cut.otio")))
+    encode = clip.settings.encode
+    assert (encode.preset, encode.audio, encode.timeline) == (
+        "hevc", f"{folder}/music.wav", f"{folder}/cut.otio"
+    )  # fmt: skip
