@@ -76,7 +76,6 @@ def apart(a, b):
 
 
 def test_ours_renders_what_the_papers_formulas_say(ours, theirs):
-    print("PAPER", apart(theirs["paper"], ours), "CODE", apart(theirs["code"], ours))
     assert apart(theirs["paper"], ours).max() < TOLERANCE
 
 

@@ -177,7 +177,7 @@ def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: float) -> Tenso
     """Latents (1,C,h,w) with the ends' channel statistics, interpolated (section 4.3)."""
     moments = [torch.std_mean(end, (2, 3), correction=0, keepdim=True) for end in (first, second)]
     std, mean = ((1 - alpha) * a + alpha * b for a, b in zip(*moments, strict=True))
-    return F.instance_norm(latents) * std + mean
+    return F.instance_norm(latents, eps=torch.finfo(latents.dtype).tiny) * std + mean
 
 
 @torch.no_grad()
