@@ -259,6 +259,7 @@ def has_cuda() -> bool:
 @click.option("--case", "name", type=click.Choice(sorted(CASES)), default="a", show_default=True)
 @click.option("--scheme", type=click.Choice(["diffmorpher", "wang2023"]), default="diffmorpher", show_default=True)
 @click.option("--form", type=click.Choice(["code", "paper"]), default="code", show_default=True)
+@click.option("--model", help="a folder or a hub id, in place of the case's own")
 @click.option("--frames", type=int, help="of every method")
 @click.option("--steps", type=int, help="DDIM steps of every method; each preset's own when left out")
 @click.option("--size", help="of the frames, in pixels")
