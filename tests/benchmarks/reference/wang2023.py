@@ -94,7 +94,7 @@ def wang2023(
         done = {float(i): model.encode(image) for i, image in enumerate(images)}
     for each in plan_anchors(settings):
         for place in each.places:
-            texts = (slerp(*conditions, place.alpha), negative)
+            texts = (slerp(conditions[0], conditions[1], place.alpha), negative)
             parents = (done[place.left], done[place.right])
             done[place.alpha] = best(model, clip, place.alpha, parents, each, texts, settings, meter)
     alphas = sorted(done)
