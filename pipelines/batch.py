@@ -31,8 +31,10 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import MorphError
 from morph.media.stills import atomic_path
 from pipelines.clip import Clip
+from pipelines.confined import WEIGHTS
 from pipelines.job import opened
 from pipelines.produce import produce
+from pipelines.settings import Settings, changed, keys
 
 if TYPE_CHECKING:
     from pipelines.models import Models
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
+FROM_WORKERS = ("ranking.clip", "pose.detector", "inbetween.weights")
+"""Settings that may name files which workers read."""
 REPORT, CLIPS = "report.json", "clips"
 
 
@@ -170,13 +174,25 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def absolute(clip: Clip) -> Clip:
     """The clip with all its paths from the root on."""
 
-    def whole(name: str) -> str:
-        return str(Path(name).absolute()) if Path(name).is_dir() else name
+    def whole(key: str, name: str) -> str:
+        known = name in WEIGHTS.get(key, ("",)) or not Path(name).exists()
+        return name if known else str(Path(name).absolute())
 
-    keyframes = tuple(replace(entry, image=entry.image.absolute()) for entry in clip.keyframes)
-    output = clip.output.absolute()
-    controlnet = whole(clip.controlnet) if clip.controlnet else None
-    return replace(clip, keyframes=keyframes, output=output, model=whole(clip.model), controlnet=controlnet)
+    def settled(settings: Settings) -> Settings:
+        flat = keys(settings)
+        return changed(settings, {key: whole(key, flat[key]) for key in FROM_WORKERS})
+
+    return replace(
+        clip,
+        keyframes=tuple(
+            replace(entry, image=entry.image.absolute(), settings=settled(entry.settings))
+            for entry in clip.keyframes
+        ),
+        settings=settled(clip.settings),
+        output=clip.output.absolute(),
+        model=whole("model", clip.model),
+        controlnet=whole("controlnet", clip.controlnet) if clip.controlnet else None,
+    )
 
 
 def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:

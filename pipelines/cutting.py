@@ -16,13 +16,14 @@ from morph.media.timeline import check_timeline, write_timeline
 from pipelines.clip import Clip, ClipKeyframe, looped
 from pipelines.output import Output
 from pipelines.settings import Encode
-from pipelines.targets import target_for
 
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.sequence import Rendered
 
-PART, PART_TARGET = ".mov", "prores-hq"
-"""Movies of single ways, for timelines that want one each: their kind, and a codec if the clip's does not fit."""
+PART = ".mov"
+"""Movies of single ways, for timelines that want one each."""
+PART_TARGETS = {False: "prores-hq", True: "prores-4444"}
+"""What they are encoded as where the clip's codec does not fit: without transparency, and with it."""
 
 
 def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:
@@ -88,14 +89,10 @@ def _starts(rendered: Rendered, ways: int) -> list[int]:
 
 
 def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Output:
-    """One way's movie, of the clip's own codec if that goes into one."""
-    target = whole.target
-    preset = whole.encode.preset if target and PART in target.suffixes else PART_TARGET
-    preset = PART_TARGET if preset == "auto" else preset
-    stream = replace(
-        whole.stream, frames=frames, alpha=whole.stream.alpha and bool(target_for(path, preset).pixels.alpha)
-    )
-    return Output.of(path, stream, Encode(preset=preset, timecode=timecode, alpha=whole.encode.alpha))
+    """One way's movie, of the clip's own codec if that was named and goes into one."""
+    fits = whole.encode.preset != "auto" and whole.target and PART in whole.target.suffixes
+    preset = whole.encode.preset if fits else PART_TARGETS[whole.stream.alpha]
+    return Output.of(path, replace(whole.stream, frames=frames), Encode(preset=preset, timecode=timecode))
 
 
 def _part_movies(
@@ -113,6 +110,6 @@ def _part_movies(
         timecode = str(start + span.start) if start else ""
         output = _part_output(name, whole, len(span), timecode)
         with output.open() as writer:
-            for number in span:
-                writer.write(rendered[number].written(output.stream.alpha))
+            for frame in rendered.part(span):
+                writer.write(frame.written(output.stream.alpha))
     return PartMovies(tuple(paths), whole.encode.handles, stamped=bool(start))

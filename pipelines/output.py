@@ -115,7 +115,7 @@ class Output:
         if transparent and not self.stream.alpha and self.encode.alpha == "auto" and self.target:
             notices.append(f"{self.path}: {self.target.name} has no transparency, so frames are laid on black")
         suffix = self.path.suffix.lower()
-        if self.target is None or suffix not in CONTAINERS:
+        if self.target is None:
             return notices
         if not self.target.keeps_depth(self.stream):
             notices.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Frame:
         """As a file takes it: with transparency, or laid on black."""
         return self.rgba if alpha else self.pixels
 
-    @property
+    @cached_property  # several files may take it
     def rgba(self) -> NDArray[Any]:
         """The frame (H,W,4) with its matte as straight alpha; a ValueError if it has none."""
         if self.matte is None:
@@ -95,26 +96,22 @@ class Rendered:
     def digest(self) -> str:
         """A hash of all frames' pixels."""
         digest = hashlib.blake2b(digest_size=12)
-        for frame in self:
-            digest.update(frame.pixels.tobytes())
+        for pixels in read_stills(self.folder, self.stills):
+            digest.update(pixels.tobytes())
         return digest.hexdigest()
 
     def __len__(self) -> int:
         return len(self.stills)
 
-    def __getitem__(self, index: int) -> Frame:
-        still = self.stills[index]
-        (pixels,) = read_stills(self.folder, [still])
-        return self._frame(index, still, pixels)
-
     def __iter__(self) -> Iterator[Frame]:
-        rows = zip(self.stills, read_stills(self.folder, self.stills), strict=True)
-        for index, (still, pixels) in enumerate(rows):
-            yield self._frame(index, still, pixels)
+        return self.part(range(len(self)))
 
-    def _frame(self, index: int, still: Still, pixels: NDArray[Any]) -> Frame:
-        matte = self.mattes.at(still.alpha) if self.mattes else None
-        return Frame(index, still.alpha, pixels, still.distance, matte)
+    def part(self, numbers: range) -> Iterator[Frame]:
+        """The frames of these numbers, one at a time."""
+        stills = self.stills[numbers.start : numbers.stop]
+        for index, still, pixels in zip(numbers, stills, read_stills(self.folder, stills), strict=True):
+            matte = self.mattes.at(still.alpha) if self.mattes else None
+            yield Frame(index, still.alpha, pixels, still.distance, matte)
 
 
 def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]:

@@ -71,6 +71,12 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
             sample_size=64,
         )
     vae.save_pretrained(folder / "vae")
+    save_schedule(folder, target)
+    return folder
+
+
+def save_schedule(folder: Path, target: str = "epsilon") -> None:
+    """Write Stable Diffusion's schedule into a model's folder."""
     DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -80,7 +86,6 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
         set_alpha_to_one=False,
         clip_sample=False,
     ).save_pretrained(folder / "scheduler")
-    return folder
 
 
 @pytest.fixture(scope="session")

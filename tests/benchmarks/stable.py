@@ -11,10 +11,11 @@ CONTEXT = 77
 def build_stable(folder: Path) -> None:
     """Write it: the configs of its U-Net, autoencoder, text encoder and scheduler with weights drawn anew."""
     import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     from morph.diffusion.embedded.tokenizer import train_tokenizer
+    from tests.conftest import save_schedule
 
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a photo of a cat", "a photo of a raccoon"], size=800)
@@ -44,11 +45,4 @@ def build_stable(folder: Path) -> None:
         sample_size=512,
     )
     vae.save_pretrained(folder / "vae")
-    DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        steps_offset=1,
-        set_alpha_to_one=False,
-        clip_sample=False,
-    ).save_pretrained(folder / "scheduler")
+    save_schedule(folder)

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from pipelines.batch import Where, run_here, run_ray
+from pipelines.batch import Where, absolute, run_here, run_ray
 from pipelines.manifest import read_manifest
 from pipelines.watch import dropped
 from tests.conftest import SAMPLES
@@ -172,6 +173,17 @@ def test_ray_makes_the_same_frames(manifest, here, monkeypatch):
     assert (errors["pair"], errors["three"]) == ("", "")
     assert "multiples of 64" in errors["bad"]
     assert frames_of(path.with_suffix(".job")) == here
+
+
+def test_workers_that_stand_elsewhere_get_whole_paths(manifest, monkeypatch):
+    path = manifest(CLIPS[:1], **{"ranking.clip": "model", "inbetween.weights": "cat.jpg"})
+    monkeypatch.chdir(path.parent)
+    (clip,) = map(absolute, read_manifest(Path(path.name)))
+    model = str(path.parent / "model")
+    for settings in (clip.settings, *(keyframe.settings for keyframe in clip.keyframes)):
+        assert (settings.ranking.clip, settings.inbetween.weights) == (model, str(path.parent / "cat.jpg"))
+        assert settings.pose.detector == ""
+    assert clip.model == model
 
 
 def test_no_cluster_is_one_clear_line(command, manifest):
