@@ -6,7 +6,7 @@ frames at ``alphas[i]`` and ``alphas[i + 1]``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from typing import TYPE_CHECKING
@@ -102,13 +102,18 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
 
 
 def even(
-    alphas: Sequence[float], gaps: Sequence[float], count: int, ease: str = "none", reuse: float = 0.1
+    alphas: Sequence[float],
+    gaps: Sequence[float],
+    count: int,
+    ease: str = "none",
+    known: Collection[float] | None = None,
+    reuse: float = 0.1,
 ) -> list[float]:
     """``count`` positions at even distances along the track measured so far, its ends included.
 
-    A frame that stands within ``reuse`` steps of where one should be is taken as it is; the other positions
-    are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic and in root distances,
-    with a second rendering of only those frames that need it. Easing makes the steps uneven on purpose.
+    A frame that stands within ``reuse`` steps of where one should be is taken as it is, if it is ``known``, by
+    default all are; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a
+    monotone cubic and in root distances. Easing makes the steps uneven on purpose.
     """
     length, position = _track(alphas, gaps)
     steps = eased(count - 1, ease)
@@ -116,9 +121,10 @@ def even(
         steps[[0, -1]] *= END_STEP
     steps *= length[-1] / steps.sum()
     chosen = [float(alphas[0])]
+    usable = np.where([known is None or alpha in known for alpha in alphas], length, np.inf)
     for target, step in zip(np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:]), strict=True):
-        nearest = int(np.abs(length - target).argmin())
-        near = abs(length[nearest] - target) <= reuse * step
+        nearest = int(np.abs(usable - target).argmin())
+        near = abs(usable[nearest] - target) <= reuse * step
         chosen.append(float(alphas[nearest] if near else position(target)))
     return [*chosen, float(alphas[-1])]
 

@@ -12,14 +12,15 @@ from morph.diffusion import attention
 from morph.diffusion.model import LatentDiffusion
 from morph.interpolation import adain, slerp
 from pipelines.between import Between
-from pipelines.keyframes import CapturedKeyframe, Progress, shared_steps
+from pipelines.keyframes import CapturedKeyframe, Progress, shared_times
 from pipelines.settings import Settings
 
 
 class Infill:
     """Frames between two knots (DiffMorpher, section 4), each stage a switch of the settings.
 
-    ``span`` is where the two stand between the user's own keyframes.
+    Frames are denoised at the times at which the two were captured. ``span`` is where the two stand between the
+    user's own keyframes.
     """
 
     def __init__(
@@ -42,8 +43,7 @@ class Infill:
         latents = slerp(first.noise, second.noise, alpha)
         if self.settings.adain:
             latents = adain(latents, first.noise, second.noise, alpha)
-        times = model.schedule.times(self.settings.steps)
-        shared = set(times[: shared_steps(self.settings)])
+        shared = shared_times(first.times, self.settings)
 
         def during(t: int) -> AbstractContextManager[None]:
             if t not in shared:
@@ -53,7 +53,7 @@ class Infill:
         def tick() -> None:
             progress("render", len(alphas))
 
-        latents = self._between.denoise(latents, alpha, times, tick, during=during)
+        latents = self._between.denoise(latents, alpha, first.times, tick, during=during)
         return self._with_residuals(model.decode(latents), alpha)
 
     def _with_residuals(self, frames: Tensor, alpha: Tensor) -> Tensor:

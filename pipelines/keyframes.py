@@ -74,11 +74,13 @@ _TENSORS = ("pixels", "latents", "condition", "negative", "noise")
 class CapturedKeyframe:
     """A fitted keyframe with all that the frames next to it borrow from it.
 
-    features, its keys and values by timestep and layer; residual (1,3,H,W), its pixels minus what the pipeline
-    makes of them; round_trip, PSNR in dB of its latents after inversion and sampling.
+    times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,H,W), its
+    pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and
+    sampling.
     """
 
     keyframe: FittedKeyframe
+    times: Sequence[int]
     features: attention.Features
     residual: Tensor
     round_trip: float
@@ -90,9 +92,9 @@ class CapturedKeyframe:
         return self.keyframe.noise
 
 
-def shared_steps(settings: Settings) -> int:
-    """In how many steps, from the noisy end, frames use their ends' keys and values."""
-    return round(settings.attention * settings.steps)
+def shared_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
+    """Those of a sampler's times, from the noisy end, at which frames use their ends' keys and values."""
+    return times[: round(settings.attention * (len(times) - 1))]
 
 
 def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: float) -> Control | None:
@@ -189,16 +191,20 @@ def invert_keyframes(
 
 
 def capture_keyframe(
-    model: LatentDiffusion, keyframe: FittedKeyframe, settings: Settings, progress: Progress, position: float
+    model: LatentDiffusion,
+    keyframe: FittedKeyframe,
+    settings: Settings,
+    times: Sequence[int],
+    progress: Progress,
+    position: float,
 ) -> CapturedKeyframe:
-    """Bring an inverted keyframe back and keep what the frames next to it will borrow.
+    """Bring an inverted keyframe back at these times and keep what the frames next to it will borrow.
 
     Always one at a time: what is captured must not depend on which other keyframes a segment has.
     """
     assert keyframe.noise is not None
     predict, together = _predictor(model, [keyframe], settings, [position])
-    times = model.schedule.times(settings.steps)
-    shared = set(times[: shared_steps(settings)])
+    shared = shared_times(times, settings)
     features: dict[tuple[int, str], Tensor] = {}
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
@@ -213,7 +219,7 @@ def capture_keyframe(
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
-    return CapturedKeyframe(keyframe, features, keyframe.pixels - model.decode(latents), decibels)
+    return CapturedKeyframe(keyframe, times, features, keyframe.pixels - model.decode(latents), decibels)
 
 
 def _predictor(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 
@@ -25,7 +25,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
     """The device and dtype to compute with.
 
-    "auto" is the first GPU if there is one, and bfloat16 where a CUDA device computes in it (from Ampere on).
+    "auto" is the first GPU if there is one, and bfloat16 where the device has instructions for it: CUDA from Ampere
+    on, and processors from Zen 4 and Cooper Lake on.
 
     Raises:
         SettingsError: a device that this machine does not have, or another dtype.
@@ -38,11 +39,17 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
         here = ", ".join(name for name, count in found.items() if count)
         raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
     if dtype == "auto":
-        computes = kind == "cuda" and torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
-        dtype = "bfloat16" if computes else "float32"
+        dtype = "bfloat16" if _computes_in_bfloat16(torch.device(device)) else "float32"
     if dtype not in DTYPES:
         raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
     return torch.device(device), DTYPES[dtype]
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    known = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # older versions of torch cannot tell
+    return device.type == "cpu" and bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 class Models:

@@ -152,8 +152,8 @@ def fills_in(way: Way) -> bool:
 def costs(clip: Clip) -> dict[str, int]:
     """U-Net forward equivalents of every stage, in order, when no fit stops early and nothing is kept yet.
 
-    A backward pass counts as two forwards, guidance as a second forward. Even pacing renders about half as
-    many frames again as it shows, and comes back to each segment where distances share out the frames.
+    A backward pass counts as two forwards, guidance as a second forward. Even pacing renders more frames than it
+    shows, and by finished frames comes back to each segment where distances share out the frames.
     """
     settings, every = clip.settings, ways(clip)
     # the same keyframe twice is fitted once
@@ -166,6 +166,7 @@ def costs(clip: Clip) -> dict[str, int]:
         "invert": count * settings.steps * settings.inversion_iterations * inverted,
         "anchors": 0,
         "fit anchors": 0,
+        "survey": 0,
         "capture ends": 0,
         "render": 0,
     }
@@ -182,10 +183,13 @@ def costs(clip: Clip) -> dict[str, int]:
             continue
         stages["fit anchors"] += made * _fit(own)
         stages["invert"] += made * own.steps * own.inversion_iterations
-        visits = 2 if way.steps is None else 1
+        drafted = drafts(way)
+        visits = 2 if way.steps is None and not drafted else 1
         ends = {number, number + 1} - (known if visits == 1 else set())
         known = {number + 1}
         stages["capture ends"] += (made + len(ends) / visits) * own.steps * visits
+        if drafted and surveyed(way) > made + 2:
+            stages["survey"] += drafted * (surveyed(way) - 2 + len(ends))
         stages["render"] += own.steps * _rendered(way, made)
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
@@ -198,11 +202,20 @@ def _rendered(way: Way, anchors: int) -> float:
     """Frames of a way that are rendered, anchors left out."""
     steps = way.expected / way.settings.inbetween.stride
     if way.settings.pacing == "even":
-        return max(0, math.ceil(1.5 * (steps - 1)))
+        return max(0, math.ceil((DRAFTED if drafts(way) else FINISHED) * (steps - 1)))
     if way.settings.ease != "none":
         return max(0.0, steps - 1)
     # a step that is a whole number of the anchors' ends on one
     return steps - math.gcd(math.ceil(steps), anchors + 1)
+
+
+DRAFTED, FINISHED = 1.2, 1.5
+"""Frames that even pacing renders for each that is shown, where it measures the way by drafts and where not."""
+
+
+def drafts(way: Way) -> int:
+    """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
+    return way.settings.survey if way.settings.survey < way.settings.steps else 0
 
 
 def surveyed(way: Way) -> int:

@@ -30,11 +30,13 @@ from pipelines.settings import Settings
 class Knot:
     """A picture that stands fast on a segment, a keyframe or an anchor, at ``alpha`` in [0,1].
 
-    ``choice`` tells which candidate an anchor was; None where there was only one.
+    ``name`` is that of what was fitted to it. ``choice`` tells which candidate an anchor was; None where there was
+    only one.
     """
 
     alpha: float
     keyframe: FittedKeyframe
+    name: str
     choice: Choice | None = None
 
 

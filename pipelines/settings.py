@@ -204,6 +204,8 @@ class Settings:
     attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
         DiffMorpher's lambda.
     fade: the share of the way over which a keyframe's reconstruction residual fades out.
+    survey: DDIM steps of the drafts by which even pacing measures the way before it places frames; with 0, or as
+        many as ``steps``, it measures by finished frames.
     pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
     ease: how motion starts and stops at keyframes: "none", "in" (starts slowly), "out" (stops slowly), "in-out".
     hold: frames more that every keyframe stands still, out of ``frames``.
@@ -224,6 +226,7 @@ class Settings:
     adain: bool = True
     attention: float = 0.6
     fade: float = 0.25
+    survey: int = 6
     pacing: Literal["even", "uniform"] = "even"
     ease: Literal["none", "in", "out", "in-out"] = "none"
     hold: int = 0
@@ -244,6 +247,7 @@ class Settings:
         _within("frames", self.frames, 1, 100_000)
         _within("fps", self.fps, Fraction(1, 1000), 1000)
         _within("steps", self.steps, 1, 999)
+        _within("survey", self.survey, 0, 999)
         _within("inversion_iterations", self.inversion_iterations, 1, 100)
         _within("attention", self.attention, 0, 1)
         _within("fade", self.fade, 0, 1)
@@ -255,7 +259,7 @@ class Settings:
             raise SettingsError("depth is 16, but frames are interpolated in 8 bits; set depth=8 or inbetween 0")
 
 
-NO_LOOK = ("frames", "fps", "pacing", "ease", "hold", "repeat", "batch", "encode")
+NO_LOOK = ("frames", "fps", "survey", "pacing", "ease", "hold", "repeat", "batch", "encode")
 """Settings that decide where frames stand, how fast they are made and how written, not what they look like."""
 
 

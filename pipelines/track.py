@@ -69,21 +69,23 @@ class Track:
         while (left := count - len(self.alphas)) > 0:
             self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
 
-    def place(self, steps: int, settings: Settings, rendered: Sequence[int] | None = None) -> list[float]:
+    def place(
+        self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
+    ) -> list[float]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
 
-        Even pacing closes the loop: it measures what it has placed, places again where that says so, and takes
-        the best. ``rendered`` are the numbers of those that are rendered, the first and the last
-        among them; by default all.
+        Even pacing starts from the way as ``surveyed``, by these frames or by drafts of them. It closes the loop:
+        it measures what it has placed, places again where that says so, and takes the best. ``rendered`` are
+        the numbers of those that are rendered, the first and the last among them; by default all.
         """
         sizes = _progress(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
-        shown, best = [0.0], math.inf
+        shown, best, curve = [0.0], math.inf, surveyed
         for _ in range(PASSES):
             if settings.pacing == "uniform" or steps < 2:
                 placed = pacing.uniform(steps + 1, settings.ease)
             else:
-                placed = pacing.even(self.alphas, self.gaps, steps + 1, settings.ease)
+                placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
             placed = [self._known(alpha) for alpha in placed]
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > MOST * (steps + 1):
@@ -95,6 +97,7 @@ class Track:
                 shown, best = placed, evenness.pdv
             if settings.pacing == "uniform" or evenness.max_mean_gap <= EVEN:
                 break
+            curve = self.measured
         return shown
 
     def fill_in(self, shown: Sequence[float], settings: Settings, interpolator: Interpolator, reel: Reel) -> None:

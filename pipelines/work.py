@@ -34,12 +34,11 @@ from pipelines.keyframes import (
     fit_embeddings,
     fit_keyframes,
     invert_keyframes,
-    shared_steps,
 )
 from pipelines.memory import Batches
 from pipelines.models import Models
-from pipelines.placed import CANDIDATES, Choice, Placed
-from pipelines.plan import Way, fills_in, frame_size, ways
+from pipelines.placed import CANDIDATES, Choice, Curve, Placed
+from pipelines.plan import Way, drafts, fills_in, frame_size, ways
 from pipelines.ranking import Chooser, candidate_sheet
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
 from pipelines.sequence import FRAMES, Tasks
@@ -49,6 +48,8 @@ from pipelines.track import Track, rendered_numbers
 
 Ends = tuple[str, str]
 """The keys of a segment's fitted keyframes."""
+Times = tuple[int, ...]
+"""Those at which a sampler visits a frame, from the noisiest down."""
 VERSIONS = (version("morph"), torch.__version__)
 """What is kept by other code is made again."""
 INFILL = ("steps", "adain", "attention", "fade", "text", "depth")
@@ -84,7 +85,7 @@ class Work:
         self.keyframe = functools.lru_cache(clip.settings.batch)(self._keyframe)
         self._chosen: dict[int, list[Knot]] = {}
         self._texts: Embeddings | None = None
-        self._captured: dict[str, CapturedKeyframe] = {}
+        self._captured: dict[tuple[str, Times, float], CapturedKeyframe] = {}
         self._batches = Batches(self.model, clip.settings.batch)
 
     def facts(self) -> dict[str, Any]:
@@ -175,23 +176,21 @@ class Work:
 
     def survey(self, number: int, ends: Ends, count: int) -> list[float]:
         """Measure the segment from keyframe ``number`` at ``count`` positions; the LPIPS between these."""
-        _, track, _ = self._open(number, ends)
-        track.survey(count)
-        return track.gaps
+        return self._surveyed(number, self._knots(number, ends), count).gaps
 
     def render(self, number: int, ends: Ends, count: int, steps: int) -> Placed:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
-        segment, track, reel = self._open(number, ends)
-        settings = self._ways[number].settings
-        track.survey(count)
-        shown = track.place(steps, settings, rendered_numbers(steps, settings))
+        settings, knots = self._ways[number].settings, self._knots(number, ends)
+        surveyed, times = self._surveyed(number, knots, count), self.model.schedule.times(settings.steps)
+        track, reel = self._track(number, knots, times, self.progress)
+        shown = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
         reels = [reel] * len(shown)
         if interpolator := self.models.interpolator(settings):
             filled = key_of(reel, asdict(settings.inbetween), count, steps, settings.pacing, settings.ease)
             track.fill_in(shown, settings, interpolator, Reel(self._folder / FRAMES / filled))
             reels = [filled if alpha in track.interpolated else reel for alpha in shown]
-        trips = {name: own.round_trip for name, own in self._captured.items()}
-        choices = {knot.alpha: knot.choice for knot in segment.knots if knot.choice is not None}
+        trips = {name: own.round_trip for (name, at, _), own in self._captured.items() if at == times}
+        choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         return Placed(reels, shown, track.distances(shown), trips, choices, track.measured)
 
     def _conditions(self) -> Embeddings:
@@ -240,43 +239,58 @@ class Work:
             raise MorphError(f"fitted keyframe {name} was removed or damaged while in use; run the command again")
         return FittedKeyframe.unpacked(kept[0], self.model.device)
 
-    def _open(self, number: int, ends: Ends) -> tuple[Segment, Track, str]:
-        """The segment from keyframe ``number``, the track of its frames so far, and the name of their reel."""
-        way = self._ways[number]
+    def _knots(self, number: int, ends: Ends) -> list[Knot]:
+        """The knots of the segment from keyframe ``number``, its ends among them."""
         first, second = (self._fitted(name) for name in ends)
-        knots = [Knot(0.0, first), *self._anchors(number, first, second, ends), Knot(1.0, second)]
-        inner = [key_of(ends, hash_of(knot.keyframe.latents)) for knot in knots[1:-1]]
-        names = dict(zip((knot.alpha for knot in knots), (ends[0], *inner, ends[1]), strict=True))
-        share = shared_steps(way.settings)
+        anchors = self._anchors(number, first, second, ends)
+        return [Knot(0.0, first, ends[0]), *anchors, Knot(1.0, second, ends[1])]
+
+    def _surveyed(self, number: int, knots: Sequence[Knot], count: int) -> Curve:
+        """The segment from keyframe ``number`` measured at ``count`` positions, if so set by drafts."""
+        way = self._ways[number]
+        drafted = drafts(way) if count > len(knots) else 0
+        times = self.model.schedule.times(way.settings.steps, drafted or None)
+
+        def surveying(stage: str, cost: int) -> None:
+            self.progress("survey" if drafted else stage, cost)
+
+        track, _ = self._track(number, knots, times, surveying)
+        track.survey(count)
+        return track.measured
+
+    def _track(self, number: int, knots: Sequence[Knot], times: Times, progress: Progress) -> tuple[Track, str]:
+        """The frames so far of the segment from keyframe ``number`` at a sampler's times; their reel's name."""
+        settings = self._ways[number].settings
         # features are large: those of other segments go, but for a keyframe that this one starts with
-        wanted = {f"{name} {share}" for name in names.values()}
-        self._captured = {name: own for name, own in self._captured.items() if name in wanted}
+        wanted = {knot.name for knot in knots}
+        self._captured = {key: own for key, own in self._captured.items() if key[0] in wanted}
 
         def capture(knot: Knot) -> CapturedKeyframe:
-            name = f"{names[knot.alpha]} {share}"
-            if name not in self._captured:
-                captured = capture_keyframe(self.model, knot.keyframe, way.settings, self.progress, knot.alpha)
-                self._captured[name] = captured
-            return self._captured[name]
+            key = knot.name, times, settings.attention
+            if key not in self._captured:
+                at = knot.alpha
+                captured = capture_keyframe(self.model, knot.keyframe, settings, times, progress, at)
+                self._captured[key] = captured
+            return self._captured[key]
 
-        segment = Segment(self.model, knots, way.settings, capture)
+        segment = Segment(self.model, knots, settings, capture)
 
         def run(part: Sequence[float]) -> list[NDArray[Any]]:
-            return list(to_levels(segment.render(part, self.progress), way.settings.depth))
+            return list(to_levels(segment.render(part, progress), settings.depth))
 
         def render(alphas: Sequence[float]) -> NDArray[Any]:
             return np.stack(self._batches.each(run, alphas))
 
         def pictures() -> NDArray[Any]:
-            return to_levels(torch.cat([knot.keyframe.pixels for knot in knots]), way.settings.depth)
+            return to_levels(torch.cat([knot.keyframe.pixels for knot in knots]), settings.depth)
 
-        own = [getattr(way.settings, key) for key in INFILL]
-        pose = way.settings.pose.scale if self.model.controlnet else None
+        own = [getattr(settings, key) for key in INFILL]
+        pose = settings.pose.scale if self.model.controlnet else None
         # the same two keyframes may follow one another twice, on two machines at a time
-        reel = key_of(own, pose, list(names.values()), self._twins(number))
+        reel = key_of(own, pose, times, [knot.name for knot in knots], self._twins(number))
         track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, self.clip.settings.batch)
         track.start([knot.alpha for knot in knots], pictures)
-        return segment, track, reel
+        return track, reel
 
     def _twins(self, number: int) -> int:
         """How many segments before this one have the same ends."""
@@ -308,7 +322,10 @@ class Work:
             name = key_of("anchors with scores", look(way.settings), ends)
             anchors = self._made(number, between, name)
             fitted = self._anchors_fitted(way, between, anchors, name)
-            knots = [Knot(a.alpha, keyframe, a.choice) for a, keyframe in zip(anchors, fitted, strict=True)]
+            knots = [
+                Knot(anchor.alpha, keyframe, key_of(ends, hash_of(anchor.latents)), anchor.choice)
+                for anchor, keyframe in zip(anchors, fitted, strict=True)
+            ]
             if not self._choose:
                 return knots
             self._chosen[number] = knots  # nobody is asked twice

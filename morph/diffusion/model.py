@@ -129,8 +129,10 @@ class LatentDiffusion:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
-        images = self.vae.decode((latents / self._scale + self._shift).to(self.vae.dtype)).sample
-        return images.float().clamp(-1, 1)
+        latents = (latents / self._scale + self._shift).to(self.vae.dtype)
+        # one at a time a CPU keeps more of it in its caches, and much less in memory
+        parts = latents.split(1 if self.device.type == "cpu" else len(latents))
+        return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
 
     def tile(self, tiles: bool = True) -> None:
         """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""

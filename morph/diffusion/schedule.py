@@ -61,8 +61,10 @@ class Schedule:
         """Number of training timesteps T."""
         return len(self.alpha_bar)
 
-    def times(self, steps: int) -> tuple[int, ...]:
+    def times(self, steps: int, taken: int | None = None) -> tuple[int, ...]:
         """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says.
+
+        With ``taken``, only that many of the steps, each as wide as several, from and to the same times.
 
         Raises:
             SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
@@ -79,7 +81,10 @@ class Schedule:
         # few steps leave out the noisy end by their spacing, many by the remainder of their division
         if times[0] < max(0.6, 0.75 * (1 - 1 / steps)) * self.length:
             raise SettingsError(f"steps is {steps}, which would start this model at time {times[0]}, not in noise")
-        return (*times, CLEAN)
+        times = [*times, CLEAN]
+        if taken is not None and taken < steps:
+            return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
+        return tuple(times)
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
         """(alpha_t, sigma_t), float64: scalars for a time, (B,1,1,1) for a batch of times (B,)."""

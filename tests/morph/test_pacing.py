@@ -74,6 +74,13 @@ def test_identical_frames_are_spaced_by_alpha():
     assert even([0.0, 0.5, 1.0], [0.0, 0.0], 5) == pytest.approx(uniform(5), abs=0.03)
 
 
+def test_positions_that_nobody_rendered_are_not_snapped_to():
+    alphas, gaps = [0.0, 0.49, 0.51, 1.0], [0.01, 1e-6, 0.01]
+    assert even(alphas, gaps, 3)[1] in alphas
+    assert even(alphas, gaps, 3, known=[0.0, 1.0])[1] not in alphas
+    assert even(alphas, gaps, 3, known=[0.0, 0.51, 1.0])[1] == 0.51
+
+
 def test_evenness_of_nothing_one_gap_and_identical_frames_is_defined():
     assert Evenness.of([]) == Evenness(ppl=0, pdv=0, mean_gap=0, max_mean_gap=1)
     assert Evenness.of([0.0, 0.0]).max_mean_gap == 1

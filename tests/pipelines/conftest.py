@@ -49,7 +49,8 @@ def fitted(model, keyframes, settings, progress=silent, detector=None):
 def captured(model, keyframes, settings):
     """Keyframes with all that the frames next to them borrow."""
     inverted = invert_keyframes(model, fitted(model, keyframes, settings), settings, silent, [0.0] * len(keyframes))
-    return [capture_keyframe(model, keyframe, settings, silent, 0.0) for keyframe in inverted]
+    times = model.schedule.times(settings.steps)
+    return [capture_keyframe(model, keyframe, settings, times, silent, 0.0) for keyframe in inverted]
 
 
 def render(model, clip, folder, progress=silent, choose=None):

@@ -15,6 +15,7 @@ import pytest
 
 from morph.media.keyframe import load_keyframe, to_uint8
 from morph.media.stills import read_frames
+from pipelines.models import choose_device
 from tests.pipelines.conftest import CAT, QUICK, RACCOON
 
 
@@ -67,7 +68,8 @@ def test_render_prints_the_path_alone_and_tells_the_model_on_stderr(folder, tmp_
     result = run("render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{out}\n"
-    assert f"model {folder.resolve()} on cpu in float32" in result.stderr
+    _, dtype = choose_device("cpu")
+    assert f"model {folder.resolve()} on cpu in {str(dtype).removeprefix('torch.')}" in result.stderr
     assert len(list(out.glob("frame.*.png"))) == 5
 
 

@@ -36,7 +36,9 @@ def pair(settings):
 def test_costs_count_every_stage():
     settings = changed(Settings(), {"frames": 10, "steps": 20, "inversion_iterations": 2})
     settings = changed(settings, {"lora.steps": 5, "lora.draws": 2})
-    assert costs(pair(settings)) == {"fit LoRA": 60, "invert": 80, "capture ends": 40, "render": 240}
+    fits = {"fit LoRA": 60, "invert": 80}
+    assert costs(pair(changed(settings, {"survey": 0}))) == fits | {"capture ends": 40, "render": 240}
+    assert costs(pair(settings)) == fits | {"survey": 30, "capture ends": 40, "render": 200}
     assert costs(pair(changed(settings, {"pacing": "uniform"})))["render"] == 160
 
 

@@ -46,7 +46,8 @@ def ends(model, pictures):
     """Keyframes that ours has fitted, with updates large enough to tell one mix from another, and inverted."""
     strong = changed(SETTINGS, {"lora.learning_rate": 0.1})
     keyframes = invert_keyframes(model, fitted(model, pictures, strong), SETTINGS, silent, [0.0, 1.0])
-    return [capture_keyframe(model, keyframe, SETTINGS, silent, 0.0) for keyframe in keyframes]
+    times = model.schedule.times(SETTINGS.steps)
+    return [capture_keyframe(model, keyframe, SETTINGS, times, silent, 0.0) for keyframe in keyframes]
 
 
 @pytest.fixture(scope="module")

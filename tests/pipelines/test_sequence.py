@@ -141,6 +141,27 @@ def test_every_forward_is_counted(morph, scheme):
     assert spent == planned
 
 
+def test_drafts_are_counted_by_themselves_and_never_shown(model, tmp_path):
+    settings = changed(QUICK, {"steps": 6, "survey": 2, "frames": 9})
+    spent = {}
+
+    def count(stage, cost):
+        spent[stage] = spent.get(stage, 0) + cost
+
+    rendered = render(model, clip(PAIR, settings), tmp_path / "job", count)
+    planned = costs(clip(PAIR, settings))
+    assert spent["survey"] == planned["survey"]
+    assert spent["capture ends"] == planned["capture ends"]
+    reels = {path.parent.name for path in (tmp_path / "job/frames").glob("*/*")}
+    shown = {still.reel for still in rendered.stills}
+    assert len(reels) == 2
+    assert len(shown) == 1
+    # frames of all steps at the same positions are the ones that are shown
+    again = render(model, clip(PAIR, changed(settings, {"survey": 0})), tmp_path / "again")
+    assert {still.reel for still in again.stills} == shown
+    assert not {still.reel for still in again.stills} & (reels - shown)
+
+
 def test_even_pacing_may_use_more_anchors_than_frames(morph):
     settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
     assert costs(clip(PAIR, settings))["render"] > 0

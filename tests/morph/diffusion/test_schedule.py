@@ -26,6 +26,16 @@ def test_levels_are_those_of_diffusers(beta_schedule, clean):
     assert float(alpha**2 + sigma**2) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("steps", "taken"), [(20, 6), (20, 19), (7, 1), (5, 3)])
+def test_fewer_steps_are_some_of_all_between_the_same_ends(steps, taken):
+    schedule = Schedule.from_config({})
+    every, some = schedule.times(steps), schedule.times(steps, taken)
+    assert len(some) == taken + 1
+    assert (some[0], some[-1]) == (every[0], every[-1])
+    assert list(some) == sorted(set(some) & set(every), reverse=True)
+    assert schedule.times(steps, steps) == schedule.times(steps, steps + 1) == every
+
+
 def test_noise_at_a_batch_of_times_is_noise_at_each():
     schedule = Schedule.from_config({})
     clean, eps = torch.randn(2, 3, 4, 8, 8)
