@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 END_STEP = 0.9
 """The steps next to a keyframe in units of the others: what pops there shows most."""
+NEAREST, FURTHEST = 0.1, 0.4
+"""How far from its place, in steps, a frame is always and may at most be taken as it is."""
+CLOSE_ENOUGH = 1.2
+"""The largest gap over the mean that frames taken as they are may make."""
 EQUAL = 1e-9
 """LPIPS up to which two frames count as the same: rounding alone gives more than nothing."""
 
@@ -107,26 +111,33 @@ def even(
     count: int,
     ease: str = "none",
     known: Collection[float] | None = None,
-    reuse: float = 0.1,
 ) -> list[float]:
     """``count`` positions at even distances along the track measured so far, its ends included.
 
-    A frame that stands within ``reuse`` steps of where one should be is taken as it is, if it is ``known``, by
-    default all are; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a
-    monotone cubic and in root distances. Easing makes the steps uneven on purpose.
+    Of the frames that are ``known``, by default all, as many are taken as they are as leave the steps even
+    enough; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic
+    and in root distances. Easing makes the steps uneven on purpose.
     """
     length, position = _track(alphas, gaps)
-    steps = eased(count - 1, ease)
-    if ease == "none":
-        steps[[0, -1]] *= END_STEP
+    wanted = eased(count - 1, ease)
+    steps = wanted * (np.r_[END_STEP, np.ones(count - 3), END_STEP] if ease == "none" and count > 2 else 1)
     steps *= length[-1] / steps.sum()
-    chosen = [float(alphas[0])]
+    targets, room = np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:])
     usable = np.where([known is None or alpha in known for alpha in alphas], length, np.inf)
-    for target, step in zip(np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:]), strict=True):
-        nearest = int(np.abs(usable - target).argmin())
-        near = abs(usable[nearest] - target) <= reuse * step
-        chosen.append(float(alphas[nearest] if near else position(target)))
-    return [*chosen, float(alphas[-1])]
+    nearest = np.abs(usable - targets[:, None]).argmin(1)
+    off = np.abs(usable[nearest] - targets) / room
+    taken = off <= FURTHEST
+    while True:
+        stops = np.concatenate([[0.0], np.where(taken, length[nearest], targets), length[-1:]])
+        made = np.square(np.diff(stops) / wanted)
+        worst = int(made.argmax())
+        # of the two frames around the largest gap the one further from its place is moved
+        movable = [at for at in (worst - 1, worst) if 0 <= at < len(off) and taken[at] and off[at] > NEAREST]
+        if made[worst] <= CLOSE_ENOUGH * made.mean() or not movable:
+            break
+        taken[max(movable, key=lambda at: off[at])] = False
+    inner = np.where(taken, np.asarray(alphas, dtype=float)[nearest], position(targets))
+    return [float(alphas[0]), *inner.tolist(), float(alphas[-1])]
 
 
 def length(gaps: Sequence[float]) -> float:

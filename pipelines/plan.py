@@ -223,7 +223,7 @@ def surveyed(way: Way) -> int:
     steps = math.ceil(round(way.expected) / way.settings.inbetween.stride)
     if steps < 2 or (way.settings.pacing == "uniform" and way.steps is not None):
         return 2
-    return max(4, math.ceil((steps + 1) / 2))
+    return max(4, math.ceil((steps + 1) * (0.8 if drafts(way) else 0.5)))
 
 
 def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:

@@ -201,6 +201,7 @@ class Settings:
     steps: DDIM steps, of the inversion and of every frame.
     inversion_iterations: fixed-point iterations of each inversion step.
     adain: give in-between latents the interpolated channel statistics of the ends.
+    noise: how much fresh noise latents get halfway between two knots, 0 to 1; it trades likeness for clarity.
     attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
         DiffMorpher's lambda.
     fade: the share of the way over which a keyframe's reconstruction residual fades out.
@@ -224,6 +225,7 @@ class Settings:
     steps: int = 50
     inversion_iterations: int = 3
     adain: bool = True
+    noise: float = 0.0
     attention: float = 0.6
     fade: float = 0.25
     survey: int = 6
@@ -249,6 +251,7 @@ class Settings:
         _within("steps", self.steps, 1, 999)
         _within("survey", self.survey, 0, 999)
         _within("inversion_iterations", self.inversion_iterations, 1, 100)
+        _within("noise", self.noise, 0, 1)
         _within("attention", self.attention, 0, 1)
         _within("fade", self.fade, 0, 1)
         _within("hold", self.hold, 0, 100_000)

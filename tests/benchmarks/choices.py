@@ -1,0 +1,65 @@
+"""What each number of the default preset is worth: ``python -m tests.benchmarks.choices``.
+
+The preset, and the preset with one thing changed, on the sample pairs of ``bars`` and the embedded model: means
+over the pairs, with U-Net forward equivalents counted by a hook.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import numpy as np
+
+from pipelines import MorphPipeline
+from pipelines.clip import clip_of
+from pipelines.compare import compare
+from pipelines.settings import changed, load_preset
+from tests.benchmarks.bars import PAIRS, SAMPLES
+from tests.benchmarks.meter import Meter
+from tests.benchmarks.scaling import table
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "`default`": {},
+    "50 steps": {"steps": 50},
+    "30 steps": {"steps": 30},
+    "12 steps": {"steps": 12},
+    "3 fixed-point iterations": {"inversion_iterations": 3},
+    "LoRA of 200 steps at 2e-4": {"lora.steps": 200, "lora.learning_rate": 2e-4},
+    "no LoRA": {"lora.steps": 0},
+    "attention share 0.6": {"attention": 0.6},
+    "fade 0.25": {"fade": 0.25},
+    "no fresh noise": {"noise": 0.0},
+    "fresh noise 0.5": {"noise": 0.5},
+    "surveyed by finished frames": {"survey": 0},
+    "in float32": {},
+}
+FIGURES = {"ppl": ".3f", "pdv": ".1e", "max_mean_gap": ".2f", "ghosting": ".2f", "sharpness": ".2f"}
+
+
+@click.command()
+@click.option("--size", default="128", show_default=True)
+@click.option("--frames", default=16, show_default=True)
+@click.option("--only", multiple=True, type=click.Choice(list(CHOICES)), help="all when left out")
+def main(size: str, frames: int, only: tuple[str, ...]) -> None:
+    """Print the table as Markdown."""
+    rows = []
+    for name in only or CHOICES:
+        pipeline = MorphPipeline.from_pretrained("embedded", dtype="float32" if "float32" in name else "bfloat16")
+        settings = changed(load_preset("default"), CHOICES[name] | {"size": size, "frames": frames})
+        meter = Meter(pipeline.model.unet)
+        made = []
+        for pair in PAIRS:
+            images, prompts = [SAMPLES / f"{one}.jpg" for one in pair], [f"a photo of a {one}" for one in pair]
+            made += compare(pipeline, {name: clip_of(images, prompts, settings)}, meter.tick)
+        meter.lap()
+        forwards = sum(meter.forwards.values()) / len(PAIRS)
+        seconds = np.mean([one.seconds for one in made])
+        figures = [f"{np.mean([getattr(one.report, key) for one in made]):{how}}" for key, how in FIGURES.items()]
+        rows.append((name, f"{forwards:.0f}", f"{seconds:.1f}", *figures))
+        click.echo(f"{name}: {seconds:.1f} s", err=True)
+    table(("", "U-Net forwards", "seconds", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness"), rows)
+
+
+if __name__ == "__main__":
+    main()
