@@ -131,7 +131,7 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     """Render a clip by tasks that keep what they make in ``folder``.
 
     Keyframes are fitted in batches. Where distances are to share the frames out over several segments, each is
-    surveyed first; then each is rendered. Even pacing closes the loop as it renders: about a half more frames
+    surveyed first; then each is rendered. Even pacing closes the loop as it renders: about a fifth more frames
     are rendered than are shown.
     """
     every = ways(clip)

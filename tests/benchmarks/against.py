@@ -25,7 +25,7 @@ BATCHES = (1, 2, 4, 8, 16, 32)
 DTYPES = ("float32", "bfloat16")
 CASES: dict[str, dict[str, Any]] = {
     "a": {"model": "embedded", "size": "256", "device": "cpu", "dtypes": DTYPES},
-    "b": {"size": "512", "device": "cpu", "dtypes": DTYPES, "frames": 4, "steps": 3, "share": 0.01},
+    "b": {"size": "512", "device": "cpu", "dtypes": DTYPES, "frames": 4, "steps": 3, "share": 0.03},
     "c": {"size": "512", "device": "cuda", "dtypes": ("bfloat16",)},
 }
 """``share`` is of the LoRA steps, which it scales for every method alike."""
