@@ -230,7 +230,7 @@ def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
     """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output."""
     width, height = size
     every = ways(clip)
-    kept = sum(way.expected + _rendered(way, 0) for way in every)
+    kept = sum(way.expected + _rendered(way, 0) + surveyed(way) for way in every)
     fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
     bytes_each = width * height * 3 * clip.settings.depth // 8
     return round((kept + clip.length) * bytes_each) + fitted * FITTED
