@@ -57,7 +57,7 @@ def main(size: str, frames: int, only: tuple[str, ...]) -> None:
         seconds = np.mean([one.seconds for one in made])
         figures = [f"{np.mean([getattr(one.report, key) for one in made]):{how}}" for key, how in FIGURES.items()]
         rows.append((name, f"{forwards:.0f}", f"{seconds:.1f}", *figures))
-        click.echo(f"{name}: {seconds:.1f} s", err=True)
+        click.echo(" ".join(rows[-1]), err=True)
     table(("", "U-Net forwards", "seconds", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness"), rows)
 
 
