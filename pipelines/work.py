@@ -176,13 +176,16 @@ class Work:
 
     def survey(self, number: int, ends: Ends, count: int) -> list[float]:
         """Measure the segment from keyframe ``number`` at ``count`` positions; the LPIPS between these."""
-        return self._surveyed(number, self._knots(number, ends), count).gaps
+        knots = self._knots(number, ends)
+        track, _ = self._track(number, knots, self._times(number), self.progress)
+        return self._surveyed(number, knots, count, track).gaps
 
     def render(self, number: int, ends: Ends, count: int, steps: int) -> Placed:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
         settings, knots = self._ways[number].settings, self._knots(number, ends)
-        surveyed, times = self._surveyed(number, knots, count), self.model.schedule.times(settings.steps)
+        times = self._times(number)
         track, reel = self._track(number, knots, times, self.progress)
+        surveyed = self._surveyed(number, knots, count, track)
         shown = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
         reels = [reel] * len(shown)
         if interpolator := self.models.interpolator(settings):
@@ -245,18 +248,20 @@ class Work:
         anchors = self._anchors(number, first, second, ends)
         return [Knot(0.0, first, ends[0]), *anchors, Knot(1.0, second, ends[1])]
 
-    def _surveyed(self, number: int, knots: Sequence[Knot], count: int) -> Curve:
-        """The segment from keyframe ``number`` measured at ``count`` positions, if so set by drafts."""
-        way = self._ways[number]
-        drafted = drafts(way) if count > len(knots) else 0
-        times = self.model.schedule.times(way.settings.steps, drafted or None)
+    def _times(self, number: int, taken: int | None = None) -> Times:
+        """Those of the frames of the segment from keyframe ``number``, or of drafts of so many steps."""
+        return self.model.schedule.times(self._ways[number].settings.steps, taken)
 
-        def surveying(stage: str, cost: int) -> None:
-            self.progress("survey" if drafted else stage, cost)
-
-        track, _ = self._track(number, knots, times, surveying)
+    def _surveyed(self, number: int, knots: Sequence[Knot], count: int, track: Track) -> Curve:
+        """The segment measured at ``count`` positions: by drafts if so set, and else by its ``track`` of frames."""
+        if count > len(knots) and (steps := drafts(self._ways[number])):
+            track, _ = self._track(number, knots, self._times(number, steps), self._surveying)
         track.survey(count)
         return track.measured
+
+    def _surveying(self, stage: str, cost: int) -> None:
+        """Whatever drafts cost is spent on the survey."""
+        self.progress("survey", cost)
 
     def _track(self, number: int, knots: Sequence[Knot], times: Times, progress: Progress) -> tuple[Track, str]:
         """The frames so far of the segment from keyframe ``number`` at a sampler's times; their reel's name."""

@@ -164,6 +164,15 @@ def test_drafts_are_counted_by_themselves_and_never_shown(model, tmp_path):
     assert not {still.reel for still in again.stills} & (reels - shown)
 
 
+def test_finished_frames_that_survey_the_way_are_known_when_others_are_placed(model, tmp_path):
+    settings = changed(QUICK, {"survey": 0, "frames": 16})
+    costs_paid = []
+    way = render(model, clip(PAIR, settings), tmp_path, lambda stage, cost: costs_paid.append((stage, cost)))
+    (placed,) = way.placed
+    rendered = len(placed.measured.alphas) - 2
+    assert sum(cost for stage, cost in costs_paid if stage == "render") == settings.steps * rendered
+
+
 def test_even_pacing_may_use_more_anchors_than_frames(morph):
     settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
     assert costs(clip(PAIR, settings))["render"] > 0
