@@ -5,11 +5,13 @@ import shutil
 import pytest
 import torch
 
+from morph import random
 from morph.diffusion import files
 from morph.diffusion.files import Geometry
 from morph.diffusion.loading import load_model
 from morph.errors import ModelError
-from tests.conftest import build_folder
+from morph.media.keyframe import load_keyframe
+from tests.conftest import SAMPLES, build_folder
 
 
 def test_a_folder_loads_and_knows_its_geometry(folder):
@@ -38,6 +40,26 @@ def test_the_model_computes_in_bfloat16_and_keeps_its_latents_in_float32(folder)
     latents = model.encode(torch.zeros(1, 3, 64, 64))
     clean, noise = model.predict(latents, 500, model.embed(["a cat"]))
     assert latents.dtype == clean.dtype == noise.dtype == torch.float32
+
+
+@pytest.mark.parametrize("tiny_autoencoder", [False, True])
+def test_frames_are_decoded_in_bfloat16_but_finer_than_it(tmp_path, tiny_autoencoder):
+    build_folder(tmp_path, tiny_autoencoder=tiny_autoencoder)
+    exact, model = load_model(str(tmp_path)), load_model(str(tmp_path), dtype=torch.bfloat16)
+    latents = random.normal((1, 4, 8, 8), 0, "latents")
+    image = model.decode(latents)
+    assert not torch.equal(image, exact.decode(latents))
+    assert not torch.equal(image, image.bfloat16().float())
+    posteriors = [one.posterior(image) for one in (model, exact)]
+    assert all(torch.equal(a, b) for a, b in zip(*posteriors, strict=True))
+
+
+def test_what_bfloat16_loses_of_a_photograph_is_less_than_eight_bits_lose(embedded):
+    photograph = load_keyframe(SAMPLES / "cat.jpg", "", (128, 128)).pixels
+    latents = embedded.encode(photograph)
+    image = load_model("embedded", dtype=torch.bfloat16).decode(latents)
+    written = 2**2 / 12 / 255**2
+    assert (image - embedded.decode(latents)).square().mean() < written
 
 
 class Canary:
