@@ -97,16 +97,15 @@ class LatentDiffusion:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
         """Move everything to a device, and the denoiser to a dtype; returns self, as diffusers' pipelines do.
 
-        The autoencoder decodes in bfloat16 if the denoiser computes in it, but for its last layer, whose output
-        would be no finer than eight bits; what is lost then is less than by writing eight bits (62 against 59 dB
-        on the embedded model). Encoder and text encoder, which run once a keyframe, stay in float32.
+        The autoencoder follows it to bfloat16, but for its last layer, whose output would be no finer than eight
+        bits; a decoded frame loses less than by being written in eight bits (62 against 59 dB on the embedded
+        model). The text encoder runs once and stays in float32.
         """
         denoisers = [network for network in (self.unet, self.controlnet) if network]
-        for network in denoisers:
-            if network.dtype != dtype:  # diffusers warns of every cast, needed or not
-                network.to(dtype=dtype)
-        for part in self._decoding:  # Stable Diffusion's overflows in float16
-            part.to(dtype=dtype if dtype == torch.bfloat16 else torch.float32)
+        finer = torch.float32 if dtype == torch.float16 else dtype  # Stable Diffusion's overflows in float16
+        for network, own in (*((one, dtype) for one in denoisers), (self.vae, finer)):
+            if network.dtype != own:  # diffusers warns of every cast, needed or not
+                network.to(dtype=own)
         self._last.to(dtype=torch.float32)
         for network in (*denoisers, self.vae, self.text_encoder):
             network.to(device=device)
@@ -120,7 +119,7 @@ class LatentDiffusion:
 
         AutoencoderTiny has no posterior: its deviation is zero.
         """
-        encoded = self.vae.encode(images.to(self.device, torch.float32))
+        encoded = self.vae.encode(images.to(self.device, self.vae.dtype))
         if hasattr(encoded, "latent_dist"):
             mean, std = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
         else:
@@ -134,16 +133,10 @@ class LatentDiffusion:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
-        latents = (latents / self._scale + self._shift).to(next(self._decoding[0].parameters()).dtype)
+        latents = (latents / self._scale + self._shift).to(self.vae.dtype)
         # one at a time a CPU keeps more of it in its caches, and much less in memory
         parts = latents.split(1 if self.device.type == "cpu" else len(latents))
         return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
-
-    @property
-    def _decoding(self) -> list[nn.Module]:
-        """The parts of the autoencoder that decode; AutoencoderTiny has a decoder alone."""
-        parts = (self.vae.decoder, getattr(self.vae, "post_quant_conv", None))
-        return [part for part in parts if part is not None]
 
     @property
     def _last(self) -> nn.Module:

@@ -50,8 +50,6 @@ def test_frames_are_decoded_in_bfloat16_but_finer_than_it(tmp_path, tiny_autoenc
     image = model.decode(latents)
     assert not torch.equal(image, exact.decode(latents))
     assert not torch.equal(image, image.bfloat16().float())
-    posteriors = [one.posterior(image) for one in (model, exact)]
-    assert all(torch.equal(a, b) for a, b in zip(*posteriors, strict=True))
 
 
 def test_what_bfloat16_loses_of_a_photograph_is_less_than_eight_bits_lose(embedded):
