@@ -12,6 +12,7 @@ from morph import random
 from morph.diffusion import attention
 from morph.diffusion.model import LatentDiffusion
 from morph.interpolation import adain, slerp
+from morph.residual import restored
 from pipelines.between import Between
 from pipelines.keyframes import CapturedKeyframe, Progress, shared_times
 from pipelines.settings import Settings
@@ -57,7 +58,11 @@ class Infill:
             progress("render", len(alphas))
 
         latents = self._between.denoise(latents, alpha, first.times, tick, during=during)
-        return self._with_residuals(model.decode(latents), alpha)
+        frames = model.decode(latents)
+        if not self.settings.fade:
+            return frames
+        pixels = first.keyframe.pixels, second.keyframe.pixels
+        return restored(frames, alpha, pixels, (first.residual, second.residual), self.settings.fade)
 
     def _refreshed(self, latents: Tensor, alpha: Tensor) -> Tensor:
         """Mix in noise, the same for all frames, none at the ends and most halfway.
@@ -68,12 +73,3 @@ class Infill:
         fresh = random.normal(latents.shape[1:], self.settings.seed, "in-fill").to(latents)
         share = (self.settings.noise * (torch.pi * alpha).sin()).reshape(-1, 1, 1, 1)
         return (1 - share.square()).sqrt() * latents + share * fresh
-
-    def _with_residuals(self, frames: Tensor, alpha: Tensor) -> Tensor:
-        """Fade each end's reconstruction residual over the frames next to it, so that nothing pops there."""
-        reach = self.settings.fade
-        if reach:
-            for residual, distance in ((self.first.residual, alpha), (self.second.residual, 1 - alpha)):
-                weight = torch.cos((distance / reach).clamp(max=1) * (torch.pi / 2)).square()
-                frames = frames + weight.reshape(-1, 1, 1, 1) * residual
-        return frames.clamp(-1, 1)

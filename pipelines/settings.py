@@ -204,7 +204,8 @@ class Settings:
     noise: how much fresh noise latents get halfway between two knots, 0 to 1; it trades likeness for clarity.
     attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
         DiffMorpher's lambda.
-    fade: the share of the way over which a keyframe's reconstruction residual fades out.
+    fade: the share of the way over which a keyframe's reconstruction residual fades out; where both are left, each
+        place takes that of the keyframe it is more like.
     survey: DDIM steps of the drafts by which even pacing measures the way before it places frames; with 0, or as
         many as ``steps``, it measures by finished frames.
     pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
@@ -228,7 +229,7 @@ class Settings:
     noise: float = 0.0
     attention: float = 0.6
     fade: float = 0.25
-    survey: int = 6
+    survey: int = 8
     pacing: Literal["even", "uniform"] = "even"
     ease: Literal["none", "in", "out", "in-out"] = "none"
     hold: int = 0

@@ -38,7 +38,7 @@ def test_costs_count_every_stage():
     settings = changed(settings, {"lora.steps": 5, "lora.draws": 2})
     fits = {"fit LoRA": 60, "invert": 80}
     assert costs(pair(changed(settings, {"survey": 0}))) == fits | {"capture ends": 40, "render": 240}
-    assert costs(pair(settings)) == fits | {"survey": 48, "capture ends": 40, "render": 200}
+    assert costs(pair(settings)) == fits | {"survey": 64, "capture ends": 40, "render": 200}
     assert costs(pair(changed(settings, {"pacing": "uniform"})))["render"] == 160
 
 

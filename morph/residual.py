@@ -1,0 +1,42 @@
+"""What a model cannot reconstruct of two keyframes, given back to the frames between them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def restored(
+    frames: Tensor, alpha: Tensor, pixels: tuple[Tensor, Tensor], residuals: tuple[Tensor, Tensor], reach: float
+) -> Tensor:
+    """Frames (B,3,H,W) in [-1,1] at alphas (B,), with the residuals of their ends, so that nothing pops there.
+
+    ``pixels`` and ``residuals``, (1,3,H,W) each, are of the ends; a residual is what to add to a reconstruction
+    to have the pixels. It fades out over ``reach``, a share of the way above 0. Where both have a say, each
+    place takes more from the end that the frame is more like there: two residuals over one another are two
+    pictures over one another.
+    """
+    near = [_fading(distance / reach) for distance in (alpha, 1 - alpha)]
+    made = [end - residual for end, residual in zip(pixels, residuals, strict=True)]
+    unlike = [_around((frames - end).square()) for end in made]
+    say = near[0] * unlike[1].square(), near[1] * unlike[0].square()
+    tiny = torch.finfo(frames.dtype).tiny
+    first = (say[0] + tiny) / (say[0] + say[1] + 2 * tiny)
+    residual = torch.lerp(residuals[1], residuals[0], first)
+    return (frames + (near[0] + near[1]) * residual).clamp(-1, 1)
+
+
+def _fading(distance: Tensor) -> Tensor:
+    """From 1 at no distance (B,) to 0 at 1 and beyond, as a cosine does: (B,1,1,1)."""
+    return torch.cos(distance.clamp(max=1) * (torch.pi / 2)).square().reshape(-1, 1, 1, 1)
+
+
+def _around(values: Tensor) -> Tensor:
+    """Means (B,1,H,W) of values (B,C,H,W) around every place, within about an eighth of the shorter side."""
+    window = min(values.shape[2:]) // 16 * 2 + 1
+    means = values.mean(1, keepdim=True)
+    for kernel in ((window, 1), (1, window)) * 2:
+        half = [side // 2 for side in kernel]
+        means = F.avg_pool2d(means, kernel, 1, half, count_include_pad=False)
+    return means
