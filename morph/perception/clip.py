@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from morph.diffusion.files import EMBEDDED, check_hashes, locate, read_json
 from morph.errors import ModelError
+from morph.perception.patches import AlexNetPatches
 
 OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
@@ -117,16 +118,26 @@ def load_clip(source: str = "embedded") -> Clip:
     return Clip(model, tokenizer, name, **statistics)
 
 
+def build_hybrid(config: Any) -> Any:
+    """A transformers CLIP of this config that sees through AlexNet; new weights but for those."""
+    from transformers import CLIPModel
+
+    model: Any = CLIPModel(config)
+    model.vision_model.embeddings.patch_embedding = AlexNetPatches(config.vision_config.hidden_size)
+    return model
+
+
 def _shared(folder: Path, name: str) -> Clip:
-    """The CLIP of an embedded model: its text tower lies in ``text_encoder``, the rest in ``clip``."""
+    """The CLIP of an embedded model: its text tower lies in ``text_encoder``, what is not AlexNet's in ``clip``."""
     from safetensors.torch import load_file
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+    from transformers import CLIPConfig, CLIPTokenizer
 
     try:
-        model = CLIPModel(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
+        model = build_hybrid(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
         text = load_file(folder / "text_encoder" / "model.safetensors")
         weights = load_file(folder / "clip" / "model.safetensors")
-        model.load_state_dict(weights | {f"text_model.{key}": value for key, value in text.items()})
+        own = {key: value for key, value in model.state_dict().items() if ".trunk." in key}
+        model.load_state_dict(own | weights | {f"text_model.{key}": value for key, value in text.items()})
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -14,7 +14,7 @@ from typing import Self
 import lpips
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from morph.errors import ModelError
 
@@ -86,7 +86,12 @@ class PerceptualDistance:
     def layers(self, images: Tensor) -> list[Tensor]:
         """What AlexNet's five layers say of images (B,3,H,W) in [-1,1]: (B,C,h,w) each, with gradients."""
         _check(images)
-        return list(self._model.net(self._model.scaling_layer(images.to(self._device, torch.float32))))
+        return list(self.trunk(images.to(self._device, torch.float32)))
+
+    @property
+    def trunk(self) -> nn.Module:
+        """AlexNet as it was trained on ImageNet: images (B,3,H,W) in [-1,1] to its five layers, (B,C,h,w) each."""
+        return nn.Sequential(self._model.scaling_layer, self._model.net)
 
     def _features(self, images: Tensor) -> Tensor:
         rows = []

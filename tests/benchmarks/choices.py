@@ -28,9 +28,11 @@ CHOICES: dict[str, dict[str, Any]] = {
     "LoRA of 200 steps at 2e-4": {"lora.steps": 200, "lora.learning_rate": 2e-4},
     "no LoRA": {"lora.steps": 0},
     "attention share 0.6": {"attention": 0.6},
+    "fade 0.5": {"fade": 0.5},
     "fade 0.25": {"fade": 0.25},
     "no fresh noise": {"noise": 0.0},
-    "fresh noise 0.5": {"noise": 0.5},
+    "fresh noise 0.6": {"noise": 0.6},
+    "surveyed by drafts of 6 steps": {"survey": 6},
     "surveyed by finished frames": {"survey": 0},
     "in float32": {},
 }

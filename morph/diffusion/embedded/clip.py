@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
+from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
 from morph import random
 from morph.diffusion.embedded.photographs import (
@@ -27,11 +27,9 @@ from morph.diffusion.embedded.tokenizer import save_tokenizer
 from morph.diffusion.embedded.training import Run, save_half
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.clip import Clip, load_clip
-from morph.perception.lpips import PerceptualDistance
+from morph.perception.clip import Clip, build_hybrid, load_clip
 
-SIZE = 128
-ALEXNET_CHANNELS = 256
+SIZE = 160
 KINDS = ("sharp", "blurry", "noisy", "distorted", "double")
 """The looks that a picture can have: as it is, or with one of the faults that morphs have."""
 GOOD = ("sharp", "clear", "clean", "detailed", "high quality", "good quality", "best quality", "beautiful")
@@ -42,6 +40,8 @@ BAD = {
     "double": ("double exposure",),
     "any": ("low quality", "bad quality", "worst quality", "ugly"),
 }
+SINGLE = frozenset(range(len(KINDS))) - {KINDS.index("double")}
+"""The looks of a picture that shows one subject."""
 POSITIVE, NEGATIVE = "high quality, detailed, sharp", "blurry, distorted, noisy, double exposure"
 """What the held-out ranking is measured with."""
 
@@ -55,8 +55,8 @@ class Prompt:
     kinds: frozenset[int]
 
 
-def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> CLIPModel:
-    """The model: a text tower of four layers, 2.1 M parameters, and a ViT of six at 128 px, 5.0 M."""
+def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> Any:
+    """The model: a text tower of four layers, 2.1 M parameters, and a hybrid ViT of three at 160 px, 2.7 M."""
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -71,12 +71,14 @@ def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> CLIPModel:
     vision = CLIPVisionConfig(
         hidden_size=256,
         intermediate_size=1024,
-        num_hidden_layers=6,
+        num_hidden_layers=3,
         num_attention_heads=8,
         image_size=SIZE,
         patch_size=16,
     )
-    return CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width))
+    return build_hybrid(
+        CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width)
+    )
 
 
 class ImageText:
@@ -101,13 +103,18 @@ class ImageText:
         self.pixels = load_pixels(run.data, self.kept)
         self.held_pixels = load_pixels(run.data, self.held)
         self.subjects = np.array([self.captions.index(photograph.caption) for photograph in self.kept])
+        self.plain = [Prompt(caption, number, SINGLE) for number, caption in enumerate(self.captions)]
         model = self.clip.model.requires_grad_(True)
         model.set_attn_implementation("eager")  # on a CPU, the fused kernel's backward pass is five times slower
         if not run.fresh:
             self._keep_captions(model.text_model)
-        self.perception = PerceptualDistance().to(run.device)
-        teach = nn.Linear(model.config.vision_config.hidden_size, ALEXNET_CHANNELS).to(run.device)
-        self.networks = nn.ModuleDict({"clip": model, "teach": teach})
+        self.patches.trunk.requires_grad_(False)
+        self.networks = nn.ModuleDict({"clip": model})
+
+    @property
+    def patches(self) -> Any:
+        """The image tower's patch embedding."""
+        return self.clip.model.vision_model.embeddings.patch_embedding
 
     def _start(self, run: Run) -> Clip:
         """A new CLIP, the base's, or the base's text tower with a new image tower."""
@@ -133,10 +140,11 @@ class ImageText:
         weight.register_hook(lambda gradient: gradient * free)
 
     def loss(self, step: int) -> Tensor:
-        """Cross-entropy of every picture over the batch's prompts and of every prompt over its pictures.
+        """Cross-entropy of every picture over the prompts, of every prompt over its pictures, and of classes.
 
         Several prompts are true of one picture, and one prompt of several pictures: each has its share
-        (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", 2022).
+        (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", 2022). Most that are true of a
+        picture speak of its look, so that telling its class from all others counts by itself.
         """
         rng = np.random.default_rng((self.seed, step))
         rows = rng.integers(len(self.kept), size=self.batch)
@@ -148,23 +156,16 @@ class ImageText:
         for i in np.flatnonzero(kinds == KINDS.index("double")):
             pair = sorted((self.subjects[rows[i]], self.subjects[rows[others[i]]]))
             subjects[i] = (int(pair[0]), int(pair[1]))
-        prompts = {p.text: p for p in map(self._say, subjects, kinds.tolist(), [rng] * self.batch)}
+        said = map(self._say, subjects, kinds.tolist(), [rng] * self.batch)
+        prompts = {prompt.text: prompt for prompt in (*self.plain, *said)}
         true, unsure = self._truth(subjects, kinds, list(prompts.values()))
-        seen = self.clip.model.get_image_features(pixel_values=images)
-        features = F.normalize(seen.pooler_output.float(), dim=-1)
-        logits = (
-            self.clip.model.logit_scale.exp().clamp(max=100) * features @ self.clip.embed_texts(list(prompts)).T
-        )
+        scale = self.clip.model.logit_scale.exp().clamp(max=100)
+        logits = scale * self.clip.embed_images(images) @ self.clip.embed_texts(list(prompts)).T
         logits = logits.masked_fill(unsure, -1e4)
-        contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
-        taught = self.networks["teach"](seen.last_hidden_state[:, 1:]).float()
-        return contrast + 1 - F.cosine_similarity(taught, self._lesson(images), dim=-1).mean()
-
-    @torch.no_grad()
-    def _lesson(self, images: Tensor) -> Tensor:
-        """AlexNet's last layer (B,64,256) on images (B,3,128,128): 144 px give it as many places as patches."""
-        larger = F.interpolate(images, (144, 144), mode="bilinear")
-        return self.perception.layers(larger)[-1].flatten(2).transpose(1, 2).float()
+        single = [i for i, subject in enumerate(subjects) if isinstance(subject, int)]
+        classes = torch.tensor([subjects[i] for i in single], device=logits.device)
+        naming = F.cross_entropy(logits[single, : len(self.plain)], classes)
+        return naming + (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
 
     def _say(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
         """One of the texts that are true of a picture."""
@@ -177,8 +178,7 @@ class ImageText:
             return Prompt(f"a double exposure of {names[0]} and {names[1]}", subject, frozenset([kind]))
         caption = self.captions[subject]
         if how < 0.6:
-            plain = frozenset(range(len(KINDS))) - {KINDS.index("double")}
-            return Prompt(str(rng.choice(phrasings(caption))), subject, plain)
+            return Prompt(str(rng.choice(phrasings(caption))), subject, SINGLE)
         word = rng.choice(("sharp", "clear", "clean", "detailed") if kind == 0 else BAD[KINDS[kind]])
         return Prompt(f"a {word} {caption.removeprefix('a ')}", subject, frozenset([kind]))
 
@@ -234,8 +234,9 @@ class ImageText:
     def export(self, folder: Path) -> None:
         """Write the text tower, beside it the image tower with both projections, and a new tokenizer."""
         text, self.clip.model.text_model = self.clip.model.text_model, nn.Identity()
+        trunk, self.patches.trunk = self.patches.trunk, nn.Identity()
         save_half(self.clip.model, folder / "clip")
-        self.clip.model.text_model = text
+        self.clip.model.text_model, self.patches.trunk = text, trunk
         save_half(text, folder / "text_encoder")
         if self.run.fresh:
             shutil.copytree(self.run.out / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
@@ -259,18 +260,21 @@ def quality_prompt(kind: int, rng: np.random.Generator) -> Prompt:
 
 
 def _soft_cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
-    """Cross-entropy (scalar) of logits (N,M) against equal shares of what is true (N,M) in each row."""
-    shares = true / true.sum(1, keepdim=True).clamp_min(1)
-    return -(shares * logits.log_softmax(1)).sum(1).mean()
+    """Cross-entropy (scalar) of logits (N,M) against equal shares of what is true (N,M) in each row.
+
+    Rows of which nothing is true do not count.
+    """
+    logits, true = logits[true.any(1)], true[true.any(1)]
+    return -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
 
 
 def crop(images: Tensor) -> Tensor:
-    """Images (B,3,H,W) brought to 128 px."""
+    """Images (B,3,H,W) brought to 160 px."""
     return F.interpolate(images, (SIZE, SIZE), mode="bilinear", antialias=True)
 
 
 def augment(images: Tensor, seed: int, step: int) -> Tensor:
-    """Random crops of 128 px, mirrored half of the time, with other brightness, contrast and saturation."""
+    """Random crops of 160 px, mirrored half of the time, with other brightness, contrast and saturation."""
     generator = random.generator(seed, "augment", step)
     draw = torch.rand(len(images), 7, generator=generator).to(images)
     scale = 1 - 0.45 * draw[:, 0].square()
@@ -288,7 +292,7 @@ def augment(images: Tensor, seed: int, step: int) -> Tensor:
 
 
 def spoil(images: Tensor, kinds: NDArray[Any], others: NDArray[Any], generator: torch.Generator) -> Tensor:
-    """Give every image (B,3,128,128) the look of its kind; a double exposure is with the image of ``others``."""
+    """Give every image (B,3,160,160) the look of its kind; a double exposure is with the image of ``others``."""
     result = images.clone()
     for i, kind in enumerate(kinds.tolist()):
         strength = float(torch.rand((), generator=generator))

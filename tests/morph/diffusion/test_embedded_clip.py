@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from morph.diffusion.embedded.clip import BAD, KINDS, augment, blurred, quality_prompt, spoil
+from morph import random
+from morph.diffusion.embedded.clip import (
+    BAD,
+    KINDS,
+    NEGATIVE,
+    POSITIVE,
+    SIZE,
+    augment,
+    blurred,
+    quality_prompt,
+    spoil,
+)
+from morph.media.keyframe import load_keyframe
+from morph.perception.clip import load_clip
+from tests.conftest import SAMPLES
 
 DOUBLE = KINDS.index("double")
 
@@ -44,7 +58,7 @@ def test_a_blur_keeps_the_mean_and_loses_detail(pictures):
 
 def test_augmented_crops_depend_on_the_step_alone(pictures):
     first, again, other = (augment(pictures, 0, step) for step in (3, 3, 4))
-    assert first.shape == (2, 3, 128, 128)
+    assert first.shape == (2, 3, 160, 160)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -61,3 +75,25 @@ def test_quality_prompts_name_the_faults_they_are_true_of():
         else:
             assert named <= prompt.kinds
             assert 0 not in prompt.kinds
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """The sample photographs as the model sees them."""
+    return torch.cat([load_keyframe(path, "", (SIZE, SIZE)).pixels for path in sorted(SAMPLES.glob("*.jpg"))])
+
+
+def test_the_embedded_clip_ranks_photographs_above_spoilt_versions_of_them(photographs):
+    clip = load_clip()
+    others = np.roll(np.arange(len(photographs)), 1)
+    score = clip.score(photographs, POSITIVE, NEGATIVE)
+    for kind in range(1, len(KINDS)):
+        versions = spoil(photographs, np.full(len(photographs), kind), others, random.generator(0, "test", kind))
+        assert (score > clip.score(versions, POSITIVE, NEGATIVE)).float().mean() > 0.8, KINDS[kind]
+
+
+def test_the_embedded_clip_names_what_a_photograph_shows():
+    clip = load_clip()
+    texts = clip.texts([f"a photo of a {name}" for name in ("cat", "dog", "car", "flower", "horse", "motorbike")])
+    image = load_keyframe(SAMPLES / "cat.jpg", "", (SIZE, SIZE)).pixels
+    assert int((clip.images(image) @ texts.T).argmax()) == 0
