@@ -30,7 +30,7 @@ from pipelines.work import Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
-PLAIN: dict[str, Any] = {"lora.steps": 0, "attention": 0.0, "adain": False}
+PLAIN: dict[str, Any] = {"lora.steps": 0, "attention": 0.0, "adain": False, "noise": 0.0}
 COLUMNS = ("pair", "scheme", "PPL", "PDV", "max/mean", "ghosting", "sharpness", "round trip dB", "seconds")
 
 
@@ -66,8 +66,8 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
             continue
         rows = []
         name, images = f"{first}, {second}", [SAMPLES / f"{name}.jpg" for name in (first, second)]
-        keyframes = Work(pipeline, clip_of(images, (), base), Path()).keyframes
-        ends = torch.cat([keyframe.pixels for keyframe in keyframes])
+        work = Work(pipeline, clip_of(images, (), base), Path())
+        ends = torch.cat([work.keyframe(number).pixels for number in range(len(images))])
         alphas = pacing.uniform(frames)
         fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
         report = measure(fade, ends, alphas)
