@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 
 from morph.diffusion.loading import load_model
-from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
 from morph.errors import SettingsError
 from morph.inbetween import Interpolator
 from morph.perception.clip import Clip, load_clip
@@ -39,17 +39,10 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
         here = ", ".join(name for name, count in found.items() if count)
         raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
     if dtype == "auto":
-        dtype = "bfloat16" if _computes_in_bfloat16(torch.device(device)) else "float32"
+        dtype = "bfloat16" if computes_in_bfloat16(torch.device(device)) else "float32"
     if dtype not in DTYPES:
         raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
     return torch.device(device), DTYPES[dtype]
-
-
-def _computes_in_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    known = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # older versions of torch cannot tell
-    return device.type == "cpu" and bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 class Models:

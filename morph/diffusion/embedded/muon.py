@@ -8,11 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from morph.diffusion.model import computes_in_bfloat16
+
 
 def orthogonalize(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix to a gradient (m,n), by a quintic Newton-Schulz iteration in bf16."""
+    """The nearest semi-orthogonal matrix to a gradient (m,n), by a quintic Newton-Schulz iteration.
+
+    In bfloat16 where the device has instructions for it.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.bfloat16()
+    x = matrix.bfloat16() if computes_in_bfloat16(matrix.device) else matrix
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.T

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from morph.diffusion.embedded.muon import MuonAdamW
+from morph.diffusion.model import computes_in_bfloat16
 from morph.errors import SettingsError
 
 PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler")
@@ -167,6 +168,7 @@ def train(stage: Stage, run: Run) -> None:
     The finished model, the base with this stage's part trained, is written to ``run.out/model``.
     """
     trainer = Trainer(stage.networks, run.ema)
+    device = torch.device(run.device)
     origin = f"{type(stage).__name__}, base {run.base}, batch {run.batch}, fresh {run.fresh}, seed {run.seed}"
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
     if checkpoint.exists():
@@ -179,7 +181,7 @@ def train(stage: Stage, run: Run) -> None:
     progress = tqdm(range(trainer.step, run.steps), "train", run.steps, initial=trainer.step, mininterval=30)
     for step in progress:
         factor = learning_rate(step, run.steps)
-        with torch.autocast(torch.device(run.device).type, torch.bfloat16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
             loss = stage.loss(step)
         losses.append(trainer.update(loss, factor))
         if not math.isfinite(losses[-1]):
