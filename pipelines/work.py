@@ -37,7 +37,7 @@ from pipelines.keyframes import (
 )
 from pipelines.memory import Batches
 from pipelines.models import Models
-from pipelines.placed import CANDIDATES, Choice, Curve, Placed
+from pipelines.placed import CANDIDATES, Choice, Placed
 from pipelines.plan import Way, drafts, fills_in, frame_size, ways
 from pipelines.ranking import Chooser, candidate_sheet
 from pipelines.segment import Knot, Segment, fit_anchors, unfitted
@@ -177,16 +177,19 @@ class Work:
     def survey(self, number: int, ends: Ends, count: int) -> list[float]:
         """Measure the segment from keyframe ``number`` at ``count`` positions; the LPIPS between these."""
         knots = self._knots(number, ends)
-        track, _ = self._track(number, knots, self._times(number), self.progress)
-        return self._surveyed(number, knots, count, track).gaps
+        track = self._drafted(number, knots, count)
+        track = track or self._track(number, knots, self._times(number), self.progress)[0]
+        track.survey(count)
+        return track.measured.gaps
 
     def render(self, number: int, ends: Ends, count: int, steps: int) -> Placed:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
         settings, knots = self._ways[number].settings, self._knots(number, ends)
         times = self._times(number)
         track, reel = self._track(number, knots, times, self.progress)
-        surveyed = self._surveyed(number, knots, count, track)
-        shown = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
+        surveyed = self._drafted(number, knots, count) or track
+        surveyed.survey(count)
+        shown = track.place(steps, settings, surveyed.measured, rendered_numbers(steps, settings))
         reels = [reel] * len(shown)
         if interpolator := self.models.interpolator(settings):
             filled = key_of(reel, asdict(settings.inbetween), count, steps, settings.pacing, settings.ease)
@@ -252,16 +255,12 @@ class Work:
         """Those of the frames of the segment from keyframe ``number``, or of drafts of so many steps."""
         return self.model.schedule.times(self._ways[number].settings.steps, taken)
 
-    def _surveyed(self, number: int, knots: Sequence[Knot], count: int, track: Track) -> Curve:
-        """The segment measured at ``count`` positions: by drafts if so set, and else by its ``track`` of frames."""
-        if count > len(knots) and (steps := drafts(self._ways[number])):
-            track, _ = self._track(number, knots, self._times(number, steps), self._surveying)
-        track.survey(count)
-        return track.measured
-
-    def _surveying(self, stage: str, cost: int) -> None:
-        """Whatever drafts cost is spent on the survey."""
-        self.progress("survey", cost)
+    def _drafted(self, number: int, knots: Sequence[Knot], count: int) -> Track | None:
+        """Drafts of the segment, if it is to be measured by these; whatever they cost is spent on the survey."""
+        if count <= len(knots) or not (steps := drafts(self._ways[number])):
+            return None
+        times = self._times(number, steps)
+        return self._track(number, knots, times, lambda stage, cost: self.progress("survey", cost))[0]
 
     def _track(self, number: int, knots: Sequence[Knot], times: Times, progress: Progress) -> tuple[Track, str]:
         """The frames so far of the segment from keyframe ``number`` at a sampler's times; their reel's name."""

@@ -9,12 +9,13 @@ from torch.nn import functional as F
 from morph.perception.lpips import PerceptualDistance
 
 CHANNELS = (64, 192, 384, 256, 256)
+"""Of AlexNet's five layers."""
 
 
 class AlexNetPatches(nn.Module):
     """The patch embedding of a hybrid transformer (Dosovitskiy et al., 2021, arXiv 2010.11929, section 3.1).
 
-    A few thousand photographs teach a transformer little. So its patches are what the five layers of an AlexNet
+    Twenty thousand photographs teach a transformer little. So its patches are what the five layers of an AlexNet
     that has seen a million say of them: the one that LPIPS looks with, which ships in the package. Its weights
     stay as they are.
     """
@@ -31,7 +32,7 @@ class AlexNetPatches(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B,3,S,S) in [-1,1] as patches (B,width,S/16,S/16)."""
-        # without as much padding as strides, AlexNet would see fewer patches
+        # AlexNet pads by less than it strides: with 16 px more there is a patch for every 16
         images = F.interpolate(images, [side + 16 for side in images.shape[2:]], mode="bilinear")
         layers: list[Tensor] = list(self.trunk(images))
         side = layers[-1].shape[2]

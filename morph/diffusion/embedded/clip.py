@@ -56,7 +56,7 @@ class Prompt:
 
 
 def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> Any:
-    """The model: a text tower of four layers, 2.1 M parameters, and a hybrid ViT of three at 160 px, 2.7 M."""
+    """The model: a text tower of four layers, 2.1 M parameters, and a hybrid ViT of three at 160 px, 2.8 M."""
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
