@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from morph.diffusion.files import EMBEDDED, check_hashes, locate, read_json
 from morph.errors import ModelError
-from morph.perception.patches import AlexNetPatches
+from morph.perception.tower import AlexNetTower
 
 OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
@@ -118,12 +118,12 @@ def load_clip(source: str = "embedded") -> Clip:
     return Clip(model, tokenizer, name, **statistics)
 
 
-def build_hybrid(config: Any) -> Any:
+def build_small(config: Any) -> Any:
     """A transformers CLIP of this config that sees through AlexNet; new weights but for those."""
     from transformers import CLIPModel
 
     model: Any = CLIPModel(config)
-    model.vision_model.embeddings.patch_embedding = AlexNetPatches(config.vision_config.hidden_size)
+    model.vision_model = AlexNetTower(config.vision_config.hidden_size)
     return model
 
 
@@ -133,7 +133,7 @@ def _shared(folder: Path, name: str) -> Clip:
     from transformers import CLIPConfig, CLIPTokenizer
 
     try:
-        model = build_hybrid(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
+        model = build_small(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
         text = load_file(folder / "text_encoder" / "model.safetensors")
         weights = load_file(folder / "clip" / "model.safetensors")
         own = {key: value for key, value in model.state_dict().items() if ".trunk." in key}

@@ -24,9 +24,11 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
 @click.option("--batch", type=int, help=f"samples a step; by default {BATCH}")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
+@click.option("--rate", default=1.0, show_default=True, help="of learning; less to go on from trained weights")
+@click.option("--views", default=8, show_default=True, help="clip: how often each photograph is looked at")
 @click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
 @click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
-def main(stage: str, batch: int | None, sizes: str, window: int, **options: Any) -> None:
+def main(stage: str, batch: int | None, views: int, sizes: str, window: int, **options: Any) -> None:
     """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint.
 
     From nothing: autoencoder, clip and denoiser in this order, each with --fresh and with the model that the
@@ -45,7 +47,7 @@ def main(stage: str, batch: int | None, sizes: str, window: int, **options: Any)
         elif stage == "clip":
             from morph.diffusion.embedded.clip import ImageText
 
-            part = ImageText(run)
+            part = ImageText(run, views)
         else:
             from morph.diffusion.embedded.denoiser import Denoiser
 

@@ -32,8 +32,9 @@ PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler")
 class Run:
     """What a training run is told; ``steps`` may be raised on resume, which moves the cool-down with it.
 
-    ``base`` is the model that the stage starts from: what other stages make is taken from it as it is. What
-    this stage trains goes on from it too, or with ``fresh`` starts from random weights.
+    ``rate`` multiplies every learning rate. ``base`` is the model that the stage starts from: what other stages
+    make is taken from it as it is. What this stage trains goes on from it too, or with ``fresh`` starts from
+    random weights.
     """
 
     data: Path
@@ -41,6 +42,7 @@ class Run:
     base: Path
     steps: int
     batch: int
+    rate: float = 1.0
     fresh: bool = False
     seed: int = 0
     device: str = "cpu"
@@ -169,7 +171,8 @@ def train(stage: Stage, run: Run) -> None:
     """
     trainer = Trainer(stage.networks, run.ema)
     device = torch.device(run.device)
-    origin = f"{type(stage).__name__}, base {run.base}, batch {run.batch}, fresh {run.fresh}, seed {run.seed}"
+    own = f"batch {run.batch}, rate {run.rate}, fresh {run.fresh}, seed {run.seed}"
+    origin = f"{type(stage).__name__}, base {run.base}, {own}"
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
     if checkpoint.exists():
         trainer.load(checkpoint, origin)
@@ -180,7 +183,7 @@ def train(stage: Stage, run: Run) -> None:
     losses: list[float] = []
     progress = tqdm(range(trainer.step, run.steps), "train", run.steps, initial=trainer.step, mininterval=30)
     for step in progress:
-        factor = learning_rate(step, run.steps)
+        factor = run.rate * learning_rate(step, run.steps)
         with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
             loss = stage.loss(step)
         losses.append(trainer.update(loss, factor))

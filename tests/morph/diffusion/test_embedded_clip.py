@@ -5,17 +5,8 @@ import pytest
 import torch
 
 from morph import random
-from morph.diffusion.embedded.clip import (
-    BAD,
-    KINDS,
-    NEGATIVE,
-    POSITIVE,
-    SIZE,
-    augment,
-    blurred,
-    quality_prompt,
-    spoil,
-)
+from morph.diffusion.embedded.clip import BAD, NEGATIVE, POSITIVE, quality_prompt
+from morph.diffusion.embedded.looks import KINDS, SIZE, augment, blurred, spoil
 from morph.media.keyframe import load_keyframe
 from morph.perception.clip import load_clip
 from tests.conftest import SAMPLES
