@@ -159,7 +159,7 @@ class ImageText:
         prompts = {prompt.text: prompt for prompt in (*self.plain, *said)}
         true, unsure = self._truth(subjects, kinds, list(prompts.values()))
         scale = self.clip.model.logit_scale.exp().clamp(max=100)
-        logits = scale * self._judged(statistics) @ self.clip.embed_texts(list(prompts)).T
+        logits = scale * self._judged(statistics) @ self._texts(list(prompts)).T
         logits = logits.masked_fill(unsure, -1e4)
         single = [i for i, subject in enumerate(subjects) if isinstance(subject, int)]
         classes = torch.tensor([subjects[i] for i in single], device=logits.device)
@@ -171,6 +171,13 @@ class ImageText:
         """What AlexNet sees of pictures, (B,2304), as unit vectors (B,D)."""
         features = self.tower.judge(statistics.to(self.clip.device))
         return F.normalize(self.clip.model.visual_projection(features).float(), dim=-1)
+
+    def _texts(self, texts: Sequence[str]) -> Tensor:
+        """Texts as unit vectors (N,D), those of like length together: they are padded to the longest."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts = [order[start : start + 96] for start in range(0, len(order), 96)]
+        rows = torch.cat([self.clip.embed_texts([texts[i] for i in part]) for part in parts])
+        return rows[torch.tensor(order).argsort().to(rows.device)]
 
     def _change(self, rows: NDArray[Any], rng: np.random.Generator) -> Tensor | float:
         """How much else than before is said of some pictures' captions, for the denoiser that listens."""
@@ -217,8 +224,8 @@ class ImageText:
         return true.to(self.clip.device), unsure.to(self.clip.device)
 
     @cached_property
-    def _spoilt(self) -> tuple[Tensor, list[Tensor]]:
-        """Of a quarter of the held-out photographs, their statistics and those of every way to spoil them."""
+    def _spoilt(self) -> tuple[Tensor, list[Tensor], NDArray[np.uint8]]:
+        """Statistics of a quarter of the held-out photographs and of every way to spoil them; a sheet of some."""
         some = self.held[:: max(1, min(4, len(self.held) // 4))]
         images = to_tensor(load_pixels(self.run.data, some, SIZE), self.clip.device)
         others = np.roll(np.arange(len(images)), 1)
@@ -227,8 +234,8 @@ class ImageText:
             for kind in range(1, len(KINDS))
         ]
         shown = torch.stack([images, *made], dim=1)[:8].flatten(0, 1)
-        self._sheet = contact_sheet(list(to_bytes(shown)), len(KINDS))
-        return self._seen(images), [self._seen(versions) for versions in made]
+        sheet = contact_sheet(list(to_bytes(shown)), len(KINDS))
+        return self._seen(images), [self._seen(versions) for versions in made], sheet
 
     def _seen(self, images: Tensor) -> Tensor:
         return torch.cat([self.tower.statistics(part) for part in images.split(64)])
@@ -241,10 +248,10 @@ class ImageText:
         held = torch.from_numpy(self._view(self.held, 0).statistics.astype(np.float32))
         right = (self._judged(held) @ texts.T).argmax(1).cpu() == truth
         good, bad = self.clip.texts([POSITIVE, NEGATIVE])
-        sharp, spoilt = self._spoilt
+        sharp, spoilt, pictures = self._spoilt
         score = self._judged(sharp) @ (good - bad)
         wins = torch.stack([score > self._judged(versions) @ (good - bad) for versions in spoilt]).float()
-        write_png(sheet, self._sheet)
+        write_png(sheet, pictures)
         return float(right.float().mean()), float(wins.mean()), *wins.mean(1).tolist()
 
     def export(self, folder: Path) -> None:
