@@ -35,7 +35,7 @@ class AlexNetTower(nn.Module):
         self.trunk = PerceptualDistance().trunk
         self.register_buffer("mean", torch.zeros(STATISTICS))
         self.register_buffer("deviation", torch.ones(STATISTICS))
-        self.hidden = nn.Linear(STATISTICS, width)
+        self.projection = nn.Linear(STATISTICS, width)
         self.seen, self.judged = nn.Dropout(0.4), nn.Dropout(0.3)
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ class AlexNetTower(nn.Module):
     def judge(self, statistics: Tensor) -> Tensor:
         """Statistics (B,2304) as features (B,width)."""
         standard = (statistics - self.mean) / self.deviation
-        return self.judged(F.gelu(self.hidden(self.seen(standard.clamp(-UNUSUAL, UNUSUAL)))))
+        return self.judged(F.gelu(self.projection(self.seen(standard.clamp(-UNUSUAL, UNUSUAL)))))
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Images (B,3,S,S) in [-1,1] as transformers' CLIP wants them of its vision tower."""

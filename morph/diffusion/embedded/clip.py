@@ -45,8 +45,10 @@ SINGLE = frozenset(range(len(KINDS))) - {KINDS.index("double")}
 """The looks of a picture that shows one subject."""
 POSITIVE, NEGATIVE = "high quality, detailed, sharp", "blurry, distorted, noisy, double exposure"
 """What the held-out ranking is measured with."""
-KEEP, HEARD = 5.0, 64
-"""What it costs to say something else of captions than before; pictures whose captions a step listens to."""
+KEEP, KEPT = 5.0, 64
+"""What it costs to say something else of captions than before, and of how many pictures that is heard."""
+LISTEN, TOGETHER = 10, 96
+"""Steps from one at which the text tower is trained to the next, and texts that it reads together."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,15 @@ class Prompt:
     text: str
     subject: int | tuple[int, int] | None
     kinds: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of a step: what AlexNet sees of them (B,2304), captions' numbers, two for a double, and kinds."""
+
+    statistics: Tensor
+    subjects: list[int | tuple[int, int]]
+    kinds: list[int]
 
 
 def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> Any:
@@ -103,6 +114,7 @@ class ImageText:
         self.tower.mean.copy_(seen.mean(0))
         self.tower.deviation.copy_(seen.std(0) + 1e-3)
         self.said = self._said() if (run.base / "unet").is_dir() and not run.fresh else {}
+        self._last = -1, torch.empty(0)
         self.networks = nn.ModuleDict({"clip": model})
 
     @property
@@ -145,27 +157,47 @@ class ImageText:
         (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", 2022). Most that are true of a
         picture speak of its look, so that telling its class from all others counts by itself.
         """
+        pictures, prompts = self._drawn(step), self._prompts(step)
+        true, unsure = self._truth(pictures, prompts)
+        scale = self.clip.model.logit_scale.exp().clamp(max=100)
+        logits = scale * self._judged(pictures.statistics) @ self._heard(step, prompts).T
+        logits = logits.masked_fill(unsure, -1e4)
+        single = [i for i, subject in enumerate(pictures.subjects) if isinstance(subject, int)]
+        classes = torch.tensor([pictures.subjects[i] for i in single], device=logits.device)
+        naming = F.cross_entropy(logits[single, : len(self.plain)], classes)
+        contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
+        return naming + contrast + self._change(step, pictures)
+
+    def _drawn(self, step: int) -> Pictures:
+        """The pictures of a step: views of photographs."""
         rng = np.random.default_rng((self.seed, step))
         rows, looks = rng.integers(len(self.kept), size=self.batch), rng.integers(len(self.views), size=self.batch)
         drawn = [(self.views[look], row) for look, row in zip(looks.tolist(), rows.tolist(), strict=True)]
-        statistics = torch.from_numpy(np.stack([view.statistics[row] for view, row in drawn]).astype(np.float32))
-        kinds = np.array([view.kinds[row] for view, row in drawn])
         subjects: list[int | tuple[int, int]] = [int(subject) for subject in self.subjects[rows]]
-        for i in np.flatnonzero(kinds == KINDS.index("double")):
-            view, row = drawn[i]
-            pair = sorted((self.subjects[row], self.subjects[view.others[row]]))
-            subjects[i] = (int(pair[0]), int(pair[1]))
-        said = map(self._say, subjects, kinds.tolist(), [rng] * self.batch)
-        prompts = {prompt.text: prompt for prompt in (*self.plain, *said)}
-        true, unsure = self._truth(subjects, kinds, list(prompts.values()))
-        scale = self.clip.model.logit_scale.exp().clamp(max=100)
-        logits = scale * self._judged(statistics) @ self._texts(list(prompts)).T
-        logits = logits.masked_fill(unsure, -1e4)
-        single = [i for i, subject in enumerate(subjects) if isinstance(subject, int)]
-        classes = torch.tensor([subjects[i] for i in single], device=logits.device)
-        naming = F.cross_entropy(logits[single, : len(self.plain)], classes)
-        contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
-        return naming + contrast + self._change(rows, rng)
+        kinds = [int(view.kinds[row]) for view, row in drawn]
+        for i, (view, row) in enumerate(drawn):
+            if kinds[i] == KINDS.index("double"):
+                one, other = sorted((int(self.subjects[row]), int(self.subjects[view.others[row]])))
+                subjects[i] = (one, other)
+        statistics = np.stack([view.statistics[row] for view, row in drawn]).astype(np.float32)
+        return Pictures(torch.from_numpy(statistics), subjects, kinds)
+
+    def _prompts(self, step: int) -> list[Prompt]:
+        """All captions, and what can be said of the pictures of the last step at which the text tower listened."""
+        heard = step - step % LISTEN
+        rng, pictures = np.random.default_rng((self.seed, heard, 1)), self._drawn(heard)
+        said = (self._say(*about, rng) for about in zip(pictures.subjects, pictures.kinds, strict=True))
+        return list({prompt.text: prompt for prompt in (*self.plain, *said)}.values())
+
+    def _heard(self, step: int, prompts: Sequence[Prompt]) -> Tensor:
+        """Prompts as unit vectors (P,D). Texts cost more than pictures: most steps take them as they were last."""
+        model, listens = self.clip.model, step % LISTEN == 0
+        if listens or self._last[0] != step - step % LISTEN:
+            with torch.set_grad_enabled(listens):
+                output = self._texts([prompt.text for prompt in prompts])
+            self._last = step - step % LISTEN, output.detach()
+        features = output if listens else self._last[1]
+        return F.normalize(model.text_projection(features).float(), dim=-1)
 
     def _judged(self, statistics: Tensor) -> Tensor:
         """What AlexNet sees of pictures, (B,2304), as unit vectors (B,D)."""
@@ -173,18 +205,23 @@ class ImageText:
         return F.normalize(self.clip.model.visual_projection(features).float(), dim=-1)
 
     def _texts(self, texts: Sequence[str]) -> Tensor:
-        """Texts as unit vectors (N,D), those of like length together: they are padded to the longest."""
+        """Features of texts (N,D) before their projection; those of like length together, as they are padded."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        parts = [order[start : start + 96] for start in range(0, len(order), 96)]
-        rows = torch.cat([self.clip.embed_texts([texts[i] for i in part]) for part in parts])
-        return rows[torch.tensor(order).argsort().to(rows.device)]
+        rows = []
+        for start in range(0, len(order), TOGETHER):
+            part = [texts[i] for i in order[start : start + TOGETHER]]
+            tokens = self.clip.tokenizer(part, padding=True, truncation=True, return_tensors="pt")
+            tokens = tokens.to(self.clip.device)
+            rows.append(self.clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output)
+        return torch.cat(rows)[torch.tensor(order).argsort().to(self.clip.device)]
 
-    def _change(self, rows: NDArray[Any], rng: np.random.Generator) -> Tensor | float:
+    def _change(self, step: int, pictures: Pictures) -> Tensor | float:
         """How much else than before is said of some pictures' captions, for the denoiser that listens."""
-        if not self.said:
+        if not self.said or step % LISTEN:
             return 0.0
-        captions = [self.captions[subject] for subject in self.subjects[rows[:HEARD]]]
-        texts = sorted({"", *(str(rng.choice(phrasings(caption))) for caption in captions)})
+        rng = np.random.default_rng((self.seed, step, 2))
+        shown = [self.captions[subject] for subject in pictures.subjects if isinstance(subject, int)]
+        texts = sorted({"", *(str(rng.choice(phrasings(caption))) for caption in shown[:KEPT])})
         return KEEP * F.mse_loss(self._hidden(texts), torch.stack([self.said[text] for text in texts]))
 
     def _say(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
@@ -202,20 +239,18 @@ class ImageText:
         word = rng.choice(("sharp", "clear", "clean", "detailed") if kind == 0 else BAD[KINDS[kind]])
         return Prompt(f"a {word} {caption.removeprefix('a ')}", subject, frozenset([kind]))
 
-    def _truth(
-        self, subjects: Sequence[int | tuple[int, int]], kinds: NDArray[Any], prompts: Sequence[Prompt]
-    ) -> tuple[Tensor, Tensor]:
+    def _truth(self, pictures: Pictures, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """Which prompts are true of which pictures (B,P), and of which it cannot be said.
 
         A double exposure of a cat and a dog is neither a photo of a cat nor none.
         """
-        true = torch.zeros(len(subjects), len(prompts), dtype=torch.bool)
+        true = torch.zeros(len(pictures.subjects), len(prompts), dtype=torch.bool)
         unsure = torch.zeros_like(true)
         looks = torch.tensor([[kind in p.kinds for p in prompts] for kind in range(len(KINDS))])
         about: dict[Any, list[int]] = {}
         for column, prompt in enumerate(prompts):
             about.setdefault(prompt.subject, []).append(column)
-        for i, (subject, kind) in enumerate(zip(subjects, kinds.tolist(), strict=True)):
+        for i, (subject, kind) in enumerate(zip(pictures.subjects, pictures.kinds, strict=True)):
             columns = about.get(None, []) + about.get(subject, [])
             true[i, columns] = looks[kind, columns]
             if isinstance(subject, tuple):

@@ -32,7 +32,7 @@ def test_statistics_are_judged_by_how_unusual_they_are():
     seen = tower.statistics(pictures(2))
     tower.mean.copy_(seen.mean(0))
     usual = tower.judge(seen.mean(0, keepdim=True))
-    assert torch.allclose(usual, torch.nn.functional.gelu(tower.hidden.bias)[None])
+    assert torch.allclose(usual, torch.nn.functional.gelu(tower.projection.bias)[None])
     tower.deviation.fill_(1e-6)  # nothing is further away than far
     far = tower.judge(seen)
     assert far.isfinite().all()
