@@ -47,7 +47,7 @@ POSITIVE, NEGATIVE = "high quality, detailed, sharp", "blurry, distorted, noisy,
 """What the held-out ranking is measured with."""
 KEEP, KEPT = 5.0, 64
 """What it costs to say something else of captions than before, and of how many pictures that is heard."""
-LISTEN, TOGETHER = 10, 96
+LISTEN, TOGETHER = 20, 96
 """Steps from one at which the text tower is trained to the next, and texts that it reads together."""
 
 
@@ -137,7 +137,23 @@ class ImageText:
         model = build_clip(tokenizer)
         text = CLIPTextModel.from_pretrained(run.base / "text_encoder", use_safetensors=True, dtype=torch.float32)
         model.text_model.load_state_dict(text.state_dict())
-        return Clip(model, tokenizer, "training")
+        clip = Clip(model, tokenizer, "training")
+        model.text_projection.weight.data = self._whitening(clip)
+        return clip
+
+    @torch.no_grad()
+    def _whitening(self, clip: Clip) -> Tensor:
+        """A projection (D,D) of texts under which captions differ as much in every direction.
+
+        A text tower that a denoiser trained says nearly the same of rare words, and much that all captions share.
+        """
+        tokens = clip.tokenizer(self.captions, padding=True, truncation=True, return_tensors="pt")
+        said = clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output.double()
+        mean = said.mean(0)
+        _, spread, axes = torch.linalg.svd(said - mean, full_matrices=False)
+        own = torch.eye(len(mean)) - torch.outer(mean, mean) / mean.square().sum()
+        whitened = axes.T @ torch.diag(1 / (spread / spread[0] + 1e-3)) @ axes @ own
+        return (whitened / whitened.norm(dim=1).mean()).float()
 
     @torch.no_grad()
     def _said(self) -> dict[str, Tensor]:
