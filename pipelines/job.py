@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from morph.errors import InputError, SettingsError
 from morph.media.stills import TEMPORARY, atomic_path
 from pipelines.clip import Clip
-from pipelines.output import beside
+from pipelines.output import Output, beside
 from pipelines.settings import look
 
 LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
@@ -51,8 +51,23 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def wrote(folder: Path, output: Path) -> bool:
-    """Whether what is in ``output`` comes from the job in ``folder``, which may replace it."""
-    return str(output.absolute()) in _read(folder / ASKED).get("outputs", [])
+    """Whether the job in ``folder`` has written to ``output``."""
+    return str(output.absolute()) in _outputs(folder)
+
+
+def written(folder: Path, output: Path) -> range:
+    """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
+    return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
+
+
+def claim(folder: Path, outputs: Sequence[Output]) -> None:
+    """Record that what is in ``outputs`` from now on comes from the job in ``folder``.
+
+    It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
+    frame: a run that is killed anywhere knows its own the next time.
+    """
+    own = {str(output.path.absolute()): (output.numbers.start, output.numbers.stop) for output in outputs}
+    _write(folder / ASKED, {**_read(folder / ASKED), "outputs": {**_outputs(folder), **own}})
 
 
 def finished(folder: Path) -> bool | None:
@@ -90,8 +105,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(folder: Path, clip: Clip, outputs: Sequence[Path] = (), change: bool = False) -> Iterator[None]:
-    """Hold the job in ``folder`` for as long as the ``with`` body runs, which writes ``outputs``.
+def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
+    """Hold the job in ``folder`` for as long as the ``with`` body runs.
 
     When the body ends well, the job is finished, and may be asked for anything else. A job that was broken off
     must be asked for the same again, but for images, timing and encoding, unless ``change`` is set.
@@ -114,11 +129,9 @@ def opened(folder: Path, clip: Clip, outputs: Sequence[Path] = (), change: bool 
             )
         for left in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
             left.unlink(missing_ok=True)
-        paths = {*last.get("outputs", []), *(str(output.absolute()) for output in outputs)}
-        content = {"asked": now, "outputs": sorted(paths)}
-        _write(file, {**content, "finished": False})
+        _write(file, {"asked": now, "outputs": _outputs(folder), "finished": False})
         yield
-        _write(file, {**content, "finished": True})
+        _write(file, {**_read(file), "finished": True})
 
 
 def _strange(entry: Path) -> bool:
@@ -132,6 +145,12 @@ def _holder(folder: Path) -> str:
         return f" by process {holder['process']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError):
         return " by another process"
+
+
+def _outputs(folder: Path) -> dict[str, list[int]]:
+    """What a job has written: of stills the first number and the one after the last."""
+    outputs = _read(folder / ASKED).get("outputs")
+    return outputs if isinstance(outputs, dict) else {}
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,8 +62,14 @@ class Output:
         audio = Audio.from_file(Path(encode.audio), encode.audio_fit) if encode.audio else None
         return cls(path, replace(stream, alpha=keeps), encode, target, audio)
 
-    def check(self, replace: bool = False) -> None:
-        """Refuse what :meth:`open` could not write; nothing is created. ``replace`` lets stills be replaced.
+    @property
+    def numbers(self) -> range:
+        """Those of its stills; a video has none."""
+        start = self.encode.start
+        return range(start, start + self.stream.frames) if self.target is None else range(0)
+
+    def check(self, replace: Container[int] = ()) -> None:
+        """Refuse what :meth:`open` could not write; nothing is created. Stills numbered in ``replace`` give way.
 
         Raises:
             SettingsError, InputError: with what to do.
@@ -76,8 +83,10 @@ class Output:
             if names_file(self.encode.preset):
                 self._try()
 
-    def open(self, comment: str | None = None, replace: bool = False) -> FrameWriter:
+    def open(self, comment: str | None = None, replace: Container[int] = ()) -> FrameWriter:
         """Start to write; ``comment``, the recipe, goes along where there is room for it.
+
+        Stills numbered in ``replace`` are removed, unless the new ones follow them.
 
         Raises:
             SettingsError, InputError: as :meth:`check`.

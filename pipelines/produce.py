@@ -12,7 +12,7 @@ from morph.media.recipe import check_recipe, write_recipe
 from morph.pacing import Evenness
 from pipelines.clip import Clip
 from pipelines.cutting import check_cut, write_cut
-from pipelines.job import wrote
+from pipelines.job import claim, written
 from pipelines.output import RECIPE, Output, beside, outputs_of
 from pipelines.recipe import recipe_of
 from pipelines.result import Result, save_result
@@ -63,7 +63,7 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     (facts,) = tasks("facts", [()])
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
     for output in outputs:
-        output.check(replace=wrote(folder, output.path))
+        output.check(replace=written(folder, output.path))
     check_cut(clip, outputs)
     check_recipe(beside(clip.output, RECIPE))
     rendered = render_clip(clip, tasks, folder)
@@ -88,8 +88,9 @@ def _write(rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, replace=wrote(folder, output.path))) for output in outputs
+            files.enter_context(output.open(comment, replace=written(folder, output.path))) for output in outputs
         ]
+        claim(folder, outputs)
         for frame in rendered:
             for output, writer in zip(outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -187,8 +187,9 @@ class FrameFolder(FrameWriter):
 
     Old and new frames never mix: a folder that already holds frames of this name is taken only when the
     last of them is number ``start - 1``, that is, when this writer carries on where another stopped. Frames
-    written before an abort stay, since each is complete. With ``replace`` they are removed instead. All frames
-    have the size, depth and channels of the first. ``comment`` goes into each, and ``fps`` where it can.
+    whose numbers are in ``replace`` are no hindrance: they are removed, unless the new ones follow them. Frames
+    written before an abort stay, since each is complete. All frames have the size, depth and channels of the
+    first. ``comment`` goes into each, and ``fps`` where it can.
 
     Raises:
         InputError: as :func:`check_folder`, or the folder cannot be made.
@@ -199,14 +200,14 @@ class FrameFolder(FrameWriter):
         stills: StillPattern | Path | str,
         start: int = FIRST_FRAME,
         comment: str | None = None,
-        replace: bool = False,
+        replace: Container[int] = (),
         fps: Fraction | None = None,
     ) -> None:
         pattern = _pattern(stills)
         check_folder(pattern, start, replace)
         try:
             pattern.folder.mkdir(exist_ok=True)
-            for number in frame_numbers(pattern) if replace else ():
+            for number in replaced(pattern, start, replace):
                 pattern.path(number).unlink()
         except OSError as error:
             raise InputError(f"{pattern.folder}: cannot make this folder ({error.strerror})") from error
@@ -238,12 +239,22 @@ class FrameFolder(FrameWriter):
         """Do nothing: the frames on disk are complete and stay."""
 
 
-def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: bool = False) -> None:
+def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: Container[int] = ()) -> None:
     """Refuse, creating nothing, what :class:`FrameFolder` could not write.
 
     Raises:
-        InputError: no pattern, a suffix that needs OpenImageIO where that is missing, a folder that is a file, not
-            to be made or written to, or that holds other frames of the name.
+        InputError: as :func:`check_place`, or a folder that holds other frames of the name.
+    """
+    check_place(stills, start)
+    replaced(stills, start, replace)
+
+
+def check_place(stills: StillPattern | Path | str, start: int = FIRST_FRAME) -> None:
+    """Refuse, creating nothing, where no frames could be written, whatever is there by now.
+
+    Raises:
+        InputError: no pattern, a suffix that needs OpenImageIO where that is missing, or a folder that is a file,
+            or not to be made or written to.
     """
     pattern = _pattern(stills)
     folder, first = pattern.folder, pattern.path(start)
@@ -255,15 +266,32 @@ def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, re
         return
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: a file is in the way of this folder: choose another name")
-    numbers = frame_numbers(pattern)
-    if numbers and numbers[-1] != start - 1 and not replace:
-        raise InputError(
-            f"{folder}: already holds frames up to {pattern.path(numbers[-1]).name}: "
-            "choose an empty folder or remove them"
-        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder}: no permission to write in this folder")
     check_parent(first)
+
+
+def replaced(
+    stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: Container[int] = ()
+) -> list[int]:
+    """Return the numbers of the frames on disk that give way to frames from ``start`` on: those in ``replace``.
+
+    None do where the last frame on disk is number ``start - 1``.
+
+    Raises:
+        InputError: there are other frames, and the last of these is not number ``start - 1``.
+    """
+    pattern = _pattern(stills)
+    numbers = frame_numbers(pattern) if os.path.exists(pattern.folder) else []
+    if not numbers or numbers[-1] == start - 1:
+        return []
+    others = [number for number in numbers if number not in replace]
+    if others and others[-1] != start - 1:
+        raise InputError(
+            f"{pattern.folder}: already holds frames up to {pattern.path(others[-1]).name}: "
+            "choose an empty folder or remove them"
+        )
+    return [number for number in numbers if number in replace]
 
 
 def check_parent(path: Path) -> None:

@@ -62,7 +62,7 @@ def rerun(
     folder = job_folder(clip.output)
     size = check(clip, folder, None, fetch=True)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
-    with opened(folder, clip, [clip.output]):
+    with opened(folder, clip):
         quiet_libraries()
         _use_threads(recipe.get("threads"))
         models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])

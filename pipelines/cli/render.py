@@ -106,8 +106,7 @@ def render(
     if dry_run:
         _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
         return
-    outputs = [clip.output, *([Path(frames_dir)] if frames_dir else [])]
-    with opened(folder, clip, outputs, change):
+    with opened(folder, clip, change):
         from pipelines.models import Models, quiet_libraries
 
         quiet_libraries()
@@ -179,7 +178,7 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     from morph.media.keyframe import read_image
     from morph.media.recipe import check_recipe
     from pipelines.cutting import check_cut
-    from pipelines.job import wrote
+    from pipelines.job import written
     from pipelines.output import RECIPE, beside, outputs_of
     from pipelines.plan import frame_size
 
@@ -190,7 +189,7 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     check_cut(clip, outputs)
     check_recipe(beside(clip.output, RECIPE))
     for output in outputs:
-        output.check(replace=wrote(folder, output.path))
+        output.check(replace=written(folder, output.path))
         for notice in output.notices(all(transparent)):
             say(notice)
     return size

@@ -88,6 +88,24 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert frames_of(path.parent / "shots.yaml.job" / "clips" / "pair") == before
 
 
+def test_frames_that_a_batch_did_not_write_stay(command, manifest):
+    path = manifest([CLIPS[0] | {"output": "frames/"}])
+    frames = path.parent / "frames"
+    frames.mkdir()
+    for number in (1001, 1002):
+        shutil.copy(SAMPLES / "cat.jpg", frames / f"frame.{number}.png")
+    refused = command("batch", str(path), "--device", "cpu")
+    assert refused.returncode == 1
+    assert "already holds frames up to frame.1002.png" in refused.stdout
+    assert [file.read_bytes() for file in frames.iterdir()] == [(SAMPLES / "cat.jpg").read_bytes()] * 2
+    for file in frames.iterdir():
+        file.unlink()
+    for _ in range(2):  # its own it replaces
+        result = command("batch", str(path), "--device", "cpu")
+        assert result.returncode == 0, result.stdout
+        assert len(frames_of(frames)) == QUICK["frames"]
+
+
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):
     path = manifest()
     result = command("batch", str(path), "--dry-run")

@@ -125,6 +125,44 @@ def test_an_output_that_the_job_wrote_itself_is_written_again(command, folder, t
     assert "already holds frames" in stranger.stderr
 
 
+def test_a_job_that_carries_on_replaces_only_its_own_frames(command, folder, tmp_path):
+    def run(start, frames, job):
+        numbered = ["-o", str(tmp_path / "a.%04d.png"), "--set", f"encode.start={start}", "--frames", str(frames)]
+        result = command(*arguments(folder, *numbered, "--job", str(tmp_path / job)))
+        return result.returncode, result.stderr, {path.name: path.stat().st_mtime_ns for path in still()}
+
+    def still():
+        return sorted(tmp_path.glob("a.*.png"))
+
+    def names(*numbers):
+        return [f"a.{number}.png" for number in range(*numbers)]
+
+    assert run(1001, 3, "one")[0] == 0
+    before = {path.name: path.stat().st_mtime_ns for path in still()}
+    code, said, now = run(1004, 5, "two")
+    assert code == 0, said
+    assert list(now) == names(1001, 1009)
+    (tmp_path / "a.1007.png").unlink()  # as if killed while it was written
+    (tmp_path / "a.1008.png").unlink()
+    code, said, again = run(1004, 5, "two")
+    assert code == 0, said
+    assert list(again) == names(1001, 1009)
+    assert {name: again[name] for name in before} == before
+    assert all(again[name] > now[name] for name in names(1004, 1009))
+    code, said, kept = run(1001, 3, "one")
+    assert code == 2
+    assert "already holds frames up to a.1008.png" in said
+    assert kept == again
+
+
+def test_a_job_that_carries_on_from_its_own_frames_keeps_them(command, folder, tmp_path):
+    numbered = ["-o", str(tmp_path / "a.%04d.png"), "--frames", "3", "--set"]
+    assert command(*arguments(folder, *numbered, "encode.start=1001")).returncode == 0
+    assert command(*arguments(folder, *numbered, "encode.start=1004")).returncode == 0
+    assert command(*arguments(folder, *numbered, "encode.start=1004")).returncode == 0
+    assert [path.name for path in sorted(tmp_path.glob("*.png"))] == [f"a.{n}.png" for n in range(1001, 1007)]
+
+
 def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, tmp_path):
     def run(name, *more, job="job"):
         kept = ["--job", str(tmp_path / job), "--set", "inbetween.threshold=10", "--set", "pacing=uniform"]
