@@ -9,7 +9,7 @@ from pathlib import Path
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from morph.media.pattern import is_stills
-from morph.media.stills import check_folder, check_parent
+from morph.media.stills import check_parent, check_place
 from pipelines.nodes import MAX_BYTES, Problems
 from pipelines.settings import Settings, changed, keys, load_preset, names_file
 from pipelines.targets import load_target, target_for
@@ -67,7 +67,7 @@ class Confined:
                 target_for(Path(text))
                 check_parent(path)
             elif not os.path.isdir(path):
-                check_folder(path)
+                check_place(path)  # whether its job may replace frames that are there is asked when it is rendered
         except InputError as error:
             self._problems.add(line, f"output {error}")
             return None

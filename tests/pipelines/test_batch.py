@@ -106,6 +106,17 @@ def test_frames_that_a_batch_did_not_write_stay(command, manifest):
         assert len(frames_of(frames)) == QUICK["frames"]
 
 
+def test_a_batch_with_numbered_stills_is_started_again(command, manifest):
+    path = manifest([CLIPS[0] | {"output": "s2/a.%04d.png"}])
+    first = command("batch", str(path), "--device", "cpu")
+    assert first.returncode == 0, first.stdout
+    again = command("batch", str(path), "--device", "cpu")
+    assert again.returncode == 0, again.stderr
+    assert len(frames_of(path.parent / "s2")) == QUICK["frames"]
+    stranger = command("batch", str(path), "--device", "cpu", "--job", str(path.parent / "other.job"))
+    assert "already holds frames up to a.1007.png" in stranger.stdout
+
+
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):
     path = manifest()
     result = command("batch", str(path), "--dry-run")
