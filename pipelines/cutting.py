@@ -20,8 +20,10 @@ from pipelines.settings import Encode
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.sequence import Rendered
 
+PARTED = ".xml"
+"""The timelines that want a movie for each way."""
 PART = ".mov"
-"""Movies of single ways, for timelines that want one each."""
+"""Movies of single ways."""
 PART_TARGETS = {False: "prores-hq", True: "prores-4444"}
 """What they are encoded as where the clip's codec does not fit: without transparency, and with it."""
 
@@ -40,6 +42,12 @@ def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:
     check_timeline(path, kind, clip.settings.fps, len(_entries(clip)) - 1)
     if kind is PartMovies:
         _part_output(path.with_suffix(PART), outputs[0], 1, "").check()
+
+
+def parts_folder(clip: Clip) -> Path | None:
+    """Where a timeline's movies of single ways go; None where it has none."""
+    timeline = Path(clip.settings.encode.timeline)
+    return timeline.with_suffix("") if timeline.suffix.lower() == PARTED else None
 
 
 def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None:
@@ -70,7 +78,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None
 
 def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:
     """What a timeline is over: numbered stills if there are any, else the video."""
-    if path.suffix.lower() == ".xml":
+    if path.suffix.lower() == PARTED:
         return PartMovies
     return Frames if any(output.target is None for output in outputs) else Movie
 

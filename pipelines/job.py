@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from morph.errors import InputError, SettingsError
 from morph.media.stills import TEMPORARY, atomic_path
 from pipelines.clip import Clip
-from pipelines.output import Output, beside
+from pipelines.output import beside
 from pipelines.settings import look
 
 LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
@@ -60,13 +60,13 @@ def written(folder: Path, output: Path) -> range:
     return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
 
 
-def claim(folder: Path, outputs: Sequence[Output]) -> None:
-    """Record that what is in ``outputs`` from now on comes from the job in ``folder``.
+def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
+    """Record that what is in ``outputs`` from now on comes from the job in ``folder``: of stills, these numbers.
 
     It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
     frame: a run that is killed anywhere knows its own the next time.
     """
-    own = {str(output.path.absolute()): (output.numbers.start, output.numbers.stop) for output in outputs}
+    own = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
     _write(folder / ASKED, {**_read(folder / ASKED), "outputs": {**_outputs(folder), **own}})
 
 

@@ -133,6 +133,7 @@ class _Manifest:
         if len(items) > MAX_CLIPS:
             self.problems.stop(items[MAX_CLIPS].line, f"has more than {MAX_CLIPS} clips; split it")
         clips = [self.clip(item, alone=len(items) == 1) for item in items]
+        self.disk.check_apart()
         return [clip for clip in clips if clip]
 
     def clip(self, node: Node, alone: bool) -> Clip | None:
@@ -141,12 +142,15 @@ class _Manifest:
         if fields is None:
             return None
         name = self.name(fields, node.line, alone)
-        if "output" not in fields and name:
+        named = "output" in fields
+        if not named and name:
             fields["output"] = Node(node.line, f"{name}.mp4")
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
         values = {**self.values, **self.settings(fields, changed)}
         settings = changed(_over(preset or Settings(), values), self.given)
+        if settings.encode.timeline:
+            self.disk.timeline(node.line, settings.encode.timeline)
         words = {**self.words, **self.read_words(fields)}
         timed = preset is not None and values.get("fps", "") is not None
         keyframes = self.keyframes(fields, node.line, settings, words.get("prompt", ""), timed)
@@ -160,6 +164,7 @@ class _Manifest:
                 output or Path(),
                 words.get("model", "embedded"),
                 words.get("controlnet"),
+                named,
             )
             if clip.length > MAX_FRAMES:
                 raise SettingsError(

@@ -13,7 +13,7 @@ import numpy as np
 from morph.errors import EncodeError, SettingsError
 from morph.media.audio import Audio
 from morph.media.pattern import StillPattern, is_folder, is_stills
-from morph.media.stills import FrameFolder, FrameWriter, check_folder
+from morph.media.stills import FrameFolder, FrameWriter, check_folder, replaced
 from morph.media.target import CONTAINERS, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.clip import Clip
@@ -103,6 +103,13 @@ class Output:
             pad=self.encode.odd == "pad",
         )
 
+    def replaces(self, replace: Container[int] = ()) -> list[Path]:
+        """The files that give way when it is written, a video's whether it is there or not; see :meth:`open`."""
+        if self.target:
+            return [self.path]
+        stills = StillPattern.parse(self.path)
+        return [stills.path(number) for number in replaced(stills, self.encode.start, replace)]
+
     def _try(self) -> None:
         """Refuse a person's own target that ffmpeg cannot follow: write one frame with it, elsewhere."""
         with TemporaryDirectory(prefix="morph-") as folder:
@@ -162,6 +169,11 @@ def outputs_of(
     if frames_dir:
         outputs.append(Output.of(frames_dir, stream, Encode(alpha=encode.alpha, start=encode.start)))
     return tuple(outputs)
+
+
+def place(output: Path) -> str:
+    """Where an output goes, the same for all names of it."""
+    return os.path.realpath(str(StillPattern.parse(output)) if is_stills(output) else output)
 
 
 def beside(output: Path, ending: str) -> Path:

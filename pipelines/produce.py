@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from morph.media.recipe import check_recipe, write_recipe
+from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
+from pipelines.checks import check_files
 from pipelines.clip import Clip
-from pipelines.cutting import check_cut, write_cut
+from pipelines.cutting import parts_folder, write_cut
 from pipelines.job import claim, written
 from pipelines.output import RECIPE, Output, beside, outputs_of
 from pipelines.recipe import recipe_of
@@ -62,14 +63,11 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     tasks = watch.timed(tasks)
     (facts,) = tasks("facts", [()])
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
-    for output in outputs:
-        output.check(replace=written(folder, output.path))
-    check_cut(clip, outputs)
-    check_recipe(beside(clip.output, RECIPE))
+    check_files(clip, outputs, folder)
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
     with watch.stage("encode"):
-        _write(rendered, outputs, folder, recipe)
+        _write(clip, rendered, outputs, folder, recipe)
         write_cut(clip, rendered, outputs)
         write_recipe(beside(clip.output, RECIPE), recipe)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
@@ -84,13 +82,16 @@ def _made(rendered: Rendered) -> dict[str, Any]:
     return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
-def _write(rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]) -> None:
+def _write(
+    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]
+) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
             files.enter_context(output.open(comment, replace=written(folder, output.path))) for output in outputs
         ]
-        claim(folder, outputs)
+        parts = parts_folder(clip)
+        claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
         for frame in rendered:
             for output, writer in zip(outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

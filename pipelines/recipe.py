@@ -88,8 +88,10 @@ def clip_from(
         )
         asked = recipe["asked"]
         stem, dot, rest = Path(recipe["output"]).name.partition(".")
-        output = output or Path(f"{stem}-rerun{dot}{rest}")
-        return Clip(recipe["name"], keyframes, settings, output, asked["model"], asked["controlnet"])
+        where = output or Path(f"{stem}-rerun{dot}{rest}")
+        return Clip(
+            recipe["name"], keyframes, settings, where, asked["model"], asked["controlnet"], named=bool(output)
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
 

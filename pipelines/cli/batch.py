@@ -67,9 +67,8 @@ def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
 
     given = assigned(options["assignments"])
     if path.is_dir():
-        return [
-            clip_of(pictures(path), (), changed(load_preset("default"), given), path.with_name(f"{path.name}.mp4"))
-        ]
+        output = path.with_name(f"{path.name}.mp4")
+        return [clip_of(pictures(path), (), changed(load_preset("default"), given), output, named=False)]
     return read_manifest(path, allow_outside=options["allow_outside"], given=given)
 
 

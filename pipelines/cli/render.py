@@ -78,13 +78,14 @@ def render(
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
     from pipelines.job import job_folder, opened
+    from pipelines.output import place
     from pipelines.plan import leaves_choice
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **asked)
     folder = Path(job) if job else job_folder(clip.output)
-    if frames_dir and Path(frames_dir).resolve() == clip.output.resolve():
+    if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
     size = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
@@ -159,7 +160,7 @@ def _clip(
         clips = read_manifest(Path(inputs[0]), given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
-        return replace(clips[0], output=Path(output)) if output else clips[0]
+        return replace(clips[0], output=Path(output), named=True) if output else clips[0]
     if times and overrides["frames"]:
         raise SettingsError("--at says where every image stands; leave out --frames")
     if not output:
@@ -176,20 +177,16 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
-    from morph.media.recipe import check_recipe
-    from pipelines.cutting import check_cut
-    from pipelines.job import written
-    from pipelines.output import RECIPE, beside, outputs_of
+    from pipelines.checks import check_files
+    from pipelines.output import outputs_of
     from pipelines.plan import frame_size
 
     transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
     model, _ = locate(clip.model, fetch=fetch)
     size = frame_size(clip.settings.size, Geometry.from_folder(model))
     outputs = outputs_of(clip, size, all(transparent), frames_dir)
-    check_cut(clip, outputs)
-    check_recipe(beside(clip.output, RECIPE))
+    check_files(clip, outputs, folder)
     for output in outputs:
-        output.check(replace=written(folder, output.path))
         for notice in output.notices(all(transparent)):
             say(notice)
     return size

@@ -61,6 +61,14 @@ def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_pa
     assert "the same 5 frames" in done.stderr
 
 
+def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
+    (tmp_path / "a-rerun.mp4").write_text("mine")
+    done = command("rerun", str(rendered / "a.mp4"), "--images", str(rendered), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a-rerun.mp4: is there already, and this job did not write it" in done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
     (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
     shutil.copy(rendered / "a.mp4.json", tmp_path)

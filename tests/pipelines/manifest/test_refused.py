@@ -206,6 +206,29 @@ def test_outputs_that_cannot_be_written(errors, read, folder, output):
         assert len(line) < 420
 
 
+def test_a_timeline_of_two_clips(errors, read):
+    clips = "clips:\n" + "".join(f"- {{name: {name}, keyframes: [cat.jpg, cat.jpg]}}\n" for name in "abc")
+    (one, two) = errors("defaults: {settings: {encode.timeline: cut.otio}}\n" + clips)
+    assert one == "4: encode.timeline cut.otio is that of the clip on line 3 too; choose another"
+    assert two.startswith("5: ")
+    own = "clips:\n" + "".join(
+        f"- {{name: {name}, settings: {{encode.timeline: {name}.otio}}, keyframes: [cat.jpg, cat.jpg]}}\n"
+        for name in "abc"
+    )
+    assert len(read(own)) == 3
+
+
+def test_an_output_that_is_an_image_of_any_clip(errors, folder):
+    (folder / "cat.webp").write_bytes((folder / "cat.jpg").read_bytes())
+    (folder / "same").symlink_to(".")
+    text = (
+        "clips:\n- {name: a, output: same/cat.webp, keyframes: [rocket.jpg, coffee.jpg]}\n"
+        "- {name: b, keyframes: [rocket.jpg, cat.webp]}\n"
+    )
+    (line,) = errors(text)
+    assert line == "2: output same/cat.webp is the image on line 3; choose another"
+
+
 def test_two_names_of_one_output(errors, folder):
     (folder / "same").symlink_to(".")
     text = "".join(
@@ -213,6 +236,7 @@ def test_two_names_of_one_output(errors, folder):
     )
     (line,) = errors("clips:\n" + text.replace("output: .", "output: same"))
     assert line.startswith("3: output same/x is that of the clip on line 2")
+    assert "output x/frame.%04d.png is" in errors("clips:\n" + text.replace("./x", "x/frame.%04d.png"))[0]
     clip = {"name": "a", "keyframes": ["cat.jpg", "cat.jpg"]}
     found = errors(json.dumps({"clips": [clip, clip]}), "line.json")
     assert [line.split()[1] for line in found] == ["name", "output"]
