@@ -50,8 +50,10 @@ def parts_folder(clip: Clip) -> Path | None:
     return timeline.with_suffix("") if timeline.suffix.lower() == PARTED else None
 
 
-def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None:
+def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: str = "") -> None:
     """Write the timeline that a clip asks for over the files that hold its frames; for .xml, a movie for each way.
+
+    ``mark`` is that of ``Output.open``.
 
     Raises:
         MorphError: as :func:`check_cut`, or a disk refused.
@@ -67,7 +69,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None
     start = Timecode.parse(encode.timecode, fps) if encode.timecode else None
     kind = _kind(path, outputs)
     if kind is PartMovies:
-        media: Media = _part_movies(path, rendered, parts, outputs[0], start)
+        media: Media = _part_movies(path, rendered, parts, outputs[0], start, mark)
     elif kind is Frames:
         stills = next(output for output in outputs if output.target is None)
         media = Frames(StillPattern.parse(stills.path), encode.start)
@@ -104,7 +106,7 @@ def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Outpu
 
 
 def _part_movies(
-    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None
+    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None, mark: str
 ) -> PartMovies:
     """Write a movie for each part, with handles, into a folder called as the timeline."""
     folder = path.with_suffix("")
@@ -117,7 +119,7 @@ def _part_movies(
     for name, span in zip(paths, spans, strict=True):
         timecode = str(start + span.start) if start else ""
         output = _part_output(name, whole, len(span), timecode)
-        with output.open() as writer:
+        with output.open(mark=mark) as writer:
             for frame in rendered.part(span):
                 writer.write(frame.written(output.stream.alpha))
     return PartMovies(tuple(paths), whole.encode.handles, stamped=bool(start))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from morph.errors import InputError, SettingsError
-from morph.media.stills import TEMPORARY, atomic_path
+from morph.media.stills import TEMPORARY, atomic_path, remove_temporaries
 from pipelines.clip import Clip
 from pipelines.output import beside
 from pipelines.settings import look
@@ -68,6 +69,17 @@ def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
     """
     own = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
     _write(folder / ASKED, {**_read(folder / ASKED), "outputs": {**_outputs(folder), **own}})
+
+
+def mark(folder: Path, places: Iterable[Path]) -> str:
+    """A mark for the names of unfinished files that this run of the job in ``folder`` makes in ``places``.
+
+    It is recorded, and fresh for every run: once the job is opened again, nobody writes those files.
+    """
+    fresh = secrets.token_hex(6)
+    where = sorted({str(place.absolute()) for place in places})
+    _write(folder / ASKED, {**_read(folder / ASKED), "unfinished": {"mark": fresh, "places": where}})
+    return fresh
 
 
 def finished(folder: Path) -> bool | None:
@@ -129,6 +141,9 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
             )
         for left in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
             left.unlink(missing_ok=True)
+        unfinished = last.get("unfinished", {"places": []})
+        for place in unfinished["places"]:
+            remove_temporaries(Path(place), unfinished["mark"])
         _write(file, {"asked": now, "outputs": _outputs(folder), "finished": False})
         yield
         _write(file, {**_read(file), "finished": True})

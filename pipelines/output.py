@@ -68,6 +68,11 @@ class Output:
         start = self.encode.start
         return range(start, start + self.stream.frames) if self.target is None else range(0)
 
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.path.parent if self.target else StillPattern.parse(self.path).folder
+
     def check(self, replace: Container[int] = ()) -> None:
         """Refuse what :meth:`open` could not write; nothing is created. Stills numbered in ``replace`` give way.
 
@@ -83,16 +88,17 @@ class Output:
             if names_file(self.encode.preset):
                 self._try()
 
-    def open(self, comment: str | None = None, replace: Container[int] = ()) -> FrameWriter:
+    def open(self, comment: str | None = None, replace: Container[int] = (), mark: str = "") -> FrameWriter:
         """Start to write; ``comment``, the recipe, goes along where there is room for it.
 
-        Stills numbered in ``replace`` are removed, unless the new ones follow them.
+        Stills numbered in ``replace`` are removed, unless the new ones follow them. ``mark`` stands in the names of
+        unfinished files in ``folder``.
 
         Raises:
             SettingsError, InputError: as :meth:`check`.
         """
         if self.target is None:
-            return FrameFolder(self.path, self.encode.start, comment, replace, self.stream.fps)
+            return FrameFolder(self.path, self.encode.start, comment, replace, self.stream.fps, mark)
         return VideoWriter(
             self.path,
             self.target,
@@ -101,6 +107,7 @@ class Output:
             timecode=self.encode.timecode,
             audio=self.audio,
             pad=self.encode.odd == "pad",
+            mark=mark,
         )
 
     def replaces(self, replace: Container[int] = ()) -> list[Path]:

@@ -13,7 +13,7 @@ from morph.pacing import Evenness
 from pipelines.checks import check_files
 from pipelines.clip import Clip
 from pipelines.cutting import parts_folder, write_cut
-from pipelines.job import claim, written
+from pipelines.job import claim, mark, written
 from pipelines.output import RECIPE, Output, beside, outputs_of
 from pipelines.recipe import recipe_of
 from pipelines.result import Result, save_result
@@ -67,8 +67,10 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
     with watch.stage("encode"):
-        _write(clip, rendered, outputs, folder, recipe)
-        write_cut(clip, rendered, outputs)
+        parts = parts_folder(clip)
+        own = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
+        _write(clip, rendered, outputs, folder, recipe, own)
+        write_cut(clip, rendered, outputs, own)
         write_recipe(beside(clip.output, RECIPE), recipe)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
@@ -83,12 +85,12 @@ def _made(rendered: Rendered) -> dict[str, Any]:
 
 
 def _write(
-    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]
+    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
 ) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, replace=written(folder, output.path))) for output in outputs
+            files.enter_context(output.open(comment, written(folder, output.path), own)) for output in outputs
         ]
         parts = parts_folder(clip)
         claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))

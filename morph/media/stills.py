@@ -32,13 +32,21 @@ TEMPORARY = ".morph-"
 """What names of files that are being written begin with."""
 
 
-def temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path, mark: str = "") -> Path:
     """Return a fresh name in ``path``'s folder with ``path``'s suffix; nothing is created.
 
     The name is short whatever ``path`` is called, so a 255-byte file name leaves room for it, and it starts
-    with a dot, so neither people nor :func:`frame_numbers` take it for a result.
+    with a dot, so neither people nor :func:`frame_numbers` take it for a result. ``mark`` stands in it: who knows
+    the mark can remove what was left by a kill, see :func:`remove_temporaries`.
     """
-    return path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
+    return path.with_name(f"{TEMPORARY}{mark}{secrets.token_hex(6)}{path.suffix}")
+
+
+def remove_temporaries(folder: Path, mark: str) -> None:
+    """Remove what was left unfinished in ``folder`` under this mark; whoever made it runs no more."""
+    for left in folder.glob(f"{TEMPORARY}{mark}*"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def publish(temporary: Path, path: Path) -> None:
@@ -49,12 +57,12 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mark: str = "") -> Iterator[Path]:
     """Yield a temporary name to write to; it becomes ``path`` when the block ends well.
 
     On any failure, Ctrl-C included, the temporary file is removed and ``path`` is as it was before.
     """
-    temporary = temporary_beside(path)
+    temporary = temporary_beside(path, mark)
     try:
         yield temporary
         publish(temporary, path)
@@ -62,7 +70,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_png(path: Path, image: Frame, comment: str | None = None) -> None:
+def write_png(path: Path, image: Frame, comment: str | None = None, mark: str = "") -> None:
     """Write a frame to ``path`` as a PNG of its depth and channels, tagged sRGB, atomically.
 
     ``comment`` (the recipe) goes into a text chunk called ``Comment``.
@@ -72,11 +80,13 @@ def write_png(path: Path, image: Frame, comment: str | None = None) -> None:
         EncodeError: the disk refused, for example because it is full.
     """
     data = encode_png(image, comment)
-    with _writing(path) as temporary:
+    with _writing(path, mark) as temporary:
         temporary.write_bytes(data)
 
 
-def write_still(path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None) -> None:
+def write_still(
+    path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None, mark: str = ""
+) -> None:
     """Write a frame to ``path`` atomically, as the kind its suffix names: PNG, TIFF or EXR.
 
     PNG and TIFF keep the frame's depth and straight alpha. EXR holds half floats in linear light, its colour
@@ -89,10 +99,10 @@ def write_still(path: Path, image: Frame, comment: str | None = None, fps: Fract
     """
     kind = _kind(path)
     if kind == ".png":
-        write_png(path, image, comment)
+        write_png(path, image, comment, mark)
         return
     frame = checked_frame(image)
-    with _writing(path) as temporary:
+    with _writing(path, mark) as temporary:
         if kind == ".exr":
             openimage.write_exr(temporary, frame, comment, fps)
         else:
@@ -189,7 +199,7 @@ class FrameFolder(FrameWriter):
     last of them is number ``start - 1``, that is, when this writer carries on where another stopped. Frames
     whose numbers are in ``replace`` are no hindrance: they are removed, unless the new ones follow them. Frames
     written before an abort stay, since each is complete. All frames have the size, depth and channels of the
-    first. ``comment`` goes into each, and ``fps`` where it can.
+    first. ``comment`` goes into each, and ``fps`` where it can; ``mark`` is that of :func:`temporary_beside`.
 
     Raises:
         InputError: as :func:`check_folder`, or the folder cannot be made.
@@ -202,6 +212,7 @@ class FrameFolder(FrameWriter):
         comment: str | None = None,
         replace: Container[int] = (),
         fps: Fraction | None = None,
+        mark: str = "",
     ) -> None:
         pattern = _pattern(stills)
         check_folder(pattern, start, replace)
@@ -214,6 +225,7 @@ class FrameFolder(FrameWriter):
         self._pattern = pattern
         self._comment = comment
         self._fps = fps
+        self._mark = mark
         self._number = start
         self._described = ""
 
@@ -227,7 +239,7 @@ class FrameFolder(FrameWriter):
         if self._described not in ("", described):
             raise ValueError(f"the frame is {described}, those before it are {self._described}")
         path = self._pattern.path(self._number)
-        write_still(path, frame, self._comment, self._fps)
+        write_still(path, frame, self._comment, self._fps, self._mark)
         self._described = described
         self._number += 1
         return path
@@ -361,9 +373,9 @@ def _kind(path: Path) -> str:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[Path]:
+def _writing(path: Path, mark: str) -> Iterator[Path]:
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, mark) as temporary:
             yield temporary
     except OSError as error:
         raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -80,6 +80,23 @@ def test_a_killed_render_goes_on_and_ends_with_the_same_frames(folder, tmp_path,
     assert not list(job.rglob(".morph-*"))
 
 
+@pytest.mark.slow
+def test_what_a_kill_leaves_beside_the_output_is_removed(command, folder, tmp_path):
+    (tmp_path / ".morph-0123456789ab.mp4").touch()  # somebody else may be writing it
+    run = arguments(folder, "-o", str(tmp_path / "m.mp4"))
+    process = start(*run)
+    while len(list(tmp_path.glob(".morph-*"))) < 2:  # the tags of the video are there before its first frame
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(list(tmp_path.glob(".morph-*"))) > 1
+    again = command(*run)
+    assert again.returncode == 0, again.stderr
+    assert [path.name for path in tmp_path.glob(".morph-*")] == [".morph-0123456789ab.mp4"]
+    assert (tmp_path / "m.mp4").exists()
+
+
 def test_a_damaged_frame_and_a_damaged_fit_are_made_again(command, folder, tmp_path):
     first = command(*arguments(folder, "-o", str(tmp_path / "a"), "--job", str(tmp_path / "job"), "--json"))
     assert first.returncode == 0, first.stderr

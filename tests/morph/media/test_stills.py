@@ -21,6 +21,7 @@ from morph.media.stills import (
     read_comment,
     read_frames,
     read_still,
+    remove_temporaries,
     write_png,
     write_still,
 )
@@ -48,6 +49,17 @@ def write_half(path: Path, error: type[BaseException]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text("half")
         raise error
+
+
+def test_unfinished_files_are_known_by_their_mark(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a.png", "one") as left, atomic_path(tmp_path / "a.png", "two") as kept:
+        left.touch()
+        kept.touch()
+        (tmp_path / "one").touch()
+        remove_temporaries(tmp_path, "one")
+        remove_temporaries(tmp_path / "gone", "one")
+        assert sorted(tmp_path.iterdir()) == sorted([kept, tmp_path / "one"])
+        left.touch()
 
 
 def test_atomic_path_publishes_only_what_is_whole(tmp_path: Path) -> None:
