@@ -22,6 +22,8 @@ from pipelines.output import beside
 from pipelines.settings import look
 
 LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
+KEYFRAMES = "keyframes"
+"""Where an asking says what it asks of each image, once for each time that the image is there."""
 
 
 class JobBusyError(InputError):
@@ -37,18 +39,37 @@ def asked(clip: Clip) -> dict[str, Any]:
     """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
     values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
     values |= look(clip.settings)
+    keyframes: dict[str, list[dict[str, Any]]] = {}  # an image may be there several times
     for keyframe in clip.keyframes:
         own = {"prompt": keyframe.prompt, **look(keyframe.settings)}
         # what only repeats the clip's is told once, as the clip's
         said = {key: "as the clip" if value == values.get(key) else value for key, value in own.items()}
-        values |= {f"{key} of {keyframe.image}": value for key, value in said.items()}
-    return values
+        keyframes.setdefault(str(keyframe.image), []).append(said)
+    return values | {KEYFRAMES: keyframes}
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What two askings have in common and say differently; images that came or went are no difference."""
-    keys = [key for key in before if key in now and before[key] != now[key]]
-    return [f"{key} was {before[key]!r} and is {now[key]!r}" for key in keys]
+    pairs = [("", before, now)]
+    there = before.get(KEYFRAMES, {})
+    for image, said in now.get(KEYFRAMES, {}).items():
+        was = list(there.get(image, []))
+        changed = [one for one in said if not _taken(one, was)]
+        pairs += [(f" of {image}", one, other) for one, other in zip(was, changed, strict=False)]
+    return [
+        f"{key}{whose} was {one[key]!r} and is {other[key]!r}"
+        for whose, one, other in pairs
+        for key in one
+        if key != KEYFRAMES and key in other and one[key] != other[key]
+    ]
+
+
+def _taken(one: dict[str, Any], among: list[dict[str, Any]]) -> bool:
+    """Whether something is in a list, from which it is removed then."""
+    if one in among:
+        among.remove(one)
+        return True
+    return False
 
 
 def wrote(folder: Path, output: Path) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from morph.media.stills import read_frames
+from pipelines.clip import clip_of
 from pipelines.job import JobBusyError, asked, differences, opened
 from pipelines.settings import Settings, changed, load_preset
 from tests.conftest import SAMPLES
@@ -248,6 +249,27 @@ def test_a_finished_job_may_be_asked_for_anything(tmp_path):
 def test_images_and_timing_are_no_difference():
     assert differences({"a": 1, "b": 2}, {"b": 2, "c": 3}) == []
     assert differences({"a": 1}, {"a": 2}) == ["a was 1 and is 2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ("cat=one raccoon cat=two", "cat=one raccoon cat=two", []),
+        ("cat=one raccoon cat=two", "cat=new raccoon cat=two", ["prompt of cat was 'one' and is 'new'"]),
+        ("cat=one raccoon cat=two", "cat=one raccoon cat=new", ["prompt of cat was 'two' and is 'new'"]),
+        ("cat=one raccoon cat=two", "raccoon cat=two", []),
+        ("cat=one raccoon cat=two", "cat=one raccoon coffee", []),
+        ("cat=one raccoon", "cat=one raccoon cat=two", []),
+        ("cat=one raccoon", "cat=two raccoon cat=one", []),
+        ("cat=one raccoon", "cat=two raccoon", ["prompt of cat was 'one' and is 'two'"]),
+    ],
+)
+def test_an_image_that_is_there_twice_is_asked_for_twice(before, now, said):
+    def asking(text):
+        images, _, prompts = zip(*(one.partition("=") for one in text.split()), strict=True)
+        return json.loads(json.dumps(asked(clip_of(images, prompts, Settings(), "m.mp4"))))
+
+    assert differences(asking(before), asking(now)) == said
 
 
 def test_a_second_process_is_told_who_holds_the_job(tmp_path):
