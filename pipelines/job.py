@@ -109,6 +109,20 @@ def finished(folder: Path) -> bool | None:
     return bool(content.get("finished")) if content else None
 
 
+def check_job(folder: Path) -> None:
+    """Refuse a place where no job can be kept; nothing is created.
+
+    Raises:
+        InputError: a file is there, or a folder that is no job or cannot be read.
+    """
+    try:
+        there = list(folder.iterdir()) if os.path.lexists(folder) else []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot keep a job ({error.strerror}); name a folder with --job") from error
+    if any(map(_strange, there)) and not (folder / ASKED).exists():
+        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for as long as the ``with`` body runs; it is made if it is not there.
@@ -149,9 +163,8 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
         SettingsError: it was broken off and is asked for something else; what differs is named.
         InputError: the folder is no job, or cannot be made.
     """
+    check_job(folder)
     file = folder / ASKED
-    if folder.exists() and not file.exists() and any(map(_strange, folder.iterdir())):
-        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
     with locked(folder):
         now, last = asked(clip), _read(file)
         changes = [] if change or last.get("finished", True) else differences(last["asked"], now)

@@ -27,6 +27,8 @@ def show(file: str) -> None:
 @click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
 @click.option("--codec", metavar="NAME|FILE", help="[default: as it was]")
 @click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
+@click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
+@click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def rerun(
@@ -36,6 +38,8 @@ def rerun(
     model: str | None,
     codec: str | None,
     hub: bool,
+    job: str | None,
+    change: bool,
     device: str,
     dtype: str,
     as_json: bool,
@@ -48,6 +52,7 @@ def rerun(
 
     from morph.errors import ModelError
     from morph.media.recipe import read_recipe
+    from morph.media.stills import check_parent
     from pipelines.cli.render import carry_out, check
     from pipelines.job import job_folder, opened
     from pipelines.models import Models, quiet_libraries
@@ -59,10 +64,12 @@ def rerun(
     clip = replace(clip, model=model) if model else clip
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
-    folder = job_folder(clip.output)
+    folder = Path(job) if job else job_folder(clip.output)
     size = check(clip, folder, None, fetch=True)
+    if job:
+        check_parent(folder)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
-    with opened(folder, clip):
+    with opened(folder, clip, change):
         quiet_libraries()
         _use_threads(recipe.get("threads"))
         models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])

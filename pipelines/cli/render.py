@@ -178,9 +178,11 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
     from pipelines.checks import check_files
+    from pipelines.job import check_job
     from pipelines.output import outputs_of
     from pipelines.plan import frame_size
 
+    check_job(folder)
     transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
     model, _ = locate(clip.model, fetch=fetch)
     size = frame_size(clip.settings.size, Geometry.from_folder(model))

@@ -142,6 +142,8 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, "-o", "m.mp4"], "at least two images"),
         ([CAT, RACCOON, CAT, "-o", "m.mp4", "--frames", "2"], "at least 3 frames"),
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--job", "broken.png"], "broken.png: cannot keep a job (Not a directory)"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--job", "broken.png", "--dry-run"], "name a folder with --job"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, arguments, message):

@@ -61,6 +61,19 @@ def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_pa
     assert "the same 5 frames" in done.stderr
 
 
+def test_a_rerun_that_was_broken_off_is_changed_or_kept_elsewhere(rendered, command, tmp_path):
+    run = ["rerun", str(rendered / "a.mp4"), "--images", str(rendered)]
+    job = tmp_path / "a-rerun.mp4.job"
+    (job / "fits").mkdir(parents=True)
+    (job / "job.json").write_text('{"asked": {"seed": 7}, "finished": false}')
+    refused = command(*run, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "seed was 7 and is 0: ask for the same again, add --change" in refused.stderr
+    assert command(*run, "--job", "other.job", "-o", "other.mp4", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "other.job" / "job.json").exists()
+    assert command(*run, "--change", cwd=tmp_path).returncode == 0
+
+
 def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
     (tmp_path / "a-rerun.mp4").write_text("mine")
     done = command("rerun", str(rendered / "a.mp4"), "--images", str(rendered), cwd=tmp_path)
