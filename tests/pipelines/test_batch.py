@@ -17,7 +17,6 @@ import yaml
 
 from pipelines.batch import Where, absolute, run_here, run_ray
 from pipelines.manifest import read_manifest
-from pipelines.watch import dropped
 from tests.conftest import SAMPLES
 
 QUICK = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
@@ -191,20 +190,6 @@ def test_no_cluster_is_one_clear_line(command, manifest):
     result = command("batch", str(manifest()), "--ray", "nowhere")
     assert result.returncode == 1
     assert "no Ray cluster at nowhere" in result.stderr
-
-
-def test_what_is_dropped_is_taken_when_it_has_stopped_changing(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.watch.PAUSE", 0.01)
-    found = dropped(tmp_path)
-    (tmp_path / "notes.txt").write_text("no manifest")
-    (tmp_path / "one").mkdir()
-    shutil.copy(SAMPLES / "cat.jpg", tmp_path / "one")
-    (tmp_path / "a.yaml").write_text("keyframes: []")
-    assert next(found) == tmp_path / "a.yaml"
-    shutil.copy(SAMPLES / "raccoon.jpg", tmp_path / "one")
-    assert next(found) == tmp_path / "one"
-    (tmp_path / "a.yaml").write_text("keyframes: [changed]")
-    assert next(found) == tmp_path / "a.yaml"
 
 
 @pytest.mark.slow
