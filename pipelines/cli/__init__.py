@@ -21,6 +21,8 @@ from pipelines.cli.render import render
 from pipelines.cli.report import report
 
 INTERRUPTED = 130
+GO_ON = ("render", "batch", "rerun")
+"""Commands that keep their work, and go on with it when they are given again."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +49,8 @@ def main() -> None:
         say("Error: " + "\n".join(" ".join(line.split()) for line in lines))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say(f"Interrupted; no file is left half written. To go on: {shlex.join(['morph', *sys.argv[1:]])}")
+        again = f" To go on: {shlex.join(['morph', *sys.argv[1:]])}" if sys.argv[1] in GO_ON else ""
+        say(f"Interrupted; no file is left half written.{again}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         from pipelines.memory import out_of_memory

@@ -1,5 +1,6 @@
 """The command line as a person meets it: a process of its own, real files, exit codes."""
 
+import io
 import json
 import os
 import shutil
@@ -176,6 +177,18 @@ def test_ctrl_c_ends_with_130_leaves_nothing_and_says_how_to_go_on(folder, tmp_p
     assert "Traceback" not in errors
     assert f"To go on: morph render {CAT} {RACCOON} -o" in errors
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_tells_a_way_to_go_on_only_where_there_is_one(command, tmp_path, monkeypatch):
+    class Interrupted(io.StringIO):
+        def write(self, text):
+            raise KeyboardInterrupt
+
+    (tmp_path / "recipe.json").write_text('{"morph": "0.1.0"}')
+    monkeypatch.setattr(sys, "stdout", Interrupted())
+    result = command("show", str(tmp_path / "recipe.json"))
+    assert result.returncode == 130
+    assert result.stderr.strip() == "Interrupted; no file is left half written."
 
 
 def test_info_names_versions_devices_and_models(command):
