@@ -64,6 +64,7 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
     for output in outputs:
         output.check(replace=wrote(folder, output.path))
+        output.tell(facts["transparent"])
     check_cut(clip, outputs)
     check_recipe(beside(clip.output, RECIPE))
     rendered = render_clip(clip, tasks, folder)

@@ -79,8 +79,7 @@ def interpolate(
     encode = Encode(preset=codec, odd="pad" if pad else "refuse", audio=source if sound else "")
     where_to = Output.of(Path(output), stream, encode)
     where_to.check()
-    for notice in where_to.notices():
-        say(notice)
+    where_to.tell()
 
     from morph.inbetween import CLOSE
     from morph.perception.lpips import PerceptualDistance

@@ -191,8 +191,8 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     check_recipe(beside(clip.output, RECIPE))
     for output in outputs:
         output.check(replace=wrote(folder, output.path))
-        for notice in output.notices(all(transparent)):
-            say(notice)
+        if not fetch:  # a plan; a render says it by itself
+            output.tell(all(transparent))
     return size
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from pipelines.batch import Where, absolute, run_here, run_ray
 from pipelines.manifest import read_manifest
@@ -85,6 +86,25 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert again.returncode == 0, again.stderr
     assert [one["error"] for one in json.loads(again.stdout)] == [""] * 3
     assert frames_of(path.parent / "shots.yaml.job" / "clips" / "pair") == before
+
+
+def test_what_a_file_cannot_keep_is_said_once_whoever_renders(command, manifest):
+    path = manifest([{"name": "a", "output": "a.gif", "keyframes": ["cat.png", "raccoon.png"]}], frames=3, depth=16)
+    for name in ("cat", "raccoon"):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            image.putalpha(128)
+            image.save(path.parent / f"{name}.png")
+    said = ("laid on black", "8 of the 16 bits", "motion is slightly uneven")
+    cpu = ("--device", "cpu")
+    for arguments in (
+        ("render", str(path), "--dry-run"),
+        ("batch", str(path), *cpu),
+        ("render", str(path), "-o", "b.gif", *cpu),
+        ("rerun", "a.gif.json", "-o", "c.gif", *cpu),
+    ):
+        result = command(*arguments, cwd=path.parent)
+        assert result.returncode == 0, result.stderr
+        assert [result.stderr.count(what) for what in said] == [1, 1, 1], result.stderr
 
 
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):
