@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Container
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ RECIPE = ".json"
 """What an output's recipe beside it ends in."""
 _UNITS = {".gif": 100, ".webp": 1000}
 """Into how many parts a container divides a second, where it does not take any rate."""
+log = logging.getLogger("morph")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class Output:
             except EncodeError as error:
                 why = str(error).removeprefix(f"{name}: ")
                 raise SettingsError(f"encode preset {self.encode.preset} does not work: {why}") from error
+
+    def tell(self, transparent: bool = False) -> None:
+        """Say the notices."""
+        for notice in self.notices(transparent):
+            log.warning("%s", notice)
 
     def notices(self, transparent: bool = False) -> list[str]:
         """What a person should know; ``transparent`` says whether there was transparency to keep."""

@@ -64,6 +64,8 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     (facts,) = tasks("facts", [()])
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
     check_files(clip, outputs, folder)
+    for output in outputs:
+        output.tell(facts["transparent"])
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
     with watch.stage("encode"):

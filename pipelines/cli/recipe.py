@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import device_options, say
+from pipelines.cli.common import assigned, device_options, say
 
 
 @click.command()
@@ -26,6 +26,8 @@ def show(file: str) -> None:
 @click.option("--images", "folders", multiple=True, metavar="DIR", help="Where the images are, if they have moved.")
 @click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
 @click.option("--codec", metavar="NAME|FILE", help="[default: as it was]")
+@click.option("--audio", metavar="FILE", help="Where the sound is, if it has moved.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=FILE", help="So of ranking.clip, and others.")
 @click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
 @click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
@@ -37,6 +39,8 @@ def rerun(
     folders: tuple[str, ...],
     model: str | None,
     codec: str | None,
+    audio: str | None,
+    assignments: tuple[str, ...],
     hub: bool,
     job: str | None,
     change: bool,
@@ -60,7 +64,9 @@ def rerun(
 
     source = Path(file)
     recipe = read_recipe(source)
-    clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)], codec)
+    moved = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
+    images = [source.parent, *map(Path, folders)]
+    clip = clip_from(recipe, Path(output) if output else None, images, codec, moved)
     clip = replace(clip, model=model) if model else clip
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")

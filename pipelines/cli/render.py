@@ -108,6 +108,7 @@ def render(
         _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
         return
     with opened(folder, clip, change):
+        from pipelines.cli.choose import Person
         from pipelines.models import Models, quiet_libraries
 
         quiet_libraries()
@@ -119,7 +120,7 @@ def render(
             size,
             models,
             (device, dtype),
-            _person(clip, models, Path(choose)) if choose else None,
+            Person(Path(choose)) if choose else None,
             Path(embeddings) if embeddings else None,
             Path(frames_dir) if frames_dir else None,
         )
@@ -189,8 +190,8 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     outputs = outputs_of(clip, size, all(transparent), frames_dir)
     check_files(clip, outputs, folder)
     for output in outputs:
-        for notice in output.notices(all(transparent)):
-            say(notice)
+        if not fetch:  # a plan; a render says it by itself
+            output.tell(all(transparent))
     return size
 
 
@@ -253,16 +254,6 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
         f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']}, "
         f"{takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
     )
-
-
-def _person(clip: Any, models: Any, folder: Path) -> Any:
-    """Who chooses among candidates; None where there is no choice."""
-    from pipelines.cli.choose import Person
-    from pipelines.plan import ways
-
-    rankers = (models.ranker(way.settings) for way in ways(clip) if way.anchors)
-    ranker = next((ranker for ranker in rankers if ranker), None)
-    return Person(folder, ranker) if ranker else None
 
 
 def carry_out(

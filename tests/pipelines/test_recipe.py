@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
-from tests.conftest import SAMPLES
+from tests.conftest import SAMPLES, build_clip_folder
 from tests.pipelines.conftest import QUICK
 
 ANCHORS = ["--set", "anchors.depth=1", "--set", "anchors.candidates=3", "--set", "textual_inversion.steps=1"]
@@ -111,6 +112,24 @@ def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
     assert json.loads(done.stdout)["same"] is False
     assert "not the same frames" in done.stderr
     assert "torch was 1.0 and is" in done.stderr
+
+
+def test_sound_and_weights_that_have_moved_are_named(rendered, command, tmp_path):
+    sound = tmp_path / "here.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(8000))
+    clip = build_clip_folder(tmp_path / "clip")
+    recipe = read_recipe(rendered / "a.mp4")
+    recipe["settings"] |= {"encode.audio": "gone.wav", "ranking.clip": "gone"}
+    (rendered / "moved.json").write_text(json.dumps(recipe))
+    arguments = ["rerun", str(rendered / "moved.json"), "-o", str(tmp_path / "b.mp4"), "--json"]
+    assert "gone.wav" in command(*arguments).stderr
+    assert "seed stays as the recipe has it" in command(*arguments, "--set", "seed=1").stderr
+    done = command(*arguments, "--audio", str(sound), "--set", f"ranking.clip={clip}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["same"] is True  # what was chosen is in the recipe
+    assert str(sound) in done.stderr
 
 
 def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):

@@ -180,6 +180,19 @@ def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder)
         assert "is not there; write embedded, a folder, or a hub id" in errors(one(more=f"model: {text}\n"))[0]
 
 
+def test_settings_that_do_not_go_together_are_told_with_all_else(errors, read):
+    deep = "settings: {depth: 16, inbetween.frames: 2}\n"
+    found = errors(one("[cat.jpg, none.jpg]", deep))
+    assert [line.partition(":")[0] for line in found] == ["2", "3"]
+    assert "depth is 16, but frames are interpolated in 8 bits" in found[0]
+    clips = "clips:\n- {name: a, keyframes: [cat.jpg, cat.jpg]}\n"
+    assert errors(f"defaults:\n  {deep}{clips}")[0].startswith("4: depth is 16")
+    assert errors(one(more="settings: {inbetween.frames: 2}\n"), given={"depth": "16"})[0].startswith("2: depth")
+    for given in ({"depth": "8"}, {"inbetween.frames": "0"}):
+        (clip,) = read(one(more=deep), given=given)
+        assert clip.keyframes[0].settings == clip.settings
+
+
 def test_preset_files_are_read_and_their_paths_confined(errors, read, folder):
     mine = folder / "mine.toml"
     mine.write_text("frames = 5\n")
@@ -297,6 +310,7 @@ def test_billion_laughs_and_deep_nesting_take_no_time(errors):
     [
         (b"", "x.yaml", "is empty"),
         (b" \n", "x.csv", "is empty"),
+        (b",,,\n , \n", "x.csv", "1: holds nothing but empty cells"),
         (b"# nothing\n", "x.yaml", "holds nothing"),
         (b"a: b\nc: \xff\n", "x.yaml", "2: is not UTF-8"),
         ("a: b".encode("utf-16"), "x.json", "1: is not UTF-8"),
