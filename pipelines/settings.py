@@ -305,9 +305,8 @@ def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> 
         else:
             known = [f"{key}.{part}" for part in _hints(hints[name])]
             raise SettingsError(f"{key} is a group of settings; set one of {', '.join(known)}")
-    return replace(
-        section, **own, **{name: _changed(getattr(section, name), part) for name, part in inside.items()}
-    )
+    own |= {name: _changed(getattr(section, name), parts) for name, parts in inside.items()}
+    return replace(section, **own)
 
 
 def _parsed(value: Any, kind: Any, key: str) -> Any:
