@@ -302,7 +302,7 @@ def test_billion_laughs_and_deep_nesting_take_no_time(errors):
     ):
         (line,) = errors(nested, name)
         assert "nested more than 16 deep" in line
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_fifty_errors_are_listed(errors):
     started = time.monotonic()
     found = errors(one() + "".join(f"k{number}: 1\n" for number in range(100_000)))
     assert (len(found), found[-1]) == (51, "and at least 950 more")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_images_must_be_regular_files(errors, folder):
