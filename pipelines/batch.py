@@ -201,7 +201,7 @@ def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outco
     error, frames, gap = "", 0, None
     own = folder / CLIPS / clip.name
     try:
-        with opened(own, clip, [clip.output], where.change):
+        with opened(own, clip, where.change):
             produced = produce(clip, tasks_of(clip, own, where), own)
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on

@@ -39,6 +39,7 @@ class Clip:
     """Everything that decides a clip, ready to render; ``name`` is what people call it.
 
     output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id.
+    named: somebody chose the output's name; one that nobody chose takes no other file's place.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Clip:
     output: Path
     model: str = "embedded"
     controlnet: str | None = None
+    named: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a clip that no timing fits; a SettingsError says why."""
@@ -159,7 +161,7 @@ def clip_of(
     settings: Settings,
     output: str | Path = "",
     times: Sequence[str] = (),
-    **model: Any,
+    **more: Any,
 ) -> Clip:
     """A clip of images that share one set of settings.
 
@@ -171,4 +173,4 @@ def clip_of(
         raise SettingsError(f"{len(at)} times for {len(images)} images; give one per image, or none")
     rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
     keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
-    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **model)
+    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **more)

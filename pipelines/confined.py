@@ -9,8 +9,9 @@ from pathlib import Path
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from morph.media.pattern import is_stills
-from morph.media.stills import check_folder, check_parent
+from morph.media.stills import check_parent, check_place
 from pipelines.nodes import MAX_BYTES, Problems
+from pipelines.output import place
 from pipelines.settings import Settings, changed, keys, load_preset, names_file
 from pipelines.targets import load_target, target_for
 
@@ -33,12 +34,16 @@ class Confined:
         self._root = Path(os.path.realpath(folder))
         self._problems = problems
         self._allow_outside = allow_outside
-        self._outputs: dict[str, int] = {}
+        self._images: dict[str, int] = {}
+        self._outputs: dict[str, tuple[int, str]] = {}
         self._presets: dict[str, Settings] = {}
 
     def image(self, line: int, text: str) -> Path | None:
         """A picture's file; it is not opened."""
-        return self.file(line, "image", text)
+        path = self.file(line, "image", text)
+        if path:
+            self._images.setdefault(os.path.realpath(path), line)
+        return path
 
     def file(self, line: int, what: str, text: str) -> Path | None:
         """A regular file; it is not opened."""
@@ -67,16 +72,29 @@ class Confined:
                 target_for(Path(text))
                 check_parent(path)
             elif not os.path.isdir(path):
-                check_folder(path)
+                check_place(path)  # whether its job may replace frames that are there is asked when it is rendered
         except InputError as error:
             self._problems.add(line, f"output {error}")
             return None
-        real = os.path.realpath(path)
-        if real in self._outputs:
-            first = self._outputs[real]
-            self._problems.add(line, f"output {text} is that of the clip on line {first} too; choose another")
-        self._outputs.setdefault(real, line)
+        self._once(line, f"output {text}", place(path))
         return path
+
+    def timeline(self, line: int, text: str) -> None:
+        """The timeline of the clip on this line, which is no other clip's."""
+        self._once(line, f"encode.timeline {Path(text).name}", os.path.realpath(text))
+
+    def check_apart(self) -> None:
+        """Report outputs that are one of the images."""
+        for real, (line, what) in self._outputs.items():
+            if real in self._images:
+                at = self._images[real]
+                self._problems.add(line, f"{what} is the image on line {at}; choose another")
+
+    def _once(self, line: int, what: str, real: str) -> None:
+        if real in self._outputs:
+            first, _ = self._outputs[real]
+            self._problems.add(line, f"{what} is that of the clip on line {first} too; choose another")
+        self._outputs.setdefault(real, (line, what))
 
     def weights(self, line: int, text: str, key: str) -> str | None:
         """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""

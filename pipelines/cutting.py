@@ -20,8 +20,10 @@ from pipelines.settings import Encode
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.sequence import Rendered
 
+PARTED = ".xml"
+"""The timelines that want a movie for each way."""
 PART = ".mov"
-"""Movies of single ways, for timelines that want one each."""
+"""Movies of single ways."""
 PART_TARGETS = {False: "prores-hq", True: "prores-4444"}
 """What they are encoded as where the clip's codec does not fit: without transparency, and with it."""
 
@@ -42,8 +44,16 @@ def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:
         _part_output(path.with_suffix(PART), outputs[0], 1, "").check()
 
 
-def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None:
+def parts_folder(clip: Clip) -> Path | None:
+    """Where a timeline's movies of single ways go; None where it has none."""
+    timeline = Path(clip.settings.encode.timeline)
+    return timeline.with_suffix("") if timeline.suffix.lower() == PARTED else None
+
+
+def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: str = "") -> None:
     """Write the timeline that a clip asks for over the files that hold its frames; for .xml, a movie for each way.
+
+    ``mark`` is that of ``Output.open``.
 
     Raises:
         MorphError: as :func:`check_cut`, or a disk refused.
@@ -59,7 +69,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None
     start = Timecode.parse(encode.timecode, fps) if encode.timecode else None
     kind = _kind(path, outputs)
     if kind is PartMovies:
-        media: Media = _part_movies(path, rendered, parts, outputs[0], start)
+        media: Media = _part_movies(path, rendered, parts, outputs[0], start, mark)
     elif kind is Frames:
         stills = next(output for output in outputs if output.target is None)
         media = Frames(StillPattern.parse(stills.path), encode.start)
@@ -70,7 +80,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output]) -> None
 
 def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:
     """What a timeline is over: numbered stills if there are any, else the video."""
-    if path.suffix.lower() == ".xml":
+    if path.suffix.lower() == PARTED:
         return PartMovies
     return Frames if any(output.target is None for output in outputs) else Movie
 
@@ -96,7 +106,7 @@ def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Outpu
 
 
 def _part_movies(
-    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None
+    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None, mark: str
 ) -> PartMovies:
     """Write a movie for each part, with handles, into a folder called as the timeline."""
     folder = path.with_suffix("")
@@ -109,7 +119,7 @@ def _part_movies(
     for name, span in zip(paths, spans, strict=True):
         timecode = str(start + span.start) if start else ""
         output = _part_output(name, whole, len(span), timecode)
-        with output.open() as writer:
+        with output.open(mark=mark) as writer:
             for frame in rendered.part(span):
                 writer.write(frame.written(output.stream.alpha))
     return PartMovies(tuple(paths), whole.encode.handles, stamped=bool(start))

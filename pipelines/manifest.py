@@ -133,6 +133,7 @@ class _Manifest:
         if len(items) > MAX_CLIPS:
             self.problems.stop(items[MAX_CLIPS].line, f"has more than {MAX_CLIPS} clips; split it")
         clips = [self.clip(item, alone=len(items) == 1) for item in items]
+        self.disk.check_apart()
         return [clip for clip in clips if clip]
 
     def clip(self, node: Node, alone: bool) -> Clip | None:
@@ -141,16 +142,19 @@ class _Manifest:
         if fields is None:
             return None
         name = self.name(fields, node.line, alone)
-        if "output" not in fields and name:
+        named = "output" in fields
+        if not named and name:
             fields["output"] = Node(node.line, f"{name}.mp4")
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
         values = {**self.values, **self.settings(fields, changed)}
-        settings = changed(_over(preset or Settings(), values), self.given)
+        settings = self.together(fields, node.line, preset or Settings(), values)
+        if settings and settings.encode.timeline:
+            self.disk.timeline(node.line, settings.encode.timeline)
         words = {**self.words, **self.read_words(fields)}
-        timed = preset is not None and values.get("fps", "") is not None
-        keyframes = self.keyframes(fields, node.line, settings, words.get("prompt", ""), timed)
-        if keyframes is None or preset is None or None in values.values():
+        timed = preset is not None and settings is not None and values.get("fps", "") is not None
+        keyframes = self.keyframes(fields, node.line, settings or Settings(), words.get("prompt", ""), timed)
+        if keyframes is None or preset is None or settings is None or None in values.values():
             return None
         try:
             clip = Clip(
@@ -160,6 +164,7 @@ class _Manifest:
                 output or Path(),
                 words.get("model", "embedded"),
                 words.get("controlnet"),
+                named,
             )
             if clip.length > MAX_FRAMES:
                 raise SettingsError(
@@ -169,6 +174,20 @@ class _Manifest:
             self.problems.add(fields["keyframes"].line, str(error))
             return None
         return clip
+
+    def together(
+        self, fields: Mapping[str, Node], line: int, settings: Settings, values: Mapping[str, str | None]
+    ) -> Settings | None:
+        """A clip's settings; None where values that are right by themselves do not go together."""
+        try:
+            return self.over(settings, values)
+        except SettingsError as error:
+            self.problems.add(fields["settings"].line if "settings" in fields else line, str(error))
+            return None
+
+    def over(self, settings: Settings, values: Mapping[str, str | None]) -> Settings:
+        """Settings with those of the values that are right, and over these the given ones."""
+        return changed(settings, {key: value for key, value in values.items() if value is not None} | self.given)
 
     def name(self, fields: Mapping[str, Node], line: int, alone: bool) -> str | None:
         """The clip's name; one that is alone may have the manifest's."""
@@ -221,7 +240,7 @@ class _Manifest:
         at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
         keyframe = ClipKeyframe(
             image or Path(),
-            changed(_over(settings, self.settings(fields, keyframe_settings)), self.given),
+            self.over(settings, self.settings(fields, keyframe_settings)),
             prompt if own is None else own,
             at,
             settings.hold if hold is None else hold,
@@ -352,8 +371,3 @@ class _Manifest:
 
 def _kind(node: Node) -> str:
     return {"str": "text", "list": "a list", "dict": "a mapping"}.get(type(node.value).__name__, "empty")
-
-
-def _over(settings: Settings, values: Mapping[str, str | None]) -> Settings:
-    """Settings with those of the values that are right."""
-    return changed(settings, {key: value for key, value in values.items() if value is not None})

@@ -18,6 +18,7 @@ from morph.errors import ManifestError
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 16
+TOO_DEEP = f"is nested more than {MAX_DEPTH} deep; no manifest needs that"
 MAX_PARTS = 1_000_000
 MAX_LISTED = 50
 MAX_FOUND = 1000
@@ -154,7 +155,10 @@ def _yaml_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an escape of no character
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or error
-        problems.stop(mark.line + 1 if mark else 1, f"is not YAML: {what}; check indentation, quotes and brackets")
+        line = mark.line + 1 if mark else 1
+        if "nesting depth" in str(what):  # newer readers have a limit of their own, and look that far ahead
+            problems.stop(line, TOO_DEEP)
+        problems.stop(line, f"is not YAML: {what}; check indentation, quotes and brackets")
 
 
 def _json_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
@@ -188,7 +192,7 @@ def _tree(parts: Iterable[tuple[str, Node]], problems: Problems) -> Node:
             problems.stop(node.line, f"holds more than {MAX_PARTS} values; split it into several manifests")
         if kind in ("list", "mapping"):
             if len(around) == MAX_DEPTH:
-                problems.stop(node.line, f"is nested more than {MAX_DEPTH} deep; no manifest needs that")
+                problems.stop(node.line, TOO_DEEP)
             around.append((kind, node, inside))
             inside = []
         elif kind == "end":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +14,7 @@ import numpy as np
 from morph.errors import EncodeError, SettingsError
 from morph.media.audio import Audio
 from morph.media.pattern import StillPattern, is_folder, is_stills
-from morph.media.stills import FrameFolder, FrameWriter, check_folder
+from morph.media.stills import FrameFolder, FrameWriter, check_folder, replaced
 from morph.media.target import CONTAINERS, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.clip import Clip
@@ -23,6 +25,7 @@ RECIPE = ".json"
 """What an output's recipe beside it ends in."""
 _UNITS = {".gif": 100, ".webp": 1000}
 """Into how many parts a container divides a second, where it does not take any rate."""
+log = logging.getLogger("morph")
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,19 @@ class Output:
         audio = Audio.from_file(Path(encode.audio), encode.audio_fit) if encode.audio else None
         return cls(path, replace(stream, alpha=keeps), encode, target, audio)
 
-    def check(self, replace: bool = False) -> None:
-        """Refuse what :meth:`open` could not write; nothing is created. ``replace`` lets stills be replaced.
+    @property
+    def numbers(self) -> range:
+        """Those of its stills; a video has none."""
+        start = self.encode.start
+        return range(start, start + self.stream.frames) if self.target is None else range(0)
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.path.parent if self.target else StillPattern.parse(self.path).folder
+
+    def check(self, replace: Container[int] = ()) -> None:
+        """Refuse what :meth:`open` could not write; nothing is created. Stills numbered in ``replace`` give way.
 
         Raises:
             SettingsError, InputError: with what to do.
@@ -76,14 +90,17 @@ class Output:
             if names_file(self.encode.preset):
                 self._try()
 
-    def open(self, comment: str | None = None, replace: bool = False) -> FrameWriter:
+    def open(self, comment: str | None = None, replace: Container[int] = (), mark: str = "") -> FrameWriter:
         """Start to write; ``comment``, the recipe, goes along where there is room for it.
+
+        Stills numbered in ``replace`` are removed, unless the new ones follow them. ``mark`` stands in the names of
+        unfinished files in ``folder``.
 
         Raises:
             SettingsError, InputError: as :meth:`check`.
         """
         if self.target is None:
-            return FrameFolder(self.path, self.encode.start, comment, replace, self.stream.fps)
+            return FrameFolder(self.path, self.encode.start, comment, replace, self.stream.fps, mark)
         return VideoWriter(
             self.path,
             self.target,
@@ -92,7 +109,15 @@ class Output:
             timecode=self.encode.timecode,
             audio=self.audio,
             pad=self.encode.odd == "pad",
+            mark=mark,
         )
+
+    def replaces(self, replace: Container[int] = ()) -> list[Path]:
+        """The files that give way when it is written, a video's whether it is there or not; see :meth:`open`."""
+        if self.target:
+            return [self.path]
+        stills = StillPattern.parse(self.path)
+        return [stills.path(number) for number in replaced(stills, self.encode.start, replace)]
 
     def _try(self) -> None:
         """Refuse a person's own target that ffmpeg cannot follow: write one frame with it, elsewhere."""
@@ -108,6 +133,11 @@ class Output:
             except EncodeError as error:
                 why = str(error).removeprefix(f"{name}: ")
                 raise SettingsError(f"encode preset {self.encode.preset} does not work: {why}") from error
+
+    def tell(self, transparent: bool = False) -> None:
+        """Say the notices."""
+        for notice in self.notices(transparent):
+            log.warning("%s", notice)
 
     def notices(self, transparent: bool = False) -> list[str]:
         """What a person should know; ``transparent`` says whether there was transparency to keep."""
@@ -153,6 +183,11 @@ def outputs_of(
     if frames_dir:
         outputs.append(Output.of(frames_dir, stream, Encode(alpha=encode.alpha, start=encode.start)))
     return tuple(outputs)
+
+
+def place(output: Path) -> str:
+    """Where an output goes, the same for all names of it."""
+    return os.path.realpath(str(StillPattern.parse(output)) if is_stills(output) else output)
 
 
 def beside(output: Path, ending: str) -> Path:

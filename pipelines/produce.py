@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from morph.media.recipe import check_recipe, write_recipe
+from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
+from pipelines.checks import check_files
 from pipelines.clip import Clip
-from pipelines.cutting import check_cut, write_cut
-from pipelines.job import wrote
+from pipelines.cutting import parts_folder, write_cut
+from pipelines.job import claim, mark, written
 from pipelines.output import RECIPE, Output, beside, outputs_of
 from pipelines.recipe import recipe_of
 from pipelines.result import Result, save_result
@@ -62,15 +63,16 @@ def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = No
     tasks = watch.timed(tasks)
     (facts,) = tasks("facts", [()])
     outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
+    check_files(clip, outputs, folder)
     for output in outputs:
-        output.check(replace=wrote(folder, output.path))
-    check_cut(clip, outputs)
-    check_recipe(beside(clip.output, RECIPE))
+        output.tell(facts["transparent"])
     rendered = render_clip(clip, tasks, folder)
     recipe = {**facts, **recipe_of(clip), **_made(rendered)}
     with watch.stage("encode"):
-        _write(rendered, outputs, folder, recipe)
-        write_cut(clip, rendered, outputs)
+        parts = parts_folder(clip)
+        own = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
+        _write(clip, rendered, outputs, folder, recipe, own)
+        write_cut(clip, rendered, outputs, own)
         write_recipe(beside(clip.output, RECIPE), recipe)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
@@ -84,12 +86,16 @@ def _made(rendered: Rendered) -> dict[str, Any]:
     return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
-def _write(rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any]) -> None:
+def _write(
+    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
+) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, replace=wrote(folder, output.path))) for output in outputs
+            files.enter_context(output.open(comment, written(folder, output.path), own)) for output in outputs
         ]
+        parts = parts_folder(clip)
+        claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
         for frame in rendered:
             for output, writer in zip(outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,14 +18,14 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines import settings as config
 from pipelines.evaluate import sharpness
 
-Chooser = Callable[[float, Tensor, Tensor, Tensor], int]
-"""(alpha, candidates (N,3,H,W), both parents (1,3,H,W)) to the number of the candidate that is taken."""
+Chooser = Callable[[float, Tensor, Tensor, Tensor, Sequence[float]], int]
+"""(alpha, candidates (N,3,H,W), both parents (1,3,H,W), scores) to the number of the candidate that is taken."""
 LONGEST = 160
 """Pixels of the longer side of a candidate on a sheet."""
 
 
 class Ranker:
-    """Scores candidates as the settings say; as a ``Chooser`` it takes the best."""
+    """Scores candidates as the settings say."""
 
     def __init__(self, clip: Clip, perception: PerceptualDistance, ranking: config.Ranking) -> None:
         self.clip = clip
@@ -45,10 +45,6 @@ class Ranker:
             ends = torch.cat([left, right]).cpu()
             scores += ranking.sharpness * sharpness(candidates.cpu(), ends, middle)
         return scores
-
-    def __call__(self, alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> int:
-        """The number of the best candidate."""
-        return int(self.scores(candidates, left, right).argmax())
 
 
 def candidate_sheet(path: Path, candidates: Tensor, left: Tensor, right: Tensor) -> None:

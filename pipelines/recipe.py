@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from morph.diffusion.files import HUB_ID
@@ -14,6 +15,8 @@ from pipelines.settings import Settings, changed, keys, names_file
 
 TEXTS = ("name", "output", "device", "dtype", "weights", "frames")
 """What every recipe of a clip says in so many words."""
+MOVED = ("encode.audio", "ranking.clip", "inbetween.weights")
+"""Settings that name files, which may have moved since."""
 DIGITS = 9
 """Decimals of a position that count."""
 
@@ -53,22 +56,28 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
 
 
 def clip_from(
-    recipe: Mapping[str, Any], output: Path | None, folders: Sequence[Path], codec: str | None = None
+    recipe: Mapping[str, Any],
+    output: Path | None,
+    folders: Sequence[Path],
+    codec: str | None = None,
+    moved: Mapping[str, str] = MappingProxyType({}),
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
-    place of its encode preset.
+    place of its encode preset, and ``moved`` that of settings in ``MOVED``, those of keyframes among them.
 
     Raises:
         InputError: an image is nowhere, or its bytes are others.
-        SettingsError: settings of another version, or not a clip's recipe.
+        SettingsError: settings of another version, or not a clip's recipe; a setting that is none of ``MOVED``.
     """
+    if other := [key for key in moved if key not in MOVED]:
+        raise SettingsError(f"{other[0]} stays as the recipe has it; what may have moved is {', '.join(MOVED)}")
     try:
         if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
             raise KeyError(*wrong)
         # what the frames were called by then still points at them
-        settings = changed(Settings(), {**recipe["settings"], "encode.timeline": ""})
+        settings = changed(Settings(), {**recipe["settings"], "encode.timeline": "", **moved})
         if codec:
             settings = changed(settings, {"encode.preset": codec})
         elif names_file(settings.encode.preset):
@@ -79,7 +88,7 @@ def clip_from(
         keyframes = tuple(
             ClipKeyframe(
                 _found(Path(entry["image"]), entry["sha256"], folders),
-                changed(settings, entry.get("settings", {})),
+                changed(settings, {**entry.get("settings", {}), **moved}),
                 entry["prompt"],
                 entry.get("at"),
                 entry.get("hold", 0),
@@ -88,8 +97,10 @@ def clip_from(
         )
         asked = recipe["asked"]
         stem, dot, rest = Path(recipe["output"]).name.partition(".")
-        output = output or Path(f"{stem}-rerun{dot}{rest}")
-        return Clip(recipe["name"], keyframes, settings, output, asked["model"], asked["controlnet"])
+        where = output or Path(f"{stem}-rerun{dot}{rest}")
+        return Clip(
+            recipe["name"], keyframes, settings, where, asked["model"], asked["controlnet"], named=bool(output)
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
 

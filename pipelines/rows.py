@@ -56,7 +56,9 @@ class _Rows:
 def read_csv(text: str, problems: Problems) -> Node:
     """The clips of a CSV file. Empty cells are not given; columns are fields, and settings by dotted key."""
     table = _table(text, problems)
-    line, header = next(table)
+    line, header = next(table, (0, []))
+    if not header:
+        problems.stop(1, "holds nothing but empty cells; name the columns in the first row")
     _check_header(line, header, problems)
     rows: list[tuple[int, dict[str, Node]]] = []
     for line, cells in table:

@@ -276,34 +276,37 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """New settings with these values; nested keys are nested mappings or dotted, strings are parsed.
 
     Raises:
-        SettingsError: an unknown key (the nearest is named), or a value of the wrong kind or range.
+        SettingsError: an unknown key (the nearest is named), a value of the wrong kind or range, or values that
+            do not go together.
     """
-    for key, value in values.items():
-        settings = _changed(settings, key.split("."), value, key)
-    return settings
+    new: Settings = _changed(settings, [(key.split("."), value, key) for key, value in values.items()])
+    return new
 
 
-def _changed(section: Any, path: Sequence[str], value: Any, key: str) -> Any:
+def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:
+    """A section with values at the paths of keys, all at once: one by one they may not go with what it had."""
     hints = _hints(section.__class__)
-    name = path[0]
-    if name not in hints:
-        known = list(keys(Settings()))
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-        raise SettingsError(f"there is no setting {key}; {hint}")
-    if is_dataclass(hints[name]):
-        inner = getattr(section, name)
-        if len(path) > 1:
-            return replace(section, **{name: _changed(inner, path[1:], value, key)})
-        if not isinstance(value, Mapping):
-            inside = ", ".join(f"{key}.{part.name}" for part in fields(inner))
-            raise SettingsError(f"{key} is a group of settings; set one of {inside}")
-        for part, nested in value.items():
-            inner = _changed(inner, [part], nested, f"{key}.{part}")
-        return replace(section, **{name: inner})
-    if len(path) > 1:
-        raise SettingsError(f"there is no setting {key}; {name} has no parts")
-    return replace(section, **{name: _parsed(value, hints[name], key)})
+    own: dict[str, Any] = {}
+    inside: dict[str, list[tuple[Sequence[str], Any, str]]] = {}
+    for (name, *rest), value, key in values:
+        if name not in hints:
+            known = list(keys(Settings()))
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise SettingsError(f"there is no setting {key}; {hint}")
+        if not is_dataclass(hints[name]):
+            if rest:
+                raise SettingsError(f"there is no setting {key}; {name} has no parts")
+            own[name] = _parsed(value, hints[name], key)
+        elif rest:
+            inside.setdefault(name, []).append((rest, value, key))
+        elif isinstance(value, Mapping):
+            inside.setdefault(name, []).extend(([part], nested, f"{key}.{part}") for part, nested in value.items())
+        else:
+            known = [f"{key}.{part}" for part in _hints(hints[name])]
+            raise SettingsError(f"{key} is a group of settings; set one of {', '.join(known)}")
+    own |= {name: _changed(getattr(section, name), parts) for name, parts in inside.items()}
+    return replace(section, **own)
 
 
 def _parsed(value: Any, kind: Any, key: str) -> Any:

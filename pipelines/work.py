@@ -323,7 +323,7 @@ class Work:
             return []
         if number not in self._chosen:
             between = Between(self.model, first, second, way.settings)
-            name = key_of("anchors with scores", look(way.settings), ends)
+            name = key_of("anchors", "chosen" if self._choose else "ranked", look(way.settings), ends)
             anchors = self._made(number, between, name)
             fitted = self._anchors_fitted(way, between, anchors, name)
             knots = [
@@ -342,16 +342,15 @@ class Work:
 
         def ask(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> Choice:
             assert ranker  # where there is a choice
-            scores = ranker.scores(candidates, left, right)
+            scores = ranker.scores(candidates, left, right).tolist()
             pictures, at = (candidates, left, right), (number + alpha) / count
-            taken = self._choose(at, *pictures) if self._choose else int(scores.argmax())
+            taken = self._choose(at, *pictures, scores) if self._choose else scores.index(max(scores))
             sheet = self._folder / CANDIDATES / f"{name}-{alpha:.9f}.png"
             candidate_sheet(sheet, *pictures)
-            return Choice(taken, scores.tolist(), sheet.name)
+            return Choice(taken, scores, sheet.name)
 
         def load(level: int) -> list[Anchor] | None:
-            kept = self._store.load(f"{name}-{level}")
-            if kept is None or self._choose:  # what a person chooses may change from run to run
+            if not (kept := self._store.load(f"{name}-{level}")):
                 return None
             tensors, said = kept
             alphas = json.loads(said["alphas"])
@@ -368,7 +367,8 @@ class Work:
             self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
 
         def run(batch: int) -> list[Anchor]:
-            return render_anchors(between, replace(settings, batch=batch), ask, self.progress, load, save)
+            keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
+            return render_anchors(between, replace(settings, batch=batch), ask, self.progress, *keeping)
 
         return self._batches.halving(run)
 

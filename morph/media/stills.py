@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -32,13 +32,21 @@ TEMPORARY = ".morph-"
 """What names of files that are being written begin with."""
 
 
-def temporary_beside(path: Path) -> Path:
+def temporary_beside(path: Path, mark: str = "") -> Path:
     """Return a fresh name in ``path``'s folder with ``path``'s suffix; nothing is created.
 
     The name is short whatever ``path`` is called, so a 255-byte file name leaves room for it, and it starts
-    with a dot, so neither people nor :func:`frame_numbers` take it for a result.
+    with a dot, so neither people nor :func:`frame_numbers` take it for a result. ``mark`` stands in it: who knows
+    the mark can remove what was left by a kill, see :func:`remove_temporaries`.
     """
-    return path.with_name(f"{TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
+    return path.with_name(f"{TEMPORARY}{mark}{secrets.token_hex(6)}{path.suffix}")
+
+
+def remove_temporaries(folder: Path, mark: str) -> None:
+    """Remove what was left unfinished in ``folder`` under this mark; whoever made it runs no more."""
+    for left in folder.glob(f"{TEMPORARY}{mark}*"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def publish(temporary: Path, path: Path) -> None:
@@ -49,12 +57,12 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mark: str = "") -> Iterator[Path]:
     """Yield a temporary name to write to; it becomes ``path`` when the block ends well.
 
     On any failure, Ctrl-C included, the temporary file is removed and ``path`` is as it was before.
     """
-    temporary = temporary_beside(path)
+    temporary = temporary_beside(path, mark)
     try:
         yield temporary
         publish(temporary, path)
@@ -62,7 +70,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_png(path: Path, image: Frame, comment: str | None = None) -> None:
+def write_png(path: Path, image: Frame, comment: str | None = None, mark: str = "") -> None:
     """Write a frame to ``path`` as a PNG of its depth and channels, tagged sRGB, atomically.
 
     ``comment`` (the recipe) goes into a text chunk called ``Comment``.
@@ -72,11 +80,13 @@ def write_png(path: Path, image: Frame, comment: str | None = None) -> None:
         EncodeError: the disk refused, for example because it is full.
     """
     data = encode_png(image, comment)
-    with _writing(path) as temporary:
+    with _writing(path, mark) as temporary:
         temporary.write_bytes(data)
 
 
-def write_still(path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None) -> None:
+def write_still(
+    path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None, mark: str = ""
+) -> None:
     """Write a frame to ``path`` atomically, as the kind its suffix names: PNG, TIFF or EXR.
 
     PNG and TIFF keep the frame's depth and straight alpha. EXR holds half floats in linear light, its colour
@@ -89,10 +99,10 @@ def write_still(path: Path, image: Frame, comment: str | None = None, fps: Fract
     """
     kind = _kind(path)
     if kind == ".png":
-        write_png(path, image, comment)
+        write_png(path, image, comment, mark)
         return
     frame = checked_frame(image)
-    with _writing(path) as temporary:
+    with _writing(path, mark) as temporary:
         if kind == ".exr":
             openimage.write_exr(temporary, frame, comment, fps)
         else:
@@ -187,8 +197,9 @@ class FrameFolder(FrameWriter):
 
     Old and new frames never mix: a folder that already holds frames of this name is taken only when the
     last of them is number ``start - 1``, that is, when this writer carries on where another stopped. Frames
-    written before an abort stay, since each is complete. With ``replace`` they are removed instead. All frames
-    have the size, depth and channels of the first. ``comment`` goes into each, and ``fps`` where it can.
+    whose numbers are in ``replace`` are no hindrance: they are removed, unless the new ones follow them. Frames
+    written before an abort stay, since each is complete. All frames have the size, depth and channels of the
+    first. ``comment`` goes into each, and ``fps`` where it can; ``mark`` is that of :func:`temporary_beside`.
 
     Raises:
         InputError: as :func:`check_folder`, or the folder cannot be made.
@@ -199,20 +210,22 @@ class FrameFolder(FrameWriter):
         stills: StillPattern | Path | str,
         start: int = FIRST_FRAME,
         comment: str | None = None,
-        replace: bool = False,
+        replace: Container[int] = (),
         fps: Fraction | None = None,
+        mark: str = "",
     ) -> None:
         pattern = _pattern(stills)
         check_folder(pattern, start, replace)
         try:
             pattern.folder.mkdir(exist_ok=True)
-            for number in frame_numbers(pattern) if replace else ():
+            for number in replaced(pattern, start, replace):
                 pattern.path(number).unlink()
         except OSError as error:
             raise InputError(f"{pattern.folder}: cannot make this folder ({error.strerror})") from error
         self._pattern = pattern
         self._comment = comment
         self._fps = fps
+        self._mark = mark
         self._number = start
         self._described = ""
 
@@ -226,7 +239,7 @@ class FrameFolder(FrameWriter):
         if self._described not in ("", described):
             raise ValueError(f"the frame is {described}, those before it are {self._described}")
         path = self._pattern.path(self._number)
-        write_still(path, frame, self._comment, self._fps)
+        write_still(path, frame, self._comment, self._fps, self._mark)
         self._described = described
         self._number += 1
         return path
@@ -238,12 +251,22 @@ class FrameFolder(FrameWriter):
         """Do nothing: the frames on disk are complete and stay."""
 
 
-def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: bool = False) -> None:
+def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: Container[int] = ()) -> None:
     """Refuse, creating nothing, what :class:`FrameFolder` could not write.
 
     Raises:
-        InputError: no pattern, a suffix that needs OpenImageIO where that is missing, a folder that is a file, not
-            to be made or written to, or that holds other frames of the name.
+        InputError: as :func:`check_place`, or a folder that holds other frames of the name.
+    """
+    check_place(stills, start)
+    replaced(stills, start, replace)
+
+
+def check_place(stills: StillPattern | Path | str, start: int = FIRST_FRAME) -> None:
+    """Refuse, creating nothing, where no frames could be written, whatever is there by now.
+
+    Raises:
+        InputError: no pattern, a suffix that needs OpenImageIO where that is missing, or a folder that is a file,
+            or not to be made or written to.
     """
     pattern = _pattern(stills)
     folder, first = pattern.folder, pattern.path(start)
@@ -255,15 +278,32 @@ def check_folder(stills: StillPattern | Path | str, start: int = FIRST_FRAME, re
         return
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: a file is in the way of this folder: choose another name")
-    numbers = frame_numbers(pattern)
-    if numbers and numbers[-1] != start - 1 and not replace:
-        raise InputError(
-            f"{folder}: already holds frames up to {pattern.path(numbers[-1]).name}: "
-            "choose an empty folder or remove them"
-        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError(f"{folder}: no permission to write in this folder")
     check_parent(first)
+
+
+def replaced(
+    stills: StillPattern | Path | str, start: int = FIRST_FRAME, replace: Container[int] = ()
+) -> list[int]:
+    """Return the numbers of the frames on disk that give way to frames from ``start`` on: those in ``replace``.
+
+    None do where the last frame on disk is number ``start - 1``.
+
+    Raises:
+        InputError: there are other frames, and the last of these is not number ``start - 1``.
+    """
+    pattern = _pattern(stills)
+    numbers = frame_numbers(pattern) if os.path.exists(pattern.folder) else []
+    if not numbers or numbers[-1] == start - 1:
+        return []
+    others = [number for number in numbers if number not in replace]
+    if others and others[-1] != start - 1:
+        raise InputError(
+            f"{pattern.folder}: already holds frames up to {pattern.path(others[-1]).name}: "
+            "choose an empty folder or remove them"
+        )
+    return [number for number in numbers if number in replace]
 
 
 def check_parent(path: Path) -> None:
@@ -333,9 +373,9 @@ def _kind(path: Path) -> str:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[Path]:
+def _writing(path: Path, mark: str) -> Iterator[Path]:
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, mark) as temporary:
             yield temporary
     except OSError as error:
         raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error

@@ -83,7 +83,8 @@ class VideoWriter(FrameWriter):
     Use it as a context manager. The video appears under ``path`` only when it is complete; on any failure,
     Ctrl-C included, ffmpeg is ended, nothing is left, and an older file of that name is untouched.
     ``comment`` becomes the file's ``comment`` tag, where it has one; ``timecode`` is the first frame's, such as
-    01:00:00:00. ``pad`` repeats the last line and column of frames whose size is odd and may not be.
+    01:00:00:00. ``pad`` repeats the last line and column of frames whose size is odd and may not be. ``mark`` is
+    that of :func:`temporary_beside`.
 
     Raises:
         SettingsError, InputError: as :func:`check_video`.
@@ -100,6 +101,7 @@ class VideoWriter(FrameWriter):
         timecode: str = "",
         audio: Audio | None = None,
         pad: bool = False,
+        mark: str = "",
     ) -> None:
         check_video(path, target, stream, timecode=timecode, audio=audio, pad=pad)
         suffix = path.suffix.lower()
@@ -108,7 +110,7 @@ class VideoWriter(FrameWriter):
         self._path = path
         self._stream = stream
         self._empty = True
-        self._temporary = temporary_beside(path)
+        self._temporary = temporary_beside(path, mark)
         self._tags = self._temporary.with_suffix(".txt")
         sound = (audio.reading(stream), ("-map", "2:a:0", *audio.coding(suffix, stream))) if audio else ((), ())
         start = ("-timecode", str(Timecode.parse(timecode, stream.fps))) if timecode else ()

@@ -21,6 +21,8 @@ from pipelines.cli.render import render
 from pipelines.cli.report import report
 
 INTERRUPTED = 130
+GO_ON = ("render", "batch", "rerun")
+"""Commands that keep their work, and go on with it when they are given again."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,14 +49,15 @@ def main() -> None:
         say("Error: " + "\n".join(" ".join(line.split()) for line in lines))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say(f"Interrupted; no file is left half written. To go on: {shlex.join(['morph', *sys.argv[1:]])}")
+        again = f" To go on: {shlex.join(['morph', *sys.argv[1:]])}" if set(sys.argv[1:2]) & set(GO_ON) else ""
+        say(f"Interrupted; no file is left half written.{again}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         from pipelines.memory import out_of_memory
 
         if not out_of_memory(error):
             raise
-        say("Error: out of memory, even one frame at a time and in tiles; try a smaller --size")
+        say("Error: out of memory: try smaller pictures, by --size or the setting size where there is one")
         sys.exit(MorphError.exit_code)
     except OSError as error:
         say(f"Error: {' '.join(str(error).split())}")

@@ -67,9 +67,8 @@ def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
 
     given = assigned(options["assignments"])
     if path.is_dir():
-        return [
-            clip_of(pictures(path), (), changed(load_preset("default"), given), path.with_name(f"{path.name}.mp4"))
-        ]
+        output = path.with_name(f"{path.name}.mp4")
+        return [clip_of(pictures(path), (), changed(load_preset("default"), given), output, named=False)]
     return read_manifest(path, allow_outside=options["allow_outside"], given=given)
 
 
@@ -145,16 +144,29 @@ def _watch(folder: Path, options: dict[str, Any]) -> None:
         raise SettingsError(f"--watch {folder}: is no folder")
     say(f"watching {folder}; Ctrl-C ends it")
     own: set[Path] = set()  # what manifests read or write is not dropped in for its own sake
-    for path in dropped(folder, own):
-        say(f"{path}:")
+    failed: dict[Path, list[Path] | None] = {}
+    told: dict[Path, str] = {}
+    for path in dropped(folder, own, failed):
         try:
             clips = _clips(path, options)
-            own |= {clip.output for clip in clips} | {
-                entry.image.parent for clip in clips for entry in clip.keyframes
-            }
-            own -= {path}
+            own |= {place for clip in clips for place in _places(clip)} - {path}
+            say(f"{path}:")
             outcomes = _run(clips, Path(f"{path}.job"), options)
         except MorphError as error:
-            say(f"{path} is not rendered: {error}")
+            failed[path] = None
+            if told.get(path) != str(error):  # tried again in vain, it need not be said again
+                say(f"{path} is not rendered, and tried again when files here change: {error}")
+            told[path] = str(error)
             continue
+        told.pop(path, None)
+        broken = {one.name for one in outcomes if one.error}
+        failed[path] = [entry.image for clip in clips if clip.name in broken for entry in clip.keyframes]
         _print(outcomes, as_json=False)
+
+
+def _places(clip: Any) -> set[Path]:
+    """The folders that a clip's images lie in, and its output, or the folder of its numbered stills."""
+    from morph.media.pattern import StillPattern, is_stills
+
+    output = StillPattern.parse(clip.output).folder if is_stills(clip.output) else clip.output
+    return {output} | {entry.image.parent for entry in clip.keyframes}

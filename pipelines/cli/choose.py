@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import atomic_path, write_png
 from pipelines.cli.common import say
-from pipelines.ranking import Ranker
 
 CHOICES = "choices.json"
 
@@ -28,9 +28,8 @@ class Person:
     to it, so that the same render needs no person the next time.
     """
 
-    def __init__(self, folder: Path, ranker: Ranker) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ranker = ranker
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / CHOICES
         try:
@@ -40,12 +39,13 @@ class Person:
         if not isinstance(self._choices, dict):
             raise SettingsError(f'{self._file} must map positions to numbers, such as {{"0.5": 3}}')
 
-    def __call__(self, alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> int:
+    def __call__(
+        self, alpha: float, candidates: Tensor, left: Tensor, right: Tensor, scores: Sequence[float]
+    ) -> int:
         """The index of the chosen candidate."""
-        scores = self._ranker.scores(candidates, left, right)
         count = len(candidates)
         rows = torch.cat([torch.cat([left, candidate[None], right]) for candidate in candidates])
-        labels = [f"{number}  {float(score):+.4f}" for number, score in enumerate(scores, 1)]
+        labels = [f"{number}  {score:+.4f}" for number, score in enumerate(scores, 1)]
         sheet = self._folder / f"anchor-{alpha:.6f}.png"
         write_png(sheet, contact_sheet(list(to_uint8(rows)), 3, labels=labels))
         key = str(alpha)
@@ -53,7 +53,7 @@ class Person:
         if choice is not None:
             say(f"the anchor at {alpha} is number {choice}, says {self._file}")
         else:
-            choice = self._ask(alpha, sheet, count, int(scores.argmax()) + 1)
+            choice = self._ask(alpha, sheet, count, scores.index(max(scores)) + 1)
             self._choices[key] = choice
             with atomic_path(self._file) as partial:
                 partial.write_text(json.dumps(self._choices, indent=2) + "\n")

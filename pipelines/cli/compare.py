@@ -50,6 +50,11 @@ def compare(
     chosen = {Path(name).stem: changed(load_preset(name), given) for name in names}
     if len(chosen) < len(names):
         raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
+    for name, settings in chosen.items():
+        if settings.repeat != "once":
+            raise SettingsError(
+                f"repeat is {settings.repeat} in {name}, and compare measures one way there: set repeat=once"
+            )
     for key in ("size", "fit"):
         if len({getattr(settings, key) for settings in chosen.values()}) > 1:
             raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from morph.media.frame import Frame
 
+_LOSES = "{}: its frames are taken as 8-bit RGB, and what is transparent as laid on black"
+
 
 @click.command()
 @click.argument("source", metavar="VIDEO|FOLDER")
@@ -79,8 +81,7 @@ def interpolate(
     encode = Encode(preset=codec, odd="pad" if pad else "refuse", audio=source if sound else "")
     where_to = Output.of(Path(output), stream, encode)
     where_to.check()
-    for notice in where_to.notices():
-        say(notice)
+    where_to.tell()
 
     from morph.inbetween import CLOSE
     from morph.perception.lpips import PerceptualDistance
@@ -131,6 +132,7 @@ def interpolate(
 def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]], int, Fraction, bool]:
     """Return the frames of a folder or video, how many they are, their rate, and whether there is sound."""
     from morph.errors import SettingsError
+    from morph.media.loss import loses_as_rgb8
     from morph.media.pattern import is_stills
     from morph.media.stills import frame_numbers, read_frames
     from morph.media.video import read_timing, read_video
@@ -143,6 +145,8 @@ def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]
     timing = read_timing(path)
     if fps is None and not timing.even:
         raise SettingsError(f"{source}: its frames come at uneven times; add --fps to take them for even")
+    if loses_as_rgb8(path):
+        say(_LOSES.format(source))
     return read_video(path), timing.frames, fps or timing.fps, timing.audio
 
 
@@ -152,5 +156,5 @@ def _eight_bit(source: str, frames: Iterator[Frame]) -> Iterator[NDArray[np.uint
 
     for index, frame in enumerate(frames):
         if index == 0 and (frame.itemsize > 1 or frame.shape[2] > 3):
-            say(f"{source}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")
+            say(_LOSES.format(source))
         yield to_rgb8(frame)

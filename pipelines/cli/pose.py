@@ -31,7 +31,7 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     if path.suffix.lower() != ".png" or path.is_dir():
         raise SettingsError(f"output {output!r} is not the name of a PNG; write -o pose.png")
     check_parent(path)
-    if path.exists() and path.samefile(image):
+    if path.exists() and Path(image).exists() and path.samefile(image):
         raise SettingsError(f"output {output!r} is the image itself; name another file")
     pixels, alpha, notices = read_image(image)
     for notice in notices:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import device_options, say
+from pipelines.cli.common import assigned, device_options, say
 
 
 @click.command()
@@ -26,7 +26,11 @@ def show(file: str) -> None:
 @click.option("--images", "folders", multiple=True, metavar="DIR", help="Where the images are, if they have moved.")
 @click.option("--model", metavar="FOLDER", help="Where the model is, if it has moved.")
 @click.option("--codec", metavar="NAME|FILE", help="[default: as it was]")
+@click.option("--audio", metavar="FILE", help="Where the sound is, if it has moved.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=FILE", help="So of ranking.clip, and others.")
 @click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
+@click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
+@click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
 @device_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def rerun(
@@ -35,7 +39,11 @@ def rerun(
     folders: tuple[str, ...],
     model: str | None,
     codec: str | None,
+    audio: str | None,
+    assignments: tuple[str, ...],
     hub: bool,
+    job: str | None,
+    change: bool,
     device: str,
     dtype: str,
     as_json: bool,
@@ -48,6 +56,7 @@ def rerun(
 
     from morph.errors import ModelError
     from morph.media.recipe import read_recipe
+    from morph.media.stills import check_parent
     from pipelines.cli.render import carry_out, check
     from pipelines.job import job_folder, opened
     from pipelines.models import Models, quiet_libraries
@@ -55,14 +64,18 @@ def rerun(
 
     source = Path(file)
     recipe = read_recipe(source)
-    clip = clip_from(recipe, Path(output) if output else None, [source.parent, *map(Path, folders)], codec)
+    moved = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
+    images = [source.parent, *map(Path, folders)]
+    clip = clip_from(recipe, Path(output) if output else None, images, codec, moved)
     clip = replace(clip, model=model) if model else clip
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
-    folder = job_folder(clip.output)
+    folder = Path(job) if job else job_folder(clip.output)
     size = check(clip, folder, None, fetch=True)
+    if job:
+        check_parent(folder)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
-    with opened(folder, clip, [clip.output]):
+    with opened(folder, clip, change):
         quiet_libraries()
         _use_threads(recipe.get("threads"))
         models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])

@@ -78,13 +78,14 @@ def render(
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
     from pipelines.job import job_folder, opened
+    from pipelines.output import place
     from pipelines.plan import leaves_choice
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **asked)
     folder = Path(job) if job else job_folder(clip.output)
-    if frames_dir and Path(frames_dir).resolve() == clip.output.resolve():
+    if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
     size = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
@@ -106,8 +107,8 @@ def render(
     if dry_run:
         _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
         return
-    outputs = [clip.output, *([Path(frames_dir)] if frames_dir else [])]
-    with opened(folder, clip, outputs, change):
+    with opened(folder, clip, change):
+        from pipelines.cli.choose import Person
         from pipelines.models import Models, quiet_libraries
 
         quiet_libraries()
@@ -119,7 +120,7 @@ def render(
             size,
             models,
             (device, dtype),
-            _person(clip, models, Path(choose)) if choose else None,
+            Person(Path(choose)) if choose else None,
             Path(embeddings) if embeddings else None,
             Path(frames_dir) if frames_dir else None,
         )
@@ -160,7 +161,7 @@ def _clip(
         clips = read_manifest(Path(inputs[0]), given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
-        return replace(clips[0], output=Path(output)) if output else clips[0]
+        return replace(clips[0], output=Path(output), named=True) if output else clips[0]
     if times and overrides["frames"]:
         raise SettingsError("--at says where every image stands; leave out --frames")
     if not output:
@@ -177,22 +178,20 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tupl
     """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
-    from morph.media.recipe import check_recipe
-    from pipelines.cutting import check_cut
-    from pipelines.job import wrote
-    from pipelines.output import RECIPE, beside, outputs_of
+    from pipelines.checks import check_files
+    from pipelines.job import check_job
+    from pipelines.output import outputs_of
     from pipelines.plan import frame_size
 
+    check_job(folder)
     transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
     model, _ = locate(clip.model, fetch=fetch)
     size = frame_size(clip.settings.size, Geometry.from_folder(model))
     outputs = outputs_of(clip, size, all(transparent), frames_dir)
-    check_cut(clip, outputs)
-    check_recipe(beside(clip.output, RECIPE))
+    check_files(clip, outputs, folder)
     for output in outputs:
-        output.check(replace=wrote(folder, output.path))
-        for notice in output.notices(all(transparent)):
-            say(notice)
+        if not fetch:  # a plan; a render says it by itself
+            output.tell(all(transparent))
     return size
 
 
@@ -255,16 +254,6 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
         f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']}, "
         f"{takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
     )
-
-
-def _person(clip: Any, models: Any, folder: Path) -> Any:
-    """Who chooses among candidates; None where there is no choice."""
-    from pipelines.cli.choose import Person
-    from pipelines.plan import ways
-
-    rankers = (models.ranker(way.settings) for way in ways(clip) if way.anchors)
-    ranker = next((ranker for ranker in rankers if ranker), None)
-    return Person(folder, ranker) if ranker else None
 
 
 def carry_out(

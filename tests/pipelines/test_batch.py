@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from pipelines.batch import Where, absolute, run_here, run_ray
 from pipelines.manifest import read_manifest
-from pipelines.watch import dropped
 from tests.conftest import SAMPLES
 
 QUICK = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
@@ -86,6 +86,54 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert again.returncode == 0, again.stderr
     assert [one["error"] for one in json.loads(again.stdout)] == [""] * 3
     assert frames_of(path.parent / "shots.yaml.job" / "clips" / "pair") == before
+
+
+def test_frames_that_a_batch_did_not_write_stay(command, manifest):
+    path = manifest([CLIPS[0] | {"output": "frames/"}])
+    frames = path.parent / "frames"
+    frames.mkdir()
+    for number in (1001, 1002):
+        shutil.copy(SAMPLES / "cat.jpg", frames / f"frame.{number}.png")
+    refused = command("batch", str(path), "--device", "cpu")
+    assert refused.returncode == 1
+    assert "already holds frames up to frame.1002.png" in refused.stdout
+    assert [file.read_bytes() for file in frames.iterdir()] == [(SAMPLES / "cat.jpg").read_bytes()] * 2
+    for file in frames.iterdir():
+        file.unlink()
+    for _ in range(2):  # its own it replaces
+        result = command("batch", str(path), "--device", "cpu")
+        assert result.returncode == 0, result.stdout
+        assert len(frames_of(frames)) == QUICK["frames"]
+
+
+def test_a_batch_with_numbered_stills_is_started_again(command, manifest):
+    path = manifest([CLIPS[0] | {"output": "s2/a.%04d.png"}])
+    first = command("batch", str(path), "--device", "cpu")
+    assert first.returncode == 0, first.stdout
+    again = command("batch", str(path), "--device", "cpu")
+    assert again.returncode == 0, again.stderr
+    assert len(frames_of(path.parent / "s2")) == QUICK["frames"]
+    stranger = command("batch", str(path), "--device", "cpu", "--job", str(path.parent / "other.job"))
+    assert "already holds frames up to a.1007.png" in stranger.stdout
+
+
+def test_what_a_file_cannot_keep_is_said_once_whoever_renders(command, manifest):
+    path = manifest([{"name": "a", "output": "a.gif", "keyframes": ["cat.png", "raccoon.png"]}], frames=3, depth=16)
+    for name in ("cat", "raccoon"):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            image.putalpha(128)
+            image.save(path.parent / f"{name}.png")
+    said = ("laid on black", "8 of the 16 bits", "motion is slightly uneven")
+    cpu = ("--device", "cpu")
+    for arguments in (
+        ("render", str(path), "--dry-run"),
+        ("batch", str(path), *cpu),
+        ("render", str(path), "-o", "b.gif", *cpu),
+        ("rerun", "a.gif.json", "-o", "c.gif", *cpu),
+    ):
+        result = command(*arguments, cwd=path.parent)
+        assert result.returncode == 0, result.stderr
+        assert [result.stderr.count(what) for what in said] == [1, 1, 1], result.stderr
 
 
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):
@@ -191,20 +239,6 @@ def test_no_cluster_is_one_clear_line(command, manifest):
     result = command("batch", str(manifest()), "--ray", "nowhere")
     assert result.returncode == 1
     assert "no Ray cluster at nowhere" in result.stderr
-
-
-def test_what_is_dropped_is_taken_when_it_has_stopped_changing(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.watch.PAUSE", 0.01)
-    found = dropped(tmp_path)
-    (tmp_path / "notes.txt").write_text("no manifest")
-    (tmp_path / "one").mkdir()
-    shutil.copy(SAMPLES / "cat.jpg", tmp_path / "one")
-    (tmp_path / "a.yaml").write_text("keyframes: []")
-    assert next(found) == tmp_path / "a.yaml"
-    shutil.copy(SAMPLES / "raccoon.jpg", tmp_path / "one")
-    assert next(found) == tmp_path / "one"
-    (tmp_path / "a.yaml").write_text("keyframes: [changed]")
-    assert next(found) == tmp_path / "a.yaml"
 
 
 @pytest.mark.slow

@@ -64,9 +64,14 @@ def test_a_person_chooses_in_a_file_and_the_choice_counts(command, arguments, tm
         frames.append(middle(out))
     assert not np.array_equal(frames[0], frames[1])
     assert not np.array_equal(frames[1], frames[2])
-    best = command(*arguments, "-o", str(tmp_path / "best"))
+    best = command(*arguments, "-o", str(tmp_path / "best"), "--json")
     assert best.returncode == 0
-    assert any(np.array_equal(middle(tmp_path / "best"), frame) for frame in frames)
+    number = json.loads(best.stdout)["recipe"]["choices"]["0.5"]
+    assert np.array_equal(middle(tmp_path / "best"), frames[number])
+    for out in sorted({"1", "2", "3"} - {str(number + 1)})[:1]:  # picked otherwise there, and now ranked
+        again = command(*arguments, "-o", str(tmp_path / out))
+        assert again.returncode == 0, again.stderr
+        assert np.array_equal(middle(tmp_path / out), frames[number])
 
 
 def test_an_answer_on_the_terminal_is_remembered(command, arguments, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The command line as a person meets it: a process of its own, real files, exit codes."""
 
+import io
 import json
 import os
 import shutil
@@ -142,6 +143,8 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, "-o", "m.mp4"], "at least two images"),
         ([CAT, RACCOON, CAT, "-o", "m.mp4", "--frames", "2"], "at least 3 frames"),
         (["broken.png", RACCOON, "-o", "m.mp4"], "broken.png"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--job", "broken.png"], "broken.png: cannot keep a job (Not a directory)"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--job", "broken.png", "--dry-run"], "name a folder with --job"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, arguments, message):
@@ -176,6 +179,28 @@ def test_ctrl_c_ends_with_130_leaves_nothing_and_says_how_to_go_on(folder, tmp_p
     assert "Traceback" not in errors
     assert f"To go on: morph render {CAT} {RACCOON} -o" in errors
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "told"),
+    [
+        (KeyboardInterrupt, 130, "Interrupted; no file is left half written."),
+        (
+            MemoryError,
+            1,
+            "Error: out of memory: try smaller pictures, by --size or the setting size where there is one",
+        ),
+    ],
+)
+def test_what_does_not_hold_for_a_command_is_not_advised(command, tmp_path, monkeypatch, trouble, code, told):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise trouble
+
+    (tmp_path / "recipe.json").write_text('{"morph": "0.1.0"}')
+    monkeypatch.setattr(sys, "stdout", Broken())
+    result = command("show", str(tmp_path / "recipe.json"))
+    assert (result.returncode, result.stderr.strip()) == (code, told)
 
 
 def test_info_names_versions_devices_and_models(command):

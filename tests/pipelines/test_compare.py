@@ -67,6 +67,10 @@ def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, 
     result = command(*arguments, "--preset", "default", "--preset", str(tmp_path / "mine.toml"))
     assert result.returncode == 2
     assert "differ in size" in result.stderr
+    for repeat in ("loop", "ping-pong"):
+        result = command(*arguments, "--preset", "default", "--set", f"repeat={repeat}")
+        assert result.returncode == 2
+        assert f"repeat is {repeat} in default" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -178,6 +178,16 @@ def test_sound_goes_along_or_is_said_to_be_left_behind(command, tmp_path, pan):
     assert "has sound, which" in result.stderr
 
 
+def test_what_a_video_loses_is_said(command, tmp_path, pan):
+    write(tmp_path / "a.mp4", pan[:2])
+    lost = "taken as 8-bit RGB"
+    ffmpeg("-i", tmp_path / "a.mp4", "-pix_fmt", "yuv422p10le", "-c:v", "prores_ks", tmp_path / "deep.mov")
+    for source, times in (("a.mp4", 0), ("deep.mov", 1)):
+        result = command("interpolate", source, "-o", f"{source}.mkv", "--to-fps", "24", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.count(lost) == times
+
+
 def test_uneven_times_are_refused_unless_a_rate_is_given(command, tmp_path, pan):
     write(tmp_path / "even.mp4", [*pan, *pan], Fraction(24))
     source, out = tmp_path / "uneven.mp4", tmp_path / "b.mp4"

@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from morph.media.stills import read_frames
+from pipelines.clip import clip_of
 from pipelines.job import JobBusyError, asked, differences, opened
 from pipelines.settings import Settings, changed, load_preset
 from tests.conftest import SAMPLES
@@ -80,6 +81,23 @@ def test_a_killed_render_goes_on_and_ends_with_the_same_frames(folder, tmp_path,
     assert not list(job.rglob(".morph-*"))
 
 
+@pytest.mark.slow
+def test_what_a_kill_leaves_beside_the_output_is_removed(command, folder, tmp_path):
+    (tmp_path / ".morph-0123456789ab.mp4").touch()  # somebody else may be writing it
+    run = arguments(folder, "-o", str(tmp_path / "m.mp4"))
+    process = start(*run)
+    while len(list(tmp_path.glob(".morph-*"))) < 2:  # the tags of the video are there before its first frame
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(list(tmp_path.glob(".morph-*"))) > 1
+    again = command(*run)
+    assert again.returncode == 0, again.stderr
+    assert [path.name for path in tmp_path.glob(".morph-*")] == [".morph-0123456789ab.mp4"]
+    assert (tmp_path / "m.mp4").exists()
+
+
 def test_a_damaged_frame_and_a_damaged_fit_are_made_again(command, folder, tmp_path):
     first = command(*arguments(folder, "-o", str(tmp_path / "a"), "--job", str(tmp_path / "job"), "--json"))
     assert first.returncode == 0, first.stderr
@@ -123,6 +141,44 @@ def test_an_output_that_the_job_wrote_itself_is_written_again(command, folder, t
     stranger = command(*run, "--job", str(tmp_path / "another.job"))
     assert stranger.returncode == 2
     assert "already holds frames" in stranger.stderr
+
+
+def test_a_job_that_carries_on_replaces_only_its_own_frames(command, folder, tmp_path):
+    def run(start, frames, job):
+        numbered = ["-o", str(tmp_path / "a.%04d.png"), "--set", f"encode.start={start}", "--frames", str(frames)]
+        result = command(*arguments(folder, *numbered, "--job", str(tmp_path / job)))
+        return result.returncode, result.stderr, {path.name: path.stat().st_mtime_ns for path in still()}
+
+    def still():
+        return sorted(tmp_path.glob("a.*.png"))
+
+    def names(*numbers):
+        return [f"a.{number}.png" for number in range(*numbers)]
+
+    assert run(1001, 3, "one")[0] == 0
+    before = {path.name: path.stat().st_mtime_ns for path in still()}
+    code, said, now = run(1004, 5, "two")
+    assert code == 0, said
+    assert list(now) == names(1001, 1009)
+    (tmp_path / "a.1007.png").unlink()  # as if killed while it was written
+    (tmp_path / "a.1008.png").unlink()
+    code, said, again = run(1004, 5, "two")
+    assert code == 0, said
+    assert list(again) == names(1001, 1009)
+    assert {name: again[name] for name in before} == before
+    assert all(again[name] > now[name] for name in names(1004, 1009))
+    code, said, kept = run(1001, 3, "one")
+    assert code == 2
+    assert "already holds frames up to a.1008.png" in said
+    assert kept == again
+
+
+def test_a_job_that_carries_on_from_its_own_frames_keeps_them(command, folder, tmp_path):
+    numbered = ["-o", str(tmp_path / "a.%04d.png"), "--frames", "3", "--set"]
+    assert command(*arguments(folder, *numbered, "encode.start=1001")).returncode == 0
+    assert command(*arguments(folder, *numbered, "encode.start=1004")).returncode == 0
+    assert command(*arguments(folder, *numbered, "encode.start=1004")).returncode == 0
+    assert [path.name for path in sorted(tmp_path.glob("*.png"))] == [f"a.{n}.png" for n in range(1001, 1007)]
 
 
 def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, tmp_path):
@@ -193,6 +249,27 @@ def test_a_finished_job_may_be_asked_for_anything(tmp_path):
 def test_images_and_timing_are_no_difference():
     assert differences({"a": 1, "b": 2}, {"b": 2, "c": 3}) == []
     assert differences({"a": 1}, {"a": 2}) == ["a was 1 and is 2"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ("cat=one raccoon cat=two", "cat=one raccoon cat=two", []),
+        ("cat=one raccoon cat=two", "cat=new raccoon cat=two", ["prompt of cat was 'one' and is 'new'"]),
+        ("cat=one raccoon cat=two", "cat=one raccoon cat=new", ["prompt of cat was 'two' and is 'new'"]),
+        ("cat=one raccoon cat=two", "raccoon cat=two", []),
+        ("cat=one raccoon cat=two", "cat=one raccoon coffee", []),
+        ("cat=one raccoon", "cat=one raccoon cat=two", []),
+        ("cat=one raccoon", "cat=two raccoon cat=one", []),
+        ("cat=one raccoon", "cat=two raccoon", ["prompt of cat was 'one' and is 'two'"]),
+    ],
+)
+def test_an_image_that_is_there_twice_is_asked_for_twice(before, now, said):
+    def asking(text):
+        images, _, prompts = zip(*(one.partition("=") for one in text.split()), strict=True)
+        return json.loads(json.dumps(asked(clip_of(images, prompts, Settings(), "m.mp4"))))
+
+    assert differences(asking(before), asking(now)) == said
 
 
 def test_a_second_process_is_told_who_holds_the_job(tmp_path):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -14,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
-from tests.conftest import SAMPLES
+from tests.conftest import SAMPLES, build_clip_folder
 from tests.pipelines.conftest import QUICK
 
 ANCHORS = ["--set", "anchors.depth=1", "--set", "anchors.candidates=3", "--set", "textual_inversion.steps=1"]
@@ -61,6 +62,27 @@ def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_pa
     assert "the same 5 frames" in done.stderr
 
 
+def test_a_rerun_that_was_broken_off_is_changed_or_kept_elsewhere(rendered, command, tmp_path):
+    run = ["rerun", str(rendered / "a.mp4"), "--images", str(rendered)]
+    job = tmp_path / "a-rerun.mp4.job"
+    (job / "fits").mkdir(parents=True)
+    (job / "job.json").write_text('{"asked": {"seed": 7}, "finished": false}')
+    refused = command(*run, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "seed was 7 and is 0: ask for the same again, add --change" in refused.stderr
+    assert command(*run, "--job", "other.job", "-o", "other.mp4", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "other.job" / "job.json").exists()
+    assert command(*run, "--change", cwd=tmp_path).returncode == 0
+
+
+def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
+    (tmp_path / "a-rerun.mp4").write_text("mine")
+    done = command("rerun", str(rendered / "a.mp4"), "--images", str(rendered), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a-rerun.mp4: is there already, and this job did not write it" in done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
     (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
     shutil.copy(rendered / "a.mp4.json", tmp_path)
@@ -90,6 +112,24 @@ def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
     assert json.loads(done.stdout)["same"] is False
     assert "not the same frames" in done.stderr
     assert "torch was 1.0 and is" in done.stderr
+
+
+def test_sound_and_weights_that_have_moved_are_named(rendered, command, tmp_path):
+    sound = tmp_path / "here.wav"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(8000))
+    clip = build_clip_folder(tmp_path / "clip")
+    recipe = read_recipe(rendered / "a.mp4")
+    recipe["settings"] |= {"encode.audio": "gone.wav", "ranking.clip": "gone"}
+    (rendered / "moved.json").write_text(json.dumps(recipe))
+    arguments = ["rerun", str(rendered / "moved.json"), "-o", str(tmp_path / "b.mp4"), "--json"]
+    assert "gone.wav" in command(*arguments).stderr
+    assert "seed stays as the recipe has it" in command(*arguments, "--set", "seed=1").stderr
+    done = command(*arguments, "--audio", str(sound), "--set", f"ranking.clip={clip}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["same"] is True  # what was chosen is in the recipe
+    assert str(sound) in done.stderr
 
 
 def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):

@@ -78,7 +78,7 @@ def elsewhere(clip, job):
 def render(folder, output, images, values, prompts=(), tasks=here):
     one = clip_of(images, prompts, changed(load_preset("default"), QUICK | values), output, model=str(folder))
     job = job_folder(output)
-    with opened(job, one, [output]):
+    with opened(job, one):
         produce(one, tasks(one, job), job)
     return job
 
@@ -324,7 +324,7 @@ def test_a_job_is_found_by_itself_and_by_its_output(command, job, stills, tmp_pa
     assert find_job(Path(load_result(stills).output)) == stills
     moved = shutil.copytree(job, tmp_path / "all.job" / "clips" / "one")
     content = json.loads((moved / "job.json").read_text())
-    (moved / "job.json").write_text(json.dumps(content | {"outputs": [str(tmp_path / "one.mp4")]}))
+    (moved / "job.json").write_text(json.dumps(content | {"outputs": {str(tmp_path / "one.mp4"): [0, 0]}}))
     result = command("report", "one.mp4", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "one.mp4.html\n"), result.stderr
     assert Page((tmp_path / "one.mp4.html").read_text()).text["h1"] == Path(output).name

@@ -34,6 +34,16 @@ def test_flat_keys_lead_back_to_the_same_settings():
     assert changed(Settings(), keys(settings)) == settings
 
 
+def test_values_that_go_together_may_come_in_any_order():
+    eight = changed(Settings(), {"inbetween.frames": "2"})
+    for order in (("depth", "inbetween.frames"), ("inbetween.frames", "depth")):
+        values = {"depth": 16, "inbetween.frames": "0"}
+        deep = changed(eight, {key: values[key] for key in order})
+        assert (deep.depth, deep.inbetween.frames) == (16, "0")
+        with pytest.raises(SettingsError, match="depth is 16, but"):
+            changed(deep, {"inbetween": {"frames": "2"}})
+
+
 @pytest.mark.parametrize(
     ("key", "near"),
     [("step", "steps"), ("lora.step", "lora.steps"), ("attentoin", "attention"), ("lora_rank", "lora.rank")],

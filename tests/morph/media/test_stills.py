@@ -21,6 +21,7 @@ from morph.media.stills import (
     read_comment,
     read_frames,
     read_still,
+    remove_temporaries,
     write_png,
     write_still,
 )
@@ -48,6 +49,17 @@ def write_half(path: Path, error: type[BaseException]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text("half")
         raise error
+
+
+def test_unfinished_files_are_known_by_their_mark(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "a.png", "one") as left, atomic_path(tmp_path / "a.png", "two") as kept:
+        left.touch()
+        kept.touch()
+        (tmp_path / "one").touch()
+        remove_temporaries(tmp_path, "one")
+        remove_temporaries(tmp_path / "gone", "one")
+        assert sorted(tmp_path.iterdir()) == sorted([kept, tmp_path / "one"])
+        left.touch()
 
 
 def test_atomic_path_publishes_only_what_is_whole(tmp_path: Path) -> None:
@@ -172,7 +184,7 @@ RGBA16 = np.random.default_rng(4).integers(0, 65536, (3, 12, 10, 4), dtype=np.ui
 def test_patterns_number_frames_of_any_depth(tmp_path: Path, name: str) -> None:
     pattern = StillPattern.parse(tmp_path / name)
     for frames in (RGBA16, RGBA16[..., :3], RGBA16.astype(np.uint8)):
-        paths = write_all(tmp_path / name, frames, start=9, comment="recipe", replace=True)
+        paths = write_all(tmp_path / name, frames, start=9, comment="recipe", replace=range(2000))
         assert paths == [pattern.path(number) for number in (9, 10, 11)]
         assert sorted(tmp_path.iterdir()) == sorted(paths)
         assert frame_numbers(pattern) == [9, 10, 11]
@@ -197,16 +209,30 @@ def test_patterns_share_a_folder_and_replace_only_their_own(tmp_path: Path) -> N
     for name in ("a.%04d.png", "b.%04d.png", "a.%04d.tif"):
         write_all(tmp_path / name, FRAMES[:2])
     (tmp_path / "a.1001.png.txt").touch()
-    write_all(tmp_path / "a.%04d.png", FRAMES[4:], start=1, replace=True)
+    write_all(tmp_path / "a.%04d.png", FRAMES[4:], start=1, replace=range(2000))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         *("a.0001.png", "a.1001.png.txt", "a.1001.tif", "a.1002.tif", "b.1001.png", "b.1002.png")
     ]
 
 
+def test_only_frames_that_may_be_replaced_are(tmp_path: Path) -> None:
+    def numbers() -> list[int]:
+        return frame_numbers(tmp_path)
+
+    write_all(tmp_path, FRAMES[:3], start=7)
+    with pytest.raises(InputError, match=r"already holds frames up to frame\.0009\.png"):
+        write_all(tmp_path, FRAMES[:2], start=7, replace=range(7, 9))
+    assert numbers() == [7, 8, 9]
+    write_all(tmp_path, FRAMES[:2], start=10, replace=range(7, 10))  # it carries on
+    assert numbers() == [7, 8, 9, 10, 11]
+    write_all(tmp_path, FRAMES[:1], start=10, replace=range(10, 12))
+    assert numbers() == [7, 8, 9, 10]
+
+
 def test_frames_of_a_folder_are_of_one_kind(tmp_path: Path) -> None:
     for other in (RGBA16[0], RGBA16[0, ..., :3], RGBA16[0].astype(np.uint8)):
         with pytest.raises(ValueError, match="those before it are 10x12, 8-bit RGB"):
-            write_all(tmp_path, [RGBA16[0, ..., :3].astype(np.uint8), other], replace=True)
+            write_all(tmp_path, [RGBA16[0, ..., :3].astype(np.uint8), other], replace=range(2000))
         write_png(tmp_path / "frame.1002.png", other)
         with pytest.raises(InputError, match=r"1002\.png: 10x12, .* before it are 10x12, 8-bit RGB"):
             list(read_frames(tmp_path))
@@ -228,7 +254,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
             with pytest.raises(InputError, match=reason):
                 refuse(tmp_path / name)
     check_folder(tmp_path / "old" / "a.%04d.tif", start=1002)
-    check_folder(tmp_path / "old" / "a.%04d.tif", replace=True)
+    check_folder(tmp_path / "old" / "a.%04d.tif", replace=range(2000))
     check_folder(tmp_path / "new" / "a.%04d.exr")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "old"]
 

