@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from morph import random
 from morph.diffusion import files
@@ -40,6 +41,24 @@ def test_the_model_computes_in_bfloat16_and_keeps_its_latents_in_float32(folder)
     latents = model.encode(torch.zeros(1, 3, 64, 64))
     clean, noise = model.predict(latents, 500, model.embed(["a cat"]))
     assert latents.dtype == clean.dtype == noise.dtype == torch.float32
+
+
+def test_the_fingerprint_is_of_the_weights_and_not_of_their_dtype(folder):
+    model = load_model(str(folder))
+    fingerprint = model.fingerprint
+    assert model.to("cpu", torch.bfloat16).fingerprint == fingerprint
+    assert load_model(str(folder), dtype=torch.bfloat16).fingerprint == fingerprint
+    assert load_model(str(folder), dtype=torch.bfloat16).to("cpu", torch.float32).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_other_weights_have_another_fingerprint(folder, tmp_path, part):
+    copy = shutil.copytree(folder, tmp_path / "other")
+    weights = copy / part / files.WEIGHTS[part]
+    tensors = load_file(weights)
+    name = min(tensors)
+    save_file({**tensors, name: tensors[name] + 0.001}, weights, metadata={"format": "pt"})
+    assert load_model(str(copy)).fingerprint != load_model(str(folder)).fingerprint
 
 
 @pytest.mark.parametrize("tiny_autoencoder", [False, True])
