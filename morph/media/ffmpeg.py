@@ -87,6 +87,8 @@ def reading(
     ffmpeg = Ffmpeg("-xerror", *source, *arguments, "pipe:1", stdin=False)
     try:
         yield ffmpeg.pipe
+        while ffmpeg.pipe.read(2**20):  # what nobody read: a full pipe would keep ffmpeg from its end
+            pass
         # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
         if ffmpeg.wait() != 0 or ffmpeg.last_lines():
             raise InputError(f"{path}: cannot be read as {what}: {ffmpeg.last_lines()}")

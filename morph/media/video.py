@@ -19,10 +19,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.errors import EncodeError, SettingsError
+from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.audio import Audio
 from morph.media.ffmpeg import Ffmpeg, reading
 from morph.media.frame import Frame, checked_frame, to_rgb8
+from morph.media.png import MAX_COMMENT
 from morph.media.stills import FrameWriter, check_parent, publish, temporary_beside
 from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
 from morph.media.timecode import Timecode
@@ -35,8 +36,6 @@ _NTSC = {
 }
 # The containers written here and their kin: a playlist under a video's name could open any other file.
 _KINDS = "mov,matroska,gif,avi,apng"
-# Bytes of tags that are read; a recipe of thousands of keyframes is smaller.
-_LONGEST = 2**24
 
 
 def parse_fps(text: str) -> Fraction:
@@ -242,10 +241,15 @@ def read_comment(path: Path) -> str | None:
     """Read the ``comment`` tag of a video.
 
     Raises:
-        InputError: as :func:`read_video`.
+        InputError: as :func:`read_video`, or the tags are longer than MAX_COMMENT.
     """
     with _reading(path, "-c", "copy", "-frames:v", "0", "-f", "ffmetadata") as pipe:
-        tags = re.findall(r"((?:\\.|[^\\\n])*)\n?", pipe.read(_LONGEST).decode(errors="replace"), re.DOTALL)
+        found = pipe.read(MAX_COMMENT + 1)
+        if len(found) > MAX_COMMENT:
+            raise InputError(
+                f"{path}: tags longer than {MAX_COMMENT >> 20} MiB are not read: name the .json beside it"
+            )
+    tags = re.findall(r"((?:\\.|[^\\\n])*)\n?", found.decode(errors="replace"), re.DOTALL)
     for tag in tags:
         key, _, value = tag.partition("=")
         if key.lower() == "comment":
