@@ -14,6 +14,9 @@ from morph.diffusion.files import Geometry
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 
+MIN_TILE = 256
+"""Pixels of a tile's side, where an autoencoder names fewer; diffusers' own default of 32 shows as a pattern."""
+
 
 @cache
 def computes_in_bfloat16(device: torch.device) -> bool:
@@ -155,7 +158,14 @@ class LatentDiffusion:
         return list(self.vae.decoder.modules())[-1]
 
     def tile(self, tiles: bool = True) -> None:
-        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""
+        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again.
+
+        The smaller the tiles, the plainer the seams: they are of MIN_TILE pixels at least, whatever the
+        autoencoder's config says of its training.
+        """
+        if self.vae.tile_sample_min_size < MIN_TILE:
+            self.vae.tile_sample_min_size = MIN_TILE
+            self.vae.tile_latent_min_size = MIN_TILE // self.geometry.factor
         self.vae.use_tiling = tiles
 
     @property
