@@ -177,6 +177,9 @@ def read_image(path: Path | str) -> StillImage:
                 if image.width * image.height > MAX_PIXELS:
                     raise _too_large(path)
                 animated = bool(getattr(image, "is_animated", False))
+                # Pillow keeps the high byte of such samples, and would compare it with a colour's low byte
+                deep = any(tile.args == "RGB;16B" for tile in image.tile)
+                ignored = deep and image.info.pop("transparency", None) is not None
                 image.load()
                 colour, alpha, notices = _upright_srgb(image)
         except Image.DecompressionBombError as error:
@@ -188,6 +191,8 @@ def read_image(path: Path | str) -> StillImage:
         except _DECODER_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise KeyframeError(f"{path}: cannot be read ({reason}): save it again as a PNG") from error
+    if ignored:
+        notices.insert(0, "the transparent colour is ignored")
     if animated:
         notices.insert(0, "animated: first frame used")
     notices += [" ".join(str(warning.message).split()) for warning in caught]
