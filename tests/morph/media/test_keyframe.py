@@ -196,7 +196,7 @@ def test_16_bit_rgb(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path).pixels[1], values // 257)
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [("webp", "WEBP"), ("png", "PNG"), ("tiff", "TIFF")])
+@pytest.mark.parametrize(("suffix", "kind"), [("webp", "WEBP"), ("png", "PNG")])
 def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, kind: str) -> None:
     frames = [Image.fromarray(NOISE), Image.fromarray(255 - NOISE)]
     path = tmp_path / f"a.{suffix}"
@@ -205,6 +205,17 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, ki
     pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == (f"{path}: animated: first frame used",)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "MPO"), ("tiff", "TIFF")])
+def test_of_several_pictures_the_first_is_used(tmp_path: Path, suffix: str, kind: str) -> None:
+    frames = [Image.fromarray(picture) for picture in (NOISE, 255 - NOISE)]
+    path, alone = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    frames[0].save(path, format=kind, save_all=True, append_images=frames[1:])
+    frames[0].save(alone)
+    pixels, _, notices = read_image(path)
+    np.testing.assert_array_equal(pixels, read_image(alone).pixels)
+    assert notices == (f"{path}: holds several pictures: the first is used",)
 
 
 # --- colour profiles -----------------------------------------------------------------------------------
