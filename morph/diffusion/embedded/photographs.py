@@ -48,9 +48,14 @@ def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterato
     for shard, group in groupby(photographs, key=lambda photograph: photograph.shard):
         with tarfile.open(folder / f"photos-{shard:02d}.tar") as archive:
             for photograph in group:
-                file = archive.extractfile(photograph.name)
+                try:
+                    file = archive.extractfile(photograph.name)
+                except KeyError:
+                    file = None
                 if file is None:
-                    raise InputError(f"photos-{shard:02d}.tar holds no file {photograph.name}")
+                    raise InputError(
+                        f"{folder}: photos-{shard:02d}.tar holds no {photograph.name}, which captions.json lists"
+                    )
                 yield Image.open(io.BytesIO(file.read())).convert("RGB")
 
 
