@@ -87,6 +87,8 @@ class Output:
             pad = self.encode.odd == "pad"
             timecode = self.encode.timecode
             check_video(self.path, self.target, self.stream, timecode=timecode, audio=self.audio, pad=pad)
+            if self.audio:
+                self.audio.check(self.path.suffix.lower(), self.stream)
             if names_file(self.encode.preset):
                 self._try()
 

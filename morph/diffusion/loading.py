@@ -31,14 +31,14 @@ def load_model(
     folder, name = locate(source)
     if name == "embedded":
         check_hashes(folder)
-    model = from_folder(folder, name, dtype)
+    model = from_folder(folder, name)
     if controlnet:
-        add_controlnet(model, controlnet, dtype)
+        add_controlnet(model, controlnet)
     return model.to(device, dtype)
 
 
-def add_controlnet(model: LatentDiffusion, source: str, dtype: torch.dtype = torch.float32) -> None:
-    """Give a model the ControlNet in a folder or of a hub id.
+def add_controlnet(model: LatentDiffusion, source: str) -> None:
+    """Give a model the ControlNet in a folder or of a hub id, in float32 on the CPU.
 
     Raises:
         ModelError: nothing there, no safetensors, or made for another kind of denoiser than the model's.
@@ -54,7 +54,7 @@ def add_controlnet(model: LatentDiffusion, source: str, dtype: torch.dtype = tor
         raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
     try:
         network = ControlNetModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, torch_dtype=dtype
+            folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"ControlNet {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
@@ -62,11 +62,11 @@ def add_controlnet(model: LatentDiffusion, source: str, dtype: torch.dtype = tor
         ours, its = model.unet.config[key], network.config[key]
         if list(ours) != list(its) if isinstance(ours, (list, tuple)) else ours != its:
             raise ModelError(f"ControlNet {folder} does not suit model {model.name}: {key} is {its} and not {ours}")
-    model.controlnet, model.controlnet_name = network.eval().requires_grad_(False), name
+    model.guide(network, name)
 
 
-def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> LatentDiffusion:
-    """The model in a diffusers folder of vae, unet, text_encoder, tokenizer and scheduler, on the CPU."""
+def from_folder(folder: Path, name: str) -> LatentDiffusion:
+    """The model in a diffusers folder of vae, unet, text_encoder, tokenizer and scheduler: float32, on the CPU."""
     import diffusers
     from safetensors import SafetensorError
     from transformers import CLIPTextModel, CLIPTokenizer
@@ -77,7 +77,6 @@ def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> 
             found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
             raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
     parts: dict[str, Any] = {}
-    dtypes = {"vae": torch.float32, "unet": dtype}
     supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
     try:
         for part, classes in supported.items():
@@ -85,7 +84,7 @@ def from_folder(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> 
             if kind not in classes:
                 raise ModelError(f"{folder / part} is a {kind}; supported are {', '.join(classes)}")
             parts[part] = getattr(diffusers, kind).from_pretrained(
-                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=dtypes[part]
+                folder / part, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
             )
         parts["text_encoder"] = CLIPTextModel.from_pretrained(
             folder / "text_encoder", use_safetensors=True, local_files_only=True, dtype=torch.float32

@@ -14,6 +14,9 @@ from morph.diffusion.files import Geometry
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 
+MIN_TILE = 256
+"""Pixels of a tile's side, where an autoencoder names fewer; diffusers' own default of 32 shows as a pattern."""
+
 
 @cache
 def computes_in_bfloat16(device: torch.device) -> bool:
@@ -65,6 +68,15 @@ class LatentDiffusion:
         self.schedule = schedule
         self.geometry = Geometry.from_configs(vae.config, unet.config)
         self.name = name
+        # now, since a cast changes the weights and not which model they are
+        levels = (schedule.alpha_bar.tolist(), schedule.target, schedule.spacing)
+        scales = (self._scale, self._shift, schedule.final_alpha_bar, schedule.offset)
+        self._fingerprint = _fingerprint(repr((levels, scales)), unet, vae, text_encoder)
+
+    def guide(self, controlnet: Any, name: str) -> None:
+        """Take a ControlNet, not yet cast; from now on it is a part of the fingerprint."""
+        self.controlnet, self.controlnet_name = controlnet.eval().requires_grad_(False), name
+        self._fingerprint = _fingerprint(self._fingerprint, controlnet)
 
     @property
     def device(self) -> torch.device:
@@ -76,17 +88,10 @@ class LatentDiffusion:
         """The dtype the denoiser computes in."""
         return self.unet.conv_in.weight.dtype
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
-        """A hash that no other model shares: of its schedule, and of samples of every tensor."""
-        schedule = (self.schedule.alpha_bar.tolist(), self.schedule.target, self.schedule.spacing)
-        scales = (self._scale, self._shift, self.schedule.final_alpha_bar, self.schedule.offset)
-        digest = hashlib.blake2b(repr((schedule, scales)).encode(), digest_size=8)
-        for network in (self.unet, self.vae, self.text_encoder, self.controlnet):
-            for tensor in network.state_dict().values() if network else ():
-                flat = tensor.detach().flatten()
-                digest.update(flat[:: max(1, len(flat) // 64)].float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        """A hash that no other model shares, of its schedule and its weights before any cast."""
+        return self._fingerprint
 
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:
@@ -153,7 +158,14 @@ class LatentDiffusion:
         return list(self.vae.decoder.modules())[-1]
 
     def tile(self, tiles: bool = True) -> None:
-        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""
+        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again.
+
+        The smaller the tiles, the plainer the seams: they are of MIN_TILE pixels at least, whatever the
+        autoencoder's config says of its training.
+        """
+        if self.vae.tile_sample_min_size < MIN_TILE:
+            self.vae.tile_sample_min_size = MIN_TILE
+            self.vae.tile_latent_min_size = MIN_TILE // self.geometry.factor
         self.vae.use_tiling = tiles
 
     @property
@@ -248,6 +260,16 @@ class LatentDiffusion:
             alpha, sigma = (level.to(clean) for level in self.schedule.level(t))
             target = alpha * noise - sigma * clean
         return (raw - target).square().flatten(1).mean(1)
+
+
+def _fingerprint(start: str, *networks: nn.Module) -> str:
+    """A hash of samples of every tensor."""
+    digest = hashlib.blake2b(start.encode(), digest_size=8)
+    for network in networks:
+        for tensor in network.state_dict().values():
+            flat = tensor.detach().flatten()
+            digest.update(flat[:: max(1, len(flat) // 64)].float().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _in_its_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

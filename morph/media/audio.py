@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 from morph.errors import InputError, SettingsError
-from morph.media.ffmpeg import reading
+from morph.media.ffmpeg import Ffmpeg, reading
 from morph.media.target import CONTAINERS, Stream
 
 KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,mov,matroska,caf"
@@ -55,9 +56,29 @@ class Audio:
 
     def copied(self, suffix: str, stream: Stream) -> bool:
         """Whether it goes into such a file as it is; where coding loses something, only if nothing is added."""
-        allowed = CONTAINERS[suffix].audio_copied
+        container = CONTAINERS[suffix]
+        allowed, refused = container.audio_copied, container.audio_not_copied
         whole = self._lossless or self.fit == "keep" or self.seconds >= stream.seconds
-        return whole and (allowed is None or self.codec in allowed)
+        return whole and self.codec not in refused and (allowed is None or self.codec in allowed)
+
+    def check(self, suffix: str, stream: Stream) -> None:
+        """Refuse, before any work is done, what ffmpeg cannot put into such a file: its first instant is tried.
+
+        Raises:
+            SettingsError: with what ffmpeg says.
+        """
+        with TemporaryDirectory(prefix="morph-") as folder:
+            coding = (*self.coding(suffix, stream), *CONTAINERS[suffix].arguments)
+            trial = ("-map", "0:a:0", *coding, "-t", "0.1", f"file:{folder}/a{suffix}")
+            ffmpeg = Ffmpeg(*self.reading(stream), *trial, stdin=True)
+            try:
+                if ffmpeg.wait() != 0:
+                    raise SettingsError(
+                        f"{self.path}: its sound does not go into a {suffix}: make it a stereo .wav first "
+                        f"({ffmpeg.last_lines()})"
+                    )
+            finally:
+                ffmpeg.kill()
 
     def reading(self, stream: Stream) -> tuple[str, ...]:
         """Ffmpeg's arguments that open it."""
@@ -72,9 +93,13 @@ class Audio:
         seconds = f"{float(stream.seconds):.6f}"
         # decoded sound is repeated, since at the ends of a coded file there are a few samples too many
         filters = {"fit": f"apad=whole_dur={seconds}", "loop": f"aloop=-1:{2**31 - 1},atrim=end={seconds}"}
-        filled = ("-af", filters[self.fit]) if self.fit in filters else ()
+        chain = [filters[self.fit]] if self.fit in filters else []
+        container = CONTAINERS[suffix]
+        if container.layouts and not copied:
+            chain.append(f"aformat=channel_layouts={container.layouts}")
+        filtered = ("-af", ",".join(chain)) if chain else ()
         # where coding loses nothing, the samples stay the same, and can be cut and filled anywhere
-        return (*filled, *(("-c:a", self.codec) if copied else CONTAINERS[suffix].audio))
+        return (*filtered, *(("-c:a", self.codec) if copied else container.audio))
 
     @property
     def _lossless(self) -> bool:

@@ -70,20 +70,25 @@ class Ffmpeg:
 
 
 @contextmanager
-def reading(path: Path, kinds: str, what: str, *arguments: str) -> Iterator[IO[bytes]]:
+def reading(
+    path: Path, kinds: str, what: str, *arguments: str, opening: tuple[str, ...] = ()
+) -> Iterator[IO[bytes]]:
     """What ffmpeg makes of a file, as a pipe.
 
     ``kinds`` are the containers that it may open, since a playlist under a film's name could open any other
-    file; ``what`` names what the file should have been.
+    file; ``what`` names what the file should have been; ``opening`` are arguments for how to read it.
 
     Raises:
         InputError: not a regular file, none of the kinds, or damaged.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such {what.removeprefix('a ')} file: check the name")
-    ffmpeg = Ffmpeg("-xerror", "-format_whitelist", kinds, "-i", f"file:{path}", *arguments, "pipe:1", stdin=False)
+    source = (*opening, "-format_whitelist", kinds, "-i", f"file:{path}")
+    ffmpeg = Ffmpeg("-xerror", *source, *arguments, "pipe:1", stdin=False)
     try:
         yield ffmpeg.pipe
+        while ffmpeg.pipe.read(2**20):  # what nobody read: a full pipe would keep ffmpeg from its end
+            pass
         # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
         if ffmpeg.wait() != 0 or ffmpeg.last_lines():
             raise InputError(f"{path}: cannot be read as {what}: {ffmpeg.last_lines()}")

@@ -176,7 +176,10 @@ def read_image(path: Path | str) -> StillImage:
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise _too_large(path)
-                animated = bool(getattr(image, "is_animated", False))
+                several, kind = bool(getattr(image, "is_animated", False)), image.format
+                # Pillow keeps the high byte of such samples, and would compare it with a colour's low byte
+                deep = any(tile.args == "RGB;16B" for tile in image.tile)
+                ignored = deep and image.info.pop("transparency", None) is not None
                 image.load()
                 colour, alpha, notices = _upright_srgb(image)
         except Image.DecompressionBombError as error:
@@ -188,8 +191,11 @@ def read_image(path: Path | str) -> StillImage:
         except _DECODER_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise KeyframeError(f"{path}: cannot be read ({reason}): save it again as a PNG") from error
-    if animated:
-        notices.insert(0, "animated: first frame used")
+    if ignored:
+        notices.insert(0, "the transparent colour is ignored")
+    if several:  # a photograph and its gain map, or pages, are no animation
+        moves = kind in ("PNG", "WEBP")
+        notices.insert(0, "animated: first frame used" if moves else "holds several pictures: the first is used")
     notices += [" ".join(str(warning.message).split()) for warning in caught]
     matte = None if alpha is None else _unless_opaque(np.array(alpha))
     return StillImage(np.array(colour), matte, tuple(f"{path}: {notice}" for notice in notices))

@@ -9,11 +9,9 @@ from typing import Any
 from morph.errors import EncodeError, InputError
 from morph.media import stills, video
 from morph.media.pattern import SUFFIXES, StillPattern
+from morph.media.png import MAX_COMMENT
 from morph.media.stills import atomic_path
 from morph.media.target import CONTAINERS
-
-MAX_BYTES = 2**24
-"""The longest recipe that is read; thousands of keyframes need less."""
 
 
 def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
@@ -71,6 +69,6 @@ def _text(path: Path) -> str | None:
         return video.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES).decode(errors="replace")
+            return file.read(MAX_COMMENT).decode(errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

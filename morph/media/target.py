@@ -50,13 +50,16 @@ class Stream:
 class Container:
     """What a kind of file takes besides pictures.
 
-    audio_copied: codecs of sound that go in as they are; None stands for any. audio: ffmpeg's arguments that
-    make sound of any other codec fit; empty where there is no sound. timecode, comment: whether it has them.
-    arguments: ffmpeg's for the container itself.
+    audio_copied: codecs of sound that go in as they are; None stands for any but audio_not_copied. audio: ffmpeg's
+    arguments that make sound of any other codec fit; empty where there is no sound. layouts: of the channels that
+    these can code; empty stands for any. timecode, comment: whether it has them. arguments: ffmpeg's for the
+    container itself.
     """
 
     audio_copied: frozenset[str] | None = frozenset()
+    audio_not_copied: frozenset[str] = frozenset()
     audio: tuple[str, ...] = ()
+    layouts: str = ""
     timecode: bool = False
     comment: bool = True
     arguments: tuple[str, ...] = ()
@@ -69,16 +72,24 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
     {
         ".mp4": Container(
             frozenset({"aac", "mp3", "alac", "ac3", "eac3"}),
-            ("-c:a", "aac", "-b:a", "256k"),
+            audio=("-c:a", "aac", "-b:a", "256k"),
             timecode=True,
             arguments=_FASTSTART,
         ),
         ".mov": Container(
-            frozenset({"aac", "alac"}) | _PCM, ("-c:a", "pcm_s16le"), timecode=True, arguments=_FASTSTART
+            frozenset({"aac", "alac"}) | _PCM, audio=("-c:a", "pcm_s16le"), timecode=True, arguments=_FASTSTART
         ),
-        ".mkv": Container(None, ("-c:a", "flac"), arguments=_NO_RANDOM_ID),
+        ".mkv": Container(
+            None,
+            frozenset({"pcm_s8", "pcm_f32be", "pcm_f64be", "adpcm_ima_qt"}),
+            audio=("-c:a", "flac"),
+            arguments=_NO_RANDOM_ID,
+        ),
         ".webm": Container(
-            frozenset({"opus", "vorbis"}), ("-c:a", "libopus", "-b:a", "192k"), arguments=_NO_RANDOM_ID
+            frozenset({"opus", "vorbis"}),
+            audio=("-c:a", "libopus", "-b:a", "192k"),
+            layouts="mono|stereo|3.0|quad|5.0|5.1|6.1|7.1",
+            arguments=_NO_RANDOM_ID,
         ),
         ".gif": Container(comment=False),
         ".apng": Container(comment=False),

@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.errors import EncodeError, SettingsError
+from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.audio import Audio
 from morph.media.ffmpeg import Ffmpeg, reading
-from morph.media.frame import Frame, checked_frame
+from morph.media.frame import Frame, checked_frame, to_rgb8
+from morph.media.png import MAX_COMMENT
 from morph.media.stills import FrameWriter, check_parent, publish, temporary_beside
 from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
 from morph.media.timecode import Timecode
@@ -34,8 +36,6 @@ _NTSC = {
 }
 # The containers written here and their kin: a playlist under a video's name could open any other file.
 _KINDS = "mov,matroska,gif,avi,apng"
-# Bytes of tags that are read; a recipe of thousands of keyframes is smaller.
-_LONGEST = 2**24
 
 
 def parse_fps(text: str) -> Fraction:
@@ -185,17 +185,18 @@ class VideoWriter(FrameWriter):
 def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Yield every frame of a video, uint8 sRGB (H,W,3), converted by the file's own colour tags.
 
-    Closing the generator ends ffmpeg. Damage that shows only on the way is raised after the frames before it.
+    What is transparent is laid on black. Closing the generator ends ffmpeg. Damage that shows only on the way is
+    raised after the frames before it.
 
     Raises:
         InputError: not a regular file, not a video ffmpeg can read, or damaged.
     """
-    # Portable pixmaps carry their size in front of plain rgb24, so no second program has to ask for it.
-    filters = "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24"
-    pixmaps = ("-fps_mode", "passthrough", "-vf", filters, "-f", "image2pipe", "-c:v", "ppm")
-    with _reading(path, *pixmaps) as pipe:
-        while (frame := _read_pixmap(pipe)) is not None:
-            yield frame
+    # Portable maps state their size and depth in front of plain pixels, so no second program has to ask for them.
+    filters = "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp,format=rgb24|rgba"
+    maps = ("-fps_mode", "passthrough", "-vf", filters, "-f", "image2pipe", "-c:v", "pam")
+    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+        while (frame := _read_map(pipe)) is not None:
+            yield to_rgb8(frame)
 
 
 @dataclass(frozen=True)
@@ -242,10 +243,15 @@ def read_comment(path: Path) -> str | None:
     """Read the ``comment`` tag of a video.
 
     Raises:
-        InputError: as :func:`read_video`.
+        InputError: as :func:`read_video`, or the tags are longer than MAX_COMMENT.
     """
     with _reading(path, "-c", "copy", "-frames:v", "0", "-f", "ffmetadata") as pipe:
-        tags = re.findall(r"((?:\\.|[^\\\n])*)\n?", pipe.read(_LONGEST).decode(errors="replace"), re.DOTALL)
+        found = pipe.read(MAX_COMMENT + 1)
+        if len(found) > MAX_COMMENT:
+            raise InputError(
+                f"{path}: tags longer than {MAX_COMMENT >> 20} MiB are not read: name the .json beside it"
+            )
+    tags = re.findall(r"((?:\\.|[^\\\n])*)\n?", found.decode(errors="replace"), re.DOTALL)
     for tag in tags:
         key, _, value = tag.partition("=")
         if key.lower() == "comment":
@@ -253,8 +259,18 @@ def read_comment(path: Path) -> str | None:
     return None
 
 
-def _reading(path: Path, *arguments: str) -> AbstractContextManager[IO[bytes]]:
-    return reading(path, _KINDS, "a video", "-map", "0:v:0", *arguments)
+def _reading(path: Path, *arguments: str, opening: tuple[str, ...] = ()) -> AbstractContextManager[IO[bytes]]:
+    return reading(path, _KINDS, "a video", "-map", "0:v:0", *arguments, opening=opening)
+
+
+def _decoder(path: Path) -> tuple[str, ...]:
+    """Ffmpeg's arguments for a decoder other than its own, which pass over the transparency of VP8 and VP9."""
+    with _reading(path, "-c", "copy", "-frames:v", "1", "-f", "framecrc") as pipe:
+        packet = pipe.read()
+    codec = re.search(rb"^#codec_id 0: (vp8|vp9)$", packet, re.MULTILINE)
+    if codec and b"Matroska BlockAdditional" in packet:  # where WebM keeps transparency
+        return ("-c:v", {b"vp8": "libvpx", b"vp9": "libvpx-vp9"}[codec[1]])
+    return ()
 
 
 def _rate(found: Fraction) -> Fraction:
@@ -265,16 +281,18 @@ def _rate(found: Fraction) -> Fraction:
     return found
 
 
-def _read_pixmap(pipe: IO[bytes]) -> NDArray[np.uint8] | None:
-    """Return one binary pixmap ("P6", width and height, 255, pixels), or None where the stream ends."""
-    header = [pipe.readline() for _ in range(3)]
-    if not header[2]:
+def _read_map(pipe: IO[bytes]) -> NDArray[np.uint8] | None:
+    """Return one portable arbitrary map, "P7", lines of a name and a value, "ENDHDR", pixels; None at the end."""
+    header = {}
+    for line in pipe:
+        if line == b"ENDHDR\n":
+            break
+        name, _, header[name] = line.partition(b" ")
+    else:
         return None
-    width, height = (int(number) for number in header[1].split())
-    data = bytearray(pipe.read(width * height * 3))  # bytearray: the caller may write into its frame
-    if len(data) < width * height * 3:
-        return None
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    shape = tuple(int(header[name]) for name in (b"HEIGHT", b"WIDTH", b"DEPTH"))
+    data = bytearray(pipe.read(prod(shape)))  # bytearray: the caller may write into its frame
+    return np.frombuffer(data, np.uint8).reshape(shape) if len(data) == prod(shape) else None
 
 
 def _ffmetadata(comment: str | None) -> str:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morph.media.frame import to_rgb8
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
 from morph.media.target import CONTAINERS, Stream
+from morph.media.video import read_video
 from pipelines.output import Output
 from pipelines.settings import Encode
 from pipelines.targets import load_target, target_names
@@ -123,6 +125,22 @@ def test_opaque_half_and_transparent_patches(tmp_path, preset, suffix, depth):
     exact = preset in LOSSLESS and not (preset == "apng" and depth == 16)
     assert colour <= (0 if exact else 2)
     assert alpha <= (0 if exact or (preset == "webp" and depth == 8) else 2)
+
+
+@pytest.mark.parametrize(("preset", "suffix"), [kind for kind in ALPHA if kind[1] != ".webp"])
+def test_what_is_transparent_is_read_as_laid_on_black(tmp_path, preset, suffix):
+    frame = chart(alpha=True)
+    path = write(tmp_path / f"a{suffix}", [frame] * 3, preset, alpha="keep")
+    read = list(read_video(path))
+    assert [found.shape for found in read] == [(*frame.shape[:2], 3)] * 3
+    assert np.abs(centres(read[0]).astype(int) - centres(to_rgb8(frame))).max() <= (0 if preset in LOSSLESS else 2)
+
+
+def test_the_transparency_of_vp8_is_read(tmp_path):
+    source, path = write(tmp_path / "a.mkv", [chart(alpha=True)], "ffv1", alpha="keep"), tmp_path / "a.webm"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", source, "-auto-alt-ref", "0"]
+    subprocess.run([*command, "-pix_fmt", "yuva420p", "-c:v", "libvpx", "-b:v", "2M", path], check=True)
+    assert not centres(next(read_video(path)))[-1, -1].any()
 
 
 def test_ten_bits_keep_more_of_sixteen_than_eight_do(tmp_path):

@@ -11,8 +11,9 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from morph.diffusion.embedded.photographs import load_pixels, read_captions, to_bytes, to_tensor
+from morph.diffusion.embedded.photographs import load_pixels, read_captions, to_tensor
 from morph.diffusion.embedded.training import Run, save_half
+from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.lpips import PerceptualDistance
@@ -98,12 +99,12 @@ class Autoencoder:
         shown: list[NDArray[np.uint8]] = []
         for start in range(0, len(self.held), 32):
             images = to_tensor(self.held[start : start + 32], self.vae.device)
-            made = to_bytes(self.vae.decode(self.vae.encode(images).latent_dist.mean).sample.float())
+            made = to_uint8(self.vae.decode(self.vae.encode(images).latent_dist.mean).sample.float())
             decoded = to_tensor(made, self.vae.device)
             decibels.append(10 * torch.log10(4 / (decoded - images).square().flatten(1).mean(1)))
             distances.append(self.perception(decoded, images))
             if len(shown) < 32:
-                shown += [row for pair in zip(to_bytes(images), made, strict=True) for row in pair][:32]
+                shown += [row for pair in zip(to_uint8(images), made, strict=True) for row in pair][:32]
         write_png(sheet, contact_sheet(shown, 8))
         return float(torch.cat(decibels).mean()), float(torch.cat(distances).mean())
 

@@ -16,6 +16,7 @@ from morph.diffusion.embedded.photographs import LatentBatches, cache_latents, p
 from morph.diffusion.embedded.training import Run, save_half
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
+from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 
@@ -139,8 +140,7 @@ class Denoiser:
         """Held-out loss, in the mean and by timestep; a sheet of samples at guidance 3."""
         losses = held_out_loss(self.model, self.held_latents, self.held_prompts)
         samples = sample_sheet(self.model, self.size, 3.0)
-        images = ((samples + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        write_png(sheet, contact_sheet(list(images), 8))
+        write_png(sheet, contact_sheet(list(to_uint8(samples)), 8))
         return sum(losses) / len(losses), *losses
 
     def export(self, folder: Path) -> None:

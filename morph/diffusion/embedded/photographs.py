@@ -22,6 +22,7 @@ from tqdm import tqdm
 from morph import random
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError
+from morph.media.keyframe import to_uint8
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,14 @@ def open_photographs(folder: Path, photographs: Sequence[Photograph]) -> Iterato
     for shard, group in groupby(photographs, key=lambda photograph: photograph.shard):
         with tarfile.open(folder / f"photos-{shard:02d}.tar") as archive:
             for photograph in group:
-                file = archive.extractfile(photograph.name)
+                try:
+                    file = archive.extractfile(photograph.name)
+                except KeyError:
+                    file = None
                 if file is None:
-                    raise InputError(f"photos-{shard:02d}.tar holds no file {photograph.name}")
+                    raise InputError(
+                        f"{folder}: photos-{shard:02d}.tar holds no {photograph.name}, which captions.json lists"
+                    )
                 yield Image.open(io.BytesIO(file.read())).convert("RGB")
 
 
@@ -68,9 +74,7 @@ def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
-    """Images (B,3,H,W) in [-1,1] to pixels (B,H,W,3)."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+to_bytes = to_uint8
 
 
 def cache_latents(

@@ -52,6 +52,13 @@ def test_a_model_without_one_refuses_a_control(folder):
         model.predict(latents, T, condition, control=Control(images, torch.ones(2)))
 
 
+def test_the_fingerprint_knows_the_controlnet_in_any_dtype(guided, folder, tmp_path):
+    controlnet = str(build_controlnet(tmp_path, folder))
+    cast = load_model(str(folder), dtype=torch.bfloat16, controlnet=controlnet)
+    assert cast.controlnet.dtype == torch.bfloat16
+    assert cast.fingerprint == guided.fingerprint != load_model(str(folder)).fingerprint
+
+
 def test_a_controlnet_of_another_kind_or_none_is_refused(folder, tmp_path):
     with pytest.raises(ModelError, match="safetensors"):
         load_model(str(folder), controlnet=str(tmp_path))

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,12 @@ def test_photographs_are_read_in_order(data):
     assert {image.size for image in images} == {(40, 40)}
     with pytest.raises(InputError, match=r"captions\.json"):
         read_captions(data / "none")
+
+
+def test_a_photograph_that_is_not_in_its_tar_is_named(data):
+    missing = replace(read_captions(data)[0], name="lost.webp")
+    with pytest.raises(InputError, match=r"photos-00\.tar holds no lost\.webp"):
+        list(open_photographs(data, [missing]))
 
 
 def test_captions_can_be_said_shorter():

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from morph import random
 from morph.diffusion import files
@@ -34,12 +35,52 @@ def test_autoencoder_tiny_has_no_posterior(tmp_path):
     assert model.decode(mean).shape == (1, 3, 64, 64)
 
 
+def test_tiles_are_of_256_px_at_least(folder):
+    model = load_model(str(folder))
+    images = random.normal((1, 3, 256, 384), 0, "images").clamp(-1, 1)
+    whole = model.encode(images)
+    shapes = []
+    model.vae.encoder.register_forward_pre_hook(lambda layer, inputs: shapes.append(tuple(inputs[0].shape[2:])))
+    model.tile()
+    tiled = model.encode(images)
+    assert tiled.shape == whole.shape
+    assert max(shapes) == (256, 256)
+    shapes.clear()
+    model.tile(False)
+    assert torch.equal(model.encode(images), whole)
+    assert shapes == [(256, 384)]
+
+
+def test_larger_tiles_stay_as_they_are(tmp_path):
+    model = load_model(str(build_folder(tmp_path, tiny_autoencoder=True)))
+    model.tile()
+    assert (model.vae.tile_sample_min_size, model.vae.tile_latent_min_size) == (512, 64)
+
+
 def test_the_model_computes_in_bfloat16_and_keeps_its_latents_in_float32(folder):
     model = load_model(str(folder), dtype=torch.bfloat16)
     assert model.dtype == torch.bfloat16
     latents = model.encode(torch.zeros(1, 3, 64, 64))
     clean, noise = model.predict(latents, 500, model.embed(["a cat"]))
     assert latents.dtype == clean.dtype == noise.dtype == torch.float32
+
+
+def test_the_fingerprint_is_of_the_weights_and_not_of_their_dtype(folder):
+    model = load_model(str(folder))
+    fingerprint = model.fingerprint
+    assert model.to("cpu", torch.bfloat16).fingerprint == fingerprint
+    assert load_model(str(folder), dtype=torch.bfloat16).fingerprint == fingerprint
+    assert load_model(str(folder), dtype=torch.bfloat16).to("cpu", torch.float32).fingerprint == fingerprint
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_other_weights_have_another_fingerprint(folder, tmp_path, part):
+    copy = shutil.copytree(folder, tmp_path / "other")
+    weights = copy / part / files.WEIGHTS[part]
+    tensors = load_file(weights)
+    name = min(tensors)
+    save_file({**tensors, name: tensors[name] + 0.001}, weights, metadata={"format": "pt"})
+    assert load_model(str(copy)).fingerprint != load_model(str(folder)).fingerprint
 
 
 @pytest.mark.parametrize("tiny_autoencoder", [False, True])

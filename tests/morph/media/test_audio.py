@@ -139,6 +139,33 @@ def test_depth_of_pcm_is_kept(tmp_path):
             assert np.array_equal(samples[: len(expected)], expected)
 
 
+@pytest.mark.parametrize("layout", ["2.1", "5.1(side)"])
+@pytest.mark.parametrize(("suffix", "codec"), [(".webm", "opus"), (".mkv", "pcm_s16le")])
+def test_sound_of_many_channels(tmp_path, layout, suffix, codec):
+    sound = tmp_path / "a.wav"
+    ffmpeg("-f", "lavfi", "-i", f"sine=440:r={RATE}:d=2,aformat=channel_layouts={layout}", sound)
+    for fit in ("fit", "loop", "keep"):
+        assert decoded(write(tmp_path / f"{fit}{suffix}", sound, fit))[0] == codec
+
+
+@pytest.mark.parametrize("codec", ["pcm_s8", "pcm_f32be", "pcm_f64be", "adpcm_ima_qt"])
+def test_what_matroska_has_no_name_for_is_coded_again(tmp_path, codec):
+    sound = tmp_path / "a.aiff"
+    ffmpeg("-f", "lavfi", "-i", f"sine=440:r={RATE}:d=2", "-c:a", codec, sound)
+    assert decoded(write(tmp_path / "a.mkv", sound))[0] == "flac"
+
+
+def test_what_the_codec_does_not_take_is_refused_before_the_work(tmp_path):
+    sound = tmp_path / "a.wav"
+    channels = "|".join(f"c{index}=c0" for index in range(16))
+    ffmpeg("-f", "lavfi", "-i", f"sine=440:r={RATE}:d=2,pan=16c|{channels}", sound)
+    output = Output.of(tmp_path / "a.mp4", STREAM, Encode(audio=str(sound)))
+    with pytest.raises(SettingsError, match=r"does not go into a \.mp4: make it a stereo \.wav") as caught:
+        output.check()
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
 def test_sound_out_of_a_video(tmp_path, sounds):
     film = write(tmp_path / "a.mp4", sounds / "long.aac")
     assert Audio.from_file(film).codec == "aac"

@@ -150,6 +150,18 @@ def test_a_transparent_16_bit_grey_level_is_ignored_and_told(tmp_path: Path) -> 
     assert "transparent grey level is ignored" in notices[0]
 
 
+def test_a_transparent_16_bit_colour_is_ignored_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    # the second has in its high bytes what the transparent colour has in its low ones
+    colours = np.array([(0x1122, 0x3344, 0x5566), (0x2200, 0x4400, 0x6600)], ">u2")
+    chunks = png_chunk(b"tRNS", colours[0].tobytes()) + png_chunk(b"IDAT", zlib.compress(b"\0" + colours.tobytes()))
+    path.write_bytes(png_header(2, 1, 16, 2) + chunks + png_chunk(b"IEND", b""))
+    pixels, alpha, notices = read_image(path)
+    assert pixels[0].tolist() == [[0x11, 0x33, 0x55], [0x22, 0x44, 0x66]]
+    assert alpha is None
+    assert notices == (f"{path}: the transparent colour is ignored",)
+
+
 def test_an_opaque_alpha_channel_is_no_news(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).convert("RGBA").save(path)
@@ -184,7 +196,7 @@ def test_16_bit_rgb(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path).pixels[1], values // 257)
 
 
-@pytest.mark.parametrize(("suffix", "kind"), [("webp", "WEBP"), ("png", "PNG"), ("tiff", "TIFF")])
+@pytest.mark.parametrize(("suffix", "kind"), [("webp", "WEBP"), ("png", "PNG")])
 def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, kind: str) -> None:
     frames = [Image.fromarray(NOISE), Image.fromarray(255 - NOISE)]
     path = tmp_path / f"a.{suffix}"
@@ -193,6 +205,17 @@ def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str, ki
     pixels, _, notices = read_image(path)
     np.testing.assert_array_equal(pixels, NOISE)
     assert notices == (f"{path}: animated: first frame used",)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "MPO"), ("tiff", "TIFF")])
+def test_of_several_pictures_the_first_is_used(tmp_path: Path, suffix: str, kind: str) -> None:
+    frames = [Image.fromarray(picture) for picture in (NOISE, 255 - NOISE)]
+    path, alone = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    frames[0].save(path, format=kind, save_all=True, append_images=frames[1:])
+    frames[0].save(alone)
+    pixels, _, notices = read_image(path)
+    np.testing.assert_array_equal(pixels, read_image(alone).pixels)
+    assert notices == (f"{path}: holds several pictures: the first is used",)
 
 
 # --- colour profiles -----------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from morph.errors import EncodeError, InputError, SettingsError
+from morph.media.ffmpeg import reading
+from morph.media.png import MAX_COMMENT
 from morph.media.target import Stream
 from morph.media.video import VideoWriter, check_video, parse_fps, read_comment, read_video
 from pipelines.targets import target_for
@@ -151,6 +153,23 @@ def test_any_comment_comes_back(tmp_path_factory: pytest.TempPathFactory, commen
     with av.open(str(path)) as container:
         assert container.metadata.get("comment", "") == comment
     assert (read_comment(path) or "") == comment
+
+
+@pytest.mark.parametrize(("suffix", "size"), [(".mkv", MAX_COMMENT), (".mp4", 2 * MAX_COMMENT)])
+def test_too_long_a_comment_is_refused_and_not_waited_for(tmp_path: Path, suffix: str, size: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    encode(path, moving(1), comment="a" * size)
+    with pytest.raises(InputError, match="longer than 16 MiB are not read"):
+        read_comment(path)
+    assert children() == []
+
+
+def test_what_a_reader_leaves_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    encode(path, [CHART] * 40)
+    with reading(path, "mov", "a video", "-f", "rawvideo") as pipe:
+        assert len(pipe.read(7)) == 7
+    assert children() == []
 
 
 def test_the_comment_survives_a_remux(tmp_path: Path) -> None:
