@@ -2,16 +2,18 @@
 
 import csv
 import json
+import os
 import shutil
 from fractions import Fraction
 
 import pytest
 
-from morph.errors import SettingsError
+from morph.errors import ManifestError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
 from pipelines.manifest import pictures, read_manifest
 from pipelines.settings import changed, load_preset
 from tests.conftest import SAMPLES
+from tests.pipelines.manifest.conftest import one
 
 YAML = """\
 defaults:
@@ -167,3 +169,18 @@ def test_the_first_keyframe_is_at_0_where_only_others_have_a_time(read):
     assert [keyframe.prompt for keyframe in first.keyframes] == ["no", "a raccoon"]
     assert (first.settings.pose.scale, first.keyframes[1].settings.lora.rank) == (2.0, 8)
     assert second.output.name == "two.gif"
+
+
+def test_a_folder_needs_two_pictures(tmp_path):
+    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
+    with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
+        pictures(tmp_path)
+    with pytest.raises(ManifestError, match="cannot be read as a folder"):
+        pictures(tmp_path / "cat.jpg")
+
+
+def test_images_must_be_regular_files(errors, folder):
+    os.mkfifo(folder / "pipe.jpg")
+    found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
+    assert len(found) == 5
+    assert "pipe.jpg is not a regular file" in found[0]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from morph.errors import ManifestError
-from pipelines.manifest import pictures, read_manifest
+from pipelines.manifest import read_manifest
 from tests.conftest import SAMPLES
 from tests.pipelines.manifest.conftest import one
 
@@ -379,21 +379,6 @@ def test_fifty_errors_are_listed(errors):
     found = errors(one() + "".join(f"k{number}: 1\n" for number in range(100_000)))
     assert (len(found), found[-1]) == (51, "and at least 950 more")
     assert time.monotonic() - started < 60
-
-
-def test_images_must_be_regular_files(errors, folder):
-    os.mkfifo(folder / "pipe.jpg")
-    found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
-    assert len(found) == 5
-    assert "pipe.jpg is not a regular file" in found[0]
-
-
-def test_a_folder_needs_two_pictures(tmp_path):
-    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
-    with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
-        pictures(tmp_path)
-    with pytest.raises(ManifestError, match="cannot be read as a folder"):
-        pictures(tmp_path / "cat.jpg")
 
 
 def test_settings_of_the_encode_are_confined_too(errors, read, folder, tmp_path):
