@@ -47,7 +47,7 @@ def main(size: str, frames: int, only: tuple[str, ...]) -> None:
     """Print the table as Markdown."""
     rows = []
     for name in only or CHOICES:
-        pipeline = MorphPipeline.from_pretrained("embedded", dtype="float32" if "float32" in name else "bfloat16")
+        pipeline = MorphPipeline.from_pretrained("embedded", dtype="float32" if "float32" in name else "auto")
         settings = changed(load_preset("default"), CHOICES[name] | {"size": size, "frames": frames})
         meter = Meter(pipeline.model.unet)
         made = []

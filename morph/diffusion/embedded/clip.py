@@ -23,11 +23,11 @@ from morph.diffusion.embedded.photographs import (
     load_pixels,
     phrasings,
     read_captions,
-    to_bytes,
     to_tensor,
 )
 from morph.diffusion.embedded.tokenizer import save_tokenizer
 from morph.diffusion.embedded.training import Run, save_half
+from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.clip import Clip, build_small, load_clip
@@ -285,7 +285,7 @@ class ImageText:
             for kind in range(1, len(KINDS))
         ]
         shown = torch.stack([images, *made], dim=1)[:8].flatten(0, 1)
-        sheet = contact_sheet(list(to_bytes(shown)), len(KINDS))
+        sheet = contact_sheet(list(to_uint8(shown)), len(KINDS))
         return self._seen(images), [self._seen(versions) for versions in made], sheet
 
     def _seen(self, images: Tensor) -> Tensor:

@@ -22,7 +22,6 @@ from tqdm import tqdm
 from morph import random
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError
-from morph.media.keyframe import to_uint8
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,6 @@ def load_pixels(folder: Path, photographs: Sequence[Photograph], size: int = 160
 def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Pixels (B,H,W,3) to images (B,3,H,W) in [-1,1]."""
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-to_bytes = to_uint8
 
 
 def cache_latents(
