@@ -85,7 +85,7 @@ class Models:
         if not name:
             raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
         if name not in self.detectors:
-            self.detectors[name] = load_detector(name)
+            self.detectors[name] = load_detector(name, self.model.device)
         return self.detectors[name]
 
     def ranker(self, settings: Settings) -> Ranker | None:
