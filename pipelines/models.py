@@ -26,7 +26,8 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
     """The device and dtype to compute with.
 
     "auto" is the first GPU if there is one, and bfloat16 where the device has instructions for it: CUDA from Ampere
-    on, and processors from Zen 4 and Cooper Lake on.
+    on, and processors from Zen 4 and Cooper Lake on. With float32 on CUDA, convolutions in this process compute in
+    float32 and no longer in TF32.
 
     Raises:
         SettingsError: a device that this machine does not have, or another dtype.
@@ -42,6 +43,8 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
         dtype = "bfloat16" if computes_in_bfloat16(torch.device(device)) else "float32"
     if dtype not in DTYPES:
         raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    if kind == "cuda" and dtype == "float32":
+        torch.backends.cudnn.allow_tf32 = False  # by default convolutions round what they read to 10 bits
     return torch.device(device), DTYPES[dtype]
 
 
@@ -85,7 +88,7 @@ class Models:
         if not name:
             raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
         if name not in self.detectors:
-            self.detectors[name] = load_detector(name)
+            self.detectors[name] = load_detector(name, self.model.device)
         return self.detectors[name]
 
     def ranker(self, settings: Settings) -> Ranker | None:

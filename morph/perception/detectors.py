@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from morph.diffusion.files import HUB_ID, locate
 from morph.errors import ModelError
 from morph.perception.pose import KEYPOINTS, Person, Pose
 from morph.weights import read_weights
+
+if TYPE_CHECKING:
+    import torch
 
 BODY = ("body_pose_model.safetensors", "body_pose_model.pth")
 """Files that OpenPose's body network is read from, the first that is there; both name its layers alike."""
@@ -67,10 +70,11 @@ class Detector(Protocol):
         ...
 
 
-def load_detector(source: str = "mediapipe") -> Detector:
+def load_detector(source: str = "mediapipe", device: torch.device | str = "cpu") -> Detector:
     """The detector called "mediapipe", or OpenPose from a folder or a hub id such as ``lllyasviel/Annotators``.
 
-    Only a hub id that is no folder touches the network, and of it only the body network is fetched.
+    Only a hub id that is no folder touches the network, and of it only the body network is fetched. OpenPose runs
+    on ``device``, MediaPipe on the CPU alone.
 
     Raises:
         ModelError: no such detector, or its weights or its package are missing or damaged.
@@ -82,7 +86,7 @@ def load_detector(source: str = "mediapipe") -> Detector:
             f"pose detector {source!r} is neither mediapipe, a folder, nor a hub id such as owner/name"
         )
     folder, name = locate(source, patterns=BODY)
-    return OpenPose(_read_body(folder), name)
+    return OpenPose(_read_body(folder), name).to(device)
 
 
 class MediaPipe:
@@ -172,7 +176,7 @@ class OpenPose:
         self._body = body.Body.__new__(body.Body)
         self._body.model = network.float().eval().requires_grad_(False)
 
-    def to(self, device: Any) -> Self:
+    def to(self, device: torch.device | str) -> Self:
         """Move to a device, in place."""
         self._body.to(device)
         return self

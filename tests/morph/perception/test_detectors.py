@@ -184,6 +184,11 @@ def test_openpose_leaves_out_what_is_not_in_the_picture(openpose):
     assert np.abs(person.points[upper] - expected).max() < 0.07
 
 
+def test_openpose_is_loaded_onto_a_device(openpose):
+    detector = load_detector(openpose.name, "meta")  # which every machine has
+    assert {weights.device.type for weights in detector._body.model.parameters()} == {"meta"}
+
+
 def test_openpose_finds_nobody_in_a_single_pixel(openpose):
     assert openpose(np.full((1, 1, 3), 255, np.uint8)) == ()
 
