@@ -207,13 +207,15 @@ class ImageText:
 
     def _heard(self, step: int, prompts: Sequence[Prompt]) -> Tensor:
         """Prompts as unit vectors (P,D). Texts cost more than pictures: most steps take them as they were last."""
-        model, listens = self.clip.model, step % LISTEN == 0
-        if listens or self._last[0] != step - step % LISTEN:
-            with torch.set_grad_enabled(listens):
-                output = self._texts([prompt.text for prompt in prompts])
-            self._last = step - step % LISTEN, output.detach()
-        features = output if listens else self._last[1]
-        return F.normalize(model.text_projection(features).float(), dim=-1)
+        texts, heard = [prompt.text for prompt in prompts], step - step % LISTEN
+        if step == heard:
+            features = self._texts(texts)
+        else:
+            if self._last[0] != heard:  # what was heard then is what the text tower says since: a resumed run's too
+                with torch.no_grad():
+                    self._last = heard, self._texts(texts)
+            features = self._last[1]
+        return F.normalize(self.clip.model.text_projection(features).float(), dim=-1)
 
     def _judged(self, statistics: Tensor) -> Tensor:
         """What AlexNet sees of pictures, (B,2304), as unit vectors (B,D)."""
