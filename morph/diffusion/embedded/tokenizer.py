@@ -225,6 +225,12 @@ def train_tokenizer(captions: Iterable[str], size: int = 1536) -> CLIPTokenizer:
 
 
 def save_tokenizer(captions: Sequence[str], folder: Path) -> CLIPTokenizer:
-    """Train, save to ``folder`` and read back, so that what trains is what ships."""
-    train_tokenizer(captions).save_pretrained(folder)
+    """Train, save to ``folder`` and read back, so that what trains is what ships.
+
+    One that is there already is read: trained again it would be another, since ties are broken at random.
+    """
+    if not folder.is_dir():
+        partial = folder.with_suffix(".partial")
+        train_tokenizer(captions).save_pretrained(partial)
+        partial.replace(folder)
     return CLIPTokenizer.from_pretrained(folder)

@@ -11,11 +11,12 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from morph.diffusion.embedded.clip import ImageText
 from morph.diffusion.embedded.muon import orthogonalize
 from morph.diffusion.embedded.photographs import LatentBatches, open_photographs, phrasings, read_captions
 from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.diffusion.embedded.train import main
-from morph.diffusion.embedded.training import Trainer, learning_rate
+from morph.diffusion.embedded.training import Run, Trainer, learning_rate
 from morph.diffusion.loading import from_folder, load_model
 from morph.errors import InputError, SettingsError
 from morph.perception.clip import load_clip
@@ -142,6 +143,14 @@ def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
         assert torch.equal(model.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
         assert torch.equal(parameter, raw[name])
+
+
+def test_a_resumed_clip_hears_texts_as_the_unbroken_one_does(data, tmp_path):
+    run = Run(data, tmp_path, tmp_path, steps=1, batch=4, fresh=True)
+    unbroken = ImageText(run, views=3)
+    losses = [unbroken.loss(step).item() for step in (0, 1, 2)]
+    assert [ImageText(run, views=3).loss(step).item() for step in (2, 1)] == losses[:0:-1]
+    assert len(list(tmp_path.glob("view-*.npy"))) == 3  # each photograph was looked at three times, and never again
 
 
 def train(*arguments):
