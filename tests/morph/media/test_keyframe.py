@@ -139,29 +139,6 @@ def test_colour_is_laid_on_black_and_its_matte_kept(tmp_path: Path, mode: str) -
     assert laid_on_black(path) == f"{path}: transparent parts are laid on black"
 
 
-def test_a_transparent_16_bit_grey_level_is_ignored_and_told(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    rows = b"\0" + np.array([0, 25700, 65535], ">u2").tobytes()
-    chunks = png_chunk(b"tRNS", struct.pack(">H", 25700)) + png_chunk(b"IDAT", zlib.compress(rows))
-    path.write_bytes(png_header(3, 1, 16, 0) + chunks + png_chunk(b"IEND", b""))
-    pixels, alpha, notices = read_image(path)
-    assert pixels[0, :, 0].tolist() == [0, 100, 255]
-    assert alpha is None
-    assert "transparent grey level is ignored" in notices[0]
-
-
-def test_a_transparent_16_bit_colour_is_ignored_and_told(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    # the second has in its high bytes what the transparent colour has in its low ones
-    colours = np.array([(0x1122, 0x3344, 0x5566), (0x2200, 0x4400, 0x6600)], ">u2")
-    chunks = png_chunk(b"tRNS", colours[0].tobytes()) + png_chunk(b"IDAT", zlib.compress(b"\0" + colours.tobytes()))
-    path.write_bytes(png_header(2, 1, 16, 2) + chunks + png_chunk(b"IEND", b""))
-    pixels, alpha, notices = read_image(path)
-    assert pixels[0].tolist() == [[0x11, 0x33, 0x55], [0x22, 0x44, 0x66]]
-    assert alpha is None
-    assert notices == (f"{path}: the transparent colour is ignored",)
-
-
 def test_an_opaque_alpha_channel_is_no_news(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).convert("RGBA").save(path)
