@@ -239,6 +239,24 @@ def read_timing(path: Path) -> Timing:
     return Timing(_rate(1 / frame), frames, even, audio=heading.get(b"#media_type 1") == b"audio")
 
 
+def loses_as_rgb8(path: Path) -> bool:
+    """Whether a video has more than 8 bits, or transparency, as its first frame tells.
+
+    Raises:
+        InputError: as :func:`read_video`.
+    """
+    # of the pixels that a PAM may have, ffmpeg takes those that lose least, and the heading names them
+    maps = ("-frames:v", "1", "-c:v", "pam", "-f", "image2pipe")
+    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+        heading, _, pixels = pipe.read().partition(b"ENDHDR\n")
+    fields = dict(line.split(b" ", 1) for line in heading.splitlines() if b" " in line)
+    channels = int(fields[b"DEPTH"])
+    transparent = channels in (2, 4)
+    if transparent and path.suffix.lower() == ".gif":  # every GIF has a channel for it
+        transparent = min(pixels[channels - 1 :: channels]) < 255
+    return transparent or int(fields[b"MAXVAL"]) > 255
+
+
 def read_comment(path: Path) -> str | None:
     """Read the ``comment`` tag of a video.
 

@@ -132,10 +132,9 @@ def interpolate(
 def _open(source: str, fps: Fraction | None) -> tuple[Iterator[NDArray[np.uint8]], int, Fraction, bool]:
     """Return the frames of a folder or video, how many they are, their rate, and whether there is sound."""
     from morph.errors import SettingsError
-    from morph.media.loss import loses_as_rgb8
     from morph.media.pattern import is_stills
     from morph.media.stills import frame_numbers, read_frames
-    from morph.media.video import read_timing, read_video
+    from morph.media.video import loses_as_rgb8, read_timing, read_video
 
     path = Path(source)
     if is_stills(source) and not path.is_file():
