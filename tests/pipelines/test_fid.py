@@ -33,7 +33,7 @@ def test_kid_of_one_distribution_is_about_nothing_however_few():
 
 @pytest.mark.slow
 def test_inception_tells_a_blurred_crowd_from_a_sharp_one():
-    from morph.diffusion.embedded.clip import blurred
+    from morph.diffusion.embedded.looks import blurred
     from morph.media.keyframe import load_keyframe
 
     names = ("cat", "raccoon", "hopper", "collins", "coffee", "rocket")

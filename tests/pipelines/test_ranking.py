@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from morph.diffusion.embedded.clip import blurred
+from morph.diffusion.embedded.looks import blurred
 from morph.media.keyframe import load_keyframe
 from morph.perception.clip import load_clip
 from morph.perception.lpips import PerceptualDistance
