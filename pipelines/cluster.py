@@ -68,7 +68,9 @@ class Cluster:
             try:
                 return ray.get(running)
             except ray.exceptions.RayError as failure:
-                for task in running:  # none may go on writing once the job is let go
+                # none may go on writing once the job is let go; to cancel one that is done can abort Ray 2.60
+                _, pending = ray.wait(running, num_returns=len(running), timeout=0)
+                for task in pending:
                     ray.cancel(task, force=True)
                 if isinstance(failure, ray.exceptions.RayTaskError):
                     raise failure.cause from None
