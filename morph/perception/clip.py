@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from morph.diffusion.files import EMBEDDED, check_hashes, locate, read_json
 from morph.errors import ModelError
-from morph.perception.tower import AlexNetTower
+from morph.perception.tower import AlexNetTower, TextPerceptron
 
 OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
@@ -123,7 +123,8 @@ def build_small(config: Any) -> Any:
     from transformers import CLIPModel
 
     model: Any = CLIPModel(config)
-    model.vision_model = AlexNetTower(config.vision_config.hidden_size)
+    model.vision_model = AlexNetTower()
+    model.text_projection = TextPerceptron(config.text_config.hidden_size, config.projection_dim)
     return model
 
 

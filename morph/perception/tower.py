@@ -1,4 +1,4 @@
-"""An image tower for a small CLIP: what AlexNet sees of a picture, judged by a perceptron."""
+"""The two ends of a small CLIP: what AlexNet sees of a picture, and a perceptron on what a text tower says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ CHANNELS = (64, 192, 384, 256, 256)
 """Of AlexNet's five layers."""
 STATISTICS = 2 * sum(CHANNELS)
 """Numbers that say what AlexNet sees of a picture: the mean and the maximum of every channel."""
+LARGER = 1.6
+"""How much larger AlexNet sees pictures: it learnt what things look like at about this size."""
 UNUSUAL = 6.0
 """Standard deviations beyond which a number says no more."""
 
@@ -23,35 +25,60 @@ class AlexNetTower(nn.Module):
     """Stands where a transformers CLIP has its vision transformer.
 
     Twenty thousand photographs teach a transformer little. So this one looks with an AlexNet that has seen a
-    million: that of LPIPS, which ships in the package. Its weights stay as they are. A perceptron judges the mean
-    and the maximum of every channel of its five layers, each in units of ``deviation`` from ``mean`` (2304,).
+    million: that of LPIPS, which ships in the package. Its weights stay as they are. What it says of a picture are
+    the mean and the maximum of every channel of its five layers, each in units of ``deviation`` from ``mean``
+    (2304,); that a linear projection is all that follows keeps it from learning its photographs by heart.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, width: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.trunk = PerceptualDistance().trunk
         self.register_buffer("mean", torch.zeros(STATISTICS))
         self.register_buffer("deviation", torch.ones(STATISTICS))
-        self.projection = nn.Linear(STATISTICS, width)
-        self.seen, self.judged = nn.Dropout(0.4), nn.Dropout(0.3)
+        self.seen = nn.Dropout(0.4)
 
     @torch.no_grad()
     def statistics(self, images: Tensor) -> Tensor:
         """What AlexNet sees of images (B,3,S,S) in [-1,1]: (B,2304) float32."""
-        # AlexNet pads by less than it strides: 16 px more, and it sees to the edge
-        images = F.interpolate(images.float(), [side + 16 for side in images.shape[2:]], mode="bilinear")
+        images = F.interpolate(images.float(), [round(LARGER * side) for side in images.shape[2:]], mode="bilinear")
         layers: list[Tensor] = list(self.trunk(images))
         normed = [F.layer_norm(layer.movedim(1, 3), layer.shape[1:2]) for layer in layers]
         return torch.cat([*(one.mean((1, 2)) for one in normed), *(layer.amax((2, 3)) for layer in layers)], dim=1)
 
-    def judge(self, statistics: Tensor) -> Tensor:
-        """Statistics (B,2304) as features (B,width)."""
-        standard = (statistics - self.mean) / self.deviation
-        return self.judged(F.gelu(self.projection(self.seen(standard.clamp(-UNUSUAL, UNUSUAL)))))
+    def standardize(self, statistics: Tensor) -> Tensor:
+        """Statistics (B,2304) in standard deviations from what is usual."""
+        return self.seen(((statistics - self.mean) / self.deviation).clamp(-UNUSUAL, UNUSUAL))
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Images (B,3,S,S) in [-1,1] as transformers' CLIP wants them of its vision tower."""
-        return BaseModelOutputWithPooling(pooler_output=self.judge(self.statistics(pixel_values)))
+        return BaseModelOutputWithPooling(pooler_output=self.standardize(self.statistics(pixel_values)))
+
+
+class TextPerceptron(nn.Sequential):
+    """Stands where a transformers CLIP has its linear projection of texts: (N,D) to (N,out).
+
+    A text tower that also serves a denoiser says nearly the same of rare words, and has fewer dimensions than there
+    are things to tell apart. Four times as many, bent, put every thing into a direction of its own.
+    """
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, out, bias=False))
+
+    @property
+    def _widen(self) -> nn.Linear:
+        first = self[0]
+        assert isinstance(first, nn.Linear)
+        return first
+
+    @torch.no_grad()
+    def whiten(self, said: Tensor) -> None:
+        """Make these texts (N,D) differ as much in every direction of what the first layer says of them."""
+        first, mean = self._widen, said.mean(0)
+        _, spread, axes = torch.linalg.svd((said - mean).double(), full_matrices=False)
+        whitened = (axes.T @ torch.diag(1 / (spread / spread[0] + 1e-3)) @ axes).float()
+        weight = torch.randn_like(first.weight) @ whitened
+        first.weight.copy_(weight / ((said - mean) @ weight.T).std(0).mean())
+        first.bias.copy_(-first.weight @ mean)

@@ -31,7 +31,7 @@ from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.clip import Clip, build_small, load_clip
-from morph.perception.tower import AlexNetTower
+from morph.perception.tower import STATISTICS, AlexNetTower
 
 GOOD = ("sharp", "clear", "clean", "detailed", "high quality", "good quality", "best quality", "beautiful")
 BAD = {
@@ -45,10 +45,10 @@ SINGLE = frozenset(range(len(KINDS))) - {KINDS.index("double")}
 """The looks of a picture that shows one subject."""
 POSITIVE, NEGATIVE = "high quality, detailed, sharp", "blurry, distorted, noisy, double exposure"
 """What the held-out ranking is measured with."""
-KEEP, KEPT = 5.0, 64
-"""What it costs to say something else of captions than before, and of how many pictures that is heard."""
+NAMING = 4.0
+"""What telling a picture's class from all others counts, beside all else that is true of it."""
 LISTEN, TOGETHER = 20, 96
-"""Steps from one at which the text tower is trained to the next, and texts that it reads together."""
+"""Steps from one at which the text tower reads anew to the next, and texts that it reads together."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Pictures:
 
 
 def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> Any:
-    """The model: a text tower of four layers, 2.1 M parameters, and a perceptron of 1.3 M on AlexNet."""
+    """The model: a text tower of four layers, 2.1 M parameters, and 1.7 M that judge what it and AlexNet say."""
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -82,22 +82,21 @@ def build_clip(tokenizer: CLIPTokenizer, width: int = 192) -> Any:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    vision = CLIPVisionConfig(hidden_size=512, num_attention_heads=8, num_hidden_layers=0, image_size=SIZE)
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width)
+    vision = CLIPVisionConfig(hidden_size=STATISTICS, num_attention_heads=8, num_hidden_layers=0, image_size=SIZE)
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=512)
     return build_small(config)
 
 
 class ImageText:
-    """The stage that trains both towers by contrast, on the photographs and on spoilt versions of them.
+    """The stage that teaches pictures and texts to meet, on the photographs and on spoilt versions of them.
 
-    Every photograph is looked at ``views`` times, once and for all. Without ``fresh``, the text tower goes on from
-    the base's and, where the base has a denoiser, keeps saying of captions what that was trained under; an image
-    tower is made if the base has none.
+    Every photograph is looked at ``views`` times, once and for all. Without ``fresh``, the text tower stays as it
+    is, since the base's denoiser listens to it, and what stands on both towers is made if the base has none.
     """
 
     figures = ("accuracy", "ranking", *KINDS[1:])
 
-    def __init__(self, run: Run, views: int = 8) -> None:
+    def __init__(self, run: Run, views: int = 3) -> None:
         photographs = read_captions(run.data)
         self.captions = sorted({photograph.caption for photograph in photographs})
         self.clip = self._start(run).to(run.device)
@@ -109,11 +108,11 @@ class ImageText:
         model = self.clip.model.requires_grad_(True)
         model.set_attn_implementation("eager")  # on a CPU, the fused kernel's backward pass is five times slower
         self.tower.trunk.requires_grad_(False)
+        model.text_model.requires_grad_(run.fresh)
         self.views = [self._view(self.kept, number) for number in range(views)]
         seen = torch.from_numpy(self.views[0].statistics.astype(np.float32))
         self.tower.mean.copy_(seen.mean(0))
         self.tower.deviation.copy_(seen.std(0) + 1e-3)
-        self.said = self._said() if (run.base / "unet").is_dir() and not run.fresh else {}
         self._last = -1, torch.empty(0)
         self.networks = nn.ModuleDict({"clip": model})
 
@@ -126,7 +125,7 @@ class ImageText:
         return cache_view(self.tower, self.run.data, photographs, self.seed, number, self.run.out)
 
     def _start(self, run: Run) -> Clip:
-        """A new CLIP, the base's, or the base's text tower with a new image tower."""
+        """A new CLIP, the base's, or a new one on the base's text tower."""
         torch.manual_seed(run.seed)
         if run.fresh:
             tokenizer = save_tokenizer(self.captions, run.out / "tokenizer")
@@ -138,33 +137,9 @@ class ImageText:
         text = CLIPTextModel.from_pretrained(run.base / "text_encoder", use_safetensors=True, dtype=torch.float32)
         model.text_model.load_state_dict(text.state_dict())
         clip = Clip(model, tokenizer, "training")
-        model.text_projection.weight.data = self._whitening(clip)
+        with torch.no_grad():
+            model.text_projection.whiten(self._read(clip, self.captions))
         return clip
-
-    @torch.no_grad()
-    def _whitening(self, clip: Clip) -> Tensor:
-        """A projection (D,D) of texts under which captions differ as much in every direction.
-
-        A text tower that a denoiser trained says nearly the same of rare words, and much that all captions share.
-        """
-        tokens = clip.tokenizer(self.captions, padding=True, truncation=True, return_tensors="pt")
-        said = clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output.double()
-        mean = said.mean(0)
-        _, spread, axes = torch.linalg.svd(said - mean, full_matrices=False)
-        own = torch.eye(len(mean)) - torch.outer(mean, mean) / mean.square().sum()
-        whitened = axes.T @ torch.diag(1 / (spread / spread[0] + 1e-3)) @ axes @ own
-        return (whitened / whitened.norm(dim=1).mean()).float()
-
-    @torch.no_grad()
-    def _said(self) -> dict[str, Tensor]:
-        """What the text tower says of captions before it is trained further, (L,D) each, as a denoiser hears it."""
-        texts = sorted({"", *(phrase for caption in self.captions for phrase in phrasings(caption))})
-        return dict(zip(texts, self._hidden(texts), strict=True))
-
-    def _hidden(self, texts: Sequence[str]) -> Tensor:
-        """Texts as a denoiser hears them: (N,L,D)."""
-        tokens = self.clip.tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt")
-        return self.clip.model.text_model(tokens.input_ids.to(self.clip.device)).last_hidden_state.float()
 
     def loss(self, step: int) -> Tensor:
         """Cross-entropy of every picture over the prompts, of every prompt over its pictures, and of classes.
@@ -182,7 +157,7 @@ class ImageText:
         classes = torch.tensor([pictures.subjects[i] for i in single], device=logits.device)
         naming = F.cross_entropy(logits[single, : len(self.plain)], classes)
         contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
-        return naming + contrast + self._change(step, pictures)
+        return NAMING * naming + contrast
 
     def _drawn(self, step: int) -> Pictures:
         """The pictures of a step: views of photographs."""
@@ -208,39 +183,31 @@ class ImageText:
     def _heard(self, step: int, prompts: Sequence[Prompt]) -> Tensor:
         """Prompts as unit vectors (P,D). Texts cost more than pictures: most steps take them as they were last."""
         texts, heard = [prompt.text for prompt in prompts], step - step % LISTEN
-        if step == heard:
-            features = self._texts(texts)
+        if step == heard and self.run.fresh:
+            features = self._read(self.clip, texts)
         else:
             if self._last[0] != heard:  # what was heard then is what the text tower says since: a resumed run's too
                 with torch.no_grad():
-                    self._last = heard, self._texts(texts)
+                    self._last = heard, self._read(self.clip, texts)
             features = self._last[1]
         return F.normalize(self.clip.model.text_projection(features).float(), dim=-1)
 
     def _judged(self, statistics: Tensor) -> Tensor:
         """What AlexNet sees of pictures, (B,2304), as unit vectors (B,D)."""
-        features = self.tower.judge(statistics.to(self.clip.device))
+        features = self.tower.standardize(statistics.to(self.clip.device))
         return F.normalize(self.clip.model.visual_projection(features).float(), dim=-1)
 
-    def _texts(self, texts: Sequence[str]) -> Tensor:
+    @staticmethod
+    def _read(clip: Clip, texts: Sequence[str]) -> Tensor:
         """Features of texts (N,D) before their projection; those of like length together, as they are padded."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows = []
         for start in range(0, len(order), TOGETHER):
             part = [texts[i] for i in order[start : start + TOGETHER]]
-            tokens = self.clip.tokenizer(part, padding=True, truncation=True, return_tensors="pt")
-            tokens = tokens.to(self.clip.device)
-            rows.append(self.clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output)
-        return torch.cat(rows)[torch.tensor(order).argsort().to(self.clip.device)]
-
-    def _change(self, step: int, pictures: Pictures) -> Tensor | float:
-        """How much else than before is said of some pictures' captions, for the denoiser that listens."""
-        if not self.said or step % LISTEN:
-            return 0.0
-        rng = np.random.default_rng((self.seed, step, 2))
-        shown = [self.captions[subject] for subject in pictures.subjects if isinstance(subject, int)]
-        texts = sorted({"", *(str(rng.choice(phrasings(caption))) for caption in shown[:KEPT])})
-        return KEEP * F.mse_loss(self._hidden(texts), torch.stack([self.said[text] for text in texts]))
+            tokens = clip.tokenizer(part, padding=True, truncation=True, return_tensors="pt")
+            tokens = tokens.to(clip.device)
+            rows.append(clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output)
+        return torch.cat(rows)[torch.tensor(order).argsort().to(clip.device)]
 
     def _say(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
         """One of the texts that are true of a picture."""
@@ -308,13 +275,13 @@ class ImageText:
         return float(right.float().mean()), float(wins.mean()), *wins.mean(1).tolist()
 
     def export(self, folder: Path) -> None:
-        """Write the text tower, beside it the image tower with both projections, and a new tokenizer."""
+        """Write what judges pictures and texts, and beside it a new text tower with its tokenizer."""
         text, self.clip.model.text_model = self.clip.model.text_model, nn.Identity()
         trunk, self.tower.trunk = self.tower.trunk, nn.Identity()
         save_half(self.clip.model, folder / "clip")
         self.clip.model.text_model, self.tower.trunk = text, trunk
-        save_half(text, folder / "text_encoder")
         if self.run.fresh:
+            save_half(text, folder / "text_encoder")
             shutil.copytree(self.run.out / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
 
 

@@ -25,7 +25,7 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--rate", default=1.0, show_default=True, help="of learning; less to go on from trained weights")
-@click.option("--views", default=8, show_default=True, help="clip: how often each photograph is looked at")
+@click.option("--views", default=3, show_default=True, help="clip: how often each photograph is looked at")
 @click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
 @click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
 def main(stage: str, batch: int | None, views: int, sizes: str, window: int, **options: Any) -> None:

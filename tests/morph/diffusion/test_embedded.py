@@ -187,5 +187,4 @@ def test_the_recipe_runs_from_photographs_to_a_model_that_loads(data, tmp_path):
     assert torch.equal(decoder.encode(image), model.encode(image))
     assert not torch.equal(decoder.decode(torch.ones(1, 8, 8, 8)), model.decode(torch.ones(1, 8, 8, 8)))
     seeing = load_model(str(stage("clip", third)))
-    change = (seeing.embed(["a cat"]) - model.embed(["a cat"])).abs().mean()
-    assert 0 < change < 0.02  # the text tower is trained, and says of captions what it said
+    assert torch.equal(seeing.embed(["a cat"]), model.embed(["a cat"]))  # the denoiser listens to it

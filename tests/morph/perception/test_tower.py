@@ -3,7 +3,7 @@
 import torch
 
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.tower import STATISTICS, AlexNetTower
+from morph.perception.tower import STATISTICS, UNUSUAL, AlexNetTower, TextPerceptron
 
 
 def pictures(count=1, side=64):
@@ -12,28 +12,42 @@ def pictures(count=1, side=64):
 
 def test_its_trunk_is_the_one_that_lpips_looks_with():
     theirs = PerceptualDistance().layers(pictures())
-    ours = AlexNetTower(8).trunk(pictures())
+    ours = AlexNetTower().trunk(pictures())
     assert all(torch.equal(a, b) for a, b in zip(theirs, ours, strict=True))
 
 
 def test_statistics_are_means_and_maxima_of_every_channel():
-    tower = AlexNetTower(8)
+    tower = AlexNetTower()
     made = tower.statistics(pictures(2))
     assert made.shape == (2, STATISTICS)
-    wider = torch.nn.functional.interpolate(pictures(2), (80, 80), mode="bilinear")
+    wider = torch.nn.functional.interpolate(pictures(2), (102, 102), mode="bilinear")
     last = list(tower.trunk(wider))[-1]
     assert torch.allclose(made[:, -256:], last.amax((2, 3)), atol=1e-5)
     means = made[:, : STATISTICS // 2].split((64, 192, 384, 256, 256), dim=1)
     assert all(mean.mean(1).abs().max() < 1e-4 for mean in means)  # normed along channels
 
 
-def test_statistics_are_judged_by_how_unusual_they_are():
-    tower = AlexNetTower(8).eval()
+def test_pictures_are_told_by_how_unusual_they_are():
+    tower = AlexNetTower().eval()
     seen = tower.statistics(pictures(2))
     tower.mean.copy_(seen.mean(0))
-    usual = tower.judge(seen.mean(0, keepdim=True))
-    assert torch.allclose(usual, torch.nn.functional.gelu(tower.projection.bias)[None])
+    assert tower.standardize(seen.mean(0, keepdim=True)).abs().max() == 0
     tower.deviation.fill_(1e-6)  # nothing is further away than far
-    far = tower.judge(seen)
-    assert far.isfinite().all()
+    far = tower.standardize(seen)
+    assert far.abs().max() == UNUSUAL
     assert torch.equal(tower(pictures(2)).pooler_output, far)
+
+
+def test_whitened_texts_that_were_nearly_the_same_lie_far_apart():
+    generator = torch.Generator().manual_seed(0)
+    shared, own = torch.randn(1, 16, generator=generator), torch.randn(12, 16, generator=generator)
+    said = shared + own * torch.logspace(0, -2, 16)  # what tells them apart lies mostly in a few directions
+    perceptron = TextPerceptron(16, 8)
+    perceptron.whiten(said)
+    before = torch.nn.functional.cosine_similarity(said[:1], said[1:])
+    widened = perceptron[0](said)
+    after = torch.nn.functional.cosine_similarity(widened[:1], widened[1:])
+    assert before.mean() > 0.5
+    assert after.abs().max() < 0.5
+    assert widened.mean(0).abs().max() < 1e-4
+    assert perceptron(said).shape == (12, 8)
