@@ -19,8 +19,8 @@ from morph.errors import SettingsError
 class Lora:
     """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1); ``steps`` 0 leaves it out.
 
-    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last ``window`` steps
-    is not at least ``tolerance`` (a share) below that of the window before; with a tolerance of 0, never.
+    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last ``window``
+    steps is not at least ``tolerance`` (a share) below that of the window before; with a tolerance of 0, never.
     """
 
     steps: int = 200

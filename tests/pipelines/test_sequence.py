@@ -94,9 +94,10 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyfram
     assert torch.allclose(ends[1:], second.keyframe.pixels - second.residual, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "switch", [{"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}, {"noise": 0.3}, {"contrast": True}]
-)
+SWITCHES = ({"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}, {"noise": 0.3}, {"contrast": True})
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
 def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, switch):
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
     frames = {}
