@@ -58,8 +58,6 @@ class Infill:
             progress("render", len(alphas))
 
         latents = self._between.denoise(latents, alpha, first.times, tick, during=during)
-        if self.settings.contrast:
-            latents = adain(latents, first.latents, second.latents, alpha)
         frames = model.decode(latents)
         if not self.settings.fade:
             return frames

@@ -74,15 +74,14 @@ _TENSORS = ("pixels", "latents", "condition", "negative", "noise")
 class CapturedKeyframe:
     """A fitted keyframe with all that the frames next to it borrow from it.
 
-    times, at which it was denoised; features, its keys and values by timestep and layer; latents (1,C,h,w), its own
-    after inversion and sampling; residual (1,3,H,W), its pixels minus what these decode to; round_trip, PSNR in dB
-    of these latents.
+    times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,H,W), its
+    pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and
+    sampling.
     """
 
     keyframe: FittedKeyframe
     times: Sequence[int]
     features: attention.Features
-    latents: Tensor
     residual: Tensor
     round_trip: float
 
@@ -220,7 +219,7 @@ def capture_keyframe(
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
-    return CapturedKeyframe(keyframe, times, features, latents, keyframe.pixels - model.decode(latents), decibels)
+    return CapturedKeyframe(keyframe, times, features, keyframe.pixels - model.decode(latents), decibels)
 
 
 def _predictor(

@@ -19,8 +19,9 @@ from morph.errors import SettingsError
 class Lora:
     """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1); ``steps`` 0 leaves it out.
 
-    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last ``window``
-    steps is not at least ``tolerance`` (a share) below that of the window before; with a tolerance of 0, never.
+    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last
+    ``window`` steps is not at least ``tolerance`` (a share) below that of the window before; a tolerance of
+    0 never stops early.
     """
 
     steps: int = 200
@@ -200,7 +201,6 @@ class Settings:
     steps: DDIM steps, of the inversion and of every frame.
     inversion_iterations: fixed-point iterations of each inversion step.
     adain: give in-between latents the interpolated channel statistics of the ends.
-    contrast: once more, when they are denoised: between two pictures a model makes what is paler than either.
     noise: how much fresh noise latents get halfway between two knots, 0 to 1; it trades likeness for clarity.
     attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
         DiffMorpher's lambda.
@@ -226,7 +226,6 @@ class Settings:
     steps: int = 50
     inversion_iterations: int = 3
     adain: bool = True
-    contrast: bool = False
     noise: float = 0.0
     attention: float = 0.6
     fade: float = 0.25

@@ -30,7 +30,6 @@ CHOICES: dict[str, dict[str, Any]] = {
     "attention share 0.6": {"attention": 0.6},
     "fade 0.5": {"fade": 0.5},
     "fade 0.25": {"fade": 0.25},
-    "no contrast given back": {"contrast": False},
     "no fresh noise": {"noise": 0.0},
     "fresh noise 0.6": {"noise": 0.6},
     "surveyed by drafts of 6 steps": {"survey": 6},

@@ -87,17 +87,16 @@ def test_identical_keyframes_give_a_clip_that_stands_still(morph):
 
 
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
-    settings = changed(QUICK, {"fade": 0, "noise": 0.5, "contrast": True})
+    settings = changed(QUICK, {"fade": 0, "noise": 0.5})
     first, second = captured(model, keyframes, settings)
     ends = Infill(model, first, second, settings).render([0.0, 1.0], silent)
     assert torch.allclose(ends[:1], first.keyframe.pixels - first.residual, atol=1e-3)
     assert torch.allclose(ends[1:], second.keyframe.pixels - second.residual, atol=1e-3)
 
 
-SWITCHES = ({"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}, {"noise": 0.3}, {"contrast": True})
-
-
-@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize(
+    "switch", [{"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}, {"noise": 0.3}]
+)
 def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, switch):
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
     frames = {}
