@@ -40,15 +40,15 @@ def test_pictures_are_told_by_how_unusual_they_are():
 
 def test_whitened_texts_that_were_nearly_the_same_lie_far_apart():
     generator = torch.Generator().manual_seed(0)
-    shared, own = torch.randn(1, 16, generator=generator), torch.randn(12, 16, generator=generator)
-    said = shared + own * torch.logspace(0, -2, 16)  # what tells them apart lies mostly in a few directions
+    shared, own = torch.randn(1, 64, generator=generator), torch.randn(12, 64, generator=generator)
+    said = shared + own * torch.logspace(0, -2, 64)  # what tells them apart lies mostly in a few directions
     torch.manual_seed(0)  # of the directions that it draws
-    perceptron = TextPerceptron(16, 8)
+    perceptron = TextPerceptron(64, 8)
     perceptron.whiten(said)
     before = torch.nn.functional.cosine_similarity(said[:1], said[1:])
     widened = perceptron[0](said)
     after = torch.nn.functional.cosine_similarity(widened[:1], widened[1:])
     assert before.mean() > 0.5
     assert after.abs().max() < 0.5
-    assert widened.mean(0).abs().max() < 1e-4
+    assert widened.mean(0).abs().max() < 1e-3  # of numbers about 1, in float32
     assert perceptron(said).shape == (12, 8)
