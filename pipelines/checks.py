@@ -12,7 +12,7 @@ from pipelines.clip import Clip
 from pipelines.cutting import PART, check_cut, parts_folder
 from pipelines.job import written, wrote
 from pipelines.output import RECIPE, Output, beside
-from pipelines.settings import names_file
+from pipelines.presets import names_file
 
 
 def check_files(clip: Clip, outputs: Sequence[Output], folder: Path) -> None:

@@ -12,7 +12,8 @@ from morph.media.pattern import is_stills
 from morph.media.stills import check_parent, check_place
 from pipelines.nodes import MAX_BYTES, Problems
 from pipelines.output import place
-from pipelines.settings import Settings, changed, keys, load_preset, names_file
+from pipelines.presets import load_preset, names_file
+from pipelines.settings import Settings, changed, keys
 from pipelines.targets import load_target, target_for
 
 WEIGHTS = {

@@ -52,7 +52,7 @@ class Infill:
         def during(t: int) -> AbstractContextManager[None]:
             if t not in shared:
                 return nullcontext()
-            return attention.interpolated(model, first.features, second.features, t, alpha)
+            return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
 
         def tick() -> None:
             progress("render", len(alphas))

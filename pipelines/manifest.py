@@ -21,8 +21,9 @@ from morph.media.keyframe import parse_size
 from pipelines.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
 from pipelines.confined import ON_DISK, Confined
 from pipelines.nodes import Node, Problems, read_json, read_text, read_yaml
+from pipelines.presets import load_preset
 from pipelines.rows import read_csv
-from pipelines.settings import Settings, changed, load_preset
+from pipelines.settings import Settings, changed
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000

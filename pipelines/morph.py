@@ -10,8 +10,9 @@ from typing import Any
 from pipelines.clip import Clip, clip_of
 from pipelines.keyframes import Progress
 from pipelines.models import Models
+from pipelines.presets import load_preset
 from pipelines.sequence import Frame, Rendered, render_clip
-from pipelines.settings import changed, load_preset
+from pipelines.settings import changed
 from pipelines.work import Work, in_process
 
 

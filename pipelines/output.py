@@ -18,7 +18,8 @@ from morph.media.stills import FrameFolder, FrameWriter, check_folder, replaced
 from morph.media.target import CONTAINERS, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.clip import Clip
-from pipelines.settings import Encode, names_file
+from pipelines.presets import names_file
+from pipelines.settings import Encode
 from pipelines.targets import target_for
 
 RECIPE = ".json"

@@ -11,7 +11,8 @@ from typing import Any
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
-from pipelines.settings import Settings, changed, keys, names_file
+from pipelines.presets import names_file
+from pipelines.settings import Settings, changed, keys
 
 TEXTS = ("name", "output", "device", "dtype", "weights", "frames")
 """What every recipe of a clip says in so many words."""

@@ -1,15 +1,13 @@
-"""Frozen settings; presets are TOML files in ``configs/``; every unknown key is an error."""
+"""Frozen settings; every unknown key is an error."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from morph.errors import SettingsError
@@ -204,6 +202,7 @@ class Settings:
     noise: how much fresh noise latents get halfway between two knots, 0 to 1; it trades likeness for clarity.
     attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
         DiffMorpher's lambda.
+    sharing: how they use those of both: "interpolated", as DiffMorpher does, or "joint", in one attention to both.
     fade: the share of the way over which a keyframe's reconstruction residual fades out; where both are left, each
         place takes that of the keyframe it is more like.
     survey: DDIM steps of the drafts by which even pacing measures the way before it places frames; with 0, or as
@@ -228,6 +227,7 @@ class Settings:
     adain: bool = True
     noise: float = 0.0
     attention: float = 0.6
+    sharing: Literal["interpolated", "joint"] = "interpolated"
     fade: float = 0.25
     survey: int = 8
     pacing: Literal["even", "uniform"] = "even"
@@ -358,42 +358,3 @@ def keys(section: Any, prefix: str = "") -> dict[str, Any]:
 def look(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a frame at a given position looks like."""
     return {key: value for key, value in keys(settings).items() if key.partition(".")[0] not in NO_LOOK}
-
-
-def configs_folder() -> Path:
-    """Where the presets are: inside the installed package, or at the top of a source checkout."""
-    installed = Path(__file__).parent / "configs"
-    return installed if installed.is_dir() else Path(__file__).parents[1] / "configs"
-
-
-def names_file(preset: str) -> bool:
-    """Whether a preset is meant by its TOML file, not by its name."""
-    return preset.endswith(".toml") or "/" in preset
-
-
-def preset_names() -> list[str]:
-    """Names that ``load_preset`` knows."""
-    return sorted(path.stem for path in configs_folder().glob("*.toml"))
-
-
-def load_preset(name: str) -> Settings:
-    """A preset by name, or from a TOML file.
-
-    Raises:
-        SettingsError: no such preset or file, a file that is not TOML, or a key that does not exist.
-    """
-    is_file = names_file(name)
-    path = Path(name) if is_file else configs_folder() / f"{name}.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = f"presets are {', '.join(preset_names())}"
-        raise SettingsError(
-            f"there is no preset file {name}" if is_file else f"there is no preset {name}; {known}"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"preset {path} cannot be read: {error}") from None
-    try:
-        return changed(Settings(), values)
-    except SettingsError as error:
-        raise SettingsError(f"preset {path}: {error}") from None

@@ -11,7 +11,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from morph.errors import SettingsError
 from morph.media.target import CONTAINERS, Target
-from pipelines.settings import configs_folder, names_file
+from pipelines.presets import configs_folder, names_file
 
 FOLDER = "encode"
 """Where configs_folder() has targets."""

@@ -52,7 +52,7 @@ Times = tuple[int, ...]
 """Those at which a sampler visits a frame, from the noisiest down."""
 VERSIONS = (version("morph"), torch.__version__)
 """What is kept by other code is made again."""
-INFILL = ("steps", "adain", "noise", "attention", "fade", "text", "depth")
+INFILL = ("steps", "adain", "noise", "attention", "sharing", "fade", "text", "depth")
 """Settings that decide what is filled in between knots."""
 log = logging.getLogger("morph")
 

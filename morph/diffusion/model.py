@@ -100,12 +100,12 @@ class LatentDiffusion:
         return {name: layer for name, layer in self.unet.named_modules() if name.endswith(ends)}
 
     @cached_property
-    def keys_and_values(self) -> dict[str, nn.Linear]:
-        """Key and value projections of self-attention on the way up, by name: what frames share with their ends."""
+    def self_attention(self) -> dict[str, Any]:
+        """Self-attention on the way up, by name: where frames use keys and values of their ends."""
         return {
             name: layer
-            for name, layer in self.projections.items()
-            if "up_blocks" in name and name.endswith(("attn1.to_k", "attn1.to_v"))
+            for name, layer in self.unet.named_modules()
+            if "up_blocks" in name and name.endswith("attn1")
         }
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:

@@ -63,7 +63,8 @@ def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
     """The clips of a manifest, or the clip of a folder of images, which goes beside it."""
     from pipelines.clip import clip_of
     from pipelines.manifest import pictures, read_manifest
-    from pipelines.settings import changed, load_preset
+    from pipelines.presets import load_preset
+    from pipelines.settings import changed
 
     given = assigned(options["assignments"])
     if path.is_dir():

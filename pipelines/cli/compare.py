@@ -39,7 +39,8 @@ def compare(
     from morph.errors import SettingsError
     from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
     from pipelines.plan import costs
-    from pipelines.settings import changed, load_preset, preset_names
+    from pipelines.presets import load_preset, preset_names
+    from pipelines.settings import changed
 
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

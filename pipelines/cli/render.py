@@ -147,7 +147,8 @@ def _clip(
     from morph.errors import SettingsError
     from pipelines.clip import clip_of, parse_time
     from pipelines.manifest import is_manifest, pictures, read_manifest
-    from pipelines.settings import changed, load_preset
+    from pipelines.presets import load_preset
+    from pipelines.settings import changed
 
     for option, key in KEYS.items():
         overrides[key] = overrides.pop(option)

@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import click
 
-from pipelines.settings import Settings, changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import Settings, changed
 from tests.benchmarks.scaling import SAMPLES, fresh, table
 
 PAIR = ("cat", "raccoon")

@@ -24,7 +24,8 @@ from morph.media.stills import write_png
 from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.evaluate import Report, measure
-from pipelines.settings import Lora, Settings, changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import Lora, Settings, changed
 from pipelines.store import FITS
 from pipelines.work import Work
 

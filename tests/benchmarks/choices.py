@@ -14,7 +14,8 @@ import numpy as np
 from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.compare import compare
-from pipelines.settings import changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import changed
 from tests.benchmarks.bars import PAIRS, SAMPLES
 from tests.benchmarks.meter import Meter
 from tests.benchmarks.scaling import table

@@ -28,7 +28,8 @@ from pipelines.clip import clip_of
 from pipelines.compare import compare
 from pipelines.evaluate import Report, measure
 from pipelines.fid import Inception, fid, kid
-from pipelines.settings import changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import changed
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")

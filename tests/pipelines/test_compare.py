@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from morph.media.stills import frame_numbers
-from pipelines.settings import preset_names
+from pipelines.presets import preset_names
 from tests.conftest import build_clip_folder
 from tests.pipelines.conftest import CAT, RACCOON
 

@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from morph.media.stills import read_frames
 from pipelines.clip import clip_of
 from pipelines.job import JobBusyError, asked, differences, opened
-from pipelines.settings import Settings, changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CAT, QUICK, RACCOON, clip
 

@@ -10,7 +10,8 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from pipelines.evaluate import psnr
 from pipelines.infill import Infill
-from pipelines.settings import changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import captured, clip, silent
 

@@ -15,7 +15,8 @@ from pipelines.infill import Infill
 from pipelines.keyframes import capture_keyframe, invert_keyframes
 from pipelines.placed import Choice
 from pipelines.plan import plan_anchors
-from pipelines.settings import changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import changed
 from tests.benchmarks.meter import Meter
 from tests.benchmarks.reference import diffmorpher, wang2023
 from tests.conftest import SAMPLES, build_clip_folder

@@ -19,10 +19,11 @@ from pipelines.clip import clip_of
 from pipelines.job import job_folder, opened
 from pipelines.markup import Markup, element
 from pipelines.plot import ticks
+from pipelines.presets import load_preset
 from pipelines.produce import produce
 from pipelines.report import find_job, write_report
 from pipelines.result import load_result
-from pipelines.settings import changed, load_preset
+from pipelines.settings import changed
 from pipelines.timings import RUNS, Stopwatch, read_runs
 from pipelines.work import Work, in_process
 from tests.conftest import SAMPLES, build_clip_folder

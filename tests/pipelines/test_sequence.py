@@ -95,7 +95,8 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyfram
 
 
 @pytest.mark.parametrize(
-    "switch", [{"lora.steps": 0}, {"attention": 0}, {"adain": False}, {"fade": 0}, {"noise": 0.3}]
+    "switch",
+    [{"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}],
 )
 def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, switch):
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})

@@ -3,7 +3,8 @@ from fractions import Fraction
 import pytest
 
 from morph.errors import SettingsError
-from pipelines.settings import Settings, changed, keys, load_preset, preset_names
+from pipelines.presets import load_preset, preset_names
+from pipelines.settings import Settings, changed, keys
 
 
 def test_every_preset_loads():

@@ -11,7 +11,8 @@ import pytest
 from morph.errors import ManifestError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
 from pipelines.manifest import pictures, read_manifest
-from pipelines.settings import changed, load_preset
+from pipelines.presets import load_preset
+from pipelines.settings import changed
 from tests.conftest import SAMPLES
 from tests.pipelines.manifest.conftest import one
 
