@@ -2,21 +2,24 @@
 
 Pairs of photographs that the embedded model never saw, a third of one class, a third of two, a third faces.
 A cross-fade, a slerp of the autoencoder's latents and the default preset, each measured over all pairs; FID
-and KID of the inner frames are taken against held-out photographs of the same classes.
+and KID of the inner frames are taken against held-out photographs of the same classes, and how far they depend on
+which pairs were drawn, from halves of the pairs.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import NamedTuple
 
 import click
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from morph import pacing
 from morph.diffusion.embedded.photographs import Photograph, open_photographs, read_captions
@@ -33,6 +36,7 @@ from pipelines.settings import changed
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")
+HALVES = 60
 COLUMNS = ("scheme", "pairs", "FID", "KID x 1000", "ghosting", "sharpness", "PPL", "max/mean gap", "at most 1.5")
 
 
@@ -56,7 +60,7 @@ def choose(photographs: list[Photograph], count: int) -> dict[str, list[tuple[Ph
     return pairs
 
 
-def load(data: Path, photographs: list[Photograph], size: int) -> torch.Tensor:
+def load(data: Path, photographs: list[Photograph], size: int) -> Tensor:
     """Photographs (N,3,size,size) in [-1,1], in the given order."""
     order = sorted(range(len(photographs)), key=lambda i: photographs[i].shard)
     images = open_photographs(data, [photographs[i] for i in order])
@@ -107,22 +111,56 @@ def main(data: Path, count: int, size: int, frames: int, model: str, sheets: Pat
             write_png(sheets / f"{kind.replace(' ', '-')}.png", sheet)
     labels = {photograph.label for chosen in pairs.values() for pair in chosen for photograph in pair}
     reference = inception.features(load(data, [p for p in held if p.label in labels][:1000], size))
+    runs = {
+        key: [Run(report, inception.features(inner(frames))) for frames, report in own] for key, own in made.items()
+    }
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for group in (KINDS, *((kind,) for kind in KINDS)):
         for scheme in ("cross-fade", *presets):
-            runs = [run for kind in group for run in made[kind, scheme]]
-            print(row(f"{scheme}, {' and '.join(group) if len(group) == 1 else 'all'}", runs, inception, reference))
+            own = [run for kind in group for run in runs[kind, scheme]]
+            print(row(f"{scheme}, {' and '.join(group) if len(group) == 1 else 'all'}", own, reference))
+    faded, morphed = ([run for kind in KINDS for run in runs[kind, name]] for name in ("cross-fade", "default"))
+    for name, distance in (("FID", fid), ("KID", kid)):
+        deviation = spread_of_difference(morphed, faded, reference, distance)
+        print(f"{name} of default minus that of a cross-fade: one deviation over the pairs is {deviation:.3g}")
 
 
-def row(name: str, runs: list[tuple[np.ndarray, Report]], inception: Inception, reference: Any) -> str:
+class Run(NamedTuple):
+    """What was measured of one morph; ``features`` (F,2048) are those of its inner frames."""
+
+    report: Report
+    features: Tensor
+
+
+def inner(frames: np.ndarray) -> Tensor:
+    """All but the first and the last of frames (F,H,W,3), as (F-2,3,H,W) in [-1,1]."""
+    return torch.from_numpy(frames[1:-1]).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def spread_of_difference(
+    some: list[Run], others: list[Run], reference: Tensor, distance: Callable[[Tensor, Tensor], float]
+) -> float:
+    """Deviation of the difference of two schemes' distances over the pairs, by the delete-half jackknife.
+
+    Drawing pairs with replacement would count frames twice, which biases FID (Shao & Wu, 1989).
+    """
+    rng = random.Random(0)
+    differences = []
+    for _ in range(HALVES):
+        half = rng.sample(range(len(some)), len(some) // 2)
+        one, other = (distance(torch.cat([runs[i].features for i in half]), reference) for runs in (some, others))
+        differences.append(one - other)
+    return float(np.std(differences))
+
+
+def row(name: str, runs: list[Run], reference: Tensor) -> str:
     """One line of the table."""
-    inner = np.concatenate([frames[1:-1] for frames, _ in runs])
-    features = inception.features(torch.from_numpy(inner).permute(0, 3, 1, 2) / 127.5 - 1)
+    features = torch.cat([run.features for run in runs])
 
     def mean(key: str) -> float:
-        return float(np.mean([getattr(report, key) for _, report in runs]))
+        return float(np.mean([getattr(run.report, key) for run in runs]))
 
-    even = sum(report.max_mean_gap <= 1.5 for _, report in runs)
+    even = sum(run.report.max_mean_gap <= 1.5 for run in runs)
     cells = (
         name,
         str(len(runs)),
