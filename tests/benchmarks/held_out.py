@@ -72,7 +72,7 @@ def load(data: Path, photographs: list[Photograph], size: int) -> Tensor:
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--pairs", "count", default=14, show_default=True, help="pairs of each of the three kinds")
+@click.option("--pairs", "count", default=25, show_default=True, help="pairs of each of the three kinds")
 @click.option("--size", default=128, show_default=True)
 @click.option("--frames", default=9, show_default=True, help="2**n + 1, for the latent slerp")
 @click.option("--model", default="embedded", show_default=True)
