@@ -88,7 +88,7 @@ class _Given:
             return x.to(hidden_states).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
 
         query, keys, values = (heads(x) for x in (layer.to_q(hidden_states), self.keys, self.values))
-        bias = self.bias if self.bias is None else self.bias.to(query)
+        bias = None if self.bias is None else self.bias.to(query)
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias)
         project, dropout = layer.to_out
         out: Tensor = dropout(project(mixed.transpose(1, 2).flatten(2)))

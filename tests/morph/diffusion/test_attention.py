@@ -25,7 +25,7 @@ def ends(model):
 
 
 def of_a_frame(model, ends, alpha, sharing):
-    """Inputs and output of one layer's output projection while a frame is made, and the frame's queries."""
+    """What one layer asks while a frame is made, what it hears before its output projection, and its heads."""
     _, condition, first, second, _ = ends
     seen = {}
     layer = model.self_attention[LAYER]
