@@ -1,0 +1,192 @@
+"""Smooth maps between two pictures, kept on the picture halfway between them, and pictures warped by them.
+
+A field v on the halfway picture (Liao et al., "Automating Image Morphing using Structural Similarity on a Halfway
+Domain", 2014) says that its point p is p - v(p) in the first picture, p + v(p) in the second, and stands at
+p + (2 alpha - 1) v(p) in the frame at alpha. One field serves both directions and every alpha; for the pictures
+swapped it is -v.
+
+Coordinates are (x, y) with the origin in the middle of the picture, in units of half the root of its area, so that
+a square reaches from -1 to 1 and a length means the same along both axes, whatever the picture's shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+ROUNDS = 30
+"""Of the fixed point that finds the halfway point of a frame's place."""
+COARSE = 192
+"""Points a side at which that is done; the field is smooth, so that between them it is interpolated."""
+SAMPLES = 4
+"""Places between two knots, along either axis, at which folds are looked for."""
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A field on the halfway picture: a uniform cubic B-spline, and how far it is to be trusted.
+
+    control: (2, rows + 3, columns + 3) float32, the control points of v, x and y. extent: half the width and half
+    the height of the picture. trust: (h, w) float32 in [0,1] over the halfway picture; 1 where the match is as
+    good as any could be, 0 where nothing was found.
+    """
+
+    control: Tensor
+    extent: tuple[float, float]
+    trust: Tensor
+
+    @classmethod
+    def still(cls, size: tuple[int, int]) -> Self:
+        """The field of pictures of ``size`` (width, height) between which nothing moves."""
+        extent = extent_of(size)
+        rows, columns = cells(extent, 4)
+        return cls(torch.zeros(2, rows + 3, columns + 3), extent, torch.ones(rows, columns))
+
+    def swapped(self) -> Self:
+        """That of the two pictures in the other order."""
+        return type(self)(-self.control, self.extent, self.trust)
+
+    def packed(self) -> dict[str, Tensor]:
+        """As named tensors, to be kept in a file."""
+        return {
+            "control": self.control,
+            "extent": torch.tensor(self.extent, dtype=torch.float64),
+            "trust": self.trust,
+        }
+
+    @classmethod
+    def unpacked(cls, named: Mapping[str, Tensor]) -> Self:
+        """What ``packed`` made."""
+        width, height = named["extent"].tolist()
+        return cls(named["control"], (width, height), named["trust"])
+
+    def at(self, points: Tensor) -> Tensor:
+        """The field (N,2) at points (N,2) of the halfway picture."""
+        across, down = (
+            basis(self.control.shape[2 - axis] - 3, points[:, axis] / self.extent[axis]) for axis in (0, 1)
+        )
+        return torch.einsum("ny,cyx,nx->nc", down, self.control, across)
+
+    def places(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the frame at alpha, of ``size`` (width, height), finds its pixels: (H,W,2) each.
+
+        In the first picture, in the second, and in the halfway picture; in this module's units.
+        """
+        # the borders are among the coarse points, so that nothing is extrapolated
+        counts = [min(COARSE, pixels) for pixels in size]
+        frame = _mesh(*[torch.linspace(-side, side, n) for n, side in zip(counts, self.extent, strict=True)])
+        field, point = self._sampled(16), frame
+        for _ in range(ROUNDS):
+            moved = _looked_up(field, point / self._sides, "bilinear")
+            point = 0.5 * point + 0.5 * (frame - (2 * alpha - 1) * moved)
+        moved = self.at(point.reshape(-1, 2)).T.reshape(1, 2, *point.shape[:2])
+        unit = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
+        moved, pixels = _looked_up(moved, unit, "bicubic"), unit * self._sides
+        return pixels - 2 * alpha * moved, pixels + 2 * (1 - alpha) * moved, pixels - (2 * alpha - 1) * moved
+
+    def pixels(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The same in pixels, x and y, of pictures of ``size`` (width, height); the first pixel's centre is (0, 0).
+
+        At alpha 0 the second says where each pixel of the first picture is in the second, at alpha 1 the first
+        where each of the second is in the first.
+        """
+        first, second, _ = self.places(alpha, size)
+        half = torch.tensor(size, dtype=torch.float32) / 2
+        return (first / self._sides + 1) * half - 0.5, (second / self._sides + 1) * half - 0.5
+
+    def trusted(self, halfway: Tensor) -> Tensor:
+        """How far the match is to be trusted at halfway points (H,W,2): (H,W) in [0,1]."""
+        unit = halfway / self._sides
+        return F.grid_sample(self.trust[None, None], unit[None], padding_mode="border", align_corners=False)[0, 0]
+
+    def warped(self, picture: Tensor, places: Tensor) -> Tensor:
+        """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it goes on as there."""
+        grid = (places / self._sides)[None].to(picture)
+        return F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)
+
+    def least_area(self) -> float:
+        """The least det J of the maps between halfway picture and frames, which is above 0 where nothing folds."""
+        return float(self.areas().amin())
+
+    def areas(self, samples: int = SAMPLES) -> Tensor:
+        """The det J of p -> p + s v(p) for s from -1 to 1, (5,h,w), ``samples`` times between two knots."""
+        return areas(self.control, self.extent, samples)
+
+    @property
+    def _sides(self) -> Tensor:
+        return torch.tensor(self.extent, dtype=torch.float32)
+
+    def _sampled(self, samples: int) -> Tensor:
+        """The field (1,2,h,w), ``samples`` times between two knots, its borders included."""
+        rows, columns = (
+            basis(count - 3, torch.linspace(-1, 1, samples * (count - 3) + 1)) for count in self.control.shape[1:]
+        )
+        return torch.einsum("hy,cyx,wx->chw", rows, self.control, columns)[None]
+
+
+def extent_of(size: tuple[int, int]) -> tuple[float, float]:
+    """Half the width and half the height of a picture of ``size``, in units of half the root of its area."""
+    width, height = size
+    return math.sqrt(width / height), math.sqrt(height / width)
+
+
+def cells(extent: tuple[float, float], count: int) -> tuple[int, int]:
+    """Rows and columns of knots' intervals, ``count`` along either side of a square."""
+    return max(2, round(count * extent[1])), max(2, round(count * extent[0]))
+
+
+def basis(count: int, at: Tensor, order: int = 0) -> Tensor:
+    """Cubic B-splines over ``count`` intervals of [-1,1] at points (N,), or a derivative: (N, count + 3)."""
+    t = ((at.double() + 1) / 2 * count).clamp(0, count)
+    first = t.floor().clamp(max=count - 1).long()
+    u = t - first
+    weights = {
+        0: ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3),
+        1: (-3 * (1 - u) ** 2, 9 * u**2 - 12 * u, -9 * u**2 + 6 * u + 3, 3 * u**2),
+        2: (6 * (1 - u), 18 * u - 12, -18 * u + 6, 6 * u),
+    }[order]
+    columns = first[:, None] + torch.arange(4, device=at.device)
+    whole = torch.zeros(len(at), count + 3, dtype=torch.float64, device=at.device)
+    scaled = torch.stack(weights, 1) / 6 * (count / 2) ** order
+    return whole.scatter(1, columns, scaled).float()
+
+
+def refined(control: Tensor, rows: int, columns: int) -> Tensor:
+    """The same field by other intervals: exact where these divide the old ones, else by least squares."""
+    for axis, count in ((1, rows), (2, columns)):
+        old = control.shape[axis] - 3
+        at = torch.linspace(-1, 1, 8 * count + 1)
+        change = torch.linalg.lstsq(basis(count, at).double(), basis(old, at).double()).solution.float()
+        control = torch.tensordot(change, control, dims=([1], [axis])).movedim(0, axis)
+    return control
+
+
+def areas(control: Tensor, extent: tuple[float, float], samples: int) -> Tensor:
+    """See :meth:`Warp.areas`; with gradients to ``control`` (2, rows + 3, columns + 3)."""
+    at = [torch.linspace(-1, 1, samples * (count - 3) + 1) for count in control.shape[1:]]
+    rows, columns = (
+        [basis(count - 3, places, order) for order in (0, 1)]
+        for count, places in zip(control.shape[1:], at, strict=True)
+    )
+    across = torch.einsum("hy,cyx,wx->chw", rows[0], control, columns[1]) / extent[0]
+    down = torch.einsum("hy,cyx,wx->chw", rows[1], control, columns[0]) / extent[1]
+    trace, det = across[0] + down[1], across[0] * down[1] - across[1] * down[0]
+    return torch.stack([1 + s * trace + s * s * det for s in (-1.0, -0.5, 0.0, 0.5, 1.0)])
+
+
+def _mesh(xs: Tensor, ys: Tensor) -> Tensor:
+    """All (x, y), (H,W,2)."""
+    rows, columns = torch.meshgrid(ys, xs, indexing="ij")
+    return torch.stack([columns, rows], -1)
+
+
+def _looked_up(values: Tensor, unit: Tensor, mode: str) -> Tensor:
+    """Values (1,C,h,w) whose corners are those of [-1,1], at places (H,W,2) there: (H,W,C)."""
+    found = F.grid_sample(values, unit[None], mode=mode, padding_mode="border", align_corners=True)
+    return found[0].permute(1, 2, 0)
