@@ -211,6 +211,23 @@ class LatentDiffusion:
         guides = self._guides(latents, t, condition, control) if control else {}
         return self.unet(latents, t, encoder_hidden_states=condition, **guides).sample.float()
 
+    def way_up(self, latents: Tensor, t: int, condition: Tensor) -> list[Tensor]:
+        """What the U-Net's blocks on the way up say of noisy latents (B,C,h,w), but for the first and the last.
+
+        condition: (1,L,D). From coarse to fine, (B,C,h,w) each.
+        """
+        seen: list[Tensor] = []
+        handles = [
+            block.register_forward_hook(lambda layer, inputs, output: seen.append(output))
+            for block in self.unet.up_blocks[1:-1]
+        ]
+        try:
+            self.output(latents, t, condition.expand(len(latents), -1, -1))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return seen
+
     def _guides(self, latents: Tensor, t: int | Tensor, condition: Tensor, control: Control) -> dict[str, Any]:
         """What the ControlNet adds to the U-Net's skip connections (Zhang et al., 2023, arXiv 2302.05543)."""
         if self.controlnet is None:

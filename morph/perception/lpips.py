@@ -6,20 +6,15 @@ That is a squared Euclidean distance once sqrt(w_c / pixels) is folded into f. S
 once, becomes one vector, and any two vectors can be compared at the price of a subtraction.
 """
 
-import hashlib
 import warnings
-from importlib import resources
 from typing import Self
 
 import lpips
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from morph.errors import ModelError
+from morph.perception.trunks import read_trunk
 
-_TRUNK = "weights/alexnet.safetensors"
-_TRUNK_SHA256 = "48dd607d4c19a42bcc6fc5e2124a2f57b2f5ad23001e3037d81aad902f5d799f"
 _RANGE_SLACK = 0.01  # rounding in half precision, not a wrong convention
 MIN_SIZE = 32  # below it AlexNet's second pooling has nothing left to pool
 _BATCH = 16  # images per pass: bounds the memory of a long video, costs no speed
@@ -36,7 +31,7 @@ class PerceptualDistance:
     """
 
     def __init__(self) -> None:
-        self._model = _build(_read_trunk())
+        self._model = _build(read_trunk("alexnet"))
         self._device = torch.device("cpu")
 
     def to(self, device: torch.device | str) -> Self:
@@ -116,20 +111,6 @@ def _check(images: Tensor) -> None:
     low, high = (value.item() for value in images.aminmax())
     if not (low >= -1 - _RANGE_SLACK and high <= 1 + _RANGE_SLACK):  # also catches NaN
         raise ValueError(f"LPIPS wants values in [-1,1], got {low:.3g} to {high:.3g}")
-
-
-def _read_trunk() -> dict[str, Tensor]:
-    try:
-        data = resources.files("morph.perception").joinpath(_TRUNK).read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"LPIPS weights {_TRUNK} are missing from morph.perception; reinstall morph") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != _TRUNK_SHA256:
-        raise ModelError(
-            f"LPIPS weights {_TRUNK} are damaged: SHA-256 {found[:12]}... where {_TRUNK_SHA256[:12]}... "
-            "was expected; reinstall morph"
-        )
-    return safetensors.torch.load(data)
 
 
 def _build(trunk: dict[str, Tensor]) -> lpips.LPIPS:

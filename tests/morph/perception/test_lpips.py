@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from morph.errors import ModelError
 from morph.perception import lpips as module
 from morph.perception.lpips import PerceptualDistance
+from morph.perception.trunks import read_trunk
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 
@@ -48,7 +48,7 @@ def test_equals_the_library(distance, photos):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    trunk = module._read_trunk()
+    trunk = read_trunk("alexnet")
     library.net.load_state_dict(trunk)
     with torch.no_grad():
         expected = library(photos[:-1], photos[1:]).flatten()
@@ -120,15 +120,3 @@ def test_making_one_leaves_the_random_stream_alone():
     torch.manual_seed(7)
     PerceptualDistance()
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_other_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "_TRUNK", "weights/README.md")
-    with pytest.raises(ModelError, match="damaged"):
-        PerceptualDistance()
-
-
-def test_missing_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "_TRUNK", "weights/none.safetensors")
-    with pytest.raises(ModelError, match="missing"):
-        PerceptualDistance()
