@@ -7,7 +7,6 @@ import OpenImageIO
 import pytest
 from PIL import Image
 
-from pipelines.cli import match as match_command
 from tests.conftest import SAMPLES
 
 CAT, COFFEE = str(SAMPLES / "cat.jpg"), str(SAMPLES / "coffee.jpg")
@@ -115,6 +114,6 @@ def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == own
 
 
-def test_help_says_which_map_brings_what():
-    text = " ".join((match_command.match.help or "").split())
+def test_help_says_which_map_brings_what(command):
+    text = " ".join(command("match", "--help").stdout.split())
     assert "FILE.a_to_b.exr brings B into the shape of A" in text
