@@ -15,11 +15,11 @@ from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.warp import Warp
 
-SIDE = 588
-"""Pixels of a panel's longer side: two of them and the gaps make 1200."""
+SIDE, LEAST = 588, 16
+"""Pixels of a panel's longer side, so that two of them and the gaps make 1200, and of the shorter at least."""
 GAP = 8
-TITLE, LETTERS = 36, 20
-"""Height of the line above each panel, and of its letters."""
+TITLE, LETTERS, LINE = 36, 20, 220
+"""Height of the line above each panel, of its letters, and the least width of the line."""
 OVERSAMPLED = 3
 """Lines are drawn that much larger, and then made smaller, so that they are smooth."""
 CELLS = 14
@@ -89,7 +89,7 @@ def spread_places(warp: Warp, halfway: NDArray[np.uint8], count: int = DOTS) -> 
 
 def _panel_size(width: int, height: int) -> tuple[int, int]:
     scale = SIDE / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    return max(LEAST, round(width * scale)), max(LEAST, round(height * scale))
 
 
 def _resized(picture: Tensor, size: tuple[int, int]) -> Image.Image:
@@ -176,17 +176,18 @@ def _coloured(share: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _titled(panel: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:
     """A panel under its name."""
-    line = Image.new("RGB", (panel.shape[1], TITLE), "white")
-    draw = ImageDraw.Draw(line)
+    canvas = Image.new("RGB", (max(LINE, panel.shape[1]), TITLE + panel.shape[0]), "white")
+    draw = ImageDraw.Draw(canvas)
     draw.text((2, TITLE // 2), title, fill="black", font=ImageFont.load_default(LETTERS), anchor="lm")
-    return np.concatenate([np.asarray(line), panel])
+    canvas.paste(Image.fromarray(panel), (0, TITLE))
+    return np.asarray(canvas)
 
 
 def _with_legend(panel: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The panel of trust under its name and what its colours mean."""
     titled = Image.fromarray(_titled(panel, "confidence"))
     draw, font = ImageDraw.Draw(titled), ImageFont.load_default(16)
-    right, left = panel.shape[1] - 16, max(130, panel.shape[1] - 240)
+    right, left = titled.width - 16, max(130, titled.width - 240)
     draw.text((left - 8, TITLE // 2), "0", fill="black", font=font, anchor="rm")
     draw.text((right + 6, TITLE // 2), "1", fill="black", font=font, anchor="lm")
     ramp = np.rint(_coloured(np.linspace(0, 1, right - left))).astype(np.uint8)

@@ -68,7 +68,7 @@ class MarkedPoints:
                 )
         carried = _carried(points, original, size, fit)
         for name, (x, y), place in zip(self.names, points, carried, strict=True):
-            if not _inside(*place, size):
+            if not _inside(place[0], place[1], size):
                 raise InputError(
                     f"{name}: ({x:g}, {y:g}) is cut away where {which} is cropped to {size[0]}x{size[1]}: leave it "
                     "out, or pad instead of cropping"

@@ -103,7 +103,8 @@ def test_what_cannot_be_written_is_refused_before(tmp_path):
     ):
         with pytest.raises(kind, match=said):
             field_files(tmp_path / name)
-    assert field_files(tmp_path / "F.NPZ") == [tmp_path / "F.NPZ"]
+    assert write_field(tmp_path / "F.NPZ", wavy(), SIZE) == [tmp_path / "F.NPZ"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["F.NPZ", "f.b_to_a.exr"]
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):

@@ -106,6 +106,14 @@ def test_marks_are_spread_over_what_is_trusted():
     assert (spread_places(far, noise)[:, 0].abs() < far.extent[0] - 0.5).all()
 
 
+@pytest.mark.parametrize(
+    ("size", "shape"), [((3000, 2), (128, 1200)), ((2, 3000), (640, 920)), ((1, 1), (1272, 1200))]
+)
+def test_odd_shapes_are_drawn(size, shape):
+    grey = torch.zeros(1, 3, size[1], size[0])
+    assert match_picture(grey, grey, Warp.still(size)).shape[:2] == shape
+
+
 def test_pictures_without_anything_on_them_are_drawn():
     size = (64, 64)
     flat = torch.zeros(1, 3, 64, 64)
