@@ -20,6 +20,9 @@ class Choice:
 CANDIDATES = "candidates"
 """Where a job keeps the sheets of its anchors' candidates."""
 
+MATCHES = "matches"
+"""Where a job keeps, as 0.png and so on, what was found between the keyframes of each way; see ``panels``."""
+
 
 @dataclass(frozen=True)
 class Curve:

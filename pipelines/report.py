@@ -22,15 +22,15 @@ from pipelines import distances
 from pipelines.film import Film, film_of
 from pipelines.job import ASKED, job_folder, wrote
 from pipelines.markup import Markup, data_uri, element, joined
-from pipelines.placed import CANDIDATES, Choice
+from pipelines.placed import CANDIDATES, MATCHES, Choice
 from pipelines.result import Result, load_result
 from pipelines.sequence import FRAMES, Still, read_stills
 from pipelines.timings import Run, Stage
 
 SHEET = 48
 """Frames on the contact sheet, at most."""
-KEYFRAME, SMALL = 320, 160
-"""Pixels of the longer side of a keyframe's picture and of the others."""
+KEYFRAME, SMALL, MATCH = 320, 160, 1200
+"""Pixels of the longer side of a keyframe's picture, of a frame's, and of a match's."""
 STAGES = {
     "facts": "read images",
     "embed": "text",
@@ -88,6 +88,7 @@ def render_page(result: Result, folder: Path, page: Path) -> str:
     film = film_of(output, frames, stream, page)
     sections = [
         _keyframes(result, folder, fps),
+        _matches(result, folder),
         _contact_sheet(result, folder),
         _distances(result),
         _candidates(result, folder),
@@ -169,6 +170,26 @@ def _keyframes(result: Result, folder: Path, fps: Fraction) -> Markup:
         picture = element("img", src=pictures[number], alt=f"Keyframe {image}")
         items.append(element("li", element("figure", picture, caption)))
     return _section("keyframes", "Keyframes", element("ol", *items, class_="row"))
+
+
+def _matches(result: Result, folder: Path) -> Markup | None:
+    names = [Path(keyframe["image"]).name for keyframe in result.recipe["keyframes"]]
+    figures = []
+    for number, segment in enumerate(result.segments):
+        if segment.match is None:
+            continue
+        both = f"{names[number]} (A) and {names[(number + 1) % len(names)]} (B)"
+        (seen,) = _cells(folder / MATCHES / segment.match, 1, MATCH)
+        picture = element("img", src=seen, alt=f"What matches between {both}") if seen else None
+        caption = both if seen else f"{both}: the picture is gone, or damaged"
+        figures.append(element("figure", picture, element("figcaption", caption)))
+    if not figures:
+        return None
+    said = (
+        "What was found of one keyframe in the next: the same number marks the same thing, and the grid is square "
+        "on the picture halfway. Where the confidence is low, one dissolves into the other."
+    )
+    return _section("matches", "Matches", element("p", said, class_="soft"), *figures)
 
 
 def _contact_sheet(result: Result, folder: Path) -> Markup:
@@ -303,12 +324,12 @@ def _jpeg(picture: Image.Image, longest: int) -> str:
     return data_uri(file.getvalue(), "image/jpeg")
 
 
-def _cells(sheet: Path, count: int) -> list[str | None]:
+def _cells(sheet: Path, count: int, longest: int = SMALL) -> list[str | None]:
     """The pictures of a row of them; None for each where the file is gone or damaged."""
     try:
         with Image.open(sheet, formats=("PNG",)) as image:
             width, height = image.width // count, image.height
             boxes = [(number * width, 0, (number + 1) * width, height) for number in range(count)]
-            return [_jpeg(image.crop(box), SMALL) for box in boxes]
+            return [_jpeg(image.crop(box), longest) for box in boxes]
     except (OSError, SyntaxError):
         return [None] * count

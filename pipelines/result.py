@@ -13,7 +13,7 @@ from morph.media.stills import atomic_path
 from morph.pacing import Evenness
 from pipelines.clip import Clip
 from pipelines.job import finished
-from pipelines.placed import Choice, Curve
+from pipelines.placed import MATCHES, Choice, Curve
 from pipelines.sequence import Rendered, Still
 from pipelines.timings import Run, Stage, read_runs
 
@@ -22,10 +22,14 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Paced:
-    """A segment before and after pacing: all positions that were measured, and those that are shown."""
+    """A segment before and after pacing: all positions that were measured, and those that are shown.
+
+    match: the picture of what was found between its keyframes, a file in the job's ``MATCHES``, if there is one.
+    """
 
     measured: Curve
     shown: Curve
+    match: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,11 @@ class Result:
     @classmethod
     def of(cls, clip: Clip, rendered: Rendered, recipe: dict[str, Any], folder: Path) -> Self:
         """What became of a clip whose job is in ``folder``."""
-        segments = [Paced(one.measured, Curve(one.alphas, one.gaps)) for one in rendered.placed]
+        matches = [f"{number}.png" for number in range(len(rendered.placed))]
+        segments = [
+            Paced(one.measured, Curve(one.alphas, one.gaps), name if (folder / MATCHES / name).is_file() else None)
+            for one, name in zip(rendered.placed, matches, strict=True)
+        ]
         return cls(
             output=str(clip.output.absolute()),
             size=rendered.size,
@@ -69,7 +77,9 @@ class Result:
             size=(int(width), int(height)),
             frames=[Still(**one) for one in said["frames"]],
             evenness=Evenness(**said["evenness"]),
-            segments=[Paced(Curve(**one["measured"]), Curve(**one["shown"])) for one in said["segments"]],
+            segments=[
+                Paced(Curve(**one["measured"]), Curve(**one["shown"]), one.get("match")) for one in said["segments"]
+            ],
             choices={float(alpha): Choice(**one) for alpha, one in said["choices"].items()},
             runs=[Run(one["started"], [Stage(**stage) for stage in one["stages"]]) for one in said["runs"]],
             recipe=said["recipe"],

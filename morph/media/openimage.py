@@ -70,6 +70,18 @@ def write_exr(path: Path, frame: Frame, comment: str | None = None, fps: Fractio
     _write(path, "openexr", to_linear(frame), attributes)
 
 
+def write_st_map(path: Path, places: NDArray[np.float32]) -> None:
+    """Write numbers (H,W,3), not colours, as channels R, G and B of 32-bit floats, as an ST map has them.
+
+    Raises OSError when the disk refuses.
+    """
+    attributes: dict[str, tuple[str, Any]] = {
+        "compression": ("string", "zip"),
+        "oiio:ColorSpace": ("string", "data"),
+    }
+    _write(path, "openexr", places, attributes)
+
+
 def read_tiff(path: Path) -> Frame:
     """Read a TIFF of 8 or 16 bits; grey becomes colour. Raises ValueError, saying why it cannot be read."""
     with _opened(path, "tiff") as file:
@@ -115,7 +127,8 @@ def comment_of(path: Path, kind: str) -> str | None:
 def _write(path: Path, kind: str, pixels: NDArray, attributes: Mapping[str, tuple[str, Any]]) -> None:
     height, width, channels = pixels.shape
     library = _library()
-    spec = library.ImageSpec(width, height, channels, "half" if pixels.dtype == np.float16 else pixels.dtype.name)
+    kind_of = {"float16": "half", "float32": "float"}.get(pixels.dtype.name, pixels.dtype.name)
+    spec = library.ImageSpec(width, height, channels, kind_of)
     for name, (type_, value) in attributes.items():
         spec.attribute(name, type_, value)
     # Made by the format's name, and opened by the file's: a name is never searched for options.

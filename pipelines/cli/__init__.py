@@ -15,6 +15,7 @@ from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
+from pipelines.cli.match import match
 from pipelines.cli.pose import pose
 from pipelines.cli.recipe import rerun, show
 from pipelines.cli.render import render
@@ -31,7 +32,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, report, compare, interpolate, pose, show, rerun, info, measure):
+for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, info, measure):
     cli.add_command(command)
 
 

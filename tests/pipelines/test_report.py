@@ -18,11 +18,12 @@ from pipelines.batch import loaded
 from pipelines.clip import clip_of
 from pipelines.job import job_folder, opened
 from pipelines.markup import Markup, element
+from pipelines.placed import MATCHES
 from pipelines.plot import ticks
 from pipelines.presets import load_preset
 from pipelines.produce import produce
 from pipelines.report import find_job, write_report
-from pipelines.result import load_result
+from pipelines.result import RESULT, load_result
 from pipelines.settings import changed
 from pipelines.timings import RUNS, Stopwatch, read_runs
 from pipelines.work import Work, in_process
@@ -32,6 +33,7 @@ NASTY = "</script><script>alert(1)</script>"
 NAME = """it's "me" & <b>me.jpg"""
 QUICK = {"frames": 7, "size": "64", "steps": 3, "lora.steps": 2, "lora.rank": 2, "fps": "8"}
 ANCHOR = {"anchors.depth": 1, "anchors.candidates": 3, "anchors.guidance": 1}
+STILLS = {"frames": 9, "hold": 1, "pacing": "uniform"}
 VOID = ("br", "img", "meta", "source")
 
 
@@ -119,7 +121,7 @@ def stills(folder, tmp_path_factory):
     """The job of a clip of three keyframes, held and uniform, as a folder of PNGs."""
     out = tmp_path_factory.mktemp("stills") / "frames"
     images = [SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")]
-    return render(folder, out, images, {"frames": 9, "hold": 1, "pacing": "uniform"})
+    return render(folder, out, images, STILLS)
 
 
 def frames_of(address):
@@ -177,6 +179,44 @@ def test_candidates_are_kept_with_scores_and_the_best_is_taken(page, job):
     assert f"{choice.number + 1}: {max(choice.scores):+.4f}, taken" in page.text["candidates"]
     assert len(page.all("figure", **{"class": "taken"})) == 1
     assert len(page.all("img", alt="left parent") + page.all("img", alt="right parent")) == 2
+
+
+def test_matches_are_shown_where_the_job_has_their_pictures(stills, tmp_path):
+    shown = shutil.copytree(stills, tmp_path / "matched.job")
+    (shown / MATCHES).mkdir()
+    Image.new("RGB", (1300, 1400), "teal").save(shown / MATCHES / "1.png")
+    told = json.loads((shown / RESULT).read_text())
+    assert [one.pop("match") for one in told["segments"]] == [None, None]
+    (shown / RESULT).write_text(json.dumps(told))  # as of an older version
+    page = Page(page_of(shown, tmp_path / "m.html"))
+    assert "matches" not in page.text
+
+    told["segments"][1]["match"] = "1.png"
+    (shown / RESULT).write_text(json.dumps(told))
+    page = Page(page_of(shown, tmp_path / "m.html"))
+    (seen,) = page.all("img", alt="What matches between raccoon.jpg (A) and coffee.jpg (B)")
+    with Image.open(BytesIO(b64decode(seen["src"].partition(",")[2]))) as picture:
+        assert (picture.format, max(picture.size)) == ("JPEG", 1200)
+    assert "cat.jpg" not in page.text["matches"]
+
+    (shown / MATCHES / "1.png").write_bytes(b"no picture")
+    page = Page(page_of(shown, tmp_path / "m.html"))
+    assert "the picture is gone, or damaged" in page.text["matches"]
+    assert not page.all("img", alt=seen["alt"])
+
+
+def test_a_finished_job_tells_which_ways_have_a_match(stills, folder):
+    """What rendering left is told, when nothing is rendered anew."""
+    (stills / MATCHES).mkdir()
+    Image.new("RGB", (30, 20)).save(stills / MATCHES / "0.png")
+    images = [SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")]
+    output = Path(load_result(stills).output)
+    try:
+        render(folder, output, images, STILLS)
+        assert [one.match for one in load_result(stills).segments] == ["0.png", None]
+    finally:
+        shutil.rmtree(stills / MATCHES)
+        render(folder, output, images, STILLS)
 
 
 def test_nothing_asks_the_network_and_nothing_runs(page, text):

@@ -1,0 +1,178 @@
+"""Points that a person marked in two pictures: an untrusted file in, places in the prepared keyframes out.
+
+Coordinates are pixels of the upright picture as a person sees it, x from the left and y from the top; the first
+pixel's centre is (0, 0), as an image editor counts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morph.errors import InputError
+from morph.media.keyframe import Fit
+
+MAX_POINTS = 10_000
+"""Pairs of points in one file, at most."""
+MAX_BYTES = 1_000_000
+"""Of the file."""
+HEADER = ["xa", "ya", "xb", "yb"]
+"""What the first line of a table may say."""
+
+_SHAPE = "four numbers xa ya xb yb, pixels from the upper left corner"
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedPoints:
+    """Pairs of points in two pictures.
+
+    pairs: float64 (N,4): x and y in the first picture, x and y in the second. names: where each pair stands in
+    its file, such as ``points.csv, line 3``.
+    """
+
+    pairs: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    def prepared(
+        self, originals: Sequence[tuple[int, int]], size: tuple[int, int], fit: Fit = "crop"
+    ) -> NDArray[np.float64]:
+        """The pairs (N,4) in pixels of keyframes that :func:`keyframe.load_keyframe` brings to ``size``.
+
+        originals: (width, height) of both pictures, upright, as they are on disk.
+
+        Raises:
+            InputError: a point is outside its picture, or was cut away by the crop.
+        """
+        columns = [
+            self._prepared(self.pairs[:, 2 * one : 2 * one + 2], "AB"[one], original, size, fit)
+            for one, original in enumerate(originals)
+        ]
+        return np.concatenate(columns, axis=1)
+
+    def _prepared(
+        self, points: NDArray[np.float64], which: str, original: tuple[int, int], size: tuple[int, int], fit: Fit
+    ) -> NDArray[np.float64]:
+        for name, (x, y) in zip(self.names, points, strict=True):
+            if not _inside(x, y, original):
+                raise InputError(
+                    f"{name}: ({x:g}, {y:g}) is outside {which}, whose pixels are 0 to {original[0] - 1} across "
+                    f"and 0 to {original[1] - 1} down: correct the point"
+                )
+        carried = _carried(points, original, size, fit)
+        for name, (x, y), place in zip(self.names, points, carried, strict=True):
+            if not _inside(place[0], place[1], size):
+                raise InputError(
+                    f"{name}: ({x:g}, {y:g}) is cut away where {which} is cropped to {size[0]}x{size[1]}: leave it "
+                    "out, or pad instead of cropping"
+                )
+        return carried
+
+
+def read_points(path: Path) -> MarkedPoints:
+    """Read pairs of points: JSON ``[[xa, ya, xb, yb], ...]``, or a line of four numbers for each.
+
+    Numbers of a line are separated by commas or blanks; a first line ``xa,ya,xb,yb``, empty lines and whatever
+    follows a # are passed over.
+
+    Raises:
+        InputError: the file cannot be read, is too large, or anything in it is not four numbers of 0 or more.
+    """
+    text = _text(path)
+    places = _listed(path, text) if _is_json(path, text) else _tabled(path, text)
+    if not places:
+        raise InputError(f"{path}: holds no points: write {_SHAPE}, for each pair")
+    if len(places) > MAX_POINTS:
+        raise InputError(f"{path}: holds {len(places)} pairs of points: at most {MAX_POINTS} are taken")
+    for name, numbers in places:
+        if len(numbers) != 4 or not all(math.isfinite(number) and number >= 0 for number in numbers):
+            said = ", ".join(f"{number:g}" for number in numbers[:5]) or "nothing"
+            raise InputError(f"{name}: {said} is not a pair of points: write {_SHAPE}")
+    return MarkedPoints(np.array([numbers for _, numbers in places]), tuple(name for name, _ in places))
+
+
+def _text(path: Path) -> str:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise InputError(f"{path}: is no regular file of at most {MAX_BYTES // 1000} kB: name a file of points")
+        return path.read_bytes()[:MAX_BYTES].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8 ({error.reason}): name a file of points") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be opened ({reason}): check the name") from error
+
+
+def _is_json(path: Path, text: str) -> bool:
+    return path.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{")
+
+
+def _listed(path: Path, text: str) -> list[tuple[str, list[float]]]:
+    try:
+        # whole numbers as floats too: one too long for a float is then infinite, and refused as that
+        said = json.loads(text, parse_int=float)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: is no JSON ({error.msg}): write [[xa, ya, xb, yb], ...]"
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is nested too deeply: write [[xa, ya, xb, yb], ...]") from error
+    if not isinstance(said, list):
+        raise InputError(f"{path}: is no list: write [[xa, ya, xb, yb], ...]")
+    return [(f"{path}, pair {number}", _numbers(path, number, pair)) for number, pair in enumerate(said, 1)]
+
+
+def _numbers(path: Path, number: int, pair: Any) -> list[float]:
+    if not isinstance(pair, list) or not all(isinstance(one, float) for one in pair):
+        raise InputError(f"{path}, pair {number}: is no list of numbers: write [xa, ya, xb, yb]")
+    return pair
+
+
+def _tabled(path: Path, text: str) -> list[tuple[str, list[float]]]:
+    places: list[tuple[str, list[float]]] = []
+    first = True
+    for line, whole in enumerate(text.splitlines(), 1):
+        said = whole.partition("#")[0].strip()
+        if not said:
+            continue
+        cells = [cell.strip() for cell in said.split(",")] if "," in said else said.split()
+        if first and [cell.lower() for cell in cells] == HEADER:
+            first = False
+            continue
+        first = False
+        try:
+            places.append((f"{path}, line {line}", [float(cell) for cell in cells]))
+        except ValueError as error:
+            raise InputError(f"{path}, line {line}: {said[:40]!r} is not {_SHAPE}") from error
+    return places
+
+
+def _carried(
+    points: NDArray[np.float64], original: tuple[int, int], size: tuple[int, int], fit: Fit
+) -> NDArray[np.float64]:
+    """Where points (N,2) of an upright picture come to lie in its keyframe: what load_keyframe does, for points."""
+    scales = [after / before for before, after in zip(original, size, strict=True)]
+    columns = []
+    for axis, (before, after) in enumerate(zip(original, size, strict=True)):
+        if fit == "crop":
+            seen = min(after / max(scales), before)
+            scale, start = after / seen, -(before - seen) / 2 * after / seen
+        else:
+            inner = max(1, round(before * min(scales)))
+            scale, start = inner / before, float((after - inner) // 2)
+        columns.append((points[:, axis] + 0.5) * scale + start - 0.5)
+    return np.stack(columns, axis=1)
+
+
+def _inside(x: float, y: float, size: tuple[int, int]) -> bool:
+    """Whether a point is on a picture; its pixels reach half their width beyond their centres."""
+    slack = 1e-6  # of rounding, where a point lies on the very border
+    return all(-0.5 - slack <= at <= side - 0.5 + slack for at, side in zip((x, y), size, strict=True))

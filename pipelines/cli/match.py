@@ -1,0 +1,99 @@
+"""``morph match``: what of one picture is what of another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from pipelines.cli.common import say
+
+
+@click.command()
+@click.argument("images", nargs=2, metavar="A B")
+@click.option("-o", "--output", required=True, metavar="OUT.png")
+@click.option("--points", metavar="FILE", help="Places that are the same: lines or JSON lists xa,ya,xb,yb.")
+@click.option("--features", type=click.Choice(["vgg16", "alexnet"]), default="vgg16", show_default=True)
+@click.option("--size", metavar="256|320x192", help="Of both pictures.  [default: that of A]")
+@click.option("--fit", type=click.Choice(["crop", "pad"]), default="crop", show_default=True, help="To that size.")
+@click.option("--field", metavar="FILE.npz|FILE.exr", help="Where each pixel is in the other picture; see above.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
+def match(
+    images: tuple[str, str],
+    output: str,
+    points: str | None,
+    features: str,
+    size: str | None,
+    fit: Literal["crop", "pad"],
+    field: str | None,
+    as_json: bool,
+) -> None:
+    """Find what in picture A is what in picture B, and draw it.
+
+    OUT.png shows both with matched places and the grid of the picture halfway, that picture, and the confidence.
+
+    The points of --points are pixels of the pictures as a person sees them: upright, before they are cropped or
+    resized, (0, 0) in the upper left. The match goes through them.
+
+    --field FILE.npz holds the arrays a_to_b and b_to_a (H,W,2): for each pixel of the one picture x and y in pixels
+    of the other, at the size of the match; and confidence_a and confidence_b (H,W). --field FILE.exr writes two ST
+    maps, with the confidence in blue: FILE.a_to_b.exr brings B into the shape of A, FILE.b_to_a.exr brings A into
+    the shape of B.
+    """
+    from morph.errors import SettingsError
+    from morph.media.keyframe import laid_on_black, parse_size
+    from morph.media.stills import check_parent, write_png
+    from pipelines.field import field_files, write_field
+
+    path = Path(output)
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise SettingsError(f"output {output!r} is not the name of a PNG; write -o match.png")
+    check_parent(path)
+    files = field_files(Path(field)) if field else []
+    _refuse_inputs([path, *files], [*images, *([points] if points else [])])
+    wanted = parse_size(size) if size else None
+
+    from pipelines.match import matched
+    from pipelines.panels import match_picture
+
+    first, second, found = matched(
+        Path(images[0]), Path(images[1]), wanted, fit, Path(points) if points else None, features
+    )
+    for keyframe in (first, second):
+        for notice in keyframe.notices:
+            say(notice)
+        if keyframe.alpha is not None:
+            say(laid_on_black(keyframe.source))
+    say(
+        f"compared by {found.features}: {found.matched:.0%} of the places match; energy {found.before:.3f} before, "
+        f"{found.after:.3f} after"
+    )
+    if found.mirrored:
+        say(f"{images[1]}: mirrored it matches far better: flip it left to right, if that is what you want")
+    height, width = first.pixels.shape[2:]
+    write_png(path, match_picture(first.pixels, second.pixels, found.warp))
+    if field:
+        write_field(Path(field), found.warp, (width, height))
+    report = {
+        "output": output,
+        "field": [str(file) for file in files],
+        "size": (width, height),
+        "features": found.features,
+        "energy_before": found.before,
+        "energy_after": found.after,
+        "matched": found.matched,
+        "mirrored": found.mirrored,
+    }
+    click.echo(json.dumps(report) if as_json else output)
+
+
+def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:
+    from morph.errors import SettingsError
+
+    for path in outputs:
+        for name in inputs:
+            if path.exists() and Path(name).exists() and path.samefile(name):
+                raise SettingsError(f"output {str(path)!r} is the input {name!r} itself; name another file")
