@@ -6,25 +6,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from morph.scaling import enlarged, size_of
+
 
 def restored(
-    frames: Tensor, alpha: Tensor, pixels: tuple[Tensor, Tensor], residuals: tuple[Tensor, Tensor], reach: float
+    frames: Tensor, alpha: Tensor, made: tuple[Tensor, Tensor], residuals: tuple[Tensor, Tensor], reach: float
 ) -> Tensor:
-    """Frames (B,3,H,W) in [-1,1] at alphas (B,), with the residuals of their ends, so that nothing pops there.
+    """Frames (B,3,h,w) in [-1,1] at alphas (B,), with the residuals of their ends, so that nothing pops there.
 
-    ``pixels`` and ``residuals``, (1,3,H,W) each, are of the ends; a residual is what to add to a reconstruction
-    to have the pixels. It fades out over ``reach``, a share of the way above 0. Where both have a say, each
-    place takes more from the end that the frame is more like there: two residuals over one another are two
-    pictures over one another.
+    ``made``, (1,3,h,w) each, is what the model makes of the ends; a residual, (1,3,H,W), is what to add to that,
+    enlarged, to have the end's pixels. It fades out over ``reach``, a share of the way above 0. Where both have
+    a say, each place takes more from the end that the frame is more like there: two residuals over one another are
+    two pictures over one another. The result is (B,3,H,W): frames are enlarged to the residuals' size.
     """
     near = [_fading(distance / reach) for distance in (alpha, 1 - alpha)]
-    made = [end - residual for end, residual in zip(pixels, residuals, strict=True)]
     unlike = [_around((frames - end).square()) for end in made]
     say = near[0] * unlike[1].square(), near[1] * unlike[0].square()
     tiny = torch.finfo(frames.dtype).tiny
     first = (say[0] + tiny) / (say[0] + say[1] + 2 * tiny)
+    size = size_of(residuals[0])
+    if size_of(first) != size:
+        first = F.interpolate(first, size[::-1], mode="bilinear", align_corners=False)  # stays a share
     residual = torch.lerp(residuals[1], residuals[0], first)
-    return (frames + (near[0] + near[1]) * residual).clamp(-1, 1)
+    return (enlarged(frames, size) + (near[0] + near[1]) * residual).clamp(-1, 1)
 
 
 def _fading(distance: Tensor) -> Tensor:

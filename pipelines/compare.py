@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from morph.media.frame import to_rgb8
 from morph.media.sheet import contact_sheet
+from morph.scaling import reduced
 from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
 from pipelines.keyframes import Progress
 from pipelines.morph import MorphPipeline
+from pipelines.sequence import Rendered
 from pipelines.work import Work
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
@@ -26,7 +28,10 @@ COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end
 
 @dataclass(frozen=True)
 class Compared:
-    """A preset's frames (N,H,W,3) uint8, what they measure, and the seconds they took, fitting included."""
+    """A preset's frames (N,h,w,3) uint8 at the model's size, what they measure there, and the seconds they took.
+
+    Fitting is included.
+    """
 
     name: str
     frames: NDArray[np.uint8]
@@ -38,16 +43,25 @@ class Compared:
         return {"preset": self.name, "frames": len(self.frames), **self.report.as_dict(), "seconds": self.seconds}
 
 
-def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progress) -> Iterator[Compared]:
-    """Render and measure the same two keyframes once for every preset; they agree on size and fit."""
+def compare(
+    pipeline: MorphPipeline,
+    clips: Mapping[str, Clip],
+    progress: Progress,
+    keep: Callable[[str, Rendered], None] = lambda name, rendered: None,
+) -> Iterator[Compared]:
+    """Render and measure the same two keyframes once for every preset; they agree on sizes and fit.
+
+    ``keep`` is given a preset's name and its frames of full size, which are gone when it returns.
+    """
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
             work = Work(pipeline, clip, Path(folder))
-            ends = torch.cat([work.keyframe(number).pixels for number in range(2)])
+            ends = torch.cat([work.pixels(number) for number in range(2)])
             rendered = pipeline.render(clip, Path(folder), progress)
-            frames = np.stack([to_rgb8(frame.pixels) for frame in rendered])
-        seconds = time.monotonic() - started
+            frames = np.stack([reduced(to_rgb8(frame.pixels), work.sizes.model) for frame in rendered])
+            seconds = time.monotonic() - started
+            keep(name, rendered)
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]
         report = measure(tensor, ends, alphas, lpips=pipeline.perception)

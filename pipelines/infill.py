@@ -12,7 +12,6 @@ from morph import random
 from morph.diffusion import attention
 from morph.diffusion.model import LatentDiffusion
 from morph.interpolation import adain, slerp
-from morph.residual import restored
 from pipelines.between import Between
 from pipelines.keyframes import CapturedKeyframe, Progress, shared_times
 from pipelines.settings import Settings
@@ -39,7 +38,7 @@ class Infill:
         self._between = Between(model, first.keyframe, second.keyframe, settings, span)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
-        """Frames (B,3,H,W) in [-1,1] at alphas inside (0,1), denoised together, residuals faded in."""
+        """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
         model, first, second = self._between.model, self.first, self.second
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
         latents = slerp(first.noise, second.noise, alpha)
@@ -58,11 +57,7 @@ class Infill:
             progress("render", len(alphas))
 
         latents = self._between.denoise(latents, alpha, first.times, tick, during=during)
-        frames = model.decode(latents)
-        if not self.settings.fade:
-            return frames
-        pixels = first.keyframe.pixels, second.keyframe.pixels
-        return restored(frames, alpha, pixels, (first.residual, second.residual), self.settings.fade)
+        return model.decode(latents)
 
     def _refreshed(self, latents: Tensor, alpha: Tensor) -> Tensor:
         """Mix in noise, the same for all frames, none at the ends and most halfway.

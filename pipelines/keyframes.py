@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class FittedKeyframe:
-    """A keyframe and what the model has learnt of it.
+    """A keyframe at the size the model works at, and what the model has learnt of it.
 
-    pixels (1,3,H,W) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
+    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
     """
 
@@ -74,7 +74,7 @@ _TENSORS = ("pixels", "latents", "condition", "negative", "noise")
 class CapturedKeyframe:
     """A fitted keyframe with all that the frames next to it borrow from it.
 
-    times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,H,W), its
+    times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,h,w), its
     pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and
     sampling.
     """

@@ -23,7 +23,7 @@ from pipelines.confined import ON_DISK, Confined
 from pipelines.nodes import Node, Problems, read_json, read_text, read_yaml
 from pipelines.presets import load_preset
 from pipelines.rows import read_csv
-from pipelines.settings import Settings, changed
+from pipelines.settings import SIZES, Settings, changed
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
@@ -297,7 +297,7 @@ class _Manifest:
                 continue
             try:
                 change(Settings(), {key: text})
-                if key == "size" and text != "native":
+                if key in SIZES and text not in SIZES[key]:
                     parse_size(text)
             except SettingsError as error:
                 self.problems.add(one.line, str(error))

@@ -16,20 +16,60 @@ from pipelines.settings import Settings
 
 SMALLEST = 64
 """Sides below this leave a model nothing to see."""
+LONGEST = 1920
+"""The longer side that frames have at most where the first image decides."""
 
 
-def frame_size(size: str, geometry: Geometry) -> tuple[int, int]:
-    """(width, height) in pixels for a size setting, checked against what the model can take.
+@dataclass(frozen=True)
+class Sizes:
+    """(width, height) in pixels: ``frame``, of finished frames, and ``model``, at which the diffusion works."""
+
+    frame: tuple[int, int]
+    model: tuple[int, int]
+
+
+def sizes_of(settings: Settings, geometry: Geometry, own: tuple[int, int]) -> Sizes:
+    """What the settings size and model_size ask of a model, where the first image is ``own`` (width, height).
 
     Raises:
-        SettingsError: not a size, or sides that are not multiples of the model's stride; the nearest is named.
+        SettingsError: not a size, one that is too small, or one that the model cannot take; what would do is named.
     """
-    stride = geometry.stride
+    frame = _frame_size(settings.size, geometry, own)
+    return Sizes(frame, _model_size(settings.model_size, geometry, frame))
+
+
+def _frame_size(size: str, geometry: Geometry, own: tuple[int, int]) -> tuple[int, int]:
+    if size == "native":
+        return (geometry.native,) * 2
+    if size != "image":
+        width, height = parse_size(size)
+    else:
+        longest = max(own)
+        most = min(longest, LONGEST)
+        width, height = (side * most // longest // 2 * 2 for side in own)
+    if min(width, height) < SMALLEST:
+        whose = f" of the first image, {own[0]}x{own[1]}," if size == "image" else ""
+        raise SettingsError(
+            f"size {width}x{height}{whose} is too small: sides must be at least {SMALLEST}; "
+            f"set size={max(width, SMALLEST)}x{max(height, SMALLEST)}"
+        )
+    return width, height
+
+
+def _model_size(size: str, geometry: Geometry, frame: tuple[int, int]) -> tuple[int, int]:
+    stride, least = geometry.stride, -(-SMALLEST // geometry.stride) * geometry.stride
+    if size == "auto":
+        pixels = frame[0] * frame[1]
+        scale = min(1.0, geometry.native / math.sqrt(pixels))
+        width, height = (max(least, round(side * scale / stride) * stride) for side in frame)
+        if width * height > pixels:
+            width, height = (max(least, int(side * scale / stride) * stride) for side in frame)
+        return width, height
     width, height = (geometry.native,) * 2 if size == "native" else parse_size(size)
     if min(width, height) < SMALLEST or width % stride or height % stride:
-        near = [max(round(side / stride), -(-SMALLEST // stride)) * stride for side in (width, height)]
+        near = [max(round(side / stride) * stride, least) for side in (width, height)]
         raise SettingsError(
-            f"size {width}x{height} does not suit this model: sides must be multiples of {stride}, "
+            f"model_size {width}x{height} does not suit this model: sides must be multiples of {stride}, "
             f"at least {SMALLEST}; the nearest is {near[0]}x{near[1]}"
         )
     return width, height
@@ -226,14 +266,17 @@ def surveyed(way: Way) -> int:
     return max(4, math.ceil((steps + 1) * (0.8 if drafts(way) else 0.5)))
 
 
-def disk_bytes(clip: Clip, size: tuple[int, int]) -> int:
-    """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output."""
-    width, height = size
+def disk_bytes(clip: Clip, sizes: Sizes) -> int:
+    """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output.
+
+    Drafts are kept at the model's size, all other frames at theirs.
+    """
     every = ways(clip)
-    kept = sum(way.expected + _rendered(way, 0) + surveyed(way) for way in every)
+    kept = sum(way.expected + _rendered(way, 0) + (0 if drafts(way) else surveyed(way)) for way in every)
+    drafted = sum(surveyed(way) for way in every if drafts(way))
     fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
-    bytes_each = width * height * 3 * clip.settings.depth // 8
-    return round((kept + clip.length) * bytes_each) + fitted * FITTED
+    whole, draft = (width * height * 3 * clip.settings.depth // 8 for width, height in (sizes.frame, sizes.model))
+    return round((kept + clip.length) * whole + drafted * draft) + fitted * FITTED
 
 
 FITTED = 16_000_000

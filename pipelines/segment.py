@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 
 import torch
@@ -14,6 +15,7 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
 from pipelines.anchors import Anchor
 from pipelines.between import Between
+from pipelines.finishing import End, finished
 from pipelines.infill import Infill
 from pipelines.keyframes import (
     CapturedKeyframe,
@@ -43,7 +45,8 @@ class Knot:
 class Segment:
     """Frames anywhere between two keyframes, at their ``knots``, and in-fill between these.
 
-    ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered.
+    ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered, and
+    ``whole`` for a knot's pixels (1,3,H,W) at the size of finished frames, when one is first finished.
     """
 
     def __init__(
@@ -52,23 +55,47 @@ class Segment:
         knots: Sequence[Knot],
         settings: Settings,
         capture: Callable[[Knot], CapturedKeyframe],
+        whole: Callable[[Knot], Tensor],
     ) -> None:
         self.knots = list(knots)
+        self._places = [knot.alpha for knot in knots]
         self._model = model
         self._settings = settings
         self._capture = capture
+        self._whole = whole
+        self._end = lru_cache(2)(self._end_of)  # they are large, and a frame stands between two
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
-        """New frames (B,3,H,W) in [-1,1] at ascending positions between the knots."""
-        places = [knot.alpha for knot in self.knots]
+        """What the model makes of frames at ascending positions between the knots, (B,3,h,w) in [-1,1]."""
         frames = []
-        for index, group in groupby(alphas, lambda alpha: bisect_right(places, alpha) - 1):
-            start, end = places[index : index + 2]
+        for index, group in groupby(alphas, self._before):
             first, second = (self._capture(knot) for knot in self.knots[index : index + 2])
-            inside = [(alpha - start) / (end - start) for alpha in group]
-            infill = Infill(self._model, first, second, self._settings, (start, end))
+            inside = [self._inside(alpha, index) for alpha in group]
+            infill = Infill(self._model, first, second, self._settings, self._span(index))
             frames.append(infill.render(inside, progress))
         return torch.cat(frames)
+
+    def finished(self, frame: Tensor, alpha: float) -> Tensor:
+        """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
+        index = self._before(alpha)
+        ends = self._end(index), self._end(index + 1)
+        return finished(frame, self._inside(alpha, index), ends, self._settings.fade)
+
+    def _end_of(self, index: int) -> End:
+        knot = self.knots[index]
+        return End.of(self._capture(knot), self._whole(knot).to(self._model.device))
+
+    def _before(self, alpha: float) -> int:
+        """The number of the last knot before a position."""
+        return bisect_right(self._places, alpha) - 1
+
+    def _span(self, index: int) -> tuple[float, float]:
+        return self._places[index], self._places[index + 1]
+
+    def _inside(self, alpha: float, index: int) -> float:
+        """A position between two knots as a share of the way from the one to the other."""
+        start, end = self._span(index)
+        return (alpha - start) / (end - start)
 
 
 def fit_anchors(

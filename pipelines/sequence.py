@@ -36,7 +36,8 @@ class Frame:
     """One frame of a morph.
 
     pixels uint8 or uint16 (H,W,3), laid on black; alpha, its position from the first keyframe, 0, to the last, 1;
-    distance, LPIPS-Alex from the frame before it, 0 for the first. matte (H,W) in [0,1] if all keyframes have one.
+    distance, LPIPS-Alex from the frame before it, both reduced to the model's size, 0 for the first. matte (H,W) in
+    [0,1] if all keyframes have one.
     """
 
     index: int
@@ -65,7 +66,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Still:
-    """Where a frame is kept: its reel, its position there and on the whole clip, and LPIPS from the one before."""
+    """Where a frame is kept: its reel, its position there and on the whole clip, and LPIPS from the one before.
+
+    LPIPS is measured at the size that the model works at, whatever that of the frames.
+    """
 
     reel: str
     at: float

@@ -194,8 +194,11 @@ class Settings:
     frames: how many, keyframes included; of a ping-pong, there but not back.
     fps: frames a second, an exact fraction.
     seed: of every random number.
-    size: "256", "320x192", or "native", the size that the model was trained for.
-    fit: how photographs of another shape are brought to that size, "crop" or "pad".
+    size: of the frames: "image", the first image's own, its longer side at most 1920; "256", "1920x1080"; or
+        "native", the size that the model was trained for.
+    model_size: at which the diffusion works; keyframes give what is finer. "auto" has the frames' shape and about
+        as many pixels as the model was trained for, but no more than the frames; "512x320"; or "native".
+    fit: how photographs of another shape are brought to the size, "crop" or "pad".
     steps: DDIM steps, of the inversion and of every frame.
     inversion_iterations: fixed-point iterations of each inversion step.
     adain: give in-between latents the interpolated channel statistics of the ends.
@@ -220,7 +223,8 @@ class Settings:
     frames: int = 24
     fps: Fraction = Fraction(24)
     seed: int = 0
-    size: str = "native"
+    size: str = "image"
+    model_size: str = "auto"
     fit: Literal["crop", "pad"] = "crop"
     steps: int = 50
     inversion_iterations: int = 3
@@ -265,6 +269,8 @@ class Settings:
 
 NO_LOOK = ("frames", "fps", "survey", "pacing", "ease", "hold", "repeat", "batch", "encode")
 """Settings that decide where frames stand, how fast they are made and how written, not what they look like."""
+SIZES = {"size": ("image", "native"), "model_size": ("auto", "native")}
+"""Settings that are sizes, and what they may say besides."""
 
 
 def _within(key: str, value: float | Fraction, low: float | Fraction, high: float | Fraction) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,8 +109,8 @@ class Reel:
         """Whether the frames at all these positions are there and undamaged."""
         return all(self._read(alpha) is not None for alpha in alphas)
 
-    def keep(self, alphas: Sequence[float], frames: NDArray[Any]) -> None:
-        """Keep frames (B,H,W,3) uint8 or uint16; they are done all together or not at all.
+    def keep(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> None:
+        """Keep frames (H,W,3) uint8 or uint16, each as it comes; they are done all together or not at all.
 
         Raises:
             EncodeError: the disk refused.

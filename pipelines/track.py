@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,7 @@ from torch import Tensor
 from morph import pacing
 from morph.inbetween import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
+from morph.scaling import Size, reduced
 from pipelines.placed import Curve
 from pipelines.settings import Settings
 from pipelines.store import Reel
@@ -38,26 +39,31 @@ REMEMBERED = 32
 class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
-    ``render`` makes frames (B,H,W,3) uint8 or uint16. A batch that the reel already holds is not rendered again; a
-    part of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
-    interpolated go to a reel of their own: they are never taken for rendered ones.
+    ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
+    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. A batch that
+    the reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
+    frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
+    rendered ones.
     """
 
     def __init__(
         self,
         reel: Reel,
         perception: PerceptualDistance,
-        render: Callable[[Sequence[float]], NDArray[Any]],
+        render: Callable[[Sequence[float]], Iterable[NDArray[Any]]],
         batch: int,
+        size: Size,
     ) -> None:
         self._reel = reel
         self._perception = perception
         self._render = render
         self._batch = batch
+        self._size = size
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
         self._features = lru_cache(REMEMBERED)(self._look)
+        self._passing: dict[float, NDArray[Any]] = {}
         self.interpolated: set[float] = set()
         self._filled = reel
         self._distance = cache(self._compare)
@@ -123,7 +129,7 @@ class Track:
                 alphas = [shown[number] for number in part]
                 if not reel.holds(alphas):
                     at = [float((times[number] - times[a]) / (times[b] - times[a])) for number in part]
-                    reel.keep(alphas, np.stack(list(interpolator.between(*ends, at))))
+                    reel.keep(alphas, interpolator.between(*ends, at))
                 made += alphas
         self.interpolated = set(made)
         self._filled = reel
@@ -132,8 +138,8 @@ class Track:
     def _widest(self, start: float, end: float) -> float:
         """How far apart two frames look, or two rendered ones between them, where that is further."""
         first, last = self.alphas.index(start), self.alphas.index(end)
-        ends = self._reel.frame(start), self._reel.frame(end)
-        return max(distance(*ends, self._perception), *self.gaps[first:last])
+        before, after = (reduced(self._reel.frame(alpha), self._size) for alpha in (start, end))
+        return max(distance(before, after, self._perception), *self.gaps[first:last])
 
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
@@ -142,15 +148,21 @@ class Track:
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
             if not self._reel.holds(batch):
-                self._reel.keep(batch, self._render(batch))
+                self._reel.keep(batch, self._watched(batch, self._render(batch)))
             self._insert(batch)
         return alphas
 
-    def start(self, alphas: Sequence[float], frames: Callable[[], NDArray[Any]]) -> None:
+    def start(self, alphas: Sequence[float], frames: Callable[[], Iterable[NDArray[Any]]]) -> None:
         """Take frames that are there already, the ends among them."""
         if not self._reel.holds(alphas):
-            self._reel.keep(alphas, frames())
+            self._reel.keep(alphas, self._watched(alphas, frames()))
         self._insert(alphas)
+
+    def _watched(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """The same frames; what distances look at is taken as they pass, or they would be read again for it."""
+        for alpha, frame in zip(alphas, frames, strict=True):
+            self._passing[alpha] = reduced(frame, self._size)
+            yield frame
 
     @property
     def measured(self) -> Curve:
@@ -188,8 +200,10 @@ class Track:
         return float(self._perception.between(self._features(first), self._features(second)))
 
     def _look(self, alpha: float) -> Tensor:
-        reel = self._filled if alpha in self.interpolated else self._reel
-        frame = reel.frame(alpha)
+        frame = self._passing.pop(alpha, None)
+        if frame is None:
+            reel = self._filled if alpha in self.interpolated else self._reel
+            frame = reduced(reel.frame(alpha), self._size)
         pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
         pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
         return self._perception.features(pixels)

@@ -7,24 +7,23 @@ be run again, or elsewhere, and the frames are the same.
 from __future__ import annotations
 
 import functools
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, to_levels
-from pipelines.anchors import Anchor, render_anchors
-from pipelines.between import Between
+from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, read_image, to_levels
+from morph.scaling import Size, enlarged, reduced_pixels
+from pipelines.anchoring import Anchoring
 from pipelines.clip import Clip, looped
 from pipelines.keyframes import (
     CapturedKeyframe,
@@ -37,12 +36,11 @@ from pipelines.keyframes import (
 )
 from pipelines.memory import Batches
 from pipelines.models import Models
-from pipelines.placed import CANDIDATES, Choice, Placed
-from pipelines.plan import Way, drafts, fills_in, frame_size, ways
-from pipelines.ranking import Chooser, candidate_sheet
-from pipelines.segment import Knot, Segment, fit_anchors, unfitted
+from pipelines.placed import CANDIDATES, Placed
+from pipelines.plan import Sizes, drafts, fills_in, sizes_of, ways
+from pipelines.ranking import Chooser
+from pipelines.segment import Knot, Segment
 from pipelines.sequence import FRAMES, Tasks
-from pipelines.settings import look
 from pipelines.store import FITS, Reel, Store, hash_of, key_of
 from pipelines.track import Track, rendered_numbers
 
@@ -80,13 +78,14 @@ class Work:
         self._store = Store(folder / FITS)
         self._folder = folder
         self._ways = ways(clip)
-        self._choose = choose
         self._embeddings = embeddings
-        self.keyframe = functools.lru_cache(clip.settings.batch)(self._keyframe)
-        self._chosen: dict[int, list[Knot]] = {}
+        self.keyframe = functools.lru_cache(2)(self._keyframe)  # of full size, which may be a hundred megabytes
+        self.pixels = functools.lru_cache(clip.settings.batch)(self._pixels)
         self._texts: Embeddings | None = None
         self._captured: dict[tuple[str, Times, float], CapturedKeyframe] = {}
         self._batches = Batches(self.model, clip.settings.batch)
+        sheets = folder / CANDIDATES
+        self._anchoring = Anchoring(models, self._store, self._batches, sheets, progress, choose)
 
     def facts(self) -> dict[str, Any]:
         """What will make the clip, for its recipe; says on screen what a person should know before it starts.
@@ -130,7 +129,8 @@ class Work:
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
-            "size": list(frame_size(settings.size, model.geometry)),
+            "size": list(self.sizes.frame),
+            "model_size": list(self.sizes.model),
             "transparent": transparent,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
@@ -160,7 +160,7 @@ class Work:
 
         def run(part: Sequence[int]) -> list[FittedKeyframe]:
             rows = [numbers[at] for at in part]
-            pixels = torch.cat([self.keyframe(row).pixels for row in rows])
+            pixels = torch.cat([self.pixels(row) for row in rows])
             own = Embeddings(texts.conditions[rows], texts.negative)
             detector = self.models.detector(settings)
             made = fit_keyframes(self.model, pixels, own, settings, self.progress, detector)
@@ -178,7 +178,7 @@ class Work:
         """Measure the segment from keyframe ``number`` at ``count`` positions; the LPIPS between these."""
         knots = self._knots(number, ends)
         track = self._drafted(number, knots, count)
-        track = track or self._track(number, knots, self._times(number), self.progress)[0]
+        track = track or self._track(number, knots, self._times(number), self.progress, self.sizes.frame)[0]
         track.survey(count)
         return track.measured.gaps
 
@@ -186,7 +186,7 @@ class Work:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
         settings, knots = self._ways[number].settings, self._knots(number, ends)
         times = self._times(number)
-        track, reel = self._track(number, knots, times, self.progress)
+        track, reel = self._track(number, knots, times, self.progress, self.sizes.frame)
         surveyed = self._drafted(number, knots, count) or track
         surveyed.survey(count)
         shown = track.place(steps, settings, surveyed.measured, rendered_numbers(steps, settings))
@@ -212,7 +212,7 @@ class Work:
     def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
         """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""
         settings, file = self.clip.settings, self._embeddings
-        images = torch.cat([self.keyframe(number).pixels for number in self._numbers])
+        images = torch.cat([self.pixels(number) for number in self._numbers])
         origin = origin_of(
             self.model, images, prompts, asdict(settings.textual_inversion) | {"seed": settings.seed}
         )
@@ -234,7 +234,7 @@ class Work:
     def _key(self, number: int, texts: Embeddings, inverted: bool) -> str:
         """The name of a fitted keyframe: a hash of all that it depends on."""
         settings, model = self.clip.keyframes[number].settings, self.model
-        content = hash_of(self.keyframe(number).pixels, texts.conditions[number], texts.negative)
+        content = hash_of(self.pixels(number), texts.conditions[number], texts.negative)
         how = [asdict(settings.lora), settings.seed, settings.pose.detector if model.controlnet else None]
         steps = [settings.steps, settings.inversion_iterations] if inverted else None
         return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
@@ -247,23 +247,35 @@ class Work:
 
     def _knots(self, number: int, ends: Ends) -> list[Knot]:
         """The knots of the segment from keyframe ``number``, its ends among them."""
-        first, second = (self._fitted(name) for name in ends)
-        anchors = self._anchors(number, first, second, ends)
-        return [Knot(0.0, first, ends[0]), *anchors, Knot(1.0, second, ends[1])]
+        first, second = fitted = [(name, self._fitted(name)) for name in ends]
+        anchors = self._anchoring.knots(number, len(self._ways), self._ways[number], fitted)
+        return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]
 
     def _times(self, number: int, taken: int | None = None) -> Times:
         """Those of the frames of the segment from keyframe ``number``, or of drafts of so many steps."""
         return self.model.schedule.times(self._ways[number].settings.steps, taken)
 
     def _drafted(self, number: int, knots: Sequence[Knot], count: int) -> Track | None:
-        """Drafts of the segment, if it is to be measured by these; whatever they cost is spent on the survey."""
+        """Drafts of the segment, if it is to be measured by these; whatever they cost is spent on the survey.
+
+        They stay at the size at which they are looked at.
+        """
         if count <= len(knots) or not (steps := drafts(self._ways[number])):
             return None
         times = self._times(number, steps)
-        return self._track(number, knots, times, lambda stage, cost: self.progress("survey", cost))[0]
 
-    def _track(self, number: int, knots: Sequence[Knot], times: Times, progress: Progress) -> tuple[Track, str]:
-        """The frames so far of the segment from keyframe ``number`` at a sampler's times; their reel's name."""
+        def progress(stage: str, cost: int) -> None:
+            self.progress("survey", cost)
+
+        return self._track(number, knots, times, progress, self.sizes.model)[0]
+
+    def _track(
+        self, number: int, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
+    ) -> tuple[Track, str]:
+        """The frames so far of the segment from keyframe ``number``, of a size and at a sampler's times.
+
+        With the name of their reel.
+        """
         settings = self._ways[number].settings
         # features are large: those of other segments go, but for a keyframe that this one starts with
         wanted = {knot.name for knot in knots}
@@ -277,22 +289,33 @@ class Work:
                 self._captured[key] = captured
             return self._captured[key]
 
-        segment = Segment(self.model, knots, settings, capture)
+        def whole(knot: Knot) -> Tensor:
+            if knot.alpha in (0, 1) and size == self.sizes.frame:
+                return self._end(number, int(knot.alpha))
+            return enlarged(knot.keyframe.pixels, size).clamp(-1, 1)  # an anchor has no more
 
-        def run(part: Sequence[float]) -> list[NDArray[Any]]:
-            return list(to_levels(segment.render(part, progress), settings.depth))
+        segment = Segment(self.model, knots, settings, capture, whole)
 
-        def render(alphas: Sequence[float]) -> NDArray[Any]:
-            return np.stack(self._batches.each(run, alphas))
+        def levels(pixels: Tensor) -> NDArray[Any]:
+            return to_levels(pixels, settings.depth)[0]
 
-        def pictures() -> NDArray[Any]:
-            return to_levels(torch.cat([knot.keyframe.pixels for knot in knots]), settings.depth)
+        def run(part: Sequence[float]) -> Sequence[Tensor]:
+            return segment.render(part, progress).split(1)
+
+        def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
+            made = self._batches.each(run, alphas)
+            return (levels(segment.finished(one, at)) for one, at in zip(made, alphas, strict=True))
+
+        def pictures() -> Iterator[NDArray[Any]]:
+            return (levels(whole(knot)) for knot in knots)
 
         own = [getattr(settings, key) for key in INFILL]
         pose = settings.pose.scale if self.model.controlnet else None
+        detail = [size, *(hash_of(whole(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
-        reel = key_of(own, pose, times, [knot.name for knot in knots], self._twins(number))
-        track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, self.clip.settings.batch)
+        reel = key_of(own, pose, times, [knot.name for knot in knots], detail, self._twins(number))
+        kept, batch = Reel(self._folder / FRAMES / reel), self.clip.settings.batch
+        track = Track(kept, self.models.perception, render, batch, self.sizes.model)
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel
 
@@ -302,93 +325,32 @@ class Work:
         ends = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
         return ends[:number].count(ends[number])
 
-    def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames.
+    @functools.cached_property
+    def sizes(self) -> Sizes:
+        """Those of the clip's frames, and at which the model works.
 
         Raises:
-            InputError: it cannot be used, or the model cannot take the size.
+            InputError: the first image cannot be used, or the model cannot take the size.
         """
+        height, width = read_image(self.clip.keyframes[0].image).pixels.shape[:2]
+        return sizes_of(self.clip.settings, self.model.geometry, (width, height))
+
+    def _keyframe(self, number: int) -> Keyframe:
+        """An image at the size of the clip's frames; an InputError if it cannot be used."""
         entry = self.clip.keyframes[number]
-        size = frame_size(self.clip.settings.size, self.model.geometry)
-        return load_keyframe(entry.image, entry.prompt, size, entry.settings.fit)
+        return load_keyframe(entry.image, entry.prompt, self.sizes.frame, entry.settings.fit)
+
+    def _pixels(self, number: int) -> Tensor:
+        """An image (1,3,h,w) in [-1,1] at the size at which the model works."""
+        return reduced_pixels(self.keyframe(number).pixels, self.sizes.model)
+
+    def _end(self, number: int, side: int) -> Tensor:
+        """The pixels (1,3,H,W) of the keyframe that segment ``number`` starts from, side 0, or leads to, 1."""
+        return self.keyframe((number + side) % len(self.clip.keyframes)).pixels
 
     @property
     def _numbers(self) -> range:
         return range(len(self.clip.keyframes))
-
-    def _anchors(self, number: int, first: FittedKeyframe, second: FittedKeyframe, ends: Ends) -> list[Knot]:
-        """The anchors of the segment from keyframe ``number``: made, or kept."""
-        way = self._ways[number]
-        if not way.anchors:
-            return []
-        if number not in self._chosen:
-            between = Between(self.model, first, second, way.settings)
-            name = key_of("anchors", "chosen" if self._choose else "ranked", look(way.settings), ends)
-            anchors = self._made(number, between, name)
-            fitted = self._anchors_fitted(way, between, anchors, name)
-            knots = [
-                Knot(anchor.alpha, keyframe, key_of(ends, hash_of(anchor.latents)), anchor.choice)
-                for anchor, keyframe in zip(anchors, fitted, strict=True)
-            ]
-            if not self._choose:
-                return knots
-            self._chosen[number] = knots  # nobody is asked twice
-        return self._chosen[number]
-
-    def _made(self, number: int, between: Between, name: str) -> list[Anchor]:
-        """The anchors' pictures, kept level by level."""
-        settings, count = self._ways[number].settings, len(self._ways)
-        ranker = self.models.ranker(settings)
-
-        def ask(alpha: float, candidates: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> Choice:
-            assert ranker  # where there is a choice
-            scores = ranker.scores(candidates, left, right).tolist()
-            pictures, at = (candidates, left, right), (number + alpha) / count
-            taken = self._choose(at, *pictures, scores) if self._choose else scores.index(max(scores))
-            sheet = self._folder / CANDIDATES / f"{name}-{alpha:.9f}.png"
-            candidate_sheet(sheet, *pictures)
-            return Choice(taken, scores, sheet.name)
-
-        def load(level: int) -> list[Anchor] | None:
-            if not (kept := self._store.load(f"{name}-{level}")):
-                return None
-            tensors, said = kept
-            alphas = json.loads(said["alphas"])
-            choices = [one and Choice(**one) for one in json.loads(said["choices"])]
-            rows = zip(alphas, tensors["latents"].to(self.model.device).split(1), choices, strict=True)
-            return [Anchor(alpha, z, self.model.decode(z), choice) for alpha, z, choice in rows]
-
-        def save(level: int, anchors: Sequence[Anchor]) -> None:
-            said = {
-                "alphas": json.dumps([anchor.alpha for anchor in anchors]),
-                "choices": json.dumps([anchor.choice and asdict(anchor.choice) for anchor in anchors]),
-            }
-            latents = torch.cat([anchor.latents for anchor in anchors])
-            self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
-
-        def run(batch: int) -> list[Anchor]:
-            keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
-            return render_anchors(between, replace(settings, batch=batch), ask, self.progress, *keeping)
-
-        return self._batches.halving(run)
-
-    def _anchors_fitted(
-        self, way: Way, between: Between, anchors: Sequence[Anchor], name: str
-    ) -> list[FittedKeyframe]:
-        """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
-        if not fills_in(way):
-            return [unfitted(between, anchor) for anchor in anchors]
-
-        def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
-            names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
-            kept = [self._store.load(own) for own in names]
-            if all(kept):
-                return [FittedKeyframe.unpacked(one[0], self.model.device) for one in kept if one]
-            made = fit_anchors(between, part, way.settings, self.progress)
-            self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
-            return made
-
-        return self._batches.each(run, anchors)
 
 
 def in_process(work: Work) -> Tasks:

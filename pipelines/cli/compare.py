@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.cli.common import ProgressBar, assigned, model_options, say
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from pipelines.sequence import Rendered
 
 
 @click.command()
@@ -17,7 +20,8 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, say
 @click.option("--preset", "presets", multiple=True, metavar="NAME|FILE", help="Once per preset; all when left out.")
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
 @click.option("--frames", default=17, show_default=True, help="Frames of every preset: figures need one count.")
-@click.option("--size", help="256, 320x192, or native: what the model was trained for.")
+@click.option("--size", help="1920x1080, 256 (a square), native, or image: the first image's own  [default: image]")
+@click.option("--model-size", help="What the diffusion works at: 512x320, native, or auto  [default: auto]")
 @click.option("--seed", type=int)
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every preset.")
 @model_options
@@ -56,10 +60,11 @@ def compare(
             raise SettingsError(
                 f"repeat is {settings.repeat} in {name}, and compare measures one way there: set repeat=once"
             )
-    for key in ("size", "fit"):
+    for key in ("size", "model_size", "fit"):
         if len({getattr(settings, key) for settings in chosen.values()}) > 1:
             raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
 
+    from morph.media.frame import to_rgb8
     from pipelines import compare as comparing
     from pipelines.clip import clip_of
     from pipelines.models import quiet_libraries
@@ -77,7 +82,13 @@ def compare(
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
     made_by = facts[0] | {"images": images, "prompts": prompts, "settings": settings_of}
     compared: list[comparing.Compared] = []
-    running = comparing.compare(pipeline, clips, lambda stage, cost: bar(stage, cost))
+
+    def keep(name: str, rendered: Rendered) -> None:
+        with FrameFolder(folder / name) as stills:
+            for frame in rendered:
+                stills.write(to_rgb8(frame.pixels))
+
+    running = comparing.compare(pipeline, clips, lambda stage, cost: bar(stage, cost), keep)
     for number, (name, clip) in enumerate(clips.items(), 1):
         say(f"{name} ({number} of {len(chosen)})")
         bar = ProgressBar(costs(clip))
@@ -85,9 +96,6 @@ def compare(
             one = next(running)
         finally:
             bar.close()
-        with FrameFolder(folder / one.name) as stills:
-            for frame in one.frames:
-                stills.write(frame)
         compared.append(one)
         write_png(folder / "sheet.png", comparing.sheet(compared))
         result = {"output": output, "presets": [one.as_dict() for one in compared], "recipe": made_by}

@@ -71,7 +71,7 @@ def rerun(
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     folder = Path(job) if job else job_folder(clip.output)
-    size = check(clip, folder, None, fetch=True)
+    sizes = check(clip, folder, None, fetch=True)
     if job:
         check_parent(folder)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
@@ -81,7 +81,7 @@ def rerun(
         models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])
         if models.model.fingerprint != recipe["weights"]:
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
-        result = carry_out(clip, folder, size, models, where, choices_of(recipe))
+        result = carry_out(clip, folder, sizes, models, where, choices_of(recipe))
     same = result["recipe"]["frames"] == recipe["frames"]
     if same:
         say(f"the same {clip.length} frames as those of {file}, bit for bit")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.cli.common import ProgressBar, assigned, model_options, say
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from pipelines.plan import Sizes
 
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
@@ -42,7 +45,8 @@ KEYS = {
 @click.option("--audio", metavar="FILE", help="Sound, cut or filled to the length; see encode.audio_fit.")
 @click.option("--timeline", metavar="FILE", help="A .otio, .edl or .xml (FCP7) with a clip for every way.")
 @click.option("--seed", type=int)
-@click.option("--size", help="256, 320x192, or native: what the model was trained for.")
+@click.option("--size", help="1920x1080, 256 (a square), native, or image: the first image's own  [default: image]")
+@click.option("--model-size", help="What the diffusion works at: 512x320, native, or auto  [default: auto]")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), help="How images of another shape get that size.")
 @click.option("--steps", type=int, help="DDIM steps.")
 @click.option("--preset", metavar="NAME|FILE", help="[default: default]")
@@ -87,7 +91,7 @@ def render(
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    size = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    sizes = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
     if clip.controlnet and not clip.settings.pose.detector:
@@ -103,9 +107,9 @@ def render(
         raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
     if choose and Path(choose).is_file():
         raise SettingsError(f"--choose {choose} is a file; name a folder")
-    plan = _plan(clip, size, folder)
+    plan = _plan(clip, sizes, folder)
     if dry_run:
-        _print_plan(plan, _seconds(clip, size, plan, (device, dtype), calibrate), as_json)
+        _print_plan(plan, _seconds(clip, sizes.model, plan, (device, dtype), calibrate), as_json)
         return
     with opened(folder, clip, change):
         from pipelines.cli.choose import Person
@@ -117,7 +121,7 @@ def render(
         result = carry_out(
             clip,
             folder,
-            size,
+            sizes,
             models,
             (device, dtype),
             Person(Path(choose)) if choose else None,
@@ -175,35 +179,39 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> tuple[int, int]:
-    """Refuse what cannot be read or written before any weights are loaded; the size of the frames."""
+def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> Sizes:
+    """Refuse what cannot be read or written before any weights are loaded; the sizes of frames and of the model."""
     from morph.diffusion.files import Geometry, locate
     from morph.media.keyframe import read_image
     from pipelines.checks import check_files
     from pipelines.job import check_job
     from pipelines.output import outputs_of
-    from pipelines.plan import frame_size
+    from pipelines.plan import sizes_of
 
     check_job(folder)
-    transparent = [read_image(keyframe.image).alpha is not None for keyframe in clip.keyframes]
+    transparent, shapes = [], []
+    for keyframe in clip.keyframes:
+        image = read_image(keyframe.image)
+        transparent.append(image.alpha is not None)
+        shapes.append(image.pixels.shape)
     model, _ = locate(clip.model, fetch=fetch)
-    size = frame_size(clip.settings.size, Geometry.from_folder(model))
-    outputs = outputs_of(clip, size, all(transparent), frames_dir)
+    sizes = sizes_of(clip.settings, Geometry.from_folder(model), (shapes[0][1], shapes[0][0]))
+    outputs = outputs_of(clip, sizes.frame, all(transparent), frames_dir)
     check_files(clip, outputs, folder)
     for output in outputs:
         if not fetch:  # a plan; a render says it by itself
             output.tell(all(transparent))
-    return size
+    return sizes
 
 
-def _plan(clip: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
+def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
     """What will be done, ready for JSON; warns where the disk has no room for it."""
     import shutil
 
     from pipelines.plan import costs, disk_bytes
     from pipelines.settings import keys
 
-    disk = disk_bytes(clip, size)
+    disk = disk_bytes(clip, sizes)
     there = next(parent for parent in folder.absolute().parents if parent.exists())
     free = shutil.disk_usage(there).free
     if disk > free:
@@ -214,7 +222,8 @@ def _plan(clip: Any, size: tuple[int, int], folder: Path) -> dict[str, Any]:
         "frames": clip.length,
         "fps": str(clip.settings.fps),
         "seconds_of_video": float(clip.length / clip.settings.fps),
-        "size": list(size),
+        "size": list(sizes.frame),
+        "model_size": list(sizes.model),
         "model": clip.model,
         "settings": keys(clip.settings),
         "unet_forwards": sum(costs(clip).values()),
@@ -248,19 +257,19 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps({**plan, "estimated_seconds": seconds, "dry_run": True}))
         return
-    width, height = plan["size"]
+    size, inside = (f"{width}x{height}" for width, height in (plan["size"], plan["model_size"]))
     takes = f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
     click.echo(
-        f"{plan['output']}: {plan['frames']} frames of {width}x{height} at {plan['fps']} fps, "
-        f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']}, "
-        f"{takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
+        f"{plan['output']}: {plan['frames']} frames of {size} at {plan['fps']} fps, "
+        f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']} "
+        f"at {inside}, {takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
     )
 
 
 def carry_out(
     clip: Any,
     folder: Path,
-    size: tuple[int, int],
+    sizes: Sizes,
     models: Any,
     where: tuple[str, str],
     choose: Any = None,
@@ -282,7 +291,7 @@ def carry_out(
         produced = produce(clip, in_process(work), folder, frames_dir)
         spent = sum(bar.spent.values())
         if spent >= SPEED_FROM:
-            speed.remember(_machine(clip, where), size, (time.monotonic() - began) / spent)
+            speed.remember(_machine(clip, where), sizes.model, (time.monotonic() - began) / spent)
     finally:
         bar.close()
     say(str(produced))

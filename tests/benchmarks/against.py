@@ -187,6 +187,7 @@ def flops_of(model: str, size: int, batch: int, device: str, dtype: str) -> tupl
 def plans(case: dict[str, Any], model: str, scheme: str, form: Literal["code", "paper"]) -> list[Plan]:
     """The published method first, then ours: the preset of the same name, and the default one."""
     given = {key: case[key] for key in ("size", "frames", "steps") if case.get(key)}
+    given["model_size"] = case["size"]
 
     def settings(preset: str) -> Settings:
         own = changed(load_preset(preset), given)

@@ -36,7 +36,7 @@ def point(images: list[Path], folder: Path, axis: str, value: int) -> dict[str, 
     if axis == "keyframes":
         own["frames"] = EACH * value
     count = own.pop("keyframes")
-    settings = changed(Settings(), FEW | own | {"size": str(own["size"])})
+    settings = changed(Settings(), FEW | own | {"size": str(own["size"]), "model_size": str(own["size"])})
     job = Path(mkdtemp(dir=folder))
     return fresh(render_one, clip_of(images[:count], (), settings, job / "clip.mp4"), job)
 

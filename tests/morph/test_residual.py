@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from morph.residual import restored
+from morph.scaling import enlarged
 
 SIDE = 64
 LEFT = slice(0, SIDE // 4)
@@ -20,8 +22,7 @@ def ends():
 
 def restore(frames, alpha, ends, reach):
     made, residuals = ends
-    pixels = tuple(end + residual for end, residual in zip(made, residuals, strict=True))
-    return restored(frames, torch.tensor([alpha] * len(frames)), pixels, residuals, reach)
+    return restored(frames, torch.tensor([alpha] * len(frames)), made, residuals, reach)
 
 
 @pytest.mark.parametrize("reach", [0.25, 0.6, 1.0])
@@ -49,3 +50,12 @@ def test_what_two_equal_ends_miss_is_never_lost(ends):
     same = [made[0]] * 2, (residuals[0],) * 2
     for alpha in (0.1, 0.5, 0.8):
         assert torch.allclose(restore(made[0], alpha, same, 1.0), made[0] + residuals[0], atol=1e-6)
+
+
+def test_larger_residuals_enlarge_the_frame_and_the_share_that_each_place_takes(ends):
+    made, residuals = ends
+    fine = tuple(F.interpolate(residual, scale_factor=4, mode="nearest") for residual in residuals)
+    frame = torch.cat([made[0][..., : SIDE // 2], made[1][..., SIDE // 2 :]], dim=3)
+    added = restore(frame, 0.5, (made, fine), 1.0) - enlarged(frame, (4 * SIDE, 4 * SIDE))
+    for side, place in enumerate((slice(0, SIDE), slice(3 * SIDE, 4 * SIDE))):
+        assert torch.allclose(added[..., place], fine[side][..., place], atol=1e-3)

@@ -11,6 +11,8 @@ from morph.diffusion.textual_inversion import Embeddings
 from morph.perception.lpips import PerceptualDistance
 from pipelines.cli import main
 from pipelines.clip import clip_of
+from pipelines.finishing import End, finished
+from pipelines.infill import Infill
 from pipelines.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
 from pipelines.models import Models
 from pipelines.sequence import render_clip
@@ -51,6 +53,13 @@ def captured(model, keyframes, settings):
     inverted = invert_keyframes(model, fitted(model, keyframes, settings), settings, silent, [0.0] * len(keyframes))
     times = model.schedule.times(settings.steps)
     return [capture_keyframe(model, keyframe, settings, times, silent, 0.0) for keyframe in inverted]
+
+
+def finished_frames(model, ends, settings, alphas):
+    """Frames (B,3,H,W) between two captured keyframes, at the size at which the model works."""
+    made = Infill(model, *ends, settings).render(alphas, silent)
+    whole = [End.of(end, end.keyframe.pixels) for end in ends]
+    return torch.cat([finished(*one, whole, settings.fade) for one in zip(made.split(1), alphas, strict=True)])
 
 
 def render(model, clip, folder, progress=silent, choose=None):

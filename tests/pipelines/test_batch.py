@@ -214,7 +214,7 @@ def test_a_killed_worker_loses_no_more_than_its_batch(manifest, here):
 def test_ray_makes_the_same_frames(manifest, here, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.setenv("PYTHONPATH", str(SAMPLES.parent))
-    bad = {"name": "bad", "settings": {"size": 100}, "keyframes": ["cat.jpg", "raccoon.jpg"]}
+    bad = {"name": "bad", "settings": {"model_size": 100}, "keyframes": ["cat.jpg", "raccoon.jpg"]}
     path = manifest([*CLIPS, bad], frames=15)
     outcomes = run_ray(read_manifest(path), path.with_suffix(".job"), Where(device="cpu"), "local", 2)
     errors = {one.name: one.error for one in outcomes}

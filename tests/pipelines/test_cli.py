@@ -105,6 +105,13 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
     plain = command(*arguments)
     assert plain.returncode == 0, plain.stderr
     assert "5 frames of 64x64" in plain.stdout
+    assert "at 64x64" in plain.stdout
+    large = json.loads(
+        command(
+            *arguments, "--size", "501x333", "-o", str(tmp_path / "m.mkv"), "--set", "encode.preset=ffv1", "--json"
+        ).stdout
+    )
+    assert (large["size"], large["model_size"]) == ([501, 333], [64, 64])
     found = json.loads(
         command(
             "render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run", "--json"
@@ -121,8 +128,10 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, "nothing.png", "-o", "m.mp4"], "nothing.png"),
         ([CAT, RACCOON, "-o", "m.avi"], r".avi"),
         ([CAT, RACCOON, "-o", "no/such/folder/m.mp4"], "no/such/folder"),
-        ([CAT, RACCOON, "-o", "m.mp4", "--size", "100"], "multiples of 64"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--model-size", "100"], "multiples of 64"),
         ([CAT, RACCOON, "-o", "m.mp4", "--size", "big"], "big"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--size", "501x333"], "501x333 has an odd side"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--size", "63x128"], "sides must be at least 64; set size=64x128"),
         ([CAT, RACCOON, "-o", "m.mp4", "--fps", "0"], "0"),
         ([CAT, RACCOON, "-o", "m.mp4", "--preset", "dfault"], "no preset dfault"),
         ([CAT, RACCOON, "-o", "m.mp4", "--set", "step=3"], "did you mean steps"),

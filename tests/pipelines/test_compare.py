@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from morph.media.stills import frame_numbers
+from morph.media.stills import frame_numbers, read_frames
 from pipelines.presets import preset_names
 from tests.conftest import build_clip_folder
 from tests.pipelines.conftest import CAT, RACCOON
@@ -56,6 +56,19 @@ def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
     again = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder))
     assert again.returncode == 2
     assert "not empty" in again.stderr
+
+
+def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(command, folder, tmp_path):
+    out = tmp_path / "compared"
+    quick = ["--preset", "default", "--frames", "3", *settings()]
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "150x128", *quick)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "table.json").read_text())
+    assert (report["recipe"]["size"], report["recipe"]["model_size"]) == ([150, 128], [64, 64])
+    assert min(report["presets"][0]["endpoint_psnr"]) > 50
+    assert [frame.shape for frame in read_frames(out / "default")] == [(128, 150, 3)] * 3
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.size[1] < 128
 
 
 def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):

@@ -18,7 +18,7 @@ from tests.pipelines.conftest import QUICK, fitted, silent
 
 PEOPLE = [str(SAMPLES / "hopper.jpg"), str(SAMPLES / "collins.jpg")]
 ALPHAS = torch.tensor([0.0, 0.25, 0.5, 1.0])
-SHORT = changed(Settings(), {"steps": 4, "lora.steps": 0, "frames": 5, "pacing": "uniform"})
+SHORT = changed(Settings(), {"steps": 4, "lora.steps": 0, "frames": 5, "pacing": "uniform", "size": "64"})
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_stretch_of_the_way_counts_by_its_place_on_the_whole(pipeline, keyfram
 
 def test_an_oblong_morph_is_guided_too(pipeline, tmp_path):
     values = {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1, "size": "128x64"}
-    settings = changed(SHORT, values | {"pose.detector": "standing"})
+    settings = changed(SHORT, values | {"model_size": "128x64", "pose.detector": "standing"})
     pipeline.detectors["standing"] = Standing()
     frames = pipeline.render(clip_of(PEOPLE, ("a photo",), settings), tmp_path, silent)
     assert [frame.pixels.shape for frame in frames] == [(64, 128, 3)] * 5

@@ -221,6 +221,7 @@ def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
         (["--seed", "7"], "seed was 0 and is 7"),
         (["--prompt", "a lion"], "prompt of .*cat.jpg was '' and is 'a lion'"),
         (["--size", "128"], "size was '64' and is '128'"),
+        (["--model-size", "128"], "model_size was 'auto' and is '128'"),
         (["--set", "attention=0.1"], f"attention was {load_preset('default').attention} and is 0.1"),
     ],
 )

@@ -9,11 +9,10 @@ from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from pipelines.evaluate import psnr
-from pipelines.infill import Infill
 from pipelines.presets import load_preset
 from pipelines.settings import changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, clip, silent
+from tests.pipelines.conftest import captured, clip, finished_frames, silent
 
 PAIRS = [("cat.jpg", "raccoon.jpg"), ("hopper.jpg", "collins.jpg"), ("coffee.jpg", "retina.jpg")]
 SMALL = changed(load_preset("default"), {"size": "128", "frames": 17})
@@ -64,11 +63,11 @@ def test_fixed_point_iterations_are_what_brings_latents_back(pipeline, tmp_path)
 @pytest.mark.slow
 def test_a_frame_does_not_depend_on_its_batch(pipeline):
     keyframes = [load_keyframe(SAMPLES / name, "", (128, 128)) for name in PAIRS[0]]
-    infill = Infill(pipeline.model, *captured(pipeline.model, keyframes, SMALL), SMALL)
+    ends = captured(pipeline.model, keyframes, SMALL)
     alphas = [0.05, 0.2, 0.3, 0.45, 0.55, 0.7, 0.8, 0.95]
-    together = infill.render(alphas, silent)
+    together = finished_frames(pipeline.model, ends, SMALL, alphas)
     for alpha, frame in zip(alphas, together, strict=True):
-        assert psnr(frame[None], infill.render([alpha], silent)) >= 50
+        assert psnr(frame[None], finished_frames(pipeline.model, ends, SMALL, [alpha])) >= 50
 
 
 @pytest.mark.slow

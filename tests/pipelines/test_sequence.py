@@ -13,9 +13,9 @@ from pipelines.infill import Infill
 from pipelines.plan import costs
 from pipelines.settings import Settings, changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, clip, render, silent
+from tests.pipelines.conftest import captured, clip, finished_frames, render, silent
 
-QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "frames": 7, "batch": 3})
+QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "frames": 7, "batch": 3, "size": "64"})
 
 
 PAIR = ("cat.jpg", "raccoon.jpg")
@@ -102,8 +102,7 @@ def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, sw
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
     frames = {}
     for name, chosen in (("with", settings), ("without", changed(settings, switch))):
-        infill = Infill(model, *captured(model, keyframes, chosen), chosen)
-        frames[name] = infill.render([0.2], silent)
+        frames[name] = finished_frames(model, captured(model, keyframes, chosen), chosen, [0.2])
     assert not torch.equal(frames["with"], frames["without"])
 
 
