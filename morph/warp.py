@@ -73,10 +73,13 @@ class Warp:
         )
         return torch.einsum("ny,cyx,nx->nc", down, self.control, across)
 
-    def places(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    def places(
+        self, alpha: float, size: tuple[int, int], ends: tuple[float, float] = (0.0, 1.0)
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Where the frame at alpha, of ``size`` (width, height), finds its pixels: (H,W,2) each.
 
-        In the first picture, in the second, and in the halfway picture; in this module's units.
+        In the frames at the positions ``ends``, by default the two pictures, and in the halfway picture; in this
+        module's units.
         """
         # the borders are among the coarse points, so that nothing is extrapolated
         counts = [min(COARSE, pixels) for pixels in size]
@@ -88,7 +91,8 @@ class Warp:
         moved = self.at(point.reshape(-1, 2)).T.reshape(1, 2, *point.shape[:2])
         unit = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
         moved, pixels = _looked_up(moved, unit, "bicubic"), unit * self._sides
-        return pixels - 2 * alpha * moved, pixels + 2 * (1 - alpha) * moved, pixels - (2 * alpha - 1) * moved
+        first, second, halfway = (pixels + 2 * (at - alpha) * moved for at in (*ends, 0.5))
+        return first, second, halfway
 
     def pixels(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The same in pixels, x and y, of pictures of ``size`` (width, height); the first pixel's centre is (0, 0).

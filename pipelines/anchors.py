@@ -70,8 +70,10 @@ def render_anchors(
         for start in range(0, len(jobs), settings.batch):
             batch = jobs[start : start + settings.batch]
             parents = [
-                torch.cat([done[position].latents for position in positions])
-                for positions in ([place.left for place, _ in batch], [place.right for place, _ in batch])
+                torch.cat([_seen(between, done[position], place.alpha) for place, position in positions])
+                for positions in zip(
+                    *[((place, place.left), (place, place.right)) for place, _ in batch], strict=True
+                )
             ]
             weights = torch.tensor([place.weight for place, _ in batch], dtype=torch.float64)
             left, right = _noised(between, parents, batch, level.steps, settings)
@@ -88,6 +90,11 @@ def render_anchors(
             done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
         save(number, [done[place.alpha] for place in level.places])
     return [done[alpha] for alpha in sorted(done)[1:-1]]
+
+
+def _seen(between: Between, parent: Anchor, alpha: float) -> Tensor:
+    """A parent's latents (1,C,h,w) as it stands in the frame at alpha."""
+    return between.latents(parent.pixels, parent.latents, parent.alpha, alpha)
 
 
 def _noised(

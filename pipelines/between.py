@@ -13,6 +13,8 @@ from morph.diffusion.model import Control, LatentDiffusion, Prediction
 from morph.errors import MorphError
 from morph.interpolation import lerp, slerp
 from morph.perception.pose import Pose, interpolate
+from morph.scaling import size_of
+from morph.warp import Warp
 from pipelines.keyframes import FittedKeyframe, control_of, drain
 from pipelines.settings import Settings
 
@@ -22,7 +24,7 @@ MIX = {"lerp": lerp, "slerp": slerp}
 class Between:
     """The way between two keyframes, as the denoiser knows it; alphas are positions on it, 0 to 1.
 
-    ``span`` is where the two stand between the user's own keyframes.
+    ``span`` is where the two stand between the user's own keyframes, which ``warp`` brings into register.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Between:
         second: FittedKeyframe,
         settings: Settings,
         span: tuple[float, float] = (0.0, 1.0),
+        warp: Warp | None = None,
     ) -> None:
         self.model = model
         self.first = first
@@ -39,12 +42,23 @@ class Between:
         self._mix = MIX[settings.text]
         self._scale = settings.pose.scale
         self._span = span
+        self._warp = warp
         self._fitted = [side for side, end in enumerate((first, second)) if end.lora]
         self._loras = [end.lora for end in (first, second) if end.lora]
 
     def condition(self, alpha: Tensor) -> Tensor:
         """Text embeddings (B,L,D) at alphas (B,)."""
         return self._mix(self.first.condition, self.second.condition, alpha)
+
+    def latents(self, picture: Tensor, latents: Tensor, at: float, alpha: float) -> Tensor:
+        """Latents (1,C,h,w) of a picture (1,3,H,W) that stands at ``at``, as it is in the frame at alpha.
+
+        Those given are of the picture as it is: latents themselves cannot be warped.
+        """
+        if self._warp is None:
+            return latents
+        place, _, _ = self._warp.places(alpha, size_of(picture), (at, at))
+        return self.model.encode(self._warp.warped(picture, place).clamp(-1, 1))
 
     def pose(self, alpha: float) -> Pose | None:
         """The pose at alpha, if the keyframes have theirs."""

@@ -13,7 +13,9 @@ from typing import Any
 from morph.errors import SettingsError
 from pipelines.settings import Settings, changed
 
-OF_A_KEYFRAME = ("fit", "attention", "sharing", "adain", "fade", "text", "ease", "lora", "anchors", "ranking")
+OF_A_KEYFRAME = (
+    *("fit", "attention", "sharing", "adain", "fade", "text", "ease", "lora", "anchors", "ranking", "align"),
+)
 """Settings that a keyframe may have of its own: for its fit, and for the way from it to the next keyframe."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,6 +183,16 @@ def leaves_choice(clip: Clip) -> bool:
     return any(level.candidates > 1 for way in ways(clip) for level in way.anchors)
 
 
+def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
+    """Those of a sampler's times at which frames in register are visited: the noisiest are left out."""
+    return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
+
+
+def captures(way: Way) -> bool:
+    """Whether frames borrow of their knots as these are: inverted to noise, and brought back."""
+    return fills_in(way) and not way.settings.align.on and way.settings.between == "diffusion"
+
+
 def fills_in(way: Way) -> bool:
     """Whether any frame stands where there is neither a keyframe nor an anchor."""
     if way.steps is None or (way.settings.pacing == "even" and way.steps > 1):
@@ -196,10 +207,12 @@ def costs(clip: Clip) -> dict[str, int]:
     shows, and by finished frames comes back to each segment where distances share out the frames.
     """
     settings, every = clip.settings, ways(clip)
+    if settings.between == "dissolve":
+        return {}
     # the same keyframe twice is fitted once
     fits = [own.settings for own in {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()]
     count = len(fits)
-    inverted = any(map(fills_in, every))
+    inverted = any(map(captures, every))
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
         "fit LoRA": sum(map(_fit, fits)),
@@ -222,6 +235,11 @@ def costs(clip: Clip) -> dict[str, int]:
         if not filled:
             continue
         stages["fit anchors"] += made * _fit(own)
+        if own.align.on:
+            kept = len(aligned_times(range(own.steps + 1), own)) - 1
+            stages["invert"] += 2 * kept * own.align.inversion_iterations * _rendered(way, made)
+            stages["render"] += kept * _rendered(way, made)
+            continue
         stages["invert"] += made * own.steps * own.inversion_iterations
         drafted = drafts(way)
         visits = 2 if way.steps is None and not drafted else 1

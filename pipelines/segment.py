@@ -13,9 +13,11 @@ from torch import Tensor
 
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
+from morph.warp import Warp
+from pipelines.aligned import AlignedInfill
 from pipelines.anchors import Anchor
 from pipelines.between import Between
-from pipelines.finishing import End, finished
+from pipelines.finishing import End, Register, finished
 from pipelines.infill import Infill
 from pipelines.keyframes import (
     CapturedKeyframe,
@@ -47,6 +49,7 @@ class Segment:
 
     ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered, and
     ``whole`` for a knot's pixels (1,3,H,W) at the size of finished frames, when one is first finished.
+    With ``warp`` knots are in register, and nothing is borrowed of them as they are.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Segment:
         settings: Settings,
         capture: Callable[[Knot], CapturedKeyframe],
         whole: Callable[[Knot], Tensor],
+        warp: Warp | None = None,
     ) -> None:
         self.knots = list(knots)
         self._places = [knot.alpha for knot in knots]
@@ -63,27 +67,40 @@ class Segment:
         self._settings = settings
         self._capture = capture
         self._whole = whole
+        self._warp = warp
         self._end = lru_cache(2)(self._end_of)  # they are large, and a frame stands between two
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """What the model makes of frames at ascending positions between the knots, (B,3,h,w) in [-1,1]."""
         frames = []
         for index, group in groupby(alphas, self._before):
-            first, second = (self._capture(knot) for knot in self.knots[index : index + 2])
             inside = [self._inside(alpha, index) for alpha in group]
-            infill = Infill(self._model, first, second, self._settings, self._span(index))
-            frames.append(infill.render(inside, progress))
+            frames.append(self._infill(index).render(inside, progress))
         return torch.cat(frames)
+
+    def _infill(self, index: int) -> Infill | AlignedInfill:
+        """What fills in between a knot and the next."""
+        one, other = self.knots[index : index + 2]
+        model, settings, span = self._model, self._settings, self._span(index)
+        if self._warp is not None:
+            return AlignedInfill(model, one.keyframe, other.keyframe, settings, self._warp, span)
+        return Infill(model, self._capture(one), self._capture(other), settings, span)
 
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
         index = self._before(alpha)
         ends = self._end(index), self._end(index + 1)
-        return finished(frame, self._inside(alpha, index), ends, self._settings.fade)
+        register = None if self._warp is None else Register(self._warp, self._span(index))
+        return finished(frame, self._inside(alpha, index), ends, self._settings.fade, register)
 
     def _end_of(self, index: int) -> End:
         knot = self.knots[index]
-        return End.of(self._capture(knot), self._whole(knot).to(self._model.device))
+        own = knot.keyframe.pixels
+        if self._warp is None:
+            made = own - self._capture(knot).residual
+        else:
+            made = self._model.decode(knot.keyframe.latents)
+        return End.of(own, made, self._whole(knot).to(self._model.device))
 
     def _before(self, alpha: float) -> int:
         """The number of the last knot before a position."""
@@ -101,7 +118,9 @@ class Segment:
 def fit_anchors(
     between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
 ) -> list[FittedKeyframe]:
-    """Anchors as keyframes, in one batch: the text and the pose of their place, a LoRA and inverted latents."""
+    """Anchors as keyframes, in one batch: the text and the pose of their place, a LoRA, and inverted latents if frames
+    start from these.
+    """
     model = between.model
 
     def fitting(stage: str, cost: int) -> None:
@@ -114,7 +133,7 @@ def fit_anchors(
     embeddings = Embeddings(between.condition(at), between.first.negative)
     made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
     posed = [replace(one, pose=between.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
-    return invert_keyframes(model, posed, settings, progress, places)
+    return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, places)
 
 
 def unfitted(between: Between, anchor: Anchor) -> FittedKeyframe:

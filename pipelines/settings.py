@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any, Literal, get_args, get_type_hints
 
 from morph.errors import SettingsError
+from pipelines.alignment import Align
+from pipelines.bounds import within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +33,13 @@ class Lora:
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
-        _within("lora.steps", self.steps, 0, 100_000)
-        _within("lora.rank", self.rank, 1, 1024)
-        _within("lora.learning_rate", self.learning_rate, 0, 1)
-        _within("lora.weight_decay", self.weight_decay, 0, 1)
-        _within("lora.draws", self.draws, 1, 256)
-        _within("lora.window", self.window, 1, 100_000)
-        _within("lora.tolerance", self.tolerance, 0, 1)
+        within("lora.steps", self.steps, 0, 100_000)
+        within("lora.rank", self.rank, 1, 1024)
+        within("lora.learning_rate", self.learning_rate, 0, 1)
+        within("lora.weight_decay", self.weight_decay, 0, 1)
+        within("lora.draws", self.draws, 1, 256)
+        within("lora.window", self.window, 1, 100_000)
+        within("lora.tolerance", self.tolerance, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,11 @@ class TextualInversion:
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
-        _within("textual_inversion.steps", self.steps, 0, 100_000)
-        _within("textual_inversion.learning_rate", self.learning_rate, 0, 1)
-        _within("textual_inversion.guidance", self.guidance, 0, 100)
-        _within("textual_inversion.window", self.window, 1, 100_000)
-        _within("textual_inversion.tolerance", self.tolerance, 0, 1)
+        within("textual_inversion.steps", self.steps, 0, 100_000)
+        within("textual_inversion.learning_rate", self.learning_rate, 0, 1)
+        within("textual_inversion.guidance", self.guidance, 0, 100)
+        within("textual_inversion.window", self.window, 1, 100_000)
+        within("textual_inversion.tolerance", self.tolerance, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +88,12 @@ class Anchors:
     candidates_least: int = 3
 
     def __post_init__(self) -> None:
-        _within("anchors.depth", self.depth, 0, 12)
-        _within("anchors.noise_first", self.noise_first, 0, 1)
-        _within("anchors.noise_last", self.noise_last, 0, 1)
-        _within("anchors.guidance", self.guidance, 0, 100)
-        _within("anchors.candidates", self.candidates, 1, 256)
-        _within("anchors.candidates_least", self.candidates_least, 1, 256)
+        within("anchors.depth", self.depth, 0, 12)
+        within("anchors.noise_first", self.noise_first, 0, 1)
+        within("anchors.noise_last", self.noise_last, 0, 1)
+        within("anchors.guidance", self.guidance, 0, 100)
+        within("anchors.candidates", self.candidates, 1, 256)
+        within("anchors.candidates_least", self.candidates_least, 1, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,8 @@ class Ranking:
     sharpness: float = 0.0
 
     def __post_init__(self) -> None:
-        _within("ranking.smoothness", self.smoothness, 0, 1000)
-        _within("ranking.sharpness", self.sharpness, 0, 1000)
+        within("ranking.smoothness", self.smoothness, 0, 1000)
+        within("ranking.sharpness", self.sharpness, 0, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class Pose:
     scale: float = 1.5
 
     def __post_init__(self) -> None:
-        _within("pose.scale", self.scale, 0, 10)
+        within("pose.scale", self.scale, 0, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,7 @@ class Inbetween:
     def __post_init__(self) -> None:
         if self.frames != "auto" and not re.fullmatch(r"\d{1,4}", self.frames, re.ASCII):
             raise SettingsError(f"inbetween.frames is {self.frames!r}; it must be a number or auto")
-        _within("inbetween.threshold", self.threshold, 0, 10)
+        within("inbetween.threshold", self.threshold, 0, 10)
 
     @property
     def stride(self) -> int:
@@ -183,8 +185,8 @@ class Encode:
     handles: int = 12
 
     def __post_init__(self) -> None:
-        _within("encode.start", self.start, 0, 9_999_999)
-        _within("encode.handles", self.handles, 0, 10_000)
+        within("encode.start", self.start, 0, 9_999_999)
+        within("encode.handles", self.handles, 0, 10_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +220,8 @@ class Settings:
     negative: the negative prompt of classifier-free guidance.
     batch: how many frames are denoised together; it does not change them.
     depth: bits of a channel in which frames are kept, 8 or 16.
+    between: what frames between keyframes are: "diffusion", painted by the denoiser, or "dissolve", both keyframes
+        laid over one another, for which no model is loaded.
     """
 
     frames: int = 24
@@ -242,6 +246,8 @@ class Settings:
     negative: str = ""
     batch: int = 8
     depth: int = 8
+    between: Literal["diffusion", "dissolve"] = "diffusion"
+    align: Align = field(default_factory=Align)
     lora: Lora = field(default_factory=Lora)
     textual_inversion: TextualInversion = field(default_factory=TextualInversion)
     anchors: Anchors = field(default_factory=Anchors)
@@ -251,16 +257,20 @@ class Settings:
     encode: Encode = field(default_factory=Encode)
 
     def __post_init__(self) -> None:
-        _within("frames", self.frames, 1, 100_000)
-        _within("fps", self.fps, Fraction(1, 1000), 1000)
-        _within("steps", self.steps, 1, 999)
-        _within("survey", self.survey, 0, 999)
-        _within("inversion_iterations", self.inversion_iterations, 1, 100)
-        _within("noise", self.noise, 0, 1)
-        _within("attention", self.attention, 0, 1)
-        _within("fade", self.fade, 0, 1)
-        _within("hold", self.hold, 0, 100_000)
-        _within("batch", self.batch, 1, 4096)
+        within("frames", self.frames, 1, 100_000)
+        within("fps", self.fps, Fraction(1, 1000), 1000)
+        within("steps", self.steps, 1, 999)
+        within("survey", self.survey, 0, 999)
+        within("inversion_iterations", self.inversion_iterations, 1, 100)
+        within("noise", self.noise, 0, 1)
+        within("attention", self.attention, 0, 1)
+        within("fade", self.fade, 0, 1)
+        within("hold", self.hold, 0, 100_000)
+        within("batch", self.batch, 1, 4096)
+        if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
+            raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
+        if self.between == "dissolve" and self.anchors.depth:
+            raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.depth not in (8, 16):
             raise SettingsError(f"depth is {self.depth}; it must be 8 or 16")
         if self.depth == 16 and self.inbetween.frames != "0":
@@ -271,11 +281,6 @@ NO_LOOK = ("frames", "fps", "survey", "pacing", "ease", "hold", "repeat", "batch
 """Settings that decide where frames stand, how fast they are made and how written, not what they look like."""
 SIZES = {"size": ("image", "native"), "model_size": ("auto", "native")}
 """Settings that are sizes, and what they may say besides."""
-
-
-def _within(key: str, value: float | Fraction, low: float | Fraction, high: float | Fraction) -> None:
-    if not low <= value <= high:  # also catches NaN
-        raise SettingsError(f"{key} is {value}; it must be from {low} to {high}")
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:

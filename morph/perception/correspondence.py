@@ -1,8 +1,8 @@
 """Which place of one picture is which of another: a smooth field between them, found from what networks see.
 
 The halfway domain is that of Liao et al., "Automating Image Morphing using Structural Similarity on a Halfway
-Domain", 2014; see :mod:`morph.warp`. In place of grey windows, dense features are compared, projected onto what both
-pictures have in common.
+Domain", 2014; see :mod:`morph.warp`. In place of grey windows, dense features are compared, projected onto what
+both pictures have in common.
 """
 
 from __future__ import annotations
@@ -110,9 +110,8 @@ def _found(first: Tensor, second: Tensor, look: Looker, fixed: _Fixed | None) ->
 class _Search:
     """Two pictures' features, and the energy of fields between them.
 
-    features: (2,C,h,w), the layers of either picture at one size, so that a product over the channels is the sum of
-    the layers' weighted cosines; ``weight`` is the sum of their weights, ``coarse`` the number of channels of the finer
-    ones, which do not take part in the search for a start.
+    features: (2,C,h,w), the layers of either picture at one size, so that a product over the channels is about the
+    sum of the layers' weighted cosines; ``weight`` is the sum of their weights.
     """
 
     features: Tensor

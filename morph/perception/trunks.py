@@ -1,4 +1,4 @@
-"""Convolutional networks trained on ImageNet whose layers tell how alike places and pictures are; they ship here."""
+"""Networks trained on ImageNet whose layers tell how alike places and pictures are; they ship with the package."""
 
 from __future__ import annotations
 
