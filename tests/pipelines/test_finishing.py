@@ -13,7 +13,7 @@ from morph.diffusion.loading import load_model
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.perception.lpips import PerceptualDistance
 from morph.residual import restored
-from morph.scaling import reduced, reduced_pixels
+from morph.scaling import enlarged, reduced, reduced_pixels
 from pipelines import MorphPipeline
 from pipelines.clip import clip_of
 from pipelines.evaluate import psnr
@@ -128,7 +128,7 @@ def test_ends_and_held_frames_are_the_images_at_their_own_size(model, pair, tmp_
 
 def test_the_python_interface_takes_the_size_of_the_first_image(model, pair):
     pipeline = MorphPipeline(model, PerceptualDistance())
-    values = {"frames": 3, "steps": 2, "lora.steps": 0}
+    values = {"frames": 3, "steps": 3, "lora.steps": 0}
     assert [frame.image.size for frame in pipeline(pair, **values)] == [(192, 256)] * 3
     odd = list(pipeline(pair, size="101x77", **values))
     assert [frame.image.size for frame in odd] == [(101, 77)] * 3
@@ -146,9 +146,14 @@ def test_anchors_and_interpolated_frames_have_the_size_too(model, pair, tmp_path
     between = {"inbetween.frames": "1", "inbetween.threshold": 10}
     frames = list(render(model, clip_of(pair, (), changed(QUICK, values | between)), tmp_path / "job"))
     assert {frame.pixels.shape for frame in frames} == {(256, 192, 3)}
-    alone = list(render(model, clip_of(pair, (), changed(QUICK, values | {"size": "64"})), tmp_path / "small"))
     # an anchor has no detail but the model's own
-    assert fine(torch.from_numpy(frames[4].pixels / 255)) < 0.3 * fine(torch.from_numpy(alone[4].pixels / 255))
+    assert lost_on_the_way(frames[4].pixels) > lost_on_the_way(frames[0].pixels) + 6
+
+
+def lost_on_the_way(frame):
+    """How near a frame comes to itself by way of the model's size, in dB."""
+    pixels = torch.from_numpy(frame).permute(2, 0, 1)[None] / 127.5 - 1
+    return psnr(enlarged(reduced_pixels(pixels, (64, 64)), (frame.shape[1], frame.shape[0])), pixels)
 
 
 def test_mattes_have_the_size_too(model, pair, tmp_path):
@@ -235,7 +240,7 @@ def test_memory_for_4k_is_bounded_and_does_not_grow_with_the_frames(folder, tmp_
     )
     environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
     peaks = []
-    for count in ("3", "12"):
+    for count in ("3", "9"):
         run = [sys.executable, "-c", code, count, str(folder), str(tmp_path / count), *images]
         done = subprocess.run(run, capture_output=True, text=True, env=environment, check=True)
         peaks.append(int(done.stdout) / 1024)
