@@ -1,9 +1,8 @@
-"""Mattes: how transparent a picture is, from one keyframe's to the next one's, and colour freed from its matte."""
+"""Mattes: how transparent a picture is, from one keyframe's to the next one's, and colour without its ground."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any, Literal, TypeVar
 
 import cv2
@@ -16,6 +15,7 @@ Levels = TypeVar("Levels", np.uint8, np.uint16)
 BLEED = 8
 """How far colour goes on under what is wholly transparent, in pixels: filters and 8x8 transforms reach so far."""
 
+_ENOUGH = np.float32(0.5)  # of what a coarser pixel covers: then it counts in full, or edges would be seams
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SAMPLES = 256  # along the shorter side, to measure an area
 _HALVINGS = 24  # of the range of levels: finer than float32 can tell
@@ -85,7 +85,7 @@ class Matte:
     def _gathered(
         self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"]
     ) -> tuple[Floats, Floats]:
-        """What belongs to either end, its centre moved to where the shape is."""
+        """What belongs to either end, moved to where the shape is."""
         (x, y), (to_x, to_y) = (end.centre for end in self._ends)
         way_x, way_y = to_x - x, to_y - y
         return (
@@ -94,28 +94,57 @@ class Matte:
         )
 
 
-def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArray[Levels]:
-    """Colour (H,W,3) on black, that is premultiplied, and its matte (H,W) in [0,1] as straight RGBA (H,W,4).
+def extended(colour: Floats, matte: Floats, level: float = 1 / 255) -> Floats:
+    """Colour (H,W,3) on black, that is premultiplied, and its matte (H,W), as straight colour all over the frame.
 
-    Laid on black again it is ``colour`` to one level, wherever the matte is not below it. Where it is, as a
-    model paints beyond any matte, hues are kept: all of a pixel's colours are scaled to fit.
+    All are float32 in [0,1]. Where the matte is opaque the colour stays as it is. Under what is transparent it goes
+    on smoothly, further away as the mean of more: of a pyramid of pictures each is laid over the next coarser one,
+    enlarged (push and pull, as of Gortler et al., 1996, "The Lumigraph"). A frame without any colour is black.
 
-    What is wholly transparent gets the colour of what it surrounds for ``BLEED`` pixels and is black further
-    away. No one sees it; but whoever scales, filters or compresses straight colour mixes it into the edges,
-    where black would draw a dark line.
+    The fainter the matte, the less the colour's levels, of size ``level``, tell of what it was before it was laid
+    on black. Among the colours that would have become this level it is the one nearest to that continuation. So
+    laid on black again and rounded it is ``colour``, wherever the matte is not below it.
     """
-    top = np.iinfo(colour.dtype).max
-    levels = np.rint(alpha * np.float32(top)).astype(np.float32)
-    hidden = levels == 0
-    light = cv2.copyTo(colour.astype(np.float32), (~hidden).view(np.uint8))
-    size = (2 * BLEED + 1, 2 * BLEED + 1)
-    light = cv2.add(light, cv2.copyTo(cv2.blur(light, size), hidden.view(np.uint8)))
-    matte = np.where(hidden, cv2.blur(levels, size), levels)
-    channels = [np.asarray(channel, np.float32) for channel in cv2.split(light)]
-    divisor = reduce(np.maximum, channels, matte)
-    share = np.divide(top, divisor, out=np.zeros_like(divisor), where=divisor > 0)
-    freed: list[Floats] = [np.rint(channel * share) for channel in channels]
-    return cv2.merge([*freed, levels]).astype(colour.dtype)
+    pyramid: list[Floats] = [np.dstack([colour, matte])]
+    while max(pyramid[-1].shape[:2]) > 1:
+        coarser = np.asarray(cv2.pyrDown(pyramid[-1], borderType=cv2.BORDER_REPLICATE), np.float32)
+        coarser /= np.maximum(coarser[..., 3:], _ENOUGH)
+        pyramid.append(coarser)
+    light, share = np.split(pyramid.pop(), [3], axis=2)
+    wide: Floats = np.divide(light, share, out=np.zeros_like(light), where=share > 0)
+    for finer in reversed(pyramid):
+        height, width = finer.shape[:2]
+        wide = np.asarray(cv2.pyrUp(wide, dstsize=(width, height)), np.float32)
+        wide *= 1 - finer[..., 3:]
+        wide += finer[..., :3]
+    partly = (matte > 0) & (matte < 1)
+    light, share = colour[partly], matte[partly][:, None]
+    unsure = np.float32(0.49 * level) * (1 - share)  # less than half: what is laid is rounded once more
+    wide[partly] = np.clip(wide[partly], (light - unsure) / share, (light + unsure) / share)
+    return np.clip(wide, 0, 1, out=wide)
+
+
+def on_black(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArray[Levels]:
+    """Straight colour (H,W,3) laid on black by its matte (H,W) in [0,1]."""
+    levels = _levels(colour, matte) / np.float32(np.iinfo(colour.dtype).max)
+    return np.rint(colour * levels[..., None]).astype(colour.dtype)
+
+
+def cut_out(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArray[Levels]:
+    """Straight colour (H,W,3) and its matte (H,W) in [0,1] as RGBA (H,W,4) with straight alpha.
+
+    Laid on black it is :func:`on_black`'s to the bit. What is wholly transparent keeps its colour for ``BLEED``
+    pixels and is black further away. No one sees it; but whoever scales, filters or compresses straight colour
+    mixes it into the edges, where black would draw a dark line.
+    """
+    levels = _levels(colour, matte)
+    near = cv2.dilate((levels > 0).view(np.uint8), np.ones((2 * BLEED + 1, 2 * BLEED + 1), np.uint8))
+    return np.dstack([cv2.copyTo(colour, near), levels.astype(colour.dtype)])
+
+
+def _levels(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> Floats:
+    """A matte in the levels of a colour."""
+    return np.rint(matte * np.float32(np.iinfo(colour.dtype).max)).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 
 from morph.media.frame import to_rgb8
+from morph.media.keyframe import load_keyframe
 from morph.media.sheet import contact_sheet
 from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
 from pipelines.keyframes import Progress
 from pipelines.morph import MorphPipeline
-from pipelines.work import Work
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
 
@@ -43,14 +43,13 @@ def compare(pipeline: MorphPipeline, clips: Mapping[str, Clip], progress: Progre
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
-            work = Work(pipeline, clip, Path(folder))
-            ends = torch.cat([work.keyframe(number).pixels for number in range(2)])
             rendered = pipeline.render(clip, Path(folder), progress)
             frames = np.stack([to_rgb8(frame.pixels) for frame in rendered])
+        ends = [load_keyframe(one.image, "", rendered.size, one.settings.fit).pixels for one in clip.keyframes]
         seconds = time.monotonic() - started
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]
-        report = measure(tensor, ends, alphas, lpips=pipeline.perception)
+        report = measure(tensor, torch.cat(ends), alphas, lpips=pipeline.perception)
         yield Compared(name, frames, report, round(seconds, 2))
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.matte import Matte
+from morph.matte import Matte, on_black
 from morph.media.keyframe import load_keyframe
 from pipelines.clip import Clip, looped
 
@@ -35,6 +36,10 @@ class Mattes:
                 return None
             found.append(alpha)
         return cls(found)
+
+    def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]]:
+        """What shows of a frame (H,W,3) at a position from keyframe ``number``, 0, to the next, 1: it on black."""
+        return lambda at, frame: on_black(frame, self._matte(number).at(at))
 
     def at(self, alpha: float) -> NDArray[np.float32]:
         """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""

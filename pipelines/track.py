@@ -40,7 +40,8 @@ class Track:
 
     ``render`` makes frames (B,H,W,3) uint8 or uint16. A batch that the reel already holds is not rendered again; a
     part of one is, so that a run that was broken off ends with the frames of one that was not. Frames that are
-    interpolated go to a reel of their own: they are never taken for rendered ones.
+    interpolated go to a reel of their own: they are never taken for rendered ones. ``seen`` makes of a position and
+    its frame what is compared, where that is not the frame.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Track:
         perception: PerceptualDistance,
         render: Callable[[Sequence[float]], NDArray[Any]],
         batch: int,
+        seen: Callable[[float, NDArray[Any]], NDArray[Any]] | None = None,
     ) -> None:
         self._reel = reel
         self._perception = perception
         self._render = render
         self._batch = batch
+        self._seen = seen
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
@@ -190,6 +193,8 @@ class Track:
     def _look(self, alpha: float) -> Tensor:
         reel = self._filled if alpha in self.interpolated else self._reel
         frame = reel.frame(alpha)
+        if self._seen:
+            frame = self._seen(alpha, frame)
         pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
         pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
         return self._perception.features(pixels)

@@ -35,6 +35,7 @@ from pipelines.keyframes import (
     fit_keyframes,
     invert_keyframes,
 )
+from pipelines.mattes import Mattes
 from pipelines.memory import Batches
 from pipelines.models import Models
 from pipelines.placed import CANDIDATES, Choice, Placed
@@ -97,13 +98,10 @@ class Work:
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
         notices: list[str] = []
-        matted = []
         for keyframe in map(self.keyframe, self._numbers):
             notices += keyframe.notices
-            matted += [keyframe.source] if keyframe.alpha is not None else []
-        transparent = len(matted) == len(self._numbers)
-        if not transparent:
-            notices += map(laid_on_black, matted)
+            if keyframe.alpha is not None and not self._mattes:
+                notices.append(laid_on_black(keyframe.source))
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
             f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong
@@ -131,7 +129,7 @@ class Work:
             "dtype": str(model.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
             "size": list(frame_size(settings.size, model.geometry)),
-            "transparent": transparent,
+            "transparent": self._mattes is not None,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
         }
@@ -292,7 +290,8 @@ class Work:
         pose = settings.pose.scale if self.model.controlnet else None
         # the same two keyframes may follow one another twice, on two machines at a time
         reel = key_of(own, pose, times, [knot.name for knot in knots], self._twins(number))
-        track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, self.clip.settings.batch)
+        batch, seen = self.clip.settings.batch, self._mattes.seen(number) if self._mattes else None
+        track = Track(Reel(self._folder / FRAMES / reel), self.models.perception, render, batch, seen)
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel
 
@@ -303,14 +302,15 @@ class Work:
         return ends[:number].count(ends[number])
 
     def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames.
-
-        Raises:
-            InputError: it cannot be used, or the model cannot take the size.
-        """
+        """An image at the size of the clip's frames, its colour extended if these will have mattes."""
         entry = self.clip.keyframes[number]
         size = frame_size(self.clip.settings.size, self.model.geometry)
-        return load_keyframe(entry.image, entry.prompt, size, entry.settings.fit)
+        keyframe = load_keyframe(entry.image, entry.prompt, size, entry.settings.fit)
+        return keyframe.extended() if self._mattes else keyframe
+
+    @functools.cached_property
+    def _mattes(self) -> Mattes | None:
+        return Mattes.of(self.clip, frame_size(self.clip.settings.size, self.model.geometry))
 
     @property
     def _numbers(self) -> range:

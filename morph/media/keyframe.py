@@ -14,7 +14,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -101,6 +101,20 @@ class Keyframe:
     notices: tuple[str, ...] = ()
     alpha: NDArray[np.uint8] | None = None
     depth: int = 8
+
+    def extended(self) -> Keyframe:
+        """The same in straight colour, which goes on under what is transparent: :func:`morph.matte.extended`."""
+        if self.alpha is None:
+            return self
+        import torch
+
+        from morph.matte import extended
+
+        light = np.asarray(self.pixels[0].permute(1, 2, 0) / 2 + 0.5, np.float32)
+        matte = self.alpha.astype(np.float32) / np.float32(255)
+        colour = extended(light, matte, 1 / (2**self.depth - 1))
+        pixels = torch.from_numpy(colour).permute(2, 0, 1)[None] * 2 - 1
+        return replace(self, pixels=pixels.contiguous())
 
 
 def parse_size(text: str) -> tuple[int, int]:
