@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Levels = TypeVar("Levels", np.uint8, np.uint16)
+Maps = Callable[[float], tuple[Floats, Floats]]
+"""Where the frame at a position in [0,1] samples the first picture and the second: (H,W,2), x and y in pixels."""
 
 BLEED = 8
 """How far colour goes on under what is wholly transparent, in pixels: filters and 8x8 transforms reach so far."""
@@ -35,10 +38,13 @@ class Matte:
 
     An edge is as soft as the mattes' own edges are. What that leaves out at either end, as hair and glass, moves
     along with its shape and is faded: out from the first, in to the second.
+
+    Where it is known how every part of the picture moves, the fields are brought together by that instead of by
+    their centres, and so is what they leave out.
     """
 
-    def __init__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
-        """Study two mattes, uint8 (H,W), 255 where they are opaque.
+    def __init__(self, first: NDArray[np.uint8], second: NDArray[np.uint8], maps: Maps | None = None) -> None:
+        """Study two mattes, uint8 (H,W), 255 where they are opaque; ``maps`` tells how the pictures move.
 
         Raises:
             ValueError: mattes that are no mattes or differ in size.
@@ -48,8 +54,10 @@ class Matte:
                 raise ValueError(
                     f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}"
                 )
+        self._maps = maps
         a, b = _outline(first), _outline(second)
         # Where nothing, or everything, is inside, the other's outline shrinks or grows to that.
+        self._from = (0 if a or not b else 1, 1 if b or not a else 0)
         self._ends = (
             a or replace(b or _nowhere(first), area=float(first.min() > 127)),
             b or replace(a or _nowhere(second), area=float(second.min() > 127)),
@@ -70,22 +78,27 @@ class Matte:
         if not 0 <= t <= 1:
             raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
         t = float(t)  # a float64 of numpy would make float64 of all that it meets
-        missed, missed_other = self._gathered(*self._missed, t, "constant")
+        missed, missed_other = self._gathered(*self._missed, t, "constant", (0, 1))
         return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
 
     def _shape(self, t: float) -> Floats:
         """The outline's own matte."""
         first, second = self._ends
-        one, other = self._gathered(first.field, second.field, t, "edge")
+        one, other = self._gathered(first.field, second.field, t, "edge", self._from)
         field = np.float32(1 - t) * one + np.float32(t) * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
         return _edge(field - _level(field, softness, area), softness)
 
     def _gathered(
-        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"]
+        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"], whose: tuple[int, int]
     ) -> tuple[Floats, Floats]:
-        """What belongs to either end, moved to where the shape is."""
+        """What belongs to either end, moved to where the shape is; ``whose`` are the pictures that they are of."""
+        if self._maps:
+            if t in (0, 1):  # the one stands where it is, the other does not count
+                return one, other
+            maps = self._maps(t)
+            return _sampled(one, maps[whose[0]], beyond), _sampled(other, maps[whose[1]], beyond)
         (x, y), (to_x, to_y) = (end.centre for end in self._ends)
         way_x, way_y = to_x - x, to_y - y
         return (
@@ -239,3 +252,10 @@ def _shifted(image: Floats, x: float, y: float, beyond: Literal["edge", "constan
         one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
         image = one + share * (other - one)
     return image
+
+
+def _sampled(image: Floats, places: Floats, beyond: Literal["edge", "constant"]) -> Floats:
+    """The image at places (H,W,2), linearly sampled; beyond it are its edges again, or 0."""
+    border = cv2.BORDER_REPLICATE if beyond == "edge" else cv2.BORDER_CONSTANT
+    x, y = cv2.split(places)
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=border), np.float32)

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -142,6 +143,77 @@ def test_what_is_no_matte_is_refused() -> None:
         Matte(EMPTY, np.zeros((SIZE, SIZE), np.float32))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="wanted at"):
         Matte(EMPTY, EMPTY).at(1.5)
+
+
+# --- mattes that move as the picture does ---------------------------------------------------------------
+
+
+def translation(x: float, y: float, size: int = SIZE) -> Callable[[float], tuple[NDArray[np.float32], ...]]:
+    """The first picture moves by x and y on its way to the second."""
+    places = np.dstack(np.meshgrid(np.arange(size), np.arange(size))).astype(np.float32)
+    way = np.array([x, y], np.float32)
+    return lambda t: (places - np.float32(t) * way, places + np.float32(1 - t) * way)
+
+
+@pytest.mark.parametrize("softness", [1, 12])
+def test_a_disc_goes_where_the_maps_say(softness: float) -> None:
+    matte = Matte(disc(20, 30, 14, softness), disc(107, 90, 14, softness), translation(87, 60))
+    for t in TIMES:
+        between = matte.at(t)
+        assert between.dtype == np.float32
+        assert pieces(between) == 1
+        expected = disc(20 + t * 87, 30 + t * 60, 14, softness) / 255
+        assert np.abs(between - expected).mean() < 0.001
+
+
+def test_of_two_shapes_each_goes_its_own_way_by_maps_alone() -> None:
+    """The left one stays, the right one falls by 40 pixels: their common centre would tear both."""
+    first = np.maximum(disc(30, 30, 14), disc(98, 30, 14))
+    second = np.maximum(disc(30, 30, 14), disc(98, 70, 14))
+    still, falling = translation(0, 0), translation(0, 40)
+
+    def maps(t: float) -> tuple[NDArray[np.float32], ...]:
+        return tuple(
+            np.concatenate([one[:, :64], other[:, 64:]], axis=1)
+            for one, other in zip(still(t), falling(t), strict=True)
+        )
+
+    expected = np.maximum(disc(30, 30, 14), disc(98, 50, 14)) / 255
+    assert np.abs(Matte(first, second, maps).at(0.5) - expected).mean() < 0.001
+    assert np.abs(Matte(first, second).at(0.5) - expected).mean() > 0.01
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_with_maps_the_ends_are_exact_too(one: str, other: str) -> None:
+    matte = Matte(SHAPES[one], SHAPES[other], translation(13.3, -7.7))
+    for t, end in ((0, SHAPES[one]), (1, SHAPES[other])):
+        np.testing.assert_array_equal(np.rint(matte.at(t) * 65535), end.astype(int) * 257)
+    between = matte.at(0.5)
+    assert between.dtype == np.float32
+    assert 0 <= between.min() <= between.max() <= 1
+
+
+def test_maps_that_move_nothing_change_nothing_in_a_shape_that_stays() -> None:
+    for name in ("star", "glass", "ring"):
+        matte = Matte(SHAPES[name], SHAPES[name], translation(0, 0))
+        np.testing.assert_allclose(matte.at(0.3), SHAPES[name] / 255, atol=1e-3)
+
+
+def test_glass_moves_by_the_maps() -> None:
+    moved = np.roll(GLASS, (12, -8), (0, 1))
+    between = Matte(GLASS, moved, translation(-8, 12)).at(0.5)
+    np.testing.assert_allclose(between, np.roll(GLASS, (6, -4), (0, 1)) / 255, atol=0.02)
+
+
+@pytest.mark.parametrize("empty_first", [False, True])
+def test_a_shape_that_vanishes_moves_as_its_own_picture_does(empty_first: bool) -> None:
+    """The empty picture has no outline, so that of the other one is sampled where the other one is."""
+    shape = disc(40, 64, 20)
+    ends = (EMPTY, shape) if empty_first else (shape, EMPTY)
+    matte = Matte(*ends, translation(-40 if empty_first else 40, 0))
+    centre = cv2.moments(matte.at(0.5))
+    assert centre["m10"] / centre["m00"] == pytest.approx(60, abs=0.5)
+    assert centre["m01"] / centre["m00"] == pytest.approx(64, abs=0.5)
 
 
 # --- colour without its ground --------------------------------------------------------------------------
