@@ -1,9 +1,9 @@
-"""Mattes: how transparent a picture is, from one keyframe's to the next one's, and colour freed from its matte."""
+"""Mattes: how transparent a picture is, from one keyframe's to the next one's, and colour without its ground."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any, Literal, TypeVar
 
 import cv2
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Levels = TypeVar("Levels", np.uint8, np.uint16)
+Maps = Callable[[float], tuple[Floats, Floats]]
+"""Where the frame at a position in [0,1] samples the first picture and the second: (H,W,2), x and y in pixels."""
 
 BLEED = 8
 """How far colour goes on under what is wholly transparent, in pixels: filters and 8x8 transforms reach so far."""
 
+_ENOUGH = np.float32(0.5)  # of what a coarser pixel covers: then it counts in full, or edges would be seams
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _SAMPLES = 256  # along the shorter side, to measure an area
 _HALVINGS = 24  # of the range of levels: finer than float32 can tell
@@ -35,10 +38,13 @@ class Matte:
 
     An edge is as soft as the mattes' own edges are. What that leaves out at either end, as hair and glass, moves
     along with its shape and is faded: out from the first, in to the second.
+
+    Where it is known how every part of the picture moves, the fields are brought together by that instead of by
+    their centres, and so is what they leave out.
     """
 
-    def __init__(self, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> None:
-        """Study two mattes, uint8 (H,W), 255 where they are opaque.
+    def __init__(self, first: NDArray[np.uint8], second: NDArray[np.uint8], maps: Maps | None = None) -> None:
+        """Study two mattes, uint8 (H,W), 255 where they are opaque; ``maps`` tells how the pictures move.
 
         Raises:
             ValueError: mattes that are no mattes or differ in size.
@@ -48,8 +54,10 @@ class Matte:
                 raise ValueError(
                     f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}"
                 )
+        self._maps = maps
         a, b = _outline(first), _outline(second)
         # Where nothing, or everything, is inside, the other's outline shrinks or grows to that.
+        self._from = (0 if a or not b else 1, 1 if b or not a else 0)
         self._ends = (
             a or replace(b or _nowhere(first), area=float(first.min() > 127)),
             b or replace(a or _nowhere(second), area=float(second.min() > 127)),
@@ -70,22 +78,27 @@ class Matte:
         if not 0 <= t <= 1:
             raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
         t = float(t)  # a float64 of numpy would make float64 of all that it meets
-        missed, missed_other = self._gathered(*self._missed, t, "constant")
+        missed, missed_other = self._gathered(*self._missed, t, "constant", (0, 1))
         return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
 
     def _shape(self, t: float) -> Floats:
         """The outline's own matte."""
         first, second = self._ends
-        one, other = self._gathered(first.field, second.field, t, "edge")
+        one, other = self._gathered(first.field, second.field, t, "edge", self._from)
         field = np.float32(1 - t) * one + np.float32(t) * other
         softness = (1 - t) * first.softness + t * second.softness
         area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
         return _edge(field - _level(field, softness, area), softness)
 
     def _gathered(
-        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"]
+        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"], whose: tuple[int, int]
     ) -> tuple[Floats, Floats]:
-        """What belongs to either end, its centre moved to where the shape is."""
+        """What belongs to either end, moved to where the shape is; ``whose`` are the pictures that they are of."""
+        if self._maps:
+            if t in (0, 1):  # the one stands where it is, the other does not count
+                return one, other
+            maps = self._maps(t)
+            return _sampled(one, maps[whose[0]], beyond), _sampled(other, maps[whose[1]], beyond)
         (x, y), (to_x, to_y) = (end.centre for end in self._ends)
         way_x, way_y = to_x - x, to_y - y
         return (
@@ -94,28 +107,57 @@ class Matte:
         )
 
 
-def straight(colour: NDArray[Levels], alpha: NDArray[np.floating[Any]]) -> NDArray[Levels]:
-    """Colour (H,W,3) on black, that is premultiplied, and its matte (H,W) in [0,1] as straight RGBA (H,W,4).
+def extended(colour: Floats, matte: Floats, level: float = 1 / 255) -> Floats:
+    """Colour (H,W,3) on black, that is premultiplied, and its matte (H,W), as straight colour all over the frame.
 
-    Laid on black again it is ``colour`` to one level, wherever the matte is not below it. Where it is, as a
-    model paints beyond any matte, hues are kept: all of a pixel's colours are scaled to fit.
+    All are float32 in [0,1]. Where the matte is opaque the colour stays as it is. Under what is transparent it goes
+    on smoothly, further away as the mean of more: of a pyramid of pictures each is laid over the next coarser one,
+    enlarged (push and pull, as of Gortler et al., 1996, "The Lumigraph"). A frame without any colour is black.
 
-    What is wholly transparent gets the colour of what it surrounds for ``BLEED`` pixels and is black further
-    away. No one sees it; but whoever scales, filters or compresses straight colour mixes it into the edges,
-    where black would draw a dark line.
+    The fainter the matte, the less the colour's levels, of size ``level``, tell of what it was before it was laid
+    on black. Among the colours that would have become this level it is the one nearest to that continuation. So
+    laid on black again and rounded it is ``colour``, wherever the matte is not below it.
     """
-    top = np.iinfo(colour.dtype).max
-    levels = np.rint(alpha * np.float32(top)).astype(np.float32)
-    hidden = levels == 0
-    light = cv2.copyTo(colour.astype(np.float32), (~hidden).view(np.uint8))
-    size = (2 * BLEED + 1, 2 * BLEED + 1)
-    light = cv2.add(light, cv2.copyTo(cv2.blur(light, size), hidden.view(np.uint8)))
-    matte = np.where(hidden, cv2.blur(levels, size), levels)
-    channels = [np.asarray(channel, np.float32) for channel in cv2.split(light)]
-    divisor = reduce(np.maximum, channels, matte)
-    share = np.divide(top, divisor, out=np.zeros_like(divisor), where=divisor > 0)
-    freed: list[Floats] = [np.rint(channel * share) for channel in channels]
-    return cv2.merge([*freed, levels]).astype(colour.dtype)
+    pyramid: list[Floats] = [np.dstack([colour, matte])]
+    while max(pyramid[-1].shape[:2]) > 1:
+        coarser = np.asarray(cv2.pyrDown(pyramid[-1], borderType=cv2.BORDER_REPLICATE), np.float32)
+        coarser /= np.maximum(coarser[..., 3:], _ENOUGH)
+        pyramid.append(coarser)
+    light, share = np.split(pyramid.pop(), [3], axis=2)
+    wide: Floats = np.divide(light, share, out=np.zeros_like(light), where=share > 0)
+    for finer in reversed(pyramid):
+        height, width = finer.shape[:2]
+        wide = np.asarray(cv2.pyrUp(wide, dstsize=(width, height)), np.float32)
+        wide *= 1 - finer[..., 3:]
+        wide += finer[..., :3]
+    partly = (matte > 0) & (matte < 1)
+    light, share = colour[partly], matte[partly][:, None]
+    unsure = np.float32(0.49 * level) * (1 - share)  # less than half: what is laid is rounded once more
+    wide[partly] = np.clip(wide[partly], (light - unsure) / share, (light + unsure) / share)
+    return np.clip(wide, 0, 1, out=wide)
+
+
+def on_black(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArray[Levels]:
+    """Straight colour (H,W,3) laid on black by its matte (H,W) in [0,1]."""
+    levels = _levels(colour, matte) / np.float32(np.iinfo(colour.dtype).max)
+    return np.rint(colour * levels[..., None]).astype(colour.dtype)
+
+
+def cut_out(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArray[Levels]:
+    """Straight colour (H,W,3) and its matte (H,W) in [0,1] as RGBA (H,W,4) with straight alpha.
+
+    Laid on black it is :func:`on_black`'s to the bit. What is wholly transparent keeps its colour for ``BLEED``
+    pixels and is black further away. No one sees it; but whoever scales, filters or compresses straight colour
+    mixes it into the edges, where black would draw a dark line.
+    """
+    levels = _levels(colour, matte)
+    near = cv2.dilate((levels > 0).view(np.uint8), np.ones((2 * BLEED + 1, 2 * BLEED + 1), np.uint8))
+    return np.dstack([cv2.copyTo(colour, near), levels.astype(colour.dtype)])
+
+
+def _levels(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> Floats:
+    """A matte in the levels of a colour."""
+    return np.rint(matte * np.float32(np.iinfo(colour.dtype).max)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -210,3 +252,10 @@ def _shifted(image: Floats, x: float, y: float, beyond: Literal["edge", "constan
         one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
         image = one + share * (other - one)
     return image
+
+
+def _sampled(image: Floats, places: Floats, beyond: Literal["edge", "constant"]) -> Floats:
+    """The image at places (H,W,2), linearly sampled; beyond it are its edges again, or 0."""
+    border = cv2.BORDER_REPLICATE if beyond == "edge" else cv2.BORDER_CONSTANT
+    x, y = cv2.split(places)
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=border), np.float32)

@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from morph.media.frame import to_rgb8
+from morph.media.keyframe import load_keyframe
 from morph.media.sheet import contact_sheet
-from morph.scaling import reduced
+from morph.scaling import reduced, reduced_pixels
 from pipelines.clip import Clip
 from pipelines.evaluate import Report, measure
 from pipelines.keyframes import Progress
 from pipelines.morph import MorphPipeline
+from pipelines.plan import sizes_of
 from pipelines.sequence import Rendered
-from pipelines.work import Work
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
 
@@ -56,15 +57,18 @@ def compare(
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
-            work = Work(pipeline, clip, Path(folder))
-            ends = torch.cat([work.pixels(number) for number in range(2)])
             rendered = pipeline.render(clip, Path(folder), progress)
-            frames = np.stack([reduced(to_rgb8(frame.pixels), work.sizes.model) for frame in rendered])
             seconds = time.monotonic() - started
+            size = sizes_of(clip.settings, pipeline.model.geometry, rendered.size).model
+            frames = np.stack([reduced(to_rgb8(frame.pixels), size) for frame in rendered])
             keep(name, rendered)
+        ends = [
+            reduced_pixels(load_keyframe(one.image, "", rendered.size, one.settings.fit).pixels, size)
+            for one in clip.keyframes
+        ]
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]
-        report = measure(tensor, ends, alphas, lpips=pipeline.perception)
+        report = measure(tensor, torch.cat(ends), alphas, lpips=pipeline.perception)
         yield Compared(name, frames, report, round(seconds, 2))
 
 

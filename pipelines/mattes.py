@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.matte import Matte
+from morph.matte import Matte, on_black
 from morph.media.keyframe import load_keyframe
+from morph.scaling import reduced
 from pipelines.clip import Clip, looped
 
 
@@ -35,6 +37,15 @@ class Mattes:
                 return None
             found.append(alpha)
         return cls(found)
+
+    def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]]:
+        """What shows of a frame (h,w,3) at a position from keyframe ``number``, 0, to the next, 1: it on black."""
+
+        def shown(at: float, frame: NDArray[Any]) -> NDArray[Any]:
+            height, width = frame.shape[:2]
+            return on_black(frame, reduced(self._matte(number).at(at), (width, height)))
+
+        return shown
 
     def at(self, alpha: float) -> NDArray[np.float32]:
         """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""

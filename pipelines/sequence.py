@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morph import pacing
-from morph.matte import straight
+from morph.matte import cut_out, on_black
 from morph.pacing import Evenness
 from pipelines.clip import Clip, timing
 from pipelines.mattes import Mattes
@@ -35,14 +35,14 @@ FRAMES = "frames"
 class Frame:
     """One frame of a morph.
 
-    pixels uint8 or uint16 (H,W,3), laid on black; alpha, its position from the first keyframe, 0, to the last, 1;
-    distance, LPIPS-Alex from the frame before it, both reduced to the model's size, 0 for the first. matte (H,W) in
-    [0,1] if all keyframes have one.
+    colour uint8 or uint16 (H,W,3), straight if there is a matte; alpha, its position from the first keyframe, 0, to
+    the last, 1; distance, LPIPS-Alex from the frame before it, both reduced to the model's size, 0 for the first.
+    matte (H,W) in [0,1] if all keyframes have one.
     """
 
     index: int
     alpha: float
-    pixels: NDArray[Any]
+    colour: NDArray[Any]
     distance: float
     matte: NDArray[np.float32] | None = None
 
@@ -51,11 +51,16 @@ class Frame:
         return self.rgba if alpha else self.pixels
 
     @cached_property  # several files may take it
+    def pixels(self) -> NDArray[Any]:
+        """The frame (H,W,3), laid on black where it is transparent."""
+        return self.colour if self.matte is None else on_black(self.colour, self.matte)
+
+    @cached_property
     def rgba(self) -> NDArray[Any]:
         """The frame (H,W,4) with its matte as straight alpha; a ValueError if it has none."""
         if self.matte is None:
             raise ValueError("this frame has no matte")
-        return straight(self.pixels, self.matte)
+        return cut_out(self.colour, self.matte)
 
     @property
     def image(self) -> Image.Image:
@@ -98,7 +103,7 @@ class Rendered:
     mattes: Mattes | None
 
     def digest(self) -> str:
-        """A hash of all frames' pixels."""
+        """A hash of all frames' colours."""
         digest = hashlib.blake2b(digest_size=12)
         for pixels in read_stills(self.folder, self.stills):
             digest.update(pixels.tobytes())
@@ -113,9 +118,9 @@ class Rendered:
     def part(self, numbers: range) -> Iterator[Frame]:
         """The frames of these numbers, one at a time."""
         stills = self.stills[numbers.start : numbers.stop]
-        for index, still, pixels in zip(numbers, stills, read_stills(self.folder, stills), strict=True):
+        for index, still, colour in zip(numbers, stills, read_stills(self.folder, stills), strict=True):
             matte = self.mattes.at(still.alpha) if self.mattes else None
-            yield Frame(index, still.alpha, pixels, still.distance, matte)
+            yield Frame(index, still.alpha, colour, still.distance, matte)
 
 
 def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]:

@@ -40,10 +40,10 @@ class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
     ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
-    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. A batch that
-    the reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
-    frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
-    rendered ones.
+    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen`` makes of
+    a position and a frame of that size what is compared, where that is not the frame. A batch that the reel already
+    holds is not rendered again; a part of one is, so that a run that was broken off ends with the frames of one that
+    was not. Frames that are interpolated go to a reel of their own: they are never taken for rendered ones.
     """
 
     def __init__(
@@ -53,12 +53,14 @@ class Track:
         render: Callable[[Sequence[float]], Iterable[NDArray[Any]]],
         batch: int,
         size: Size,
+        seen: Callable[[float, NDArray[Any]], NDArray[Any]] | None = None,
     ) -> None:
         self._reel = reel
         self._perception = perception
         self._render = render
         self._batch = batch
         self._size = size
+        self._seen = seen
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
@@ -204,6 +206,8 @@ class Track:
         if frame is None:
             reel = self._filled if alpha in self.interpolated else self._reel
             frame = reduced(reel.frame(alpha), self._size)
+        if self._seen:
+            frame = self._seen(alpha, frame)
         pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
         pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
         return self._perception.features(pixels)

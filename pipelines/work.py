@@ -34,6 +34,7 @@ from pipelines.keyframes import (
     fit_keyframes,
     invert_keyframes,
 )
+from pipelines.mattes import Mattes
 from pipelines.memory import Batches
 from pipelines.models import Models
 from pipelines.placed import CANDIDATES, Placed
@@ -96,13 +97,10 @@ class Work:
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
         notices: list[str] = []
-        matted = []
         for keyframe in map(self.keyframe, self._numbers):
             notices += keyframe.notices
-            matted += [keyframe.source] if keyframe.alpha is not None else []
-        transparent = len(matted) == len(self._numbers)
-        if not transparent:
-            notices += map(laid_on_black, matted)
+            if keyframe.alpha is not None and not self._mattes:
+                notices.append(laid_on_black(keyframe.source))
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
             f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong
@@ -131,7 +129,7 @@ class Work:
             "threads": torch.get_num_threads(),
             "size": list(self.sizes.frame),
             "model_size": list(self.sizes.model),
-            "transparent": transparent,
+            "transparent": self._mattes is not None,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
         }
@@ -315,7 +313,8 @@ class Work:
         # the same two keyframes may follow one another twice, on two machines at a time
         reel = key_of(own, pose, times, [knot.name for knot in knots], detail, self._twins(number))
         kept, batch = Reel(self._folder / FRAMES / reel), self.clip.settings.batch
-        track = Track(kept, self.models.perception, render, batch, self.sizes.model)
+        seen = self._mattes.seen(number) if self._mattes else None
+        track = Track(kept, self.models.perception, render, batch, self.sizes.model, seen)
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel
 
@@ -336,9 +335,14 @@ class Work:
         return sizes_of(self.clip.settings, self.model.geometry, (width, height))
 
     def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames; an InputError if it cannot be used."""
+        """An image at the size of the clip's frames, its colour extended if these will have mattes."""
         entry = self.clip.keyframes[number]
-        return load_keyframe(entry.image, entry.prompt, self.sizes.frame, entry.settings.fit)
+        keyframe = load_keyframe(entry.image, entry.prompt, self.sizes.frame, entry.settings.fit)
+        return keyframe.extended() if self._mattes else keyframe
+
+    @functools.cached_property
+    def _mattes(self) -> Mattes | None:
+        return Mattes.of(self.clip, self.sizes.frame)
 
     def _pixels(self, number: int) -> Tensor:
         """An image (1,3,h,w) in [-1,1] at the size at which the model works."""

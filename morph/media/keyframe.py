@@ -1,7 +1,7 @@
 """Keyframes: an untrusted still picture in, prepared pixels out.
 
-Whatever a file claims to be, it leaves here as upright 8-bit sRGB laid on black, its matte beside it, or as one
-KeyframeError. What was changed or left out on the way is told in notices, never silently; what becomes of a
+Whatever a file claims to be, it leaves here as upright sRGB of 8 or 16 bits laid on black, its matte beside it, or
+as one KeyframeError. What was changed or left out on the way is told in notices, never silently; what becomes of a
 matte is the caller's choice, and so the caller's to tell, see :func:`laid_on_black`.
 """
 
@@ -13,7 +13,8 @@ import stat
 import struct
 import warnings
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -28,6 +29,7 @@ from PIL.TiffImagePlugin import (
 )
 
 from morph.errors import KeyframeError, SettingsError
+from morph.media import deep
 
 if TYPE_CHECKING:  # a dry run reads images without waiting for torch
     import torch
@@ -58,33 +60,39 @@ _DECODER_ERRORS = (
 )
 
 # EXIF orientation -> how to turn the stored picture upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
+    8: np.rot90,
 }
 
 
 class StillImage(NamedTuple):
-    """A picture as read: ``pixels`` uint8 sRGB (H,W,3) on black, and what the user should know about it.
+    """A picture as read: ``pixels`` uint8 or uint16 sRGB (H,W,3) on black, and what the user should know about it.
 
     alpha: its matte, uint8 (H,W), 255 where it is opaque; None for a picture that is opaque all over.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8 | np.uint16]
     alpha: NDArray[np.uint8] | None
     notices: tuple[str, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many bits a colour has, 8 or 16."""
+        return 8 * self.pixels.itemsize
 
 
 @dataclass(frozen=True, eq=False)  # pixels have no one truth of equality: a keyframe equals itself alone
 class Keyframe:
     """A prepared keyframe: ``pixels`` float32 (1,3,H,W) in [-1,1], sRGB-encoded, on black.
 
-    alpha: its matte, uint8 (H,W), no colour above it; None for a keyframe that is opaque all over.
+    alpha: its matte, uint8 (H,W), no colour above it; None for a keyframe that is opaque all over. depth: the bits
+    of its colours, 8 or 16.
     """
 
     pixels: torch.Tensor
@@ -92,6 +100,21 @@ class Keyframe:
     source: Path
     notices: tuple[str, ...] = ()
     alpha: NDArray[np.uint8] | None = None
+    depth: int = 8
+
+    def extended(self) -> Keyframe:
+        """The same in straight colour, which goes on under what is transparent: :func:`morph.matte.extended`."""
+        if self.alpha is None:
+            return self
+        import torch
+
+        from morph.matte import extended
+
+        light = np.asarray(self.pixels[0].permute(1, 2, 0) / 2 + 0.5, np.float32)
+        matte = self.alpha.astype(np.float32) / np.float32(255)
+        colour = extended(light, matte, 1 / (2**self.depth - 1))
+        pixels = torch.from_numpy(colour).permute(2, 0, 1)[None] * 2 - 1
+        return replace(self, pixels=pixels.contiguous())
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -118,7 +141,8 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
         KeyframeError: the file cannot be used.
     """
     source = Path(path)
-    pixels, alpha, notices = read_image(source)
+    picture = read_image(source)
+    pixels, alpha, notices = picture
     height, width = pixels.shape[:2]
     across, down = size[0] / width, size[1] / height
     scale = max(across, down) if fit == "crop" else min(across, down)
@@ -126,18 +150,25 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
         before = f"{width}x{height}"
         notices += (f"{source}: {before} is enlarged {scale:.1f} times: a larger picture would be sharper",)
 
-    def fitted(layer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def fit_one(layer: NDArray[Any]) -> NDArray[Any]:
         image = Image.fromarray(layer)
         return np.array(_crop(image, size, scale) if fit == "crop" else _pad(image, size, scale))
 
-    pixels = fitted(pixels)
+    top = 2**picture.depth - 1
+    if picture.depth == 16:  # Pillow scales colours of 8 bits, or one plane of numbers
+        planes = [fit_one(plane) for plane in np.moveaxis(pixels, 2, 0).astype(np.float32)]
+        pixels = np.rint(np.stack(planes, 2)).clip(0, top).astype(np.uint16)
+    else:
+        pixels = fit_one(pixels)
     if alpha is not None:
         # The filter overshoots at edges: where colour came out above its matte, the matte follows.
-        alpha = _unless_opaque(np.maximum(fitted(alpha), pixels.max(axis=2)))
+        step = top // 255
+        highest = ((pixels.max(axis=2).astype(int) + step - 1) // step).astype(np.uint8)
+        alpha = _unless_opaque(np.maximum(fit_one(alpha), highest))
     import torch
 
-    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
-    return Keyframe(tensor.contiguous(), prompt, source, notices, alpha)
+    tensor = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / (top / 2) - 1
+    return Keyframe(tensor.contiguous(), prompt, source, notices, alpha, picture.depth)
 
 
 def laid_on_black(path: Path | str) -> str:
@@ -158,11 +189,11 @@ def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def read_image(path: Path | str) -> StillImage:
-    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright 8-bit sRGB and its matte.
+    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright sRGB and its matte.
 
-    Deeper greys are scaled to 8 bits, embedded colour profiles applied, and what is transparent is laid on
-    black, the colour of padding, so that colour is premultiplied by the matte. Of several pictures in one file the
-    first is taken.
+    Colours and greys of more than 8 bits have 16. Embedded colour profiles are applied, in 8 bits. What is
+    transparent is laid on black, the colour of padding, so that colour is premultiplied by the matte. Of several
+    pictures in one file the first is taken.
 
     Raises:
         KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
@@ -178,10 +209,11 @@ def read_image(path: Path | str) -> StillImage:
                     raise _too_large(path)
                 several, kind = bool(getattr(image, "is_animated", False)), image.format
                 # Pillow keeps the high byte of such samples, and would compare it with a colour's low byte
-                deep = any(tile.args == "RGB;16B" for tile in image.tile)
-                ignored = deep and image.info.pop("transparency", None) is not None
+                low = any(tile.args == "RGB;16B" for tile in image.tile)
+                ignored = low and image.info.pop("transparency", None) is not None
+                is_deep = deep.is_deep(image)
                 image.load()
-                colour, alpha, notices = _upright_srgb(image)
+                pixels, alpha, notices = _upright_srgb(image, path if is_deep else None)
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
         except UnidentifiedImageError as error:
@@ -197,8 +229,8 @@ def read_image(path: Path | str) -> StillImage:
         moves = kind in ("PNG", "WEBP")
         notices.insert(0, "animated: first frame used" if moves else "holds several pictures: the first is used")
     notices += [" ".join(str(warning.message).split()) for warning in caught]
-    matte = None if alpha is None else _unless_opaque(np.array(alpha))
-    return StillImage(np.array(colour), matte, tuple(f"{path}: {notice}" for notice in notices))
+    matte = None if alpha is None else _unless_opaque(alpha)
+    return StillImage(pixels, matte, tuple(f"{path}: {notice}" for notice in notices))
 
 
 def _too_large(path: Path) -> KeyframeError:
@@ -222,17 +254,42 @@ def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     return None if alpha.min() == 255 else alpha
 
 
-def _upright_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None, list[str]]:
-    """Return the loaded ``image`` as mode RGB in sRGB laid on black, its alpha as mode L, and notices."""
+def _upright_srgb(
+    image: Image.Image, path: Path | None
+) -> tuple[NDArray[Any], NDArray[np.uint8] | None, list[str]]:
+    """Return the loaded ``image`` as sRGB (H,W,3) laid on black, its alpha, and notices.
+
+    ``path`` is where its colours are if they have more bits than Pillow holds.
+    """
     notices: list[str] = []
     profile = image.info.get("icc_profile")
     orientation = _orientation(image, notices)
+    pixels: NDArray[np.uint16] | None = None
     if image.mode.startswith("I"):
         if "transparency" in image.info:
             notices.append("the transparent grey level is ignored")
-        image = _grey_to_8_bit(image)
+        pixels = np.repeat(_grey_levels(image, 65535)[..., None], 3, axis=2)
+        image = Image.fromarray(_grey_levels(image, 255).astype(np.uint8))
     elif image.mode in ("F", "LAB"):
         raise ValueError(f"{image.mode} pixels are not supported, only 8- and 16-bit RGB, grey and CMYK")
+    elif path is not None:
+        pixels = deep.decoded(path, image)
+        if pixels is None:
+            notices.append("only 8 of its 16 bits can be read; a 16-bit RGB PNG would keep them")
+    if pixels is not None and profile and not _is_srgb(profile, image.mode, notices):
+        notices.append("its colour profile is applied in 8 bits; convert it to sRGB to keep its 16")
+        pixels = None
+    colour, alpha = _on_black(image, profile, notices) if pixels is None else _deep_on_black(pixels)
+    if orientation in _UPRIGHT:
+        turned = _UPRIGHT[orientation]
+        colour, alpha = turned(colour), None if alpha is None else np.ascontiguousarray(turned(alpha))
+    return np.ascontiguousarray(colour), alpha, notices
+
+
+def _on_black(
+    image: Image.Image, profile: bytes | None, notices: list[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """A picture of 8 bits as sRGB laid on black, and its alpha."""
     alpha: Image.Image | None = None
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
@@ -241,12 +298,18 @@ def _upright_srgb(image: Image.Image) -> tuple[Image.Image, Image.Image | None, 
     elif image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     colour = _to_srgb(image, profile, notices)
-    if alpha is not None:
-        colour = Image.composite(colour, Image.new("RGB", colour.size), alpha)
-    if orientation in _UPRIGHT:
-        colour = colour.transpose(_UPRIGHT[orientation])
-        alpha = alpha and alpha.transpose(_UPRIGHT[orientation])
-    return colour, alpha, notices
+    if alpha is None:
+        return np.array(colour), None
+    return np.array(Image.composite(colour, Image.new("RGB", colour.size), alpha)), np.array(alpha)
+
+
+def _deep_on_black(pixels: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint8] | None]:
+    """Straight colour of 16 bits, (H,W,3) or (H,W,4), laid on black by its alpha, whose 8 bits are returned."""
+    if pixels.shape[2] == 3:
+        return pixels, None
+    alpha = np.rint(pixels[..., 3] / np.float32(257)).astype(np.uint8)
+    laid = pixels[..., :3] * (alpha[..., None] / np.float32(255))
+    return np.rint(laid).astype(np.uint16), alpha
 
 
 def _orientation(image: Image.Image, notices: list[str]) -> int:
@@ -257,8 +320,8 @@ def _orientation(image: Image.Image, notices: list[str]) -> int:
         return 1
 
 
-def _grey_to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale a grey picture of 12 to 32 bits to mode L; Pillow's own conversion would clip it."""
+def _grey_levels(image: Image.Image, top: int) -> NDArray[np.uint16]:
+    """Scale a grey picture of 12 to 32 bits to levels up to ``top``; Pillow's own conversion would clip it."""
     bits, signed, inverted = 16, False, False
     if isinstance(image, TiffImageFile):
         bits = int(image.tag_v2.get(BITSPERSAMPLE, (16,))[0])
@@ -268,8 +331,17 @@ def _grey_to_8_bit(image: Image.Image) -> Image.Image:
     if stored.dtype == np.int32 and not signed:
         stored = stored.view(np.uint32)  # Pillow keeps unsigned 32-bit samples in a signed mode
     white = 2 ** (bits - signed) - 1
-    levels = np.rint(stored.clip(0, white).astype(np.float64) * (255 / white)).astype(np.uint8)
-    return Image.fromarray(255 - levels if inverted else levels)
+    levels = np.rint(stored.clip(0, white).astype(np.float64) * (top / white)).astype(np.uint16)
+    return top - levels if inverted else levels
+
+
+def _is_srgb(profile: bytes, mode: str, notices: list[str]) -> bool:
+    """Whether a profile changes no colour of 8 bits by more than a level; one that cannot be used changes none."""
+    steps = np.arange(0, 256, 15).astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
+    sample = Image.fromarray(colours).convert("L" if mode == "L" else "RGB")
+    changed = np.asarray(_to_srgb(sample, profile, notices)).astype(int)
+    return bool(np.abs(changed - np.asarray(sample.convert("RGB"))).max() <= 1)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, notices: list[str]) -> Image.Image:

@@ -22,6 +22,7 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     Where nobody is found the picture is black, which tells a ControlNet the same; that is said, and no error.
     """
     from morph.errors import SettingsError
+    from morph.media.frame import to_rgb8
     from morph.media.keyframe import laid_on_black, read_image
     from morph.media.stills import check_parent, write_png
     from morph.perception.detectors import load_detector
@@ -33,7 +34,8 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     check_parent(path)
     if path.exists() and Path(image).exists() and path.samefile(image):
         raise SettingsError(f"output {output!r} is the image itself; name another file")
-    pixels, alpha, notices = read_image(image)
+    picture, alpha, notices = read_image(image)
+    pixels = to_rgb8(picture)
     for notice in notices:
         say(notice)
     if alpha is not None:

@@ -1,0 +1,62 @@
+"""Pictures of 16 bits that Pillow holds in 8: decoded again, once Pillow has found no fault in them."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PLANAR_CONFIGURATION, TiffImageFile
+
+_PREMULTIPLIED = 1  # of TIFF's extra samples
+_BY_PLANES = 2
+
+
+def is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether an image that is opened but not yet loaded has colours of 16 bits.
+
+    Raises:
+        ValueError: colours that Pillow would read as if they had 8.
+    """
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(PLANAR_CONFIGURATION) == _BY_PLANES:
+        bare = any(tile.codec_name == "raw" for tile in image.tile)
+        if bare and 16 in image.tag_v2.get(BITSPERSAMPLE, ()):
+            raise ValueError("16-bit TIFFs that are stored by planes are supported only if compressed")
+    return any(";16" in (args if isinstance(args, str) else str(args[:1])) for _, _, _, args in image.tile if args)
+
+
+def decoded(path: Path, loaded: Image.Image) -> NDArray[np.uint16] | None:
+    """Return the colours of a PNG or TIFF, uint16 (H,W,3), or with straight alpha (H,W,4).
+
+    ``loaded`` is what Pillow made of it, in 8 bits. None where that is another picture than OpenCV's, as of
+    TIFFs stored by planes, or where OpenCV has none.
+
+    Raises:
+        ValueError: a PNG that is damaged or cut off where Pillow does not look.
+    """
+    import cv2  # here, not above: --help and a dry run read names without waiting for it
+
+    try:
+        found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        found = None
+    if found is None and loaded.format == "PNG":
+        raise ValueError("its pixels are damaged or cut off")
+    known = np.asarray(loaded)
+    if found is None or found.dtype != np.uint16 or found.ndim != 3 or known.ndim != 3:
+        return None
+    if found.shape[:2] != known.shape[:2] or found.shape[2] < known.shape[2]:
+        return None
+    order = [2, 1, 0, 3][: known.shape[2]]
+    pixels = np.ascontiguousarray(found[..., order]).view(np.uint16)
+    if _is_premultiplied(loaded):
+        alpha = pixels[..., 3:].astype(np.float32)
+        share = np.divide(65535, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+        pixels[..., :3] = np.rint(np.minimum(pixels[..., :3] * share, 65535))
+        return pixels if np.array_equal(pixels[..., 3] >> 8, known[..., 3]) else None
+    return pixels if np.array_equal(pixels >> 8, known) else None
+
+
+def _is_premultiplied(image: Image.Image) -> bool:
+    if image.mode != "RGBA" or not isinstance(image, TiffImageFile):
+        return False
+    return _PREMULTIPLIED in image.tag_v2.get(EXTRASAMPLES, ())
