@@ -1,7 +1,7 @@
 """In-fill of two knots that are brought into register: alphas in, frames out, in one batch.
 
-Both knots are warped to where things stand in the frame, and inverted from there part of the way to noise: what has to
-be painted is then what the two do not have in common, and no longer where it is.
+Both knots are warped to where things stand in the frame, and inverted from there part of the way to noise: what
+has to be painted is then what the two do not have in common, and no longer where it is.
 """
 
 from __future__ import annotations
@@ -53,11 +53,13 @@ class AlignedInfill:
         latents = slerp(first, second, alpha)
         if settings.adain:
             latents = adain(latents, first, second, alpha)
-        ends = [{key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1)]
+        mine, theirs = ({key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1))
         shared = shared_times(self._times, settings)
 
         def during(t: int) -> AbstractContextManager[None]:
-            return attention.shared(model, *ends, t, alpha, settings.sharing) if t in shared else nullcontext()
+            if t not in shared:
+                return nullcontext()
+            return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
 
         def tick() -> None:
             progress("render", count)

@@ -14,8 +14,8 @@ class Align:
 
     on: whether it is done.
     features: what is compared: "vgg16"; "alexnet", quicker and coarser; or "unet", the model's own denoiser.
-    points: a file of places in both pictures that are the same, (xa, ya, xb, yb) in pixels of the images as a person
-        sees them; empty where nobody says any.
+    points: a file of places in both pictures that are the same, (xa, ya, xb, yb) in pixels of the images as a
+        person sees them; empty where nobody says any.
     skip: the share of the steps, from the noisy end, that frames in register leave out: they start from there.
     inversion_iterations: fixed-point iterations of each step of their inversion.
     """

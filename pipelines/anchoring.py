@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from morph.warp import Warp
 from pipelines.anchors import Anchor, render_anchors
 from pipelines.between import Between
 from pipelines.keyframes import FittedKeyframe, Progress
@@ -47,15 +48,31 @@ class Anchoring:
         self._choose = choose
         self._chosen: dict[int, list[Knot]] = {}
 
-    def knots(self, number: int, count: int, way: Way, ends: Sequence[tuple[str, FittedKeyframe]]) -> list[Knot]:
-        """The anchors of segment ``number`` of ``count``, between two keyframes and the names of their fits."""
+    def knots(
+        self,
+        number: int,
+        count: int,
+        way: Way,
+        ends: Sequence[tuple[str, FittedKeyframe]],
+        warp: Warp | None = None,
+    ) -> list[Knot]:
+        """The anchors of segment ``number`` of ``count``, between two keyframes and the names of their fits.
+
+        ``warp`` brings their parents into register.
+        """
         if not way.anchors:
             return []
         if number not in self._chosen:
             (_, first), (_, second) = ends
             names = [name for name, _ in ends]
-            between = Between(self._models.model, first, second, way.settings)
-            name = key_of("anchors", "chosen" if self._choose else "ranked", _look(way.settings), names)
+            between = Between(self._models.model, first, second, way.settings, warp=warp)
+            name = key_of(
+                "anchors",
+                "chosen" if self._choose else "ranked",
+                _look(way.settings),
+                names,
+                warp and hash_of(warp.control),
+            )
             anchors = self._made(number, count, between, way.settings, name)
             fitted = self._fitted(way, between, anchors, name)
             knots = [

@@ -211,20 +211,25 @@ def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outco
     return Outcome(clip.name, str(clip.output), frames, seconds, gap, error)
 
 
+def needs(clip: Clip) -> tuple[str | None, str | None]:
+    """The model that a clip needs, if it needs one, and its ControlNet."""
+    return (None, None) if clip.settings.between == "dissolve" else (clip.model, clip.controlnet)
+
+
 @functools.lru_cache(maxsize=1)
-def loaded(model: str, controlnet: str | None, device: str, dtype: str) -> Models:
+def loaded(model: str | None, controlnet: str | None, device: str, dtype: str) -> Models:
     """The models of a process, the last that it was asked for."""
     from pipelines.models import Models
 
+    if model is None:
+        return Models.without_model()
     return Models.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
 
 
 def _local_tasks(clip: Clip, folder: Path, where: Where) -> Tasks:
-    from pipelines.work import Work, in_process
+    from pipelines.work import in_process, work_of
 
-    return in_process(
-        Work(loaded(clip.model, clip.controlnet, _own_device(where.device), where.dtype), clip, folder)
-    )
+    return in_process(work_of(loaded(*needs(clip), _own_device(where.device), where.dtype), clip, folder))
 
 
 _number = 0

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from morph.errors import MorphError
-from pipelines.batch import Where, loaded
+from pipelines.batch import Where, loaded, needs
 from pipelines.clip import Clip
 
 if TYPE_CHECKING:
     from pipelines.sequence import Tasks
-    from pipelines.work import Work
+    from pipelines.work import Tasking
 
 RETRIES = 3
 """How often Ray starts a task again whose worker died; it goes on from what is kept."""
@@ -85,7 +85,7 @@ def _task(clip: Clip, folder: Path, where: Where, name: str, job: tuple[Any, ...
 
 
 @functools.lru_cache(maxsize=1)
-def _work(clip: Clip, folder: Path, where: Where) -> Work:
-    from pipelines.work import Work
+def _work(clip: Clip, folder: Path, where: Where) -> Tasking:
+    from pipelines.work import work_of
 
-    return Work(loaded(clip.model, clip.controlnet, where.device, where.dtype), clip, folder)
+    return work_of(loaded(*needs(clip), where.device, where.dtype), clip, folder)

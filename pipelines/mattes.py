@@ -13,19 +13,27 @@ from numpy.typing import NDArray
 from morph.matte import Matte, on_black
 from morph.media.keyframe import load_keyframe
 from morph.scaling import reduced
+from morph.warp import Warp
 from pipelines.clip import Clip, looped
 
 
 class Mattes:
     """The mattes of a clip's frames, from those of its keyframes, uint8 (H,W), in the order they are reached."""
 
-    def __init__(self, keyframes: Sequence[NDArray[np.uint8]]) -> None:
+    def __init__(
+        self, keyframes: Sequence[NDArray[np.uint8]], warp: Callable[[int], Warp | None] = lambda number: None
+    ) -> None:
         self._ways = list(pairwise(keyframes))
-        self._matte = lru_cache(1)(lambda number: Matte(*self._ways[number]))
+        self._warp = warp
+        self._matte = lru_cache(1)(self._between)
 
     @classmethod
-    def of(cls, clip: Clip, size: tuple[int, int]) -> Mattes | None:
+    def of(
+        cls, clip: Clip, size: tuple[int, int], warp: Callable[[int], Warp | None] = lambda number: None
+    ) -> Mattes | None:
         """Those of a clip whose frames are of ``size`` (width, height); None unless all keyframes have one.
+
+        ``warp`` gives the field by which they travel on the way of a number, if there is one.
 
         Raises:
             KeyframeError: an image cannot be used.
@@ -36,7 +44,19 @@ class Mattes:
             if alpha is None:
                 return None
             found.append(alpha)
-        return cls(found)
+        return cls(found, warp)
+
+    def _between(self, number: int) -> Matte:
+        first, second = self._ways[number]
+        if (warp := self._warp(number)) is None:
+            return Matte(first, second)
+        height, width = first.shape
+
+        def maps(t: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            one, other = (places.numpy() for places in warp.pixels(t, (width, height)))
+            return one, other
+
+        return Matte(first, second, maps)
 
     def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]]:
         """What shows of a frame (h,w,3) at a position from keyframe ``number``, 0, to the next, 1: it on black."""

@@ -7,13 +7,16 @@ from typing import Self
 
 import torch
 
+from morph.diffusion.files import Geometry, locate
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
 from morph.errors import SettingsError
 from morph.inbetween import Interpolator
 from morph.perception.clip import Clip, load_clip
+from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
+from pipelines import clip as clips
 from pipelines.plan import plan_anchors
 from pipelines.ranking import Ranker
 from pipelines.settings import Settings
@@ -49,14 +52,55 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
 
 
 class Models:
-    """A diffusion model and LPIPS; CLIP and pose detectors are loaded when settings first ask for them."""
+    """A diffusion model, or none, and LPIPS; what else looks at images is loaded when settings first ask for it."""
 
-    def __init__(self, model: LatentDiffusion, perception: PerceptualDistance) -> None:
-        self.model = model
-        self.perception = perception.to(model.device)
+    def __init__(self, model: LatentDiffusion | None, perception: PerceptualDistance) -> None:
+        self._model = model
+        self.perception = perception.to(model.device) if model else perception
+        self._lookers: dict[str, Looker] = {}
         self._clips: dict[str, Clip] = {}
         self.detectors: dict[str, Detector] = {}
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """The diffusion model; a ValueError where none was loaded."""
+        if self._model is None:
+            raise ValueError("these are the models of clips that need no diffusion model")
+        return self._model
+
+    def geometry(self, source: str) -> Geometry:
+        """The sizes of the model, or of the one that a clip names where none was loaded."""
+        if self._model is None:
+            return Geometry.from_folder(locate(source, fetch=False)[0])
+        return self._model.geometry
+
+    def looker(self, features: str) -> Looker:
+        """What sees the places of pictures that are to be brought into register."""
+        if features == "unet":
+            return Denoiser(self.model)
+        if features not in self._lookers:
+            self._lookers[features] = AlexNet(self.perception) if features == "alexnet" else Vgg16()
+        return self._lookers[features]
+
+    @classmethod
+    def without_model(cls) -> Self:
+        """For clips that need no diffusion model."""
+        return cls(None, PerceptualDistance())
+
+    @classmethod
+    def of(cls, clip: clips.Clip, device: str, dtype: str) -> Self:
+        """Those that a clip needs; see :meth:`from_pretrained`."""
+        if clip.settings.between == "dissolve":
+            return cls.without_model()
+        return cls.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+
+    @property
+    def said(self) -> str:
+        """What computes, and where, as a line for people."""
+        if self._model is None:
+            return "no diffusion model is needed"
+        return f"model {self.model.name} on {self.model.device} in {str(self.model.dtype).removeprefix('torch.')}"
 
     @classmethod
     def from_pretrained(

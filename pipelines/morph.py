@@ -13,7 +13,7 @@ from pipelines.models import Models
 from pipelines.presets import load_preset
 from pipelines.sequence import Frame, Rendered, render_clip
 from pipelines.settings import changed
-from pipelines.work import Work, in_process
+from pipelines.work import in_process, work_of
 
 
 class MorphPipeline(Models):
@@ -44,7 +44,7 @@ class MorphPipeline(Models):
             InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.
         """
         clip = clip_of(images, prompts, changed(load_preset(preset), settings), times=times)
-        Work(self, clip, Path()).facts()
+        work_of(self, clip, Path()).facts()
 
         def frames() -> Iterator[Frame]:
             with TemporaryDirectory(prefix="morph-") as folder:
@@ -54,4 +54,4 @@ class MorphPipeline(Models):
 
     def render(self, clip: Clip, folder: Path, callback: Progress) -> Rendered:
         """Render a clip in this process, keeping all of it in ``folder``."""
-        return render_clip(clip, in_process(Work(self, clip, folder, callback)), folder)
+        return render_clip(clip, in_process(work_of(self, clip, folder, callback)), folder)

@@ -38,7 +38,7 @@ class Placed:
 
     reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
     names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
-    those that are not shown among them.
+    those that are not shown among them. warp: the name of the field that brings the ends into register, if any.
     """
 
     reels: list[str]
@@ -47,3 +47,4 @@ class Placed:
     round_trips: dict[str, float]
     choices: dict[float, Choice]
     measured: Curve
+    warp: str | None = None

@@ -17,11 +17,12 @@ from PIL import Image
 from morph import pacing
 from morph.matte import cut_out, on_black
 from morph.pacing import Evenness
+from morph.warp import Warp
 from pipelines.clip import Clip, timing
 from pipelines.mattes import Mattes
 from pipelines.placed import Choice, Placed
 from pipelines.plan import Way, surveyed, ways
-from pipelines.store import Reel
+from pipelines.store import FITS, Reel, Store
 
 Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
 """Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
@@ -165,7 +166,14 @@ def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
     (first,) = read_stills(folder / FRAMES, stills[:1])
     height, width = first.shape[:2]
     size, evenness = (width, height), _evenness(clip, every, placed)
-    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, placed, Mattes.of(clip, size))
+
+    def warp(number: int) -> Warp | None:
+        name = placed[number].warp
+        kept = Store(folder / FITS).load(name) if name else None
+        return Warp.unpacked(kept[0]) if kept else None
+
+    mattes = Mattes.of(clip, size, warp)
+    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, placed, mattes)
 
 
 def _fitted(clip: Clip, tasks: Tasks) -> list[str]:

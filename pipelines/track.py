@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import cache, lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
 from pipelines.placed import Curve
 from pipelines.settings import Settings
-from pipelines.store import Reel
+from pipelines.store import Reel, key_of
 
 EVEN = 1.3
 """The largest gap over the mean at which pacing is content."""
@@ -211,6 +213,22 @@ class Track:
         pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
         pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
         return self._perception.features(pixels)
+
+
+def fill(
+    track: Track,
+    reel: str,
+    shown: Sequence[float],
+    settings: Settings,
+    interpolator: Interpolator | None,
+    folder: Path,
+) -> list[str]:
+    """The names of the reels in ``folder`` that hold the shown frames, once those not rendered are interpolated."""
+    if interpolator is None:
+        return [reel] * len(shown)
+    filled = key_of(reel, asdict(settings.inbetween), shown, settings.ease)
+    track.fill_in(shown, settings, interpolator, Reel(folder / filled))
+    return [filled if alpha in track.interpolated else reel for alpha in shown]
 
 
 def _progress(steps: int, settings: Settings) -> NDArray[np.float64]:

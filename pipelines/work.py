@@ -6,12 +6,10 @@ be run again, or elsewhere, and the frames are the same.
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +19,11 @@ from torch import Tensor
 
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import MorphError
-from morph.media.keyframe import Keyframe, laid_on_black, load_keyframe, read_image, to_levels
-from morph.scaling import Size, enlarged, reduced_pixels
+from morph.media.keyframe import laid_on_black, to_levels
+from morph.scaling import Size, enlarged
 from pipelines.anchoring import Anchoring
-from pipelines.clip import Clip, looped
+from pipelines.clip import Clip
+from pipelines.dissolving import Dissolve, Dissolving
 from pipelines.keyframes import (
     CapturedKeyframe,
     FittedKeyframe,
@@ -34,16 +33,17 @@ from pipelines.keyframes import (
     fit_keyframes,
     invert_keyframes,
 )
-from pipelines.mattes import Mattes
 from pipelines.memory import Batches
 from pipelines.models import Models
+from pipelines.pairs import Pairs
+from pipelines.pictures import Pictures
 from pipelines.placed import CANDIDATES, Placed
-from pipelines.plan import Sizes, drafts, fills_in, sizes_of, ways
+from pipelines.plan import captures, drafts, ways
 from pipelines.ranking import Chooser
 from pipelines.segment import Knot, Segment
 from pipelines.sequence import FRAMES, Tasks
 from pipelines.store import FITS, Reel, Store, hash_of, key_of
-from pipelines.track import Track, rendered_numbers
+from pipelines.track import Track, fill, rendered_numbers
 
 Ends = tuple[str, str]
 """The keys of a segment's fitted keyframes."""
@@ -80,8 +80,9 @@ class Work:
         self._folder = folder
         self._ways = ways(clip)
         self._embeddings = embeddings
-        self.keyframe = functools.lru_cache(2)(self._keyframe)  # of full size, which may be a hundred megabytes
-        self.pixels = functools.lru_cache(clip.settings.batch)(self._pixels)
+        self._pictures = Pictures(clip, self.model.geometry)
+        self._pairs = Pairs(models, self._pictures, self._ways, self._store, folder)
+        self._dissolve = Dissolve(models, self._pictures, self._pairs, self._ways, folder, clip.settings.batch)
         self._texts: Embeddings | None = None
         self._captured: dict[tuple[str, Times, float], CapturedKeyframe] = {}
         self._batches = Batches(self.model, clip.settings.batch)
@@ -97,9 +98,9 @@ class Work:
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
         notices: list[str] = []
-        for keyframe in map(self.keyframe, self._numbers):
+        for keyframe in map(self._pictures.keyframe, self._numbers):
             notices += keyframe.notices
-            if keyframe.alpha is not None and not self._mattes:
+            if keyframe.alpha is not None and not self._pictures.transparent:
                 notices.append(laid_on_black(keyframe.source))
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in self.clip.keyframes))
         notices += [
@@ -127,9 +128,9 @@ class Work:
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
-            "size": list(self.sizes.frame),
-            "model_size": list(self.sizes.model),
-            "transparent": self._mattes is not None,
+            "size": list(self._pictures.sizes.frame),
+            "model_size": list(self._pictures.sizes.model),
+            "transparent": self._pictures.transparent,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
         }
@@ -151,14 +152,14 @@ class Work:
         """
         settings = self.clip.keyframes[numbers[0]].settings
         texts = self._conditions()
-        inverted = any(map(fills_in, self._ways))
+        inverted = any(map(captures, self._ways))
         names = [self._key(number, texts, inverted) for number in numbers]
         new = {name: at for at, name in enumerate(names) if self._store.load(name) is None}
         missing = list(new.values())  # the same keyframe twice is fitted once
 
         def run(part: Sequence[int]) -> list[FittedKeyframe]:
             rows = [numbers[at] for at in part]
-            pixels = torch.cat([self.pixels(row) for row in rows])
+            pixels = torch.cat([self._pictures.pixels(row) for row in rows])
             own = Embeddings(texts.conditions[rows], texts.negative)
             detector = self.models.detector(settings)
             made = fit_keyframes(self.model, pixels, own, settings, self.progress, detector)
@@ -176,7 +177,9 @@ class Work:
         """Measure the segment from keyframe ``number`` at ``count`` positions; the LPIPS between these."""
         knots = self._knots(number, ends)
         track = self._drafted(number, knots, count)
-        track = track or self._track(number, knots, self._times(number), self.progress, self.sizes.frame)[0]
+        track = (
+            track or self._track(number, knots, self._times(number), self.progress, self._pictures.sizes.frame)[0]
+        )
         track.survey(count)
         return track.measured.gaps
 
@@ -184,18 +187,14 @@ class Work:
         """The segment from keyframe ``number`` in ``steps`` steps, after a survey of ``count`` positions."""
         settings, knots = self._ways[number].settings, self._knots(number, ends)
         times = self._times(number)
-        track, reel = self._track(number, knots, times, self.progress, self.sizes.frame)
+        track, reel = self._track(number, knots, times, self.progress, self._pictures.sizes.frame)
         surveyed = self._drafted(number, knots, count) or track
         surveyed.survey(count)
         shown = track.place(steps, settings, surveyed.measured, rendered_numbers(steps, settings))
-        reels = [reel] * len(shown)
-        if interpolator := self.models.interpolator(settings):
-            filled = key_of(reel, asdict(settings.inbetween), count, steps, settings.pacing, settings.ease)
-            track.fill_in(shown, settings, interpolator, Reel(self._folder / FRAMES / filled))
-            reels = [filled if alpha in track.interpolated else reel for alpha in shown]
+        reels = fill(track, reel, shown, settings, self.models.interpolator(settings), self._folder / FRAMES)
         trips = {name: own.round_trip for (name, at, _), own in self._captured.items() if at == times}
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
-        return Placed(reels, shown, track.distances(shown), trips, choices, track.measured)
+        return Placed(reels, shown, track.distances(shown), trips, choices, track.measured, self._pairs.key(number))
 
     def _conditions(self) -> Embeddings:
         """Text embeddings of all keyframes; textual inversion fits them together, since they share a negative."""
@@ -210,7 +209,7 @@ class Work:
     def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
         """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""
         settings, file = self.clip.settings, self._embeddings
-        images = torch.cat([self.pixels(number) for number in self._numbers])
+        images = torch.cat([self._pictures.pixels(number) for number in self._numbers])
         origin = origin_of(
             self.model, images, prompts, asdict(settings.textual_inversion) | {"seed": settings.seed}
         )
@@ -232,7 +231,7 @@ class Work:
     def _key(self, number: int, texts: Embeddings, inverted: bool) -> str:
         """The name of a fitted keyframe: a hash of all that it depends on."""
         settings, model = self.clip.keyframes[number].settings, self.model
-        content = hash_of(self.pixels(number), texts.conditions[number], texts.negative)
+        content = hash_of(self._pictures.pixels(number), texts.conditions[number], texts.negative)
         how = [asdict(settings.lora), settings.seed, settings.pose.detector if model.controlnet else None]
         steps = [settings.steps, settings.inversion_iterations] if inverted else None
         return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
@@ -246,7 +245,8 @@ class Work:
     def _knots(self, number: int, ends: Ends) -> list[Knot]:
         """The knots of the segment from keyframe ``number``, its ends among them."""
         first, second = fitted = [(name, self._fitted(name)) for name in ends]
-        anchors = self._anchoring.knots(number, len(self._ways), self._ways[number], fitted)
+        warp = self._pairs.warp(number)
+        anchors = self._anchoring.knots(number, len(self._ways), self._ways[number], fitted, warp)
         return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]
 
     def _times(self, number: int, taken: int | None = None) -> Times:
@@ -260,12 +260,14 @@ class Work:
         """
         if count <= len(knots) or not (steps := drafts(self._ways[number])):
             return None
+        if self._ways[number].settings.align.on:  # in register they tell how the way looks, and cost nothing
+            return self._dissolve.track(number, self._pictures.sizes.model)[0]
         times = self._times(number, steps)
 
         def progress(stage: str, cost: int) -> None:
             self.progress("survey", cost)
 
-        return self._track(number, knots, times, progress, self.sizes.model)[0]
+        return self._track(number, knots, times, progress, self._pictures.sizes.model)[0]
 
     def _track(
         self, number: int, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
@@ -288,11 +290,11 @@ class Work:
             return self._captured[key]
 
         def whole(knot: Knot) -> Tensor:
-            if knot.alpha in (0, 1) and size == self.sizes.frame:
-                return self._end(number, int(knot.alpha))
+            if knot.alpha in (0, 1) and size == self._pictures.sizes.frame:
+                return self._pictures.keyframe(self._pictures.ends(number)[int(knot.alpha)]).pixels
             return enlarged(knot.keyframe.pixels, size).clamp(-1, 1)  # an anchor has no more
 
-        segment = Segment(self.model, knots, settings, capture, whole)
+        segment = Segment(self.model, knots, settings, capture, whole, self._pairs.warp(number))
 
         def levels(pixels: Tensor) -> NDArray[Any]:
             return to_levels(pixels, settings.depth)[0]
@@ -311,53 +313,38 @@ class Work:
         pose = settings.pose.scale if self.model.controlnet else None
         detail = [size, *(hash_of(whole(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
-        reel = key_of(own, pose, times, [knot.name for knot in knots], detail, self._twins(number))
+        names, twins = [knot.name for knot in knots], self._pictures.twins(number)
+        reel = key_of(own, pose, times, names, detail, asdict(settings.align), self._pairs.key(number), twins)
         kept, batch = Reel(self._folder / FRAMES / reel), self.clip.settings.batch
-        seen = self._mattes.seen(number) if self._mattes else None
-        track = Track(kept, self.models.perception, render, batch, self.sizes.model, seen)
+        seen = self._pairs.seen(number)
+        track = Track(kept, self.models.perception, render, batch, self._pictures.sizes.model, seen)
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel
-
-    def _twins(self, number: int) -> int:
-        """How many segments before this one have the same ends."""
-        entries = looped(self.clip.keyframes, self.clip.settings)
-        ends = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
-        return ends[:number].count(ends[number])
-
-    @functools.cached_property
-    def sizes(self) -> Sizes:
-        """Those of the clip's frames, and at which the model works.
-
-        Raises:
-            InputError: the first image cannot be used, or the model cannot take the size.
-        """
-        height, width = read_image(self.clip.keyframes[0].image).pixels.shape[:2]
-        return sizes_of(self.clip.settings, self.model.geometry, (width, height))
-
-    def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames, its colour extended if these will have mattes."""
-        entry = self.clip.keyframes[number]
-        keyframe = load_keyframe(entry.image, entry.prompt, self.sizes.frame, entry.settings.fit)
-        return keyframe.extended() if self._mattes else keyframe
-
-    @functools.cached_property
-    def _mattes(self) -> Mattes | None:
-        return Mattes.of(self.clip, self.sizes.frame)
-
-    def _pixels(self, number: int) -> Tensor:
-        """An image (1,3,h,w) in [-1,1] at the size at which the model works."""
-        return reduced_pixels(self.keyframe(number).pixels, self.sizes.model)
-
-    def _end(self, number: int, side: int) -> Tensor:
-        """The pixels (1,3,H,W) of the keyframe that segment ``number`` starts from, side 0, or leads to, 1."""
-        return self.keyframe((number + side) % len(self.clip.keyframes)).pixels
 
     @property
     def _numbers(self) -> range:
         return range(len(self.clip.keyframes))
 
 
-def in_process(work: Work) -> Tasks:
+Tasking = Work | Dissolving
+"""Whoever carries out the tasks of a clip."""
+
+
+def work_of(
+    models: Models,
+    clip: Clip,
+    folder: Path,
+    progress: Progress = lambda stage, cost: None,
+    choose: Chooser | None = None,
+    embeddings: Path | None = None,
+) -> Tasking:
+    """The tasks of a clip: with its model, or without where it needs none."""
+    if clip.settings.between == "dissolve":
+        return Dissolving(models, clip, folder)
+    return Work(models, clip, folder, progress, choose, embeddings)
+
+
+def in_process(work: Tasking) -> Tasks:
     """Tasks run one after the other, here."""
 
     def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:

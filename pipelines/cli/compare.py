@@ -70,14 +70,14 @@ def compare(
     from pipelines.models import quiet_libraries
     from pipelines.morph import MorphPipeline
     from pipelines.settings import keys
-    from pipelines.work import Work
+    from pipelines.work import work_of
 
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
     quiet_libraries()
     pipeline = MorphPipeline.from_pretrained(model or "embedded", controlnet=controlnet, device=device, dtype=dtype)
     say(f"model {pipeline.model.name} on {pipeline.model.device}; {len(chosen)} presets")
     # whatever cannot run is found before anything is rendered
-    facts = [Work(pipeline, clip, folder).facts() for clip in clips.values()]
+    facts = [work_of(pipeline, clip, folder).facts() for clip in clips.values()]
     folder.mkdir(exist_ok=True)
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
     made_by = facts[0] | {"images": images, "prompts": prompts, "settings": settings_of}

@@ -78,7 +78,7 @@ def rerun(
     with opened(folder, clip, change):
         quiet_libraries()
         _use_threads(recipe.get("threads"))
-        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=where[0], dtype=where[1])
+        models = Models.of(clip, *where)
         if models.model.fingerprint != recipe["weights"]:
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
         result = carry_out(clip, folder, sizes, models, where, choices_of(recipe))

@@ -19,6 +19,8 @@ SPEED_FROM = 100
 
 KEYS = {
     "inbetween": "inbetween.frames",
+    "align": "align.on",
+    "points": "align.points",
     "codec": "encode.preset",
     "timecode": "encode.timecode",
     "audio": "encode.audio",
@@ -39,6 +41,8 @@ KEYS = {
 @click.option("--loop", "repeat", flag_value="loop", help="Go on to the first image again.")
 @click.option("--ping-pong", "repeat", flag_value="ping-pong", help="Go there and back.")
 @click.option("--inbetween", metavar="K|auto", help="Interpolate K frames between rendered ones that are close.")
+@click.option("--align/--no-align", default=None, help="Bring images into register, so that things move.")
+@click.option("--points", metavar="FILE", help="Places that are the same: xa, ya, xb, yb in pixels, a line each.")
 @click.option("--codec", metavar="NAME|FILE", help="h264, hevc, av1, prores-hq, ...  [default: by the suffix]")
 @click.option("--depth", type=int, help="Bits of a channel, 8 or 16.")
 @click.option("--timecode", metavar="HH:MM:SS:FF", help="Of the first frame; HH:MM:SS;FF counts in drop-frame.")
@@ -117,7 +121,7 @@ def render(
 
         quiet_libraries()
         started = time.monotonic()
-        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+        models = Models.of(clip, device, dtype)
         result = carry_out(
             clip,
             folder,
@@ -280,13 +284,12 @@ def carry_out(
     from pipelines import speed
     from pipelines.plan import costs
     from pipelines.produce import produce
-    from pipelines.work import Work, in_process
+    from pipelines.work import in_process, work_of
 
-    model = models.model
-    say(f"model {model.name} on {model.device} in {str(model.dtype).removeprefix('torch.')}")
+    say(models.said)
     bar = ProgressBar(costs(clip))
     try:
-        work = Work(models, clip, folder, bar, choose, embeddings)
+        work = work_of(models, clip, folder, bar, choose, embeddings)
         began = time.monotonic()
         produced = produce(clip, in_process(work), folder, frames_dir)
         spent = sum(bar.spent.values())
