@@ -24,7 +24,7 @@ from pipelines.morph import MorphPipeline
 from pipelines.plan import sizes_of
 from pipelines.sequence import Rendered
 
-COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness", "end PSNR dB", "seconds")
+COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "motion", "sharpness", "end PSNR dB", "seconds")
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def table(compared: Sequence[Compared]) -> str:
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
     for one in compared:
         r = one.report
-        ghosting, sharpness = ("" if value is None else f"{value:.2f}" for value in (r.ghosting, r.sharpness))
+        shares = ("" if value is None else f"{value:.2f}" for value in (r.ghosting, r.motion, r.sharpness))
         ends = "" if r.endpoint_psnr is None else " / ".join(f"{decibels:.0f}" for decibels in r.endpoint_psnr)
-        cells = (one.name, f"{r.ppl:.3f}", f"{r.pdv:.1e}", f"{r.max_mean_gap:.2f}", ghosting, sharpness, ends)
+        cells = (one.name, f"{r.ppl:.3f}", f"{r.pdv:.1e}", f"{r.max_mean_gap:.2f}", *shares, ends)
         lines.append(f"| {' | '.join(cells)} | {one.seconds:.0f} |")
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""How good is a morph: even steps, no ghosts, sharp frames, ends that are the keyframes.
+"""How good is a morph: even steps, no ghosts, things that move, sharp frames, ends that are the keyframes.
 
 Frames are tensors (N,3,H,W) in [-1,1], in order, of one segment: from one keyframe to the next.
 
 Path length and evenness are DiffMorpher's PPL and PDV (Zhang et al., arXiv 2312.07409, section 5) in raw
-LPIPS-Alex. Both reward a plain cross-fade, so ghosting and sharpness are measured beside them.
+LPIPS-Alex. Both reward a plain cross-fade, so ghosting, motion and sharpness are measured beside them.
 """
 
 import math
@@ -25,6 +25,7 @@ from morph.media.stills import read_frames
 from morph.media.video import read_video
 from morph.pacing import Evenness
 from morph.perception.lpips import MIN_SIZE, PerceptualDistance
+from pipelines.motion import motion
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 _OCTAVES = (1.0, 2.0, 4.0)  # Gaussian sigmas, px of an image of 256 px
@@ -38,11 +39,13 @@ class Report(Evenness):
 
     Attributes, besides how even it is:
         ghosting: 0 (like a photograph) to 1 (like a cross-fade), mean over the inner frames.
+        motion: the share of the change from frame to frame that is motion, 0 (like a cross-fade) to 1 (like a pan).
         sharpness: fine detail of the inner frames against that of the ends, mean; 1 is as sharp.
         endpoint_psnr: first and last frame against the given keyframes, dB, at most 100.
     """
 
     ghosting: float | None
+    motion: float | None
     sharpness: float | None
     endpoint_psnr: tuple[float, float] | None
 
@@ -89,6 +92,7 @@ def measure(
     return Report(
         **asdict(Evenness.of(gaps)),
         ghosting=ghosts,
+        motion=motion(frames),
         sharpness=sharp,
         endpoint_psnr=fidelity,
     )

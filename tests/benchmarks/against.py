@@ -30,7 +30,7 @@ CASES: dict[str, dict[str, Any]] = {
     "c": {"size": "512", "device": "cuda", "dtypes": ("bfloat16",)},
 }
 """``share`` is of the LoRA steps, which it scales for every method alike."""
-FIGURES = ("PPL", "keyframe to keyframe", "PDV", "max/mean", "ghosting", "sharpness", "end PSNR dB")
+FIGURES = ("PPL", "keyframe to keyframe", "PDV", "max/mean", "ghosting", "motion", "sharpness", "end PSNR dB")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def run(plan: Plan) -> Outcome:
         f"{report.pdv:.1e}",
         f"{report.max_mean_gap:.2f}",
         f"{report.ghosting:.3f}",
+        f"{report.motion:.2f}",
         f"{report.sharpness:.2f}",
         " / ".join(f"{decibels:.0f}" for decibels in report.endpoint_psnr or ()),
     )

@@ -32,7 +32,18 @@ from pipelines.work import Work
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
 PLAIN: dict[str, Any] = {"lora.steps": 0, "attention": 0.0, "adain": False, "noise": 0.0}
-COLUMNS = ("pair", "scheme", "PPL", "PDV", "max/mean", "ghosting", "sharpness", "round trip dB", "seconds")
+COLUMNS = (
+    "pair",
+    "scheme",
+    "PPL",
+    "PDV",
+    "max/mean",
+    "ghosting",
+    "motion",
+    "sharpness",
+    "round trip dB",
+    "seconds",
+)
 
 
 def row(pair: str, scheme: str, report: Report, round_trip: str, seconds: float) -> str:
@@ -44,6 +55,7 @@ def row(pair: str, scheme: str, report: Report, round_trip: str, seconds: float)
         f"{report.pdv:.2e}",
         f"{report.max_mean_gap:.2f}",
         f"{report.ghosting:.3f}",
+        f"{report.motion:.2f}",
         f"{report.sharpness:.2f}",
         round_trip,
         f"{seconds:.0f}",

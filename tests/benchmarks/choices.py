@@ -37,7 +37,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "surveyed by finished frames": {"survey": 0},
     "in float32": {},
 }
-FIGURES = {"ppl": ".3f", "pdv": ".1e", "max_mean_gap": ".2f", "ghosting": ".2f", "sharpness": ".2f"}
+SHARES = ("max_mean_gap", "ghosting", "motion", "sharpness")
+FIGURES = {"ppl": ".3f", "pdv": ".1e", **dict.fromkeys(SHARES, ".2f")}
 
 
 @click.command()
@@ -61,7 +62,7 @@ def main(size: str, frames: int, only: tuple[str, ...]) -> None:
         figures = [f"{np.mean([getattr(one.report, key) for one in made]):{how}}" for key, how in FIGURES.items()]
         rows.append((name, f"{forwards:.0f}", f"{seconds:.1f}", *figures))
         click.echo(" ".join(rows[-1]), err=True)
-    table(("", "U-Net forwards", "seconds", "PPL", "PDV", "max/mean gap", "ghosting", "sharpness"), rows)
+    table(("", "U-Net forwards", "seconds", "PPL", "PDV", "max/mean gap", "ghosting", "motion", "sharpness"), rows)
 
 
 if __name__ == "__main__":

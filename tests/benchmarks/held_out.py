@@ -1,19 +1,20 @@
 """Do morphs between held-out photographs beat a cross-fade? ``python -m tests.benchmarks.held_out --data FOLDER``.
 
 Pairs of photographs that the embedded model never saw, a third of one class, a third of two, a third faces.
-A cross-fade, a slerp of the autoencoder's latents and the default preset, each measured over all pairs; FID
-and KID of the inner frames are taken against held-out photographs of the same classes, and how far they depend on
-which pairs were drawn, from halves of the pairs.
+A cross-fade, a slerp of the autoencoder's latents and the default preset, and any other with ``--scheme``, each
+measured over all pairs; FID and KID of the inner frames are taken against held-out photographs of the same classes,
+and how far they depend on which pairs were drawn, from halves of the pairs.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from morph import pacing
 from morph.diffusion.embedded.photographs import Photograph, open_photographs, read_captions
+from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
@@ -32,12 +34,25 @@ from pipelines.compare import compare
 from pipelines.evaluate import Report, measure
 from pipelines.fid import Inception, fid, kid
 from pipelines.presets import load_preset
-from pipelines.settings import changed
+from pipelines.settings import Settings, changed
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")
 HALVES = 60
-COLUMNS = ("scheme", "pairs", "FID", "KID x 1000", "ghosting", "sharpness", "PPL", "max/mean gap", "at most 1.5")
+SHOWN = 4  # pairs on a sheet
+FADE = "cross-fade"
+COLUMNS = (
+    "scheme",
+    "pairs",
+    "FID",
+    "KID x 1000",
+    "ghosting",
+    "motion",
+    "sharpness",
+    "PPL",
+    "max/mean gap",
+    "at most 1.5",
+)
 
 
 def choose(photographs: list[Photograph], count: int) -> dict[str, list[tuple[Photograph, Photograph]]]:
@@ -70,17 +85,25 @@ def load(data: Path, photographs: list[Photograph], size: int) -> Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
 
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--pairs", "count", default=25, show_default=True, help="pairs of each of the three kinds")
-@click.option("--size", default=128, show_default=True)
-@click.option("--frames", default=9, show_default=True, help="2**n + 1, for the latent slerp")
-@click.option("--model", default="embedded", show_default=True)
-@click.option("--sheets", type=click.Path(path_type=Path), help="folder for one sheet per kind")
-def main(data: Path, count: int, size: int, frames: int, model: str, sheets: Path | None) -> None:
-    """Print the table as Markdown."""
-    held = [photograph for photograph in read_captions(data) if photograph.held_out]
-    pairs = choose(held, count)
+class Schemes(click.ParamType):
+    """``NAME=PRESET[,key=value...]``: a preset's name or TOML file, and settings over it."""
+
+    name = "scheme"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Settings]:
+        """The scheme's name and its settings, before those that all schemes share."""
+        name, _, rest = value.partition("=")
+        preset, *given = rest.split(",")
+        if not name or not preset or not all("=" in one for one in given):
+            self.fail(f"{value!r} is not NAME=PRESET[,key=value...]", param, ctx)
+        try:
+            return name, changed(load_preset(preset), dict(one.split("=", 1) for one in given))
+        except SettingsError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def schemes(added: Sequence[tuple[str, Settings]], frames: int, size: int) -> dict[str, Settings]:
+    """The settings of every scheme but the cross-fade, which needs none."""
     base = {"frames": frames, "size": str(size)}
     presets = {
         "latent slerp": changed(
@@ -88,41 +111,105 @@ def main(data: Path, count: int, size: int, frames: int, model: str, sheets: Pat
         ),
         "default": changed(load_preset("default"), base),
     }
+    for name, settings in added:
+        if name in (FADE, *presets):
+            raise click.BadParameter(f"there is a scheme {name} already", param_hint="--scheme")
+        presets[name] = changed(settings, base)
+    return presets
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--pairs", "count", default=25, show_default=True, help="pairs of each of the three kinds")
+@click.option("--only", multiple=True, type=click.Choice(KINDS), help="these kinds of pairs; all when left out")
+@click.option("--scheme", "added", multiple=True, type=Schemes(), help="one more: NAME=PRESET[,key=value...]")
+@click.option("--size", default=128, show_default=True)
+@click.option("--frames", default=9, show_default=True, help="2**n + 1, for the latent slerp")
+@click.option("--model", default="embedded", show_default=True)
+@click.option("--sheets", type=click.Path(path_type=Path), help="folder for one sheet per kind")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file for what every pair measured")
+def main(
+    data: Path,
+    count: int,
+    only: tuple[str, ...],
+    added: tuple[tuple[str, Settings], ...],
+    size: int,
+    frames: int,
+    model: str,
+    sheets: Path | None,
+    out: Path | None,
+) -> None:
+    """Print the tables as Markdown."""
+    presets = schemes(added, frames, size)
+    held = [photograph for photograph in read_captions(data) if photograph.held_out]
+    pairs = {kind: chosen for kind, chosen in choose(held, count).items() if kind in (only or KINDS)}
     pipeline, inception = MorphPipeline.from_pretrained(model), Inception()
     made: dict[tuple[str, str], list[tuple[np.ndarray, Report]]] = defaultdict(list)
     for kind, chosen in pairs.items():
         for number, pair in enumerate(chosen, 1):
             click.echo(f"{kind} {number}: {pair[0].label}, {pair[1].label}", err=True)
             ends = load(data, list(pair), size)
-            fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in pacing.uniform(frames)])
-            made[kind, "cross-fade"].append((to_uint8(fade), measure(fade, ends, pacing.uniform(frames))))
-            with TemporaryDirectory() as folder:
-                images = [Path(folder) / f"{i}.png" for i in range(len(pair))]
-                for path, pixels in zip(images, to_uint8(ends), strict=True):
-                    write_png(path, pixels)
-                captions = [photograph.caption for photograph in pair]
-                clips = {name: clip_of(images, captions, settings) for name, settings in presets.items()}
-                for one in compare(pipeline, clips, lambda stage, cost: None):
-                    made[kind, one.name].append((one.frames, one.report))
+            captions = [photograph.caption for photograph in pair]
+            for name, one in morphs(pipeline, presets, ends, captions, frames).items():
+                made[kind, name].append(one)
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
-            rows = [(made[kind, scheme][i][0], scheme) for i in range(4) for scheme in ("cross-fade", "default")]
+            rows = [(made[kind, name][i][0], name) for i in range(min(SHOWN, count)) for name in (FADE, *presets)]
             sheet = contact_sheet([frame for row, _ in rows for frame in row], frames, labels=[n for _, n in rows])
             write_png(sheets / f"{kind.replace(' ', '-')}.png", sheet)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(listed(pairs, made), indent=1) + "\n", encoding="utf-8")
     labels = {photograph.label for chosen in pairs.values() for pair in chosen for photograph in pair}
     reference = inception.features(load(data, [p for p in held if p.label in labels][:1000], size))
     runs = {
         key: [Run(report, inception.features(inner(frames))) for frames, report in own] for key, own in made.items()
     }
+    groups = {kind: [kind] for kind in pairs}
+    if len(pairs) > 1:
+        groups = {"all": list(pairs)} | groups
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for group in (KINDS, *((kind,) for kind in KINDS)):
-        for scheme in ("cross-fade", *presets):
-            own = [run for kind in group for run in runs[kind, scheme]]
-            print(row(f"{scheme}, {' and '.join(group) if len(group) == 1 else 'all'}", own, reference))
-    faded, morphed = ([run for kind in KINDS for run in runs[kind, name]] for name in ("cross-fade", "default"))
-    for name, distance in (("FID", fid), ("KID", kid)):
-        deviation = spread_of_difference(morphed, faded, reference, distance)
-        print(f"{name} of default minus that of a cross-fade: one deviation over the pairs is {deviation:.3g}")
+    for group, kinds in groups.items():
+        for scheme in (FADE, *presets):
+            print(row(f"{scheme}, {group}", [run for kind in kinds for run in runs[kind, scheme]], reference))
+    if count * len(pairs) > 1:
+        every = {scheme: [run for kind in pairs for run in runs[kind, scheme]] for scheme in (FADE, *presets)}
+        print_differences(every, reference)
+
+
+def morphs(
+    pipeline: MorphPipeline, presets: dict[str, Settings], ends: Tensor, captions: list[str], frames: int
+) -> dict[str, tuple[np.ndarray, Report]]:
+    """By scheme, frames (F,H,W,3) uint8 between two photographs (2,3,H,W), and what they measure."""
+    alphas = pacing.uniform(frames)
+    fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
+    made = {FADE: (to_uint8(fade), measure(fade, ends, alphas))}
+    with TemporaryDirectory() as folder:
+        images = [Path(folder) / f"{i}.png" for i in range(len(ends))]
+        for path, pixels in zip(images, to_uint8(ends), strict=True):
+            write_png(path, pixels)
+        clips = {name: clip_of(images, captions, settings) for name, settings in presets.items()}
+        for one in compare(pipeline, clips, lambda stage, cost: None):
+            made[one.name] = one.frames, one.report
+    return made
+
+
+def listed(
+    pairs: dict[str, list[tuple[Photograph, Photograph]]],
+    made: dict[tuple[str, str], list[tuple[np.ndarray, Report]]],
+) -> list[dict[str, Any]]:
+    """What every pair measured under every scheme, JSON-ready."""
+    return [
+        {
+            "kind": kind,
+            "photographs": [photograph.name for photograph in pair],
+            "captions": [photograph.caption for photograph in pair],
+            "scheme": scheme,
+            **report.as_dict(),
+        }
+        for (kind, scheme), own in made.items()
+        for pair, (_, report) in zip(pairs[kind], own, strict=True)
+    ]
 
 
 class Run(NamedTuple):
@@ -137,20 +224,30 @@ def inner(frames: np.ndarray) -> Tensor:
     return torch.from_numpy(frames[1:-1]).permute(0, 3, 1, 2) / 127.5 - 1
 
 
-def spread_of_difference(
-    some: list[Run], others: list[Run], reference: Tensor, distance: Callable[[Tensor, Tensor], float]
-) -> float:
-    """Deviation of the difference of two schemes' distances over the pairs, by the delete-half jackknife.
+def print_differences(runs: dict[str, list[Run]], reference: Tensor) -> None:
+    """How far each scheme's FID and KID are from those of ``default``, and how far that depends on the pairs."""
+    columns = ("minus default", "FID", "one deviation", "KID x 1000", "one deviation")
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    cells = {scheme: [scheme] for scheme in runs if scheme != "default"}
+    for times, distance in ((1, fid), (1000, kid)):
+        whole = {s: distance(torch.cat([run.features for run in own]), reference) for s, own in runs.items()}
+        halved = {s: halves(own, reference, distance) for s, own in runs.items()}
+        for scheme, own in cells.items():
+            own.append(f"{times * (whole[scheme] - whole['default']):+.1f}")
+            own.append(f"{times * np.std(halved[scheme] - halved['default']):.1f}")
+    for own in cells.values():
+        print(f"| {' | '.join(own)} |")
 
+
+def halves(runs: list[Run], reference: Tensor, distance: Callable[[Tensor, Tensor], float]) -> np.ndarray:
+    """The distance of random halves of the pairs, (HALVES,), the same halves for every scheme.
+
+    The deviation of the difference of two schemes over them is that over the pairs, by the delete-half jackknife.
     Drawing pairs with replacement would count frames twice, which biases FID (Shao & Wu, 1989).
     """
     rng = random.Random(0)
-    differences = []
-    for _ in range(HALVES):
-        half = rng.sample(range(len(some)), len(some) // 2)
-        one, other = (distance(torch.cat([runs[i].features for i in half]), reference) for runs in (some, others))
-        differences.append(one - other)
-    return float(np.std(differences))
+    chosen = [rng.sample(range(len(runs)), len(runs) // 2) for _ in range(HALVES)]
+    return np.array([distance(torch.cat([runs[i].features for i in half]), reference) for half in chosen])
 
 
 def row(name: str, runs: list[Run], reference: Tensor) -> str:
@@ -167,6 +264,7 @@ def row(name: str, runs: list[Run], reference: Tensor) -> str:
         f"{fid(features, reference):.1f}",
         f"{1000 * kid(features, reference):.1f}",
         f"{mean('ghosting'):.2f}",
+        f"{mean('motion'):.2f}",
         f"{mean('sharpness'):.2f}",
         f"{mean('ppl'):.3f}",
         f"{mean('max_mean_gap'):.2f}",

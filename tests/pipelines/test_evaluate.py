@@ -138,6 +138,7 @@ def test_report_of_a_cross_fade(photos, lpips):
     assert report.mean_gap == pytest.approx(gaps.mean(), rel=1e-5)
     assert report.max_mean_gap == pytest.approx(gaps.max() / gaps.mean(), rel=1e-5)
     assert report.ghosting > 0.999
+    assert report.motion < 0.12
     assert report.endpoint_psnr == (100, 100)
 
 
@@ -161,7 +162,7 @@ def test_a_hard_cut_neither_ghosts_nor_blurs(photos, lpips):
 def test_too_few_frames_have_a_defined_report(photos, lpips, count):
     ends = pair(photos, "cat", "raccoon")
     report = measure(ends[:count], ends, lpips=lpips)
-    assert report.ghosting is report.sharpness is None
+    assert report.ghosting is report.motion is report.sharpness is None
     assert report.max_mean_gap == 1
     assert report.pdv == 0
     assert (report.ppl > 0) == (count == 2)
@@ -173,6 +174,7 @@ def test_equal_frames_across_batches_are_even(photos, lpips):
     assert report.max_mean_gap == 1
     assert report.ppl == pytest.approx(0, abs=1e-9)
     assert report.ghosting == 0
+    assert report.motion is None
     assert report.sharpness == pytest.approx(1)
 
 
