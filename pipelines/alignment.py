@@ -23,7 +23,7 @@ class Align:
     on: bool = False
     features: Literal["vgg16", "alexnet", "unet"] = "vgg16"
     points: str = ""
-    skip: float = 0.6
+    skip: float = 0.75
     inversion_iterations: int = 1
 
     def __post_init__(self) -> None:
