@@ -197,7 +197,7 @@ def test_ctrl_c_ends_with_130_leaves_nothing_and_says_how_to_go_on(folder, tmp_p
         (
             MemoryError,
             1,
-            "Error: out of memory: try smaller pictures, by --size or the setting size where there is one",
+            "Error: out of memory: try smaller pictures, by --model-size and --size where there are these",
         ),
     ],
 )
