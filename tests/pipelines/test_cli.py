@@ -96,7 +96,8 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "24 frames of 256x256" in done.stdout
+    assert "24 frames of 384x384" in done.stdout
+    assert "of model embedded at 256x256" in done.stdout
 
 
 def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path):
