@@ -58,7 +58,7 @@ def main() -> None:
 
         if not out_of_memory(error):
             raise
-        say("Error: out of memory: try smaller pictures, by --size or the setting size where there is one")
+        say("Error: out of memory: try smaller pictures, by --model-size and --size where there are these")
         sys.exit(MorphError.exit_code)
     except OSError as error:
         say(f"Error: {' '.join(str(error).split())}")

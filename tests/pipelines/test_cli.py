@@ -96,7 +96,8 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "24 frames of 256x256" in done.stdout
+    assert "24 frames of 384x384" in done.stdout
+    assert "of model embedded at 256x256" in done.stdout
 
 
 def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path):
@@ -197,7 +198,7 @@ def test_ctrl_c_ends_with_130_leaves_nothing_and_says_how_to_go_on(folder, tmp_p
         (
             MemoryError,
             1,
-            "Error: out of memory: try smaller pictures, by --size or the setting size where there is one",
+            "Error: out of memory: try smaller pictures, by --model-size and --size where there are these",
         ),
     ],
 )

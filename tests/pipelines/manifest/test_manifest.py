@@ -185,3 +185,11 @@ def test_images_must_be_regular_files(errors, folder):
     found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
     assert len(found) == 5
     assert "pipe.jpg is not a regular file" in found[0]
+
+
+def test_sizes_are_names_or_numbers(read, errors):
+    for size, model_size in (("image", "auto"), ("native", "native"), ("1920x1080", "512x320")):
+        (clip,) = read(one(more=f"settings: {{size: {size}, model_size: {model_size}}}\n"))
+        assert (clip.settings.size, clip.settings.model_size) == (size, model_size)
+    (said,) = errors(one(more="settings:\n  size: 128\n  model_size: image\n"))
+    assert said.startswith("4: size 'image': write it as 256")
