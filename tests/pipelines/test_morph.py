@@ -8,7 +8,7 @@ from morph.media.keyframe import load_keyframe, to_uint8
 from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
-from pipelines.evaluate import psnr
+from pipelines.evaluate import measure, psnr
 from pipelines.presets import load_preset
 from pipelines.settings import changed
 from tests.conftest import SAMPLES
