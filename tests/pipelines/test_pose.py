@@ -72,7 +72,7 @@ def test_nobody_is_a_black_map_and_said(tmp_path):
         ([HOPPER, "-o", ""], "not the name of a PNG"),
         ([HOPPER, "-o", "no/folder/pose.png"], "no/folder"),
         (["nothing.png", "-o", "pose.png"], "nothing.png"),
-        (["nothing.png", "-o", str(SAMPLES / "cat-raccoon.png")], "nothing.png"),
+        (["nothing.png", "-o", str(SAMPLES / "sheet.png")], "nothing.png"),
         ([HOPPER, "-o", "pose.png", "--detector", "alphapose"], "neither mediapipe, a folder, nor a hub id"),
         ([HOPPER, "-o", "pose.png", "--detector", "."], "body_pose_model.safetensors"),
         ([HOPPER], "--output"),
