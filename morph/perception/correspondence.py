@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.perception.dense import Looker
+from morph.perception.landmarks import Landmarks
 from morph.warp import Warp, areas, basis, cells, extent_of, refined
 
 SIDE = 256
@@ -31,6 +32,8 @@ LEVELS = ((4, 0.02), (8, 0.01), (16, 0.005))
 STEPS = 60
 BENDING, STRAIN, EDGES, OUTSIDE, FOLDS, POINTS = 0.002, 0.05, 0.5, 1.0, 10.0, 20.0
 """Weights of the terms beside unlikeness."""
+LANDMARKS, SLACK = 6.0, 0.02
+"""Weight of landmarks, and how far off, in sides of a square, they begin to cost only in proportion."""
 ROOM = 0.3
 """The det J below which a fold begins to cost; none below LEAST is left."""
 LEAST = 0.1
@@ -43,7 +46,7 @@ class Correspondence:
     """What was found between two pictures.
 
     before, after: the energy with nothing moved, and with the field. mirrored: the second picture would match far
-    better flipped left to right. features: what was compared.
+    better flipped left to right. features: what was compared. landmarks: how many pairs of them helped.
     """
 
     warp: Warp
@@ -51,6 +54,7 @@ class Correspondence:
     after: float
     mirrored: bool
     features: str
+    landmarks: int = 0
 
     @property
     def matched(self) -> float:
@@ -58,11 +62,17 @@ class Correspondence:
         return float((self.warp.trust > 0.5).float().mean())
 
 
-def find(first: Tensor, second: Tensor, look: Looker, points: Tensor | None = None) -> Correspondence:
+def find(
+    first: Tensor,
+    second: Tensor,
+    look: Looker,
+    points: Tensor | None = None,
+    landmarks: Landmarks | None = None,
+) -> Correspondence:
     """The field between two pictures (1,3,H,W) in [-1,1] of one size.
 
     points: (N,4) places (xa, ya, xb, yb) that a person says are the same, in pixels of these pictures, 0 being the
-    first one's centre; they are obeyed.
+    first one's centre; they are obeyed. landmarks: places that are probably the same; they help.
 
     The pictures swapped give the negative field, bit for bit.
     """
@@ -71,7 +81,9 @@ def find(first: Tensor, second: Tensor, look: Looker, points: Tensor | None = No
     if flip:
         first, second = second, first
         points = None if points is None else points[:, [2, 3, 0, 1]]
-    found = _found(first, second, look, None if points is None else _Fixed.of(points, (width, height)))
+        landmarks = None if landmarks is None else landmarks.swapped()
+    fixed = None if points is None else _Fixed.of(points, (width, height))
+    found = _found(first, second, look, fixed, landmarks)
     return replace(found, warp=found.warp.swapped()) if flip else found
 
 
@@ -89,21 +101,44 @@ class _Fixed:
         return cls((first + second) / 2, (second - first) / 2)
 
 
-def _found(first: Tensor, second: Tensor, look: Looker, fixed: _Fixed | None) -> Correspondence:
+@dataclass(frozen=True)
+class _Likely:
+    """Halfway points, what the field probably is there, and how much each counts."""
+
+    where: _Fixed
+    weight: Tensor
+
+    @classmethod
+    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> _Likely:
+        return cls(_Fixed.of(landmarks.points, size), landmarks.weight)
+
+    def cost(self, warp: Warp) -> Tensor:
+        """Huber's, smoothed: a landmark that is wrong pulls no harder the further off it is."""
+        # a field is half of the way, in halves of a side: what it is off is what the way is, in sides
+        off = (warp.at(self.where.at) - self.where.field).square().sum(1)
+        return LANDMARKS * (self.weight * ((off + SLACK**2).sqrt() - SLACK)).sum()
+
+
+def _found(
+    first: Tensor, second: Tensor, look: Looker, fixed: _Fixed | None, landmarks: Landmarks | None
+) -> Correspondence:
     size = (first.shape[3], first.shape[2])
     one, other, turned = (look(_reduced(picture)) for picture in (first, second, second.flip(3)))
     search = _Search.of(one, other, size, fixed)
+    search = replace(search, likely=_Likely.of(landmarks, size) if landmarks else None)
     still = torch.zeros(2, *(count + 3 for count in cells(search.extent, LEVELS[0][0])))
     starts = [search.improved(start, *LEVELS[0]) for start in (still, search.similarity())]
     control = min(starts, key=search.energy)
     against = _Search.of(one, turned, size, None)
     flipped = against.improved(against.similarity(), *LEVELS[0])
-    mirrored = fixed is None and against.energy(flipped) < MIRRORED * search.energy(control)
+    alone = replace(search, likely=None)  # as the mirrored picture is looked at
+    mirrored = fixed is None and against.energy(flipped) < MIRRORED * alone.energy(control)
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = search.unfolded(search.obedient(control))
     warp = Warp(control, search.extent, search.trust(control))
-    return Correspondence(warp, search.energy(still), search.energy(control), mirrored, look.name)
+    before, after = search.energy(still), search.energy(control)
+    return Correspondence(warp, before, after, mirrored, look.name, len(landmarks) if landmarks else 0)
 
 
 @dataclass(frozen=True)
@@ -118,6 +153,7 @@ class _Search:
     weight: float
     extent: tuple[float, float]
     fixed: _Fixed | None
+    likely: _Likely | None = None
 
     @classmethod
     def of(
@@ -187,6 +223,8 @@ class _Search:
         if self.fixed:
             off = Warp(control, self.extent, self.features).at(self.fixed.at) - self.fixed.field
             whole = whole + POINTS * off.square().sum(1).mean()
+        if self.likely:
+            whole = whole + self.likely.cost(Warp(control, self.extent, self.features))
         return whole
 
     def similarity(self) -> Tensor:
