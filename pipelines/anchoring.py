@@ -138,5 +138,5 @@ class Anchoring:
 
 
 def _look(settings: Settings) -> dict[str, Any]:
-    """What decides anchors besides their keyframes, whose pixels have a size already."""
-    return {key: value for key, value in look(settings).items() if key not in SIZES}
+    """What decides anchors besides their keyframes, whose pixels have a size already, and the field."""
+    return {key: value for key, value in look(settings).items() if key not in SIZES and key != "align.points"}

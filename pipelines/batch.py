@@ -33,6 +33,7 @@ from morph.media.stills import atomic_path
 from pipelines.clip import Clip
 from pipelines.confined import WEIGHTS
 from pipelines.job import opened
+from pipelines.plan import needs_model
 from pipelines.produce import produce
 from pipelines.settings import Settings, changed, keys
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
-FROM_WORKERS = ("ranking.clip", "pose.detector", "inbetween.weights")
+FROM_WORKERS = ("align.points", "ranking.clip", "pose.detector", "inbetween.weights")
 """Settings that may name files which workers read."""
 REPORT, CLIPS = "report.json", "clips"
 
@@ -213,7 +214,7 @@ def _outcome(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outco
 
 def needs(clip: Clip) -> tuple[str | None, str | None]:
     """The model that a clip needs, if it needs one, and its ControlNet."""
-    return (None, None) if clip.settings.between == "dissolve" else (clip.model, clip.controlnet)
+    return (clip.model, clip.controlnet) if needs_model(clip) else (None, None)
 
 
 @functools.lru_cache(maxsize=1)

@@ -47,6 +47,8 @@ def _check_sources(clip: Clip, files: Iterable[Path]) -> None:
     """Refuse to replace what the clip is made from."""
     encode = clip.settings.encode
     sources = [(keyframe.image, "one of the images") for keyframe in clip.keyframes]
+    points = (keyframe.settings.align.points for keyframe in clip.keyframes)
+    sources += [(Path(name), "a file of points") for name in points if name]
     sources += [(Path(encode.audio), "the sound")] if encode.audio else []
     sources += [(Path(encode.preset), "the encode preset")] if names_file(encode.preset) else []
     known: dict[tuple[int, int] | None, str] = {_identity(path): what for path, what in sources}

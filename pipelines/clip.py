@@ -53,8 +53,16 @@ class Clip:
     named: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a clip that no timing fits; a SettingsError says why."""
+        """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""
         timing(self.keyframes, self.settings)
+        ways = looped(self.keyframes, self.settings)[:-1]
+        if self.settings.align.points and len(ways) > 1:
+            raise SettingsError(
+                f"align.points is of two images alone, and this clip has {len(ways)} ways: give each way "
+                "its own in a manifest, among its first keyframe's settings: {align.points: FILE}"
+            )
+        if any(way.settings.align.points and not way.settings.align.on for way in ways):
+            raise SettingsError("align.points has points, but align is off, so they do nothing: set align.on=true")
 
     @property
     def length(self) -> int:

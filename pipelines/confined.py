@@ -23,7 +23,10 @@ WEIGHTS = {
     "pose.detector": ("mediapipe", ""),
 }
 """Fields and settings that name weights, and what those are called that are no folder and no hub id."""
-ON_DISK = ("ranking.clip", "pose.detector", "inbetween.weights", "encode.audio", "encode.preset", "encode.timeline")
+ON_DISK = (
+    *("align.points", "ranking.clip", "pose.detector", "inbetween.weights"),
+    *("encode.audio", "encode.preset", "encode.timeline"),
+)
 """Settings that may name something on the disk."""
 
 

@@ -43,8 +43,14 @@ class Dissolving:
         self._dissolve = Dissolve(models, self._pictures, self._pairs, self._ways, folder, batch)
 
     def facts(self) -> dict[str, Any]:
-        """What will make the clip, for its recipe; says on screen what a person should know before it starts."""
-        notices = ["no model: frames are the images laid over one another"]
+        """What will make the clip, for its recipe; says on screen what a person should know before it starts.
+
+        Raises:
+            InputError: an image, points or a size that cannot be used.
+        """
+        for number in range(len(self._ways)):
+            self._pictures.marked(number)  # refuses points that cannot be used
+        notices: list[str] = []
         for number in range(len(self._clip.keyframes)):
             keyframe = self._pictures.keyframe(number)
             notices += keyframe.notices
@@ -57,9 +63,9 @@ class Dissolving:
             "morph": version("morph"),
             "torch": torch.__version__,
             "model": None,
-            "weights": None,
+            "weights": self._models.weights,
             "controlnet": None,
-            "device": "cpu",
+            "device": str(self._models.device),
             "dtype": "float32",
             "threads": torch.get_num_threads(),
             "size": list(self._pictures.sizes.frame),

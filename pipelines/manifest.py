@@ -179,7 +179,7 @@ class _Manifest:
     def together(
         self, fields: Mapping[str, Node], line: int, settings: Settings, values: Mapping[str, str | None]
     ) -> Settings | None:
-        """A clip's settings; None where values that are right by themselves do not go together."""
+        """A clip's or a keyframe's settings; None where values that are right by themselves do not go together."""
         try:
             return self.over(settings, values)
         except SettingsError as error:
@@ -239,9 +239,12 @@ class _Manifest:
         image = self.on_disk(fields, "image", self.disk.image)
         own = self.text(fields, "prompt")
         at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
+        together = self.together(fields, node.line, settings, self.settings(fields, keyframe_settings))
+        if together is None:
+            return None
         keyframe = ClipKeyframe(
             image or Path(),
-            self.over(settings, self.settings(fields, keyframe_settings)),
+            together,
             prompt if own is None else own,
             at,
             settings.hold if hold is None else hold,

@@ -19,7 +19,7 @@ from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines import clip as clips
 from pipelines.alignment import Features
-from pipelines.plan import plan_anchors
+from pipelines.plan import NO_MODEL, needs_model, plan_anchors
 from pipelines.ranking import Ranker
 from pipelines.settings import Settings
 
@@ -68,8 +68,18 @@ class Models:
     def model(self) -> LatentDiffusion:
         """The diffusion model; a ValueError where none was loaded."""
         if self._model is None:
-            raise ValueError("these are the models of clips that need no diffusion model")
+            raise ValueError("no diffusion model was loaded")
         return self._model
+
+    @property
+    def weights(self) -> str | None:
+        """The fingerprint of the diffusion model's weights; None without one."""
+        return None if self._model is None else self._model.fingerprint
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on."""
+        return torch.device("cpu") if self._model is None else self._model.device
 
     def geometry(self, source: str) -> Geometry:
         """The sizes of the model, or of the one that a clip names where none was loaded."""
@@ -96,7 +106,7 @@ class Models:
     @classmethod
     def of(cls, clip: clips.Clip, device: str, dtype: str) -> Self:
         """Those that a clip needs; see :meth:`from_pretrained`."""
-        if clip.settings.between == "dissolve":
+        if not needs_model(clip):
             return cls.without_model()
         return cls.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
 
@@ -104,7 +114,7 @@ class Models:
     def said(self) -> str:
         """What computes, and where, as a line for people."""
         if self._model is None:
-            return "no diffusion model is needed"
+            return NO_MODEL
         return f"model {self.model.name} on {self.model.device} in {str(self.model.dtype).removeprefix('torch.')}"
 
     @classmethod
@@ -160,7 +170,7 @@ class Models:
             return None
         key = (inbetween.method, inbetween.weights)
         if key not in self._interpolators:
-            self._interpolators[key] = load_interpolator(*key, self.model.device)
+            self._interpolators[key] = load_interpolator(*key, self.device)
         return self._interpolators[key]
 
 

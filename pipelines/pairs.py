@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from morph.media.points import read_points
-from morph.media.stills import write_png
+from morph.media.stills import read_comment, write_png
 from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from morph.warp import Warp
@@ -51,7 +50,9 @@ class Pairs:
         key = self.key(number)
         assert key
         if kept := self._store.load(key):
-            return Warp.unpacked(kept[0])
+            warp = Warp.unpacked(kept[0])
+            self._draw(number, warp, key)
+            return warp
         found = self._found(number)
         said = {
             "before": json.dumps(found.before),
@@ -61,7 +62,13 @@ class Pairs:
             "landmarks": json.dumps(found.landmarks),
         }
         self._store.save({key: (found.warp.packed(), said)})
-        self._tell(number, found)
+        if found.landmarks:
+            names = [self._pictures.keyframe(end).source for end in self._pictures.ends(number)]
+            log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
+        if found.mirrored:
+            name = self._pictures.keyframe(self._pictures.ends(number)[1]).source
+            log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
+        self._draw(number, found.warp, key)
         return found.warp
 
     def key(self, number: int) -> str | None:
@@ -91,11 +98,8 @@ class Pairs:
 
     def _found(self, number: int) -> Correspondence:
         align, (first, second) = self._ways[number].settings.align, self._pictures.ends(number)
-        places = None
-        if align.points:
-            originals = [self._pictures.original(end) for end in (first, second)]
-            fit, size = self._ways[number].settings.fit, self._pictures.sizes.frame
-            places = torch.from_numpy(read_points(Path(align.points)).prepared(originals, size, fit)).float()
+        points = self._pictures.marked(number)
+        places = None if points is None else torch.from_numpy(points).float()
         one, other = self._compared(first), self._compared(second)
         landmarks = shared_landmarks(one, other) if align.landmarks_by else None
         return find(one, other, self._models.looker(align.features), places, landmarks)
@@ -108,15 +112,11 @@ class Pairs:
         shown = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
         return torch.lerp(torch.full_like(keyframe.pixels, GROUND), keyframe.pixels, shown)
 
-    def _tell(self, number: int, found: Correspondence) -> None:
-        """Say what is worth knowing of a way's field, and draw it."""
-        first, second = self._pictures.ends(number)
-        if found.landmarks:
-            names = [self._pictures.keyframe(end).source for end in (first, second)]
-            log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
-        if found.mirrored:
-            name = self._pictures.keyframe(second).source
-            log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
-        picture = match_picture(self._compared(first), self._compared(second), found.warp)
-        (self._folder / MATCHES).mkdir(parents=True, exist_ok=True)
-        write_png(self._folder / MATCHES / f"{number}.png", picture)
+    def _draw(self, number: int, warp: Warp, key: str) -> None:
+        """Draw a way's field, unless the picture of this one is there."""
+        file = self._folder / MATCHES / f"{number}.png"
+        if file.is_file() and read_comment(file) == key:
+            return
+        first, second = map(self._compared, self._pictures.ends(number))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_png(file, match_picture(first, second, warp), key)

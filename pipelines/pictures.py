@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from morph.diffusion.files import Geometry
@@ -15,6 +17,7 @@ from morph.warp import Warp
 from pipelines.clip import Clip, looped
 from pipelines.mattes import Mattes
 from pipelines.plan import Sizes, sizes_of
+from pipelines.points import marked
 
 
 class Pictures:
@@ -48,6 +51,14 @@ class Pictures:
         """(width, height) of an image as a person sees it."""
         height, width = read_image(self._clip.keyframes[number].image).pixels.shape[:2]
         return width, height
+
+    def marked(self, number: int) -> NDArray[np.float64] | None:
+        """What a person says is the same at the ends of segment ``number``: points (N,4) in pixels of its frames.
+
+        Raises:
+            InputError: the file cannot be used, or a point is on no pixel of its image that is seen.
+        """
+        return marked(self._clip, number, self.sizes.frame, self.original)
 
     def ends(self, number: int) -> tuple[int, int]:
         """The numbers of the keyframes that segment ``number`` leads from and to."""

@@ -188,9 +188,18 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
 
 
+def needs_model(clip: Clip) -> bool:
+    """Whether a clip's frames are painted by a diffusion model."""
+    return clip.settings.between == "diffusion"
+
+
+NO_MODEL = "no diffusion model is needed: frames are the images laid over one another"
+"""What people are told of a clip that needs none."""
+
+
 def captures(way: Way) -> bool:
     """Whether frames borrow of their knots as these are: inverted to noise, and brought back."""
-    return fills_in(way) and not way.settings.align.on and way.settings.between == "diffusion"
+    return fills_in(way) and not way.settings.align.on
 
 
 def fills_in(way: Way) -> bool:
@@ -207,7 +216,7 @@ def costs(clip: Clip) -> dict[str, int]:
     shows, and by finished frames comes back to each segment where distances share out the frames.
     """
     settings, every = clip.settings, ways(clip)
-    if settings.between == "dissolve":
+    if not needs_model(clip):
         return {}
     # the same keyframe twice is fitted once
     fits = [own.settings for own in {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()]

@@ -11,13 +11,15 @@ from typing import Any
 from morph.diffusion.files import HUB_ID
 from morph.errors import InputError, SettingsError
 from pipelines.clip import Clip, ClipKeyframe
+from pipelines.plan import needs_model
 from pipelines.presets import names_file
 from pipelines.settings import Settings, changed, keys
 
-TEXTS = ("name", "output", "device", "dtype", "weights", "frames")
+TEXTS = ("name", "output", "device", "dtype", "frames")
 """What every recipe of a clip says in so many words."""
-MOVED = ("encode.audio", "ranking.clip", "inbetween.weights")
+MOVED = ("align.points", "encode.audio", "ranking.clip", "inbetween.weights")
 """Settings that name files, which may have moved since."""
+POINTS = "align.points"
 DIGITS = 9
 """Decimals of a position that count."""
 
@@ -36,7 +38,7 @@ def hash_of_file(path: Path) -> str:
 
 
 def recipe_of(clip: Clip) -> dict[str, Any]:
-    """What was asked for; a keyframe has what it has of its own."""
+    """What was asked for; a keyframe has what it has of its own. Files of points are named with their hashes."""
     common = keys(clip.settings)
     keyframes = []
     for keyframe in clip.keyframes:
@@ -47,11 +49,13 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
         keyframes.append(entry | ({"settings": own} if own else {}))
     asked = {"model": clip.model, "controlnet": clip.controlnet}
+    points = dict.fromkeys(keyframe.settings.align.points for keyframe in clip.keyframes)
     return {
         "name": clip.name,
         "output": str(clip.output),
         "asked": asked,
         "keyframes": keyframes,
+        "points": {name: hash_of_file(Path(name)) for name in points if name},
         "settings": common,
     }
 
@@ -64,6 +68,8 @@ def clip_from(
     moved: Mapping[str, str] = MappingProxyType({}),
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
+
+    So are files of points, which may also be where ``moved`` says.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
     place of its encode preset, and ``moved`` that of settings in ``MOVED``, those of keyframes among them.
@@ -78,7 +84,16 @@ def clip_from(
         if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
             raise KeyError(*wrong)
         # what the frames were called by then still points at them
-        settings = changed(Settings(), {**recipe["settings"], "encode.timeline": "", **moved})
+        rest = {key: file for key, file in moved.items() if key != POINTS}
+
+        def settled(settings: Settings, values: Mapping[str, Any]) -> Settings:
+            own = {**values, **rest}
+            if name := own.get(POINTS):
+                places = [Path(moved[POINTS])] if POINTS in moved else []
+                own[POINTS] = str(_found("points", Path(name), recipe["points"][name], folders, places))
+            return changed(settings, own)
+
+        settings = settled(Settings(), {**recipe["settings"], "encode.timeline": ""})
         if codec:
             settings = changed(settings, {"encode.preset": codec})
         elif names_file(settings.encode.preset):
@@ -88,8 +103,8 @@ def clip_from(
             )
         keyframes = tuple(
             ClipKeyframe(
-                _found(Path(entry["image"]), entry["sha256"], folders),
-                changed(settings, {**entry.get("settings", {}), **moved}),
+                _found("picture", Path(entry["image"]), entry["sha256"], folders),
+                settled(settings, entry.get("settings", {})),
                 entry["prompt"],
                 entry.get("at"),
                 entry.get("hold", 0),
@@ -97,8 +112,8 @@ def clip_from(
             for entry in recipe["keyframes"]
         )
         asked = recipe["asked"]
-        stem, dot, rest = Path(recipe["output"]).name.partition(".")
-        where = output or Path(f"{stem}-rerun{dot}{rest}")
+        stem, dot, suffix = Path(recipe["output"]).name.partition(".")
+        where = output or Path(f"{stem}-rerun{dot}{suffix}")
         return Clip(
             recipe["name"], keyframes, settings, where, asked["model"], asked["controlnet"], named=bool(output)
         )
@@ -106,20 +121,22 @@ def clip_from(
         raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
 
 
-def _found(image: Path, digest: str, folders: Sequence[Path]) -> Path:
-    places = [image, *(folder / image for folder in folders), *(folder / image.name for folder in folders)]
+def _found(kind: str, file: Path, digest: str, folders: Sequence[Path], places: Sequence[Path] = ()) -> Path:
+    """The file with these contents: at one of the places, where it was, or in one of the folders."""
+    places = [*places, file, *(folder / file for folder in folders), *(folder / file.name for folder in folders)]
     there = [place for place in dict.fromkeys(places) if place.is_file()]
     for place in there:
         if hash_of_file(place) == digest:
             return place
-    what = f"{there[0]} is there, but it has changed" if there else f"{image} is not there"
-    raise InputError(f"{what}: name the folder of the picture with SHA-256 {digest[:12]} by --images")
+    what = f"{there[0]} is there, but it has changed" if there else f"{file} is not there"
+    raise InputError(f"{what}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
 
 
 def remote(clip: Clip) -> list[str]:
     """Hub ids among the weights that a clip names."""
     settings = clip.settings
-    named = [clip.model, clip.controlnet or "", settings.ranking.clip, settings.pose.detector]
+    named = [settings.ranking.clip, settings.pose.detector]
+    named += [clip.model, clip.controlnet or ""] if needs_model(clip) else []
     return [name for name in dict.fromkeys(named) if HUB_ID.fullmatch(name) and not Path(name).is_dir()]
 
 

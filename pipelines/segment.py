@@ -118,7 +118,7 @@ class Segment:
 def fit_anchors(
     between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
 ) -> list[FittedKeyframe]:
-    """Anchors as keyframes, in one batch: the text and the pose of their place, a LoRA, latents inverted if need be."""
+    """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
     model = between.model
 
     def fitting(stage: str, cost: int) -> None:

@@ -271,6 +271,8 @@ class Settings:
             raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
+        if self.between == "dissolve" and self.align.on and self.align.features == "unet":
+            raise SettingsError("between is dissolve, for which no model is loaded: set align.features to vgg16")
         if self.depth not in (8, 16):
             raise SettingsError(f"depth is {self.depth}; it must be 8 or 16")
         if self.depth == 16 and self.inbetween.frames != "0":

@@ -42,10 +42,11 @@ class Track:
     """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
 
     ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
-    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen`` makes of
-    a position and a frame of that size what is compared, where that is not the frame. A batch that the reel already
-    holds is not rendered again; a part of one is, so that a run that was broken off ends with the frames of one that
-    was not. Frames that are interpolated go to a reel of their own: they are never taken for rendered ones.
+    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen``
+    makes of a position and a frame of that size what is compared, where that is not the frame. A batch that the
+    reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
+    frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
+    rendered ones.
     """
 
     def __init__(

@@ -93,10 +93,12 @@ class Work:
         """What will make the clip, for its recipe; says on screen what a person should know before it starts.
 
         Raises:
-            InputError: an image, a size, a number of steps, a CLIP or a detector that cannot be used.
+            InputError: an image, points, a size, a number of steps, a CLIP or a detector that cannot be used.
         """
         model, settings = self.model, self.clip.settings
         model.schedule.times(settings.steps)
+        for number in range(len(self._ways)):
+            self._pictures.marked(number)  # refuses points that cannot be used
         notices: list[str] = []
         for keyframe in map(self._pictures.keyframe, self._numbers):
             notices += keyframe.notices
@@ -315,7 +317,8 @@ class Work:
         detail = [size, *(hash_of(whole(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
         names, twins = [knot.name for knot in knots], self._pictures.twins(number)
-        reel = key_of(own, pose, times, names, detail, asdict(settings.align), self._pairs.key(number), twins)
+        align = [asdict(replace(settings.align, points="")), self._pairs.key(number)]
+        reel = key_of(own, pose, times, names, detail, align, twins)
         kept, batch = Reel(self._folder / FRAMES / reel), self.clip.settings.batch
         seen = self._pairs.seen(number)
         track = Track(kept, self.models.perception, render, batch, self._pictures.sizes.model, seen)

@@ -115,7 +115,7 @@ def _print(outcomes: Sequence[Any], as_json: bool) -> None:
 
 
 def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
-    from pipelines.plan import costs
+    from pipelines.plan import costs, needs_model
 
     rows = [
         {
@@ -124,6 +124,7 @@ def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
             "frames": clip.length,
             "keyframes": len(clip.keyframes),
             "unet_forwards": sum(costs(clip).values()),
+            "model": clip.model if needs_model(clip) else None,
         }
         for clip in clips
     ]
@@ -131,9 +132,8 @@ def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
         click.echo(json.dumps({"job": str(folder), "clips": rows, "dry_run": True}))
         return
     for row in rows:
-        click.echo(
-            "{name}: {keyframes} images, {frames} frames, {unet_forwards} U-Net forwards, {output}".format(**row)
-        )
+        work = f"{row['unet_forwards']} U-Net forwards" if row["model"] else "no diffusion model"
+        click.echo("{name}: {keyframes} images, {frames} frames, {work}, {output}".format(**row, work=work))
 
 
 def _watch(folder: Path, options: dict[str, Any]) -> None:

@@ -15,7 +15,10 @@ def say(message: str) -> None:
 
 
 class ProgressBar:
-    """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole."""
+    """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole.
+
+    There is none where nothing is planned.
+    """
 
     def __init__(self, planned: dict[str, int]) -> None:
         from tqdm import tqdm
@@ -28,6 +31,7 @@ class ProgressBar:
             file=sys.stderr,
             leave=False,
             mininterval=0.5,
+            disable=not planned,
         )
 
     def __call__(self, stage: str, cost: int) -> None:

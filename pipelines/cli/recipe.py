@@ -79,7 +79,7 @@ def rerun(
         quiet_libraries()
         _use_threads(recipe.get("threads"))
         models = Models.of(clip, *where)
-        if models.model.fingerprint != recipe["weights"]:
+        if models.weights != recipe.get("weights"):
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
         result = carry_out(clip, folder, sizes, models, where, choices_of(recipe))
     same = result["recipe"]["frames"] == recipe["frames"]

@@ -87,11 +87,13 @@ def render(
     from morph.media.stills import check_parent
     from pipelines.job import job_folder, opened
     from pipelines.output import place
-    from pipelines.plan import leaves_choice
+    from pipelines.plan import leaves_choice, needs_model
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **asked)
+    if calibrate and not needs_model(clip):
+        raise SettingsError("--calibrate measures a diffusion model, and between=dissolve needs none: leave it out")
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
@@ -102,7 +104,7 @@ def render(
         raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
     if choose and not leaves_choice(clip):
         raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
-    if embeddings and not clip.settings.textual_inversion.steps:
+    if embeddings and not (clip.settings.textual_inversion.steps and needs_model(clip)):
         raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
     for path in (choose, embeddings):
         if path:
@@ -190,16 +192,20 @@ def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> Size
     from pipelines.checks import check_files
     from pipelines.job import check_job
     from pipelines.output import outputs_of
-    from pipelines.plan import sizes_of
+    from pipelines.plan import needs_model, sizes_of, ways
+    from pipelines.points import marked
 
     check_job(folder)
     transparent, shapes = [], []
     for keyframe in clip.keyframes:
         image = read_image(keyframe.image)
         transparent.append(image.alpha is not None)
-        shapes.append(image.pixels.shape)
-    model, _ = locate(clip.model, fetch=fetch)
-    sizes = sizes_of(clip.settings, Geometry.from_folder(model), (shapes[0][1], shapes[0][0]))
+        height, width = image.pixels.shape[:2]
+        shapes.append((width, height))
+    model, _ = locate(clip.model, fetch=fetch and needs_model(clip))  # its configs say of sizes
+    sizes = sizes_of(clip.settings, Geometry.from_folder(model), shapes[0])
+    for number in range(len(ways(clip))):
+        marked(clip, number, sizes.frame, shapes.__getitem__)
     outputs = outputs_of(clip, sizes.frame, all(transparent), frames_dir)
     check_files(clip, outputs, folder)
     for output in outputs:
@@ -212,7 +218,7 @@ def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
     """What will be done, ready for JSON; warns where the disk has no room for it."""
     import shutil
 
-    from pipelines.plan import costs, disk_bytes
+    from pipelines.plan import costs, disk_bytes, needs_model
     from pipelines.settings import keys
 
     disk = disk_bytes(clip, sizes)
@@ -228,7 +234,7 @@ def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
         "seconds_of_video": float(clip.length / clip.settings.fps),
         "size": list(sizes.frame),
         "model_size": list(sizes.model),
-        "model": clip.model,
+        "model": clip.model if needs_model(clip) else None,
         "settings": keys(clip.settings),
         "unet_forwards": sum(costs(clip).values()),
         "disk_bytes": disk,
@@ -238,9 +244,11 @@ def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
 def _seconds(
     clip: Any, size: tuple[int, int], plan: dict[str, Any], where: tuple[str, str], calibrate: bool
 ) -> float | None:
-    """How long the render will take; None where this machine was never measured."""
+    """How long the render will take; None where this machine was never measured, or where no model is needed."""
     from pipelines import speed
 
+    if plan["model"] is None:
+        return None
     if calibrate:
         from pipelines.models import Models, quiet_libraries
 
@@ -261,12 +269,15 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps({**plan, "estimated_seconds": seconds, "dry_run": True}))
         return
+    from pipelines.plan import NO_MODEL
+
     size, inside = (f"{width}x{height}" for width, height in (plan["size"], plan["model_size"]))
     takes = f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
+    work = f"{plan['unet_forwards']} U-Net forwards of model {plan['model']} at {inside}, {takes}"
     click.echo(
         f"{plan['output']}: {plan['frames']} frames of {size} at {plan['fps']} fps, "
-        f"{plan['seconds_of_video']:.2f} s; {plan['unet_forwards']} U-Net forwards of model {plan['model']} "
-        f"at {inside}, {takes}; up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
+        f"{plan['seconds_of_video']:.2f} s; {work if plan['model'] else NO_MODEL}; "
+        f"up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
     )
 
 

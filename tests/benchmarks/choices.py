@@ -1,7 +1,7 @@
 """What each number of the default preset is worth: ``python -m tests.benchmarks.choices``.
 
-The preset, and the preset with one thing changed, on the sample pairs of ``bars``, one that is not in register, and the
-embedded model: means over the pairs, with U-Net forward equivalents counted by a hook.
+The preset, and the preset with one thing changed, on the sample pairs of ``bars``, one that is not in register, and
+the embedded model: means over the pairs, with U-Net forward equivalents counted by a hook.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ def captured(model, keyframes, settings):
 def finished_frames(model, ends, settings, alphas):
     """Frames (B,3,H,W) between two captured keyframes, at the size at which the model works."""
     made = Infill(model, *ends, settings).render(alphas, silent)
-    whole = [End.of(end, end.keyframe.pixels) for end in ends]
+    own = [end.keyframe.pixels for end in ends]
+    whole = [End.of(pixels, pixels - end.residual, pixels) for pixels, end in zip(own, ends, strict=True)]
     return torch.cat([finished(*one, whole, settings.fade) for one in zip(made.split(1), alphas, strict=True)])
 
 
