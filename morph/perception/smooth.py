@@ -66,8 +66,8 @@ def obedient(control: Tensor, extent: tuple[float, float], fixed: Fixed) -> Tens
     """A field changed as little as its stiffness tells, so that it is at fixed points what it is to be there."""
     rows = fixed.rows(control, extent).double()
     off = fixed.field.double() - rows @ control.flatten(1).T.double()
-    answer, whole = _answer(stiffness(control, extent), rows)
-    change = answer @ torch.linalg.solve(whole, off.T[..., None])
+    answer, whole = _answer(torch.linalg.cholesky(stiffness(control, extent)), rows)
+    change = answer @ torch.cholesky_solve(off.T[..., None], whole)
     return (control + change.reshape(control.shape)).float()
 
 
@@ -79,13 +79,15 @@ def unfolded(control: Tensor, extent: tuple[float, float], fixed: Fixed | None, 
     """
     if _least(control, extent) > LEAST:
         return control
-    stiff = stiffness(control, extent)
-    rows = torch.zeros(0, stiff.shape[1]) if fixed is None else fixed.rows(control, extent)
-    answer, whole = _answer(stiff, rows.double())
+    stiff = torch.linalg.cholesky(stiffness(control, extent))
+    rows = None if fixed is None else fixed.rows(control, extent).double()
+    held = None if rows is None else _answer(stiff, rows)
     for _ in range(EASING):
         cost, slope = _folds(control, extent)
-        step = torch.linalg.solve(stiff, slope.flatten(1)[..., None].double())
-        step -= answer @ torch.linalg.solve(whole, rows.double() @ step)
+        step = torch.cholesky_solve(slope.flatten(1)[..., None].double(), stiff)
+        if held and rows is not None:
+            answer, whole = held
+            step -= answer @ torch.cholesky_solve(rows @ step, whole)
         # what Newton would do along this line, to where nothing costs
         down = float((step[..., 0] * slope.flatten(1)).sum())
         control = control - (2 * cost / max(down, 1e-12) * step).reshape(control.shape).float()
@@ -100,12 +102,15 @@ def unfolded(control: Tensor, extent: tuple[float, float], fixed: Fixed | None, 
 
 
 def _answer(stiff: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """How control points (2,K,N) give way to forces at N points, and how the field there does, (2,N,N)."""
-    answer = torch.linalg.solve(stiff, rows.T)
+    """How control points (2,K,N) give way to forces at N points, and how the field there does, (2,N,N).
+
+    ``stiff`` and the latter are Cholesky's factors: some builds of LU fail on batches with several threads.
+    """
+    answer = torch.cholesky_solve(rows.T.expand(2, -1, -1), stiff)
     whole = rows @ answer
     # two points at one place may say different things: then both are met as well as may be
-    little = 1e-6 * whole.diagonal(dim1=1, dim2=2).mean() if len(rows) else torch.tensor(0.0)
-    return answer, whole + little * torch.eye(len(rows))
+    little = 1e-6 * whole.diagonal(dim1=1, dim2=2).mean()
+    return answer, torch.linalg.cholesky(whole + little * torch.eye(len(rows)))
 
 
 def _least(control: Tensor, extent: tuple[float, float]) -> float:
@@ -117,4 +122,4 @@ def _folds(control: Tensor, extent: tuple[float, float]) -> tuple[float, Tensor]
     """What the places below ROOM cost, and the slope of that by control points."""
     free = control.clone().requires_grad_()
     cost = F.relu(ROOM - areas(free, extent, SAMPLES)).square().mean()
-    return float(cost), torch.autograd.grad(cost, free)[0]
+    return float(cost.detach()), torch.autograd.grad(cost, free)[0]
