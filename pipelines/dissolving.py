@@ -73,6 +73,7 @@ class Dissolving:
             "transparent": self._pictures.transparent,
             "clip": None,
             "inbetween": interpolator.name if interpolator else None,
+            "landmarks": self._pairs.landmarks_by,
         }
 
     def embed(self) -> None:

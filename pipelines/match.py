@@ -9,6 +9,7 @@ import torch
 from morph.media.keyframe import Fit, Keyframe, load_keyframe, read_image
 from morph.media.points import read_points
 from morph.perception.correspondence import Correspondence, find
+from morph.perception.landmarks import installed, shared_landmarks
 from pipelines.alignment import Features
 from pipelines.models import Models
 
@@ -21,12 +22,13 @@ def matched(
     points: Path | None = None,
     features: Features = "vgg16",
     model: str = "embedded",
+    landmarks: bool = True,
 ) -> tuple[Keyframe, Keyframe, Correspondence]:
     """Bring two pictures to one size and find the field between them.
 
     size: (width, height); the first picture's own when left out. points: a file of pairs of points in pixels of the
     upright pictures as they are on disk; they are obeyed. model: whose denoiser the features
-    "unet" are; others load none.
+    "unet" are; others load none. landmarks: those of people help, where MediaPipe is installed.
 
     Raises:
         KeyframeError: a picture cannot be used.
@@ -39,7 +41,8 @@ def matched(
     places = None if marked is None else torch.from_numpy(marked.prepared(originals, size, fit)).float()
     a, b = (load_keyframe(path, "", size, fit) for path in (first, second))
     models = Models.from_pretrained(model) if features == "unet" else Models.without_model()
-    return a, b, find(a.pixels, b.pixels, models.looker(features), places)
+    helpful = shared_landmarks(a.pixels, b.pixels) if landmarks and installed() else None
+    return a, b, find(a.pixels, b.pixels, models.looker(features), places, helpful)
 
 
 def _upright_size(path: Path) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from morph.media.stills import read_comment, write_png
 from morph.perception.correspondence import Correspondence, find
+from morph.perception.landmarks import shared_landmarks
 from morph.warp import Warp
 from pipelines.mattes import Mattes
 from pipelines.models import Models
@@ -58,8 +59,12 @@ class Pairs:
             "after": json.dumps(found.after),
             "matched": json.dumps(found.matched),
             "features": found.features,
+            "landmarks": json.dumps(found.landmarks),
         }
         self._store.save({key: (found.warp.packed(), said)})
+        if found.landmarks:
+            names = [self._pictures.keyframe(end).source for end in self._pictures.ends(number)]
+            log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
         if found.mirrored:
             name = self._pictures.keyframe(self._pictures.ends(number)[1]).source
             log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
@@ -76,7 +81,12 @@ class Pairs:
         )
         seen = [hash_of(self._compared(end)) for end in self._pictures.ends(number)]
         model = self._models.model.fingerprint if align.features == "unet" else None
-        return key_of("pair", torch.__version__, align.features, model, points, seen)
+        return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, seen)
+
+    @property
+    def landmarks_by(self) -> str | None:
+        """The version of MediaPipe that finds landmarks of any way; None where none are looked for."""
+        return next(filter(None, (way.settings.align.landmarks_by for way in self._ways)), None)
 
     def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]] | None:
         """What shows of the frames of a way where keyframes are transparent; None where they are not."""
@@ -90,7 +100,9 @@ class Pairs:
         align, (first, second) = self._ways[number].settings.align, self._pictures.ends(number)
         points = self._pictures.marked(number)
         places = None if points is None else torch.from_numpy(points).float()
-        return find(self._compared(first), self._compared(second), self._models.looker(align.features), places)
+        one, other = self._compared(first), self._compared(second)
+        landmarks = shared_landmarks(one, other) if align.landmarks_by else None
+        return find(one, other, self._models.looker(align.features), places, landmarks)
 
     def _compared(self, number: int) -> Tensor:
         """A keyframe (1,3,H,W) as it is compared: what is transparent on a ground."""

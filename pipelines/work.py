@@ -135,6 +135,7 @@ class Work:
             "transparent": self._pictures.transparent,
             "clip": clips[0] if clips else None,
             "inbetween": interpolator.name if interpolator else None,
+            "landmarks": self._pairs.landmarks_by,
         }
 
     def embed(self) -> str | None:

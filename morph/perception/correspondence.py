@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.perception.dense import Looker
+from morph.perception.landmarks import Landmarks
 from morph.perception.smooth import Fixed, obedient, stiffness, unfolded
 from morph.warp import Warp, basis, cells, extent_of, refined
 
@@ -32,6 +33,8 @@ LEVELS = ((4, 0.02), (8, 0.01), (16, 0.005))
 STEPS = 60
 OUTSIDE, FOLDS, POINTS = 1.0, 10.0, 20.0
 """Weights of the terms beside unlikeness and stiffness."""
+LANDMARKS, SLACK = 6.0, 0.02
+"""Weight of landmarks, and how far off, in sides of a square, they begin to cost only in proportion."""
 ROOM = 0.3
 """The det J below which a fold begins to cost."""
 MIRRORED = 0.85
@@ -43,7 +46,7 @@ class Correspondence:
     """What was found between two pictures.
 
     before, after: the energy with nothing moved, and with the field. mirrored: the second picture would match far
-    better flipped left to right. features: what was compared.
+    better flipped left to right. features: what was compared. landmarks: how many pairs of them helped.
     """
 
     warp: Warp
@@ -51,6 +54,7 @@ class Correspondence:
     after: float
     mirrored: bool
     features: str
+    landmarks: int = 0
 
     @property
     def matched(self) -> float:
@@ -58,11 +62,17 @@ class Correspondence:
         return float((self.warp.trust > 0.5).float().mean())
 
 
-def find(first: Tensor, second: Tensor, look: Looker, points: Tensor | None = None) -> Correspondence:
+def find(
+    first: Tensor,
+    second: Tensor,
+    look: Looker,
+    points: Tensor | None = None,
+    landmarks: Landmarks | None = None,
+) -> Correspondence:
     """The field between two pictures (1,3,H,W) in [-1,1] of one size.
 
     points: (N,4) places (xa, ya, xb, yb) that a person says are the same, in pixels of these pictures, 0 being the
-    first one's centre; they are obeyed.
+    first one's centre; they are obeyed. landmarks: places that are probably the same; they help.
 
     The pictures swapped give the negative field, bit for bit.
     """
@@ -71,31 +81,56 @@ def find(first: Tensor, second: Tensor, look: Looker, points: Tensor | None = No
     if flip:
         first, second = second, first
         points = None if points is None else points[:, [2, 3, 0, 1]]
-    found = _found(first, second, look, None if points is None else Fixed.of(points, (width, height)))
+        landmarks = None if landmarks is None else landmarks.swapped()
+    fixed = None if points is None else Fixed.of(points, (width, height))
+    likely = None if landmarks is None else _Likely.of(landmarks, (width, height))
+    found = _found(first, second, look, fixed, likely)
     return replace(found, warp=found.warp.swapped()) if flip else found
 
 
-def _found(first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None) -> Correspondence:
+@dataclass(frozen=True)
+class _Likely:
+    """Where landmarks are, what the field probably is there, and how much each counts, (N,)."""
+
+    places: Fixed
+    weight: Tensor
+
+    @classmethod
+    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> _Likely:
+        return cls(Fixed.of(landmarks.points, size), landmarks.weight)
+
+    def cost(self, field: Tensor) -> Tensor:
+        """Huber's, smoothed, of a field (N,2) there: one that is wrong pulls no harder the further off it is."""
+        # a field is half of the way, in halves of a side: what it is off is what the way is, in sides
+        off = (field - self.places.field).square().sum(1)
+        return LANDMARKS * (self.weight * ((off + SLACK**2).sqrt() - SLACK)).sum()
+
+
+def _found(
+    first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None, likely: _Likely | None
+) -> Correspondence:
     extent = extent_of((first.shape[3], first.shape[2]))
     one, other, turned = (look(_reduced(picture)) for picture in (first, second, second.flip(3)))
     layers, flipped = _layers(one, other), _layers(one[1:] or one, turned[1:] or turned)
     # where to start is found without the finest layer, which is of use only close to what matches
-    coarse = _Search.of(layers[1:] or layers, extent, fixed)
+    coarse = _Search.of(layers[1:] or layers, extent, fixed, likely)
     still = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
     starts = [coarse.improved(start, *LEVELS[0]) for start in (still, coarse.similarity())]
     control = min(starts, key=coarse.energy)
-    against = _Search.of(flipped, extent, None)
+    against = _Search.of(flipped, extent)
+    alone = replace(coarse, likely=None)  # no landmarks are looked for in a mirrored picture
     mirrored = fixed is None and (
-        against.energy(against.improved(against.similarity(), *LEVELS[0])) < MIRRORED * coarse.energy(control)
+        against.energy(against.improved(against.similarity(), *LEVELS[0])) < MIRRORED * alone.energy(control)
     )
-    search = _Search.of(layers, extent, fixed)
+    search = _Search.of(layers, extent, fixed, likely)
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = unfolded(control, extent, None, torch.zeros_like(control))
     if fixed:
         control = unfolded(obedient(control, extent, fixed), extent, fixed, control)
     warp = Warp(control, extent, search.trust(control))
-    return Correspondence(warp, search.energy(still), search.energy(control), mirrored, look.name)
+    before, after, landmarks = search.energy(still), search.energy(control), len(likely.weight) if likely else 0
+    return Correspondence(warp, before, after, mirrored, look.name, landmarks)
 
 
 @dataclass(frozen=True)
@@ -110,10 +145,15 @@ class _Search:
     weight: float
     extent: tuple[float, float]
     fixed: Fixed | None
+    likely: _Likely | None
 
     @classmethod
     def of(
-        cls, layers: Sequence[tuple[float, Tensor]], extent: tuple[float, float], fixed: Fixed | None
+        cls,
+        layers: Sequence[tuple[float, Tensor]],
+        extent: tuple[float, float],
+        fixed: Fixed | None = None,
+        likely: _Likely | None = None,
     ) -> _Search:
         """From what ``_layers`` gives."""
         finest = layers[0][1].shape[2:]
@@ -123,7 +163,7 @@ class _Search:
         ]
         total = sum(weight for weight, _ in layers)
         both = F.normalize(_main(torch.cat(joined, 1)), dim=1) * math.sqrt(total)
-        return cls(both, total, extent, fixed)
+        return cls(both, total, extent, fixed, likely)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,6 +207,8 @@ class _Search:
         whole = self._unlike(to) + stiff + OUTSIDE * outside + FOLDS * folds
         if self.fixed:
             whole = whole + POINTS * (bases.held @ flat.T - self.fixed.field).square().sum(1).mean()
+        if self.likely:
+            whole = whole + self.likely.cost(bases.likely @ flat.T)
         return whole
 
     def _unlike(self, to: Tensor) -> Tensor:
@@ -253,13 +295,14 @@ class _Search:
 class _Bases:
     """What the energy needs of a spline: rows and columns at the compared places, values and derivatives.
 
-    stiff: (2,K,K), see :func:`stiffness`. held: (N,K), the fixed points' rows.
+    stiff: (2,K,K), see :func:`stiffness`. held, likely: (N,K), the fixed points' rows, and the landmarks'.
     """
 
     rows: list[Tensor]
     columns: list[Tensor]
     stiff: Tensor
     held: Tensor
+    likely: Tensor
 
     @classmethod
     def of(cls, control: Tensor, search: _Search) -> _Bases:
@@ -268,8 +311,11 @@ class _Bases:
             [basis(count - 3, at, order) / side**order for order in (0, 1)]
             for count, at, side in zip(control.shape[1:], places, search.extent[::-1], strict=True)
         )
-        held = search.fixed.rows(control, search.extent) if search.fixed else torch.zeros(0)
-        return cls(rows, columns, stiffness(control, search.extent).float(), held)
+        held, likely = (
+            places.rows(control, search.extent) if places else torch.zeros(0)
+            for places in (search.fixed, search.likely.places if search.likely else None)
+        )
+        return cls(rows, columns, stiffness(control, search.extent).float(), held, likely)
 
     def fields(self, control: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field (2,h,w), and how it changes along x and along y."""

@@ -116,7 +116,7 @@ class MediaPipe:
 
         Landmarks that MediaPipe guesses outside the picture are not seen.
         """
-        with _quiet(), self._solution(static_image_mode=True, model_complexity=1) as solution:
+        with quiet(), self._solution(static_image_mode=True, model_complexity=1) as solution:
             found = solution.process(np.ascontiguousarray(image)).pose_landmarks
         if found is None:
             return ()
@@ -132,8 +132,8 @@ class MediaPipe:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep mediapipe's log off the screen: it is C++ that writes to descriptor 2, whatever level is set."""
+def quiet() -> Iterator[None]:
+    """Keep MediaPipe's log off the screen: it is C++ that writes to descriptor 2, whatever level is set."""
     sys.stderr.flush()
     terminal = os.dup(2)
     try:

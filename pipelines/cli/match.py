@@ -19,6 +19,7 @@ from pipelines.cli.common import say
 @click.option("--points", metavar="FILE", help="Places that are the same: lines or JSON lists xa,ya,xb,yb.")
 @click.option("--features", type=click.Choice(get_args(Features)), default="vgg16", show_default=True)
 @click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="For --features unet.  [default: embedded]")
+@click.option("--landmarks/--no-landmarks", default=True, help="Let those of people help, where MediaPipe is.")
 @click.option("--size", metavar="256|320x192", help="Of both pictures.  [default: that of A]")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), default="crop", show_default=True, help="To that size.")
 @click.option("--field", metavar="FILE.npz|FILE.exr", help="Where each pixel is in the other picture; see above.")
@@ -29,6 +30,7 @@ def match(
     points: str | None,
     features: Features,
     model: str | None,
+    landmarks: bool,
     size: str | None,
     fit: Literal["crop", "pad"],
     field: str | None,
@@ -42,7 +44,8 @@ def match(
     resized, (0, 0) in the upper left. The match goes through them.
 
     --features says whose view of the pictures is compared: vgg16; alexnet, quicker and coarser; or unet, the
-    denoiser of --model, as a render with --set align.features=unet compares them.
+    denoiser of --model, as a render with --set align.features=unet compares them. Where MediaPipe is installed (pip
+    install 'morph[pose]') and either picture shows one person's face, landmarks of faces and bodies help.
 
     --field FILE.npz holds the arrays a_to_b and b_to_a (H,W,2): for each pixel of the one picture x and y in pixels
     of the other, at the size of the match; and confidence_a and confidence_b (H,W). --field FILE.exr writes two ST
@@ -64,6 +67,7 @@ def match(
     _refuse_inputs([path, *files], [*images, *([points] if points else [])])
     wanted = parse_size(size) if size else None
 
+    from morph.perception.landmarks import installed
     from pipelines.match import matched
     from pipelines.models import quiet_libraries
     from pipelines.panels import match_picture
@@ -71,7 +75,7 @@ def match(
     quiet_libraries()
     a, b = map(Path, images)
     marked = Path(points) if points else None
-    first, second, found = matched(a, b, wanted, fit, marked, features, model or "embedded")
+    first, second, found = matched(a, b, wanted, fit, marked, features, model or "embedded", landmarks)
     for keyframe in (first, second):
         for notice in keyframe.notices:
             say(notice)
@@ -81,6 +85,10 @@ def match(
         f"compared by {found.features}: {found.matched:.0%} of the places match; energy {found.before:.3f} before, "
         f"{found.after:.3f} after"
     )
+    if found.landmarks:
+        say(f"{found.landmarks} landmarks of people helped")
+    elif landmarks and not installed():
+        say("landmarks of faces and bodies would help with people: pip install 'morph[pose]'")
     if found.mirrored:
         say(f"{images[1]}: mirrored it matches far better: flip it left to right, if that is what you want")
     height, width = first.pixels.shape[2:]
@@ -92,6 +100,7 @@ def match(
         "field": [str(file) for file in files],
         "size": (width, height),
         "features": found.features,
+        "landmarks": found.landmarks,
         "energy_before": found.before,
         "energy_after": found.after,
         "matched": found.matched,
