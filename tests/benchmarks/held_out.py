@@ -103,8 +103,8 @@ class Schemes(click.ParamType):
 
 
 def schemes(added: Sequence[tuple[str, Settings]], frames: int, size: int) -> dict[str, Settings]:
-    """The settings of every scheme but the cross-fade, which needs none."""
-    base = {"frames": frames, "size": str(size)}
+    """The settings of every scheme but the cross-fade, which needs none. No figure depends on an optional package."""
+    base = {"frames": frames, "size": str(size), "align.landmarks": "off"}
     presets = {
         "latent slerp": changed(
             load_preset("interpolate_only"), base | {"anchors.depth": (frames - 1).bit_length() - 1}
