@@ -119,7 +119,10 @@ class Warp:
         return float(self.areas().amin())
 
     def areas(self, samples: int = SAMPLES) -> Tensor:
-        """The det J of p -> p + s v(p) for s from -1 to 1, (5,h,w), ``samples`` times between two knots."""
+        """The det J of p -> p + s v(p) for s of -1, 1 and that between where it is least, or most: (3,h,w).
+
+        It is looked at ``samples`` times between two knots.
+        """
         return areas(self.control, self.extent, samples)
 
     @property
@@ -181,7 +184,8 @@ def areas(control: Tensor, extent: tuple[float, float], samples: int) -> Tensor:
     across = torch.einsum("hy,cyx,wx->chw", rows[0], control, columns[1]) / extent[0]
     down = torch.einsum("hy,cyx,wx->chw", rows[1], control, columns[0]) / extent[1]
     trace, det = across[0] + down[1], across[0] * down[1] - across[1] * down[0]
-    return torch.stack([1 + s * trace + s * s * det for s in (-1.0, -0.5, 0.0, 0.5, 1.0)])
+    turn = (-trace / (2 * torch.where(det == 0, 1e-12, det))).clamp(-1, 1).detach()
+    return torch.stack([1 + s * trace + s * s * det for s in (-torch.ones_like(turn), torch.ones_like(turn), turn)])
 
 
 def _mesh(xs: Tensor, ys: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pipelines.bounds import within
 
+Features = Literal["vgg16", "alexnet", "unet"]
+"""What may be compared of two pictures; see :class:`Align`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Align:
@@ -21,7 +24,7 @@ class Align:
     """
 
     on: bool = False
-    features: Literal["vgg16", "alexnet", "unet"] = "vgg16"
+    features: Features = "vgg16"
     points: str = ""
     skip: float = 0.75
     inversion_iterations: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
 from pipelines import clip as clips
+from pipelines.alignment import Features
 from pipelines.plan import NO_MODEL, needs_model, plan_anchors
 from pipelines.ranking import Ranker
 from pipelines.settings import Settings
@@ -57,7 +59,7 @@ class Models:
     def __init__(self, model: LatentDiffusion | None, perception: PerceptualDistance) -> None:
         self._model = model
         self.perception = perception.to(model.device) if model else perception
-        self._lookers: dict[str, Looker] = {}
+        self._lookers: dict[Features, Looker] = {}
         self._clips: dict[str, Clip] = {}
         self.detectors: dict[str, Detector] = {}
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
@@ -85,12 +87,15 @@ class Models:
             return Geometry.from_folder(locate(source, fetch=False)[0])
         return self._model.geometry
 
-    def looker(self, features: str) -> Looker:
+    def looker(self, features: Features) -> Looker:
         """What sees the places of pictures that are to be brought into register."""
-        if features == "unet":
-            return Denoiser(self.model)
+        makers: dict[Features, Callable[[], Looker]] = {
+            "vgg16": Vgg16,
+            "alexnet": lambda: AlexNet(self.perception),
+            "unet": lambda: Denoiser(self.model),
+        }
         if features not in self._lookers:
-            self._lookers[features] = AlexNet(self.perception) if features == "alexnet" else Vgg16()
+            self._lookers[features] = makers[features]()
         return self._lookers[features]
 
     @classmethod

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.perception.dense import Looker
-from morph.warp import Warp, areas, basis, cells, extent_of, refined
+from morph.perception.smooth import Fixed, obedient, stiffness, unfolded
+from morph.warp import Warp, basis, cells, extent_of, refined
 
 SIDE = 256
 """The root of the area, in pixels, of the pictures that are compared; their sides are multiples of STRIDE."""
@@ -29,11 +30,10 @@ PLACES = 32
 LEVELS = ((4, 0.02), (8, 0.01), (16, 0.005))
 """Intervals of the spline along a square's side, and Adam's rate, from coarse to fine."""
 STEPS = 60
-BENDING, STRAIN, EDGES, OUTSIDE, FOLDS, POINTS = 0.002, 0.05, 0.5, 1.0, 10.0, 20.0
-"""Weights of the terms beside unlikeness."""
+OUTSIDE, FOLDS, POINTS = 1.0, 10.0, 20.0
+"""Weights of the terms beside unlikeness and stiffness."""
 ROOM = 0.3
-"""The det J below which a fold begins to cost; none below LEAST is left."""
-LEAST = 0.1
+"""The det J below which a fold begins to cost."""
 MIRRORED = 0.85
 """The share of the energy that a mirrored picture may have at most to be named as the better match."""
 
@@ -71,38 +71,30 @@ def find(first: Tensor, second: Tensor, look: Looker, points: Tensor | None = No
     if flip:
         first, second = second, first
         points = None if points is None else points[:, [2, 3, 0, 1]]
-    found = _found(first, second, look, None if points is None else _Fixed.of(points, (width, height)))
+    found = _found(first, second, look, None if points is None else Fixed.of(points, (width, height)))
     return replace(found, warp=found.warp.swapped()) if flip else found
 
 
-@dataclass(frozen=True)
-class _Fixed:
-    """Halfway points (N,2), and what the field is to be there."""
-
-    at: Tensor
-    field: Tensor
-
-    @classmethod
-    def of(cls, points: Tensor, size: tuple[int, int]) -> _Fixed:
-        half, sides = torch.tensor(size) / 2, torch.tensor(extent_of(size))
-        first, second = ((part + 0.5) / half * sides - sides for part in points.float().split(2, 1))
-        return cls((first + second) / 2, (second - first) / 2)
-
-
-def _found(first: Tensor, second: Tensor, look: Looker, fixed: _Fixed | None) -> Correspondence:
-    size = (first.shape[3], first.shape[2])
+def _found(first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None) -> Correspondence:
+    extent = extent_of((first.shape[3], first.shape[2]))
     one, other, turned = (look(_reduced(picture)) for picture in (first, second, second.flip(3)))
-    search = _Search.of(one, other, size, fixed)
-    still = torch.zeros(2, *(count + 3 for count in cells(search.extent, LEVELS[0][0])))
-    starts = [search.improved(start, *LEVELS[0]) for start in (still, search.similarity())]
-    control = min(starts, key=search.energy)
-    against = _Search.of(one, turned, size, None)
-    flipped = against.improved(against.similarity(), *LEVELS[0])
-    mirrored = fixed is None and against.energy(flipped) < MIRRORED * search.energy(control)
+    layers, flipped = _layers(one, other), _layers(one[1:] or one, turned[1:] or turned)
+    # where to start is found without the finest layer, which is of use only close to what matches
+    coarse = _Search.of(layers[1:] or layers, extent, fixed)
+    still = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
+    starts = [coarse.improved(start, *LEVELS[0]) for start in (still, coarse.similarity())]
+    control = min(starts, key=coarse.energy)
+    against = _Search.of(flipped, extent, None)
+    mirrored = fixed is None and (
+        against.energy(against.improved(against.similarity(), *LEVELS[0])) < MIRRORED * coarse.energy(control)
+    )
+    search = _Search.of(layers, extent, fixed)
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
-    control = search.unfolded(search.obedient(control))
-    warp = Warp(control, search.extent, search.trust(control))
+    control = unfolded(control, extent, None, torch.zeros_like(control))
+    if fixed:
+        control = unfolded(obedient(control, extent, fixed), extent, fixed, control)
+    warp = Warp(control, extent, search.trust(control))
     return Correspondence(warp, search.energy(still), search.energy(control), mirrored, look.name)
 
 
@@ -117,44 +109,44 @@ class _Search:
     features: Tensor
     weight: float
     extent: tuple[float, float]
-    fixed: _Fixed | None
+    fixed: Fixed | None
 
     @classmethod
     def of(
-        cls,
-        one: Sequence[tuple[float, Tensor]],
-        other: Sequence[tuple[float, Tensor]],
-        size: tuple[int, int],
-        fixed: _Fixed | None,
+        cls, layers: Sequence[tuple[float, Tensor]], extent: tuple[float, float], fixed: Fixed | None
     ) -> _Search:
-        """From the layers that a network gives of either picture."""
-        finest = one[0][1].shape[2:]
-        layers = []
-        for (weight, a), (_, b) in zip(one, other, strict=True):
-            both = _common(a, b) * math.sqrt(weight)
-            layers.append(F.interpolate(both, size=finest, mode="bilinear", align_corners=False))
-        total = sum(weight for weight, _ in one)
-        both = F.normalize(_main(torch.cat(layers, 1)), dim=1) * math.sqrt(total)
-        return cls(both, total, extent_of(size), fixed)
+        """From what ``_layers`` gives."""
+        finest = layers[0][1].shape[2:]
+        joined = [
+            F.interpolate(both * math.sqrt(weight), size=finest, mode="bilinear", align_corners=False)
+            for weight, both in layers
+        ]
+        total = sum(weight for weight, _ in layers)
+        both = F.normalize(_main(torch.cat(joined, 1)), dim=1) * math.sqrt(total)
+        return cls(both, total, extent, fixed)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The places compared, (N,2), and their rows and columns in [-1,1]."""
+        """The places compared, (h,w,2), and their rows and columns in [-1,1]."""
         rows, columns = (((torch.arange(n) + 0.5) / n * 2 - 1) for n in cells(self.extent, PLACES))
         y, x = torch.meshgrid(rows * self.extent[1], columns * self.extent[0], indexing="ij")
         return torch.stack([x, y], -1), rows, columns
 
+    @cached_property
+    def pixels(self) -> Tensor:
+        """The features as (2hw,C), one place after the other."""
+        return self.features.permute(0, 2, 3, 1).flatten(0, 2)
+
     def energy(self, control: Tensor) -> float:
         """How unlike the two are under a field, bending and all."""
         with torch.no_grad():
-            return float(self._energy(control, _Bases.of(control, *self.grid[1:])))
+            return float(self._energy(control, _Bases.of(control, self)))
 
     @torch.enable_grad()
     def improved(self, control: Tensor, count: int, rate: float) -> Tensor:
         """A field of ``count`` intervals along a square's side, from another, by Adam."""
-        rows, columns = cells(self.extent, count)
-        control = refined(control, rows, columns).requires_grad_()
-        bases = _Bases.of(control, *self.grid[1:])
+        control = refined(control, *cells(self.extent, count)).requires_grad_()
+        bases = _Bases.of(control, self)
         optimiser = torch.optim.Adam([control], rate)
         slowing = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - 0.9 * step / STEPS)
         for _ in range(STEPS):
@@ -165,29 +157,32 @@ class _Search:
         return control.detach()
 
     def _energy(self, control: Tensor, bases: _Bases) -> Tensor:
-        v = bases.field(control, 0, 0)
-        grid, sides = self.grid[0], torch.tensor(self.extent)
-        to = grid.new_tensor([-1.0, 1.0]).reshape(2, 1, 1, 1) * v.permute(1, 2, 0) + grid
-        seen = F.grid_sample(self.features, to / sides, padding_mode="border", align_corners=False)
-        unlike = self.weight - (seen[0] * seen[1]).sum(0).mean()
-        across, down = bases.field(control, 0, 1) / self.extent[0], bases.field(control, 1, 0) / self.extent[1]
-        strain = across.square().sum(0).mean() + down.square().sum(0).mean()
-        bends = (
-            bases.field(control, 0, 2) / self.extent[0] ** 2,
-            bases.field(control, 2, 0) / self.extent[1] ** 2,
-            bases.field(control, 1, 1) * math.sqrt(2) / (self.extent[0] * self.extent[1]),
-        )
-        bending = sum((part.square().sum(0).mean() for part in bends), torch.tensor(0.0))
-        left, top = bases.border(control)
-        edges = left.square().mean() + top.square().mean()
-        outside = F.relu(to.abs() - sides).mean() * 2
+        v, across, down = bases.fields(control)
+        to = self.grid[0] + torch.stack([-v, v]).permute(0, 2, 3, 1)
+        outside = F.relu(to.abs() - torch.tensor(self.extent)).mean() * 2
         trace, det = across[0] + down[1], across[0] * down[1] - across[1] * down[0]
-        folds = sum((F.relu(ROOM - (1 + s * trace + det)).square().mean() for s in (-1, 1)), torch.tensor(0.0))
-        whole = unlike + BENDING * bending + STRAIN * strain + EDGES * 2 * edges + OUTSIDE * outside + FOLDS * folds
+        folds = F.relu(ROOM - 1 - det + trace).square().mean() + F.relu(ROOM - 1 - det - trace).square().mean()
+        flat = control.flatten(1)
+        stiff = (flat * (bases.stiff @ flat[..., None])[..., 0]).sum()
+        whole = self._unlike(to) + stiff + OUTSIDE * outside + FOLDS * folds
         if self.fixed:
-            off = Warp(control, self.extent, self.features).at(self.fixed.at) - self.fixed.field
-            whole = whole + POINTS * off.square().sum(1).mean()
+            whole = whole + POINTS * (bases.held @ flat.T - self.fixed.field).square().sum(1).mean()
         return whole
+
+    def _unlike(self, to: Tensor) -> Tensor:
+        """How unlike the first picture at ``to[0]`` and the second at ``to[1]`` are, (2,h,w,2)."""
+        height, width = self.features.shape[2:]
+        size = torch.tensor([width, height])
+        at = (((to / torch.tensor(self.extent) + 1) * size - 1) / 2).minimum(size - 1).clamp(min=0).flatten(1, 2)
+        low = at.detach().floor().minimum(size - 2)
+        x, y = (at - low).unbind(-1)
+        weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
+        with torch.no_grad():  # of a place only the weights of its four neighbours depend on the field
+            first = (low[..., 1] * width + low[..., 0]).long() + torch.tensor([[0], [height * width]])
+            four = first[..., None] + torch.tensor([0, 1, width, width + 1])
+            near = self.pixels.index_select(0, four.flatten()).unflatten(0, four.shape)
+            alike = near[0] @ near[1].transpose(1, 2)
+        return self.weight - torch.einsum("ni,nij,nj->n", weights[0], alike, weights[1]).mean()
 
     def similarity(self) -> Tensor:
         """The field of a robust affine map between places that are each other's nearest, half of it each way."""
@@ -225,33 +220,6 @@ class _Search:
         points = torch.stack([x, y, torch.ones_like(x)], -1)
         return ((points @ fit - points[..., :2]) / 2).permute(2, 0, 1)
 
-    def obedient(self, control: Tensor) -> Tensor:
-        """The field changed as little as bending tells, so that it is at fixed points what it is to be there."""
-        if self.fixed is None:
-            return control
-        counts = [count - 3 for count in control.shape[1:]]
-        stiff = _stiffness(counts, self.extent)
-        across, down = (basis(counts[1 - axis], self.fixed.at[:, axis] / self.extent[axis]) for axis in (0, 1))
-        rows = torch.einsum("ny,nx->nyx", down, across).flatten(1).double()
-        off = self.fixed.field - Warp(control, self.extent, self.features).at(self.fixed.at)
-        answer = torch.linalg.solve(stiff, rows.T)
-        whole = rows @ answer
-        # two points at one place may say different things: then both are met as well as may be
-        whole += 1e-6 * whole.diagonal().mean() * torch.eye(len(rows), dtype=torch.float64)
-        change = answer @ torch.linalg.solve(whole, off.double())
-        return control + change.T.reshape(control.shape).float()
-
-    def unfolded(self, control: Tensor) -> Tensor:
-        """The field without folds, det J above LEAST: where there are any, as much of it as leaves none."""
-        low, high = 0.0, 1.0
-        if float(areas(control, self.extent, 4).amin()) > LEAST:
-            return control
-        for _ in range(20):
-            middle = (low + high) / 2
-            ok = float(areas(control * middle, self.extent, 4).amin()) > LEAST
-            low, high = (middle, high) if ok else (low, middle)
-        return control * low
-
     def trust(self, control: Tensor) -> Tensor:
         """How far each place is to be trusted, (rows, columns) of the halfway picture in [0,1].
 
@@ -260,7 +228,7 @@ class _Search:
         """
         grid, sides = self.grid[0], torch.tensor(self.extent)
         with torch.no_grad():
-            v = _Bases.of(control, *self.grid[1:]).field(control, 0, 0).permute(1, 2, 0)
+            v = _Bases.of(control, self).fields(control)[0].permute(1, 2, 0)
             rows, columns = grid.shape[:2]
             every = F.adaptive_avg_pool2d(self.features, (rows, columns)).flatten(2)
             shares = []
@@ -283,39 +251,30 @@ class _Search:
 
 @dataclass(frozen=True)
 class _Bases:
-    """Splines at the compared places: rows and columns, by the order of their derivative, and at the borders."""
+    """What the energy needs of a spline: rows and columns at the compared places, values and derivatives.
+
+    stiff: (2,K,K), see :func:`stiffness`. held: (N,K), the fixed points' rows.
+    """
 
     rows: list[Tensor]
     columns: list[Tensor]
+    stiff: Tensor
+    held: Tensor
 
     @classmethod
-    def of(cls, control: Tensor, rows: Tensor, columns: Tensor) -> _Bases:
-        counts = [count - 3 for count in control.shape[1:]]
-        return cls(*([basis(n, at, k) for k in range(3)] for n, at in zip(counts, (rows, columns), strict=True)))
+    def of(cls, control: Tensor, search: _Search) -> _Bases:
+        _, *places = search.grid
+        rows, columns = (
+            [basis(count - 3, at, order) / side**order for order in (0, 1)]
+            for count, at, side in zip(control.shape[1:], places, search.extent[::-1], strict=True)
+        )
+        held = search.fixed.rows(control, search.extent) if search.fixed else torch.zeros(0)
+        return cls(rows, columns, stiffness(control, search.extent).float(), held)
 
-    def field(self, control: Tensor, down: int, across: int) -> Tensor:
-        """The field (2,h,w), or a derivative along either axis in [-1,1]."""
-        return self.rows[down] @ control @ self.columns[across].T
-
-    def border(self, control: Tensor) -> tuple[Tensor, Tensor]:
-        """What crosses the border: x at the left and right ones, y at the upper and lower ones, two rows each."""
-        ends = torch.tensor([-1.0, 1.0])
-        left = self.rows[0] @ control[0] @ basis(control.shape[2] - 3, ends).T
-        top = basis(control.shape[1] - 3, ends) @ control[1] @ self.columns[0].T
-        return left, top
-
-
-def _stiffness(counts: Sequence[int], extent: tuple[float, float]) -> Tensor:
-    """The quadratic form of strain and bending on control points, a little of their size added."""
-    at = [torch.linspace(-1, 1, 4 * n + 1) for n in counts]
-    moments = []
-    for n, places, side in zip(counts, at, extent[::-1], strict=True):
-        own = [basis(n, places, k).double() / side**k for k in range(3)]
-        moments.append([part.T @ part / len(places) for part in own])
-    (y0, y1, y2), (x0, x1, x2) = moments
-    bending = torch.kron(y0, x2) + torch.kron(y2, x0) + 2 * torch.kron(y1, x1)
-    strain = torch.kron(y0, x1) + torch.kron(y1, x0)
-    return BENDING * bending + STRAIN * strain + 1e-6 * torch.kron(y0, x0) + 1e-9 * torch.eye(len(bending))
+    def fields(self, control: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The field (2,h,w), and how it changes along x and along y."""
+        ways = [rows @ control for rows in self.rows]
+        return ways[0] @ self.columns[0].T, ways[0] @ self.columns[1].T, ways[1] @ self.columns[0].T
 
 
 def _reduced(picture: Tensor) -> Tensor:
@@ -327,22 +286,28 @@ def _reduced(picture: Tensor) -> Tensor:
     return small.clamp(-1, 1)
 
 
-def _common(a: Tensor, b: Tensor) -> Tensor:
-    """A layer of two pictures, (1,C,h,w) each, as (2,D,h,w) of unit length in the main components of both.
+def _layers(
+    one: Sequence[tuple[float, Tensor]], other: Sequence[tuple[float, Tensor]]
+) -> list[tuple[float, Tensor]]:
+    """What two pictures have in common in each layer, and how much it counts: (2,D,h,w) of unit length.
 
     Each channel is normalised over its own picture, so that another light does not count.
     """
-    return F.normalize(_main(torch.cat([_normalised(a), _normalised(b)])), dim=1)
+    return [
+        (weight, F.normalize(_main(torch.cat([_normalised(a), _normalised(b)])), dim=1))
+        for (weight, a), (_, b) in zip(one, other, strict=True)
+    ]
 
 
 def _main(both: Tensor) -> Tensor:
     """The main components (2,D,h,w) of what two pictures have (2,C,h,w)."""
-    rows = both.flatten(2).permute(0, 2, 1).flatten(0, 1)
-    rows = rows - rows.mean(0)
-    axes = torch.linalg.eigh(rows.T @ rows)[1][:, -COMPONENTS:]
-    return (rows @ axes).reshape(2, *both.shape[2:], -1).permute(0, 3, 1, 2).contiguous()
+    flat = both.flatten(2)
+    middle = flat.mean((0, 2))
+    spread = sum((part @ part.T for part in flat), torch.tensor(0.0)) / (2 * flat.shape[2])
+    axes = torch.linalg.eigh(spread - middle[:, None] * middle)[1][:, -COMPONENTS:].T
+    return (axes @ flat - (axes @ middle)[:, None]).unflatten(2, both.shape[2:])
 
 
 def _normalised(layer: Tensor) -> Tensor:
-    layer = layer - layer.mean((2, 3), keepdim=True)
-    return F.normalize(layer / (layer.std((2, 3), keepdim=True) + 1e-3 * layer.std()), dim=1)
+    variance, middle = torch.var_mean(layer, (2, 3), keepdim=True)
+    return F.normalize((layer - middle) / (variance.sqrt() + 1e-3 * variance.mean().sqrt()), dim=1)

@@ -41,7 +41,7 @@ class Vgg16:
             self._layers: nn.Module = vgg16(weights=None).features
         weights = {name: value.float().to(device) for name, value in read_trunk("vgg16").items()}
         self._layers.load_state_dict(weights, assign=True)
-        self._layers.eval().requires_grad_(False)
+        self._layers.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # faster on a CPU
 
     @torch.no_grad()
     def __call__(self, picture: Tensor) -> list[tuple[float, Tensor]]:

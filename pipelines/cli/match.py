@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
+from pipelines.alignment import Features
 from pipelines.cli.common import say
 
 
@@ -16,7 +17,8 @@ from pipelines.cli.common import say
 @click.argument("images", nargs=2, metavar="A B")
 @click.option("-o", "--output", required=True, metavar="OUT.png")
 @click.option("--points", metavar="FILE", help="Places that are the same: lines or JSON lists xa,ya,xb,yb.")
-@click.option("--features", type=click.Choice(["vgg16", "alexnet"]), default="vgg16", show_default=True)
+@click.option("--features", type=click.Choice(get_args(Features)), default="vgg16", show_default=True)
+@click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="For --features unet.  [default: embedded]")
 @click.option("--size", metavar="256|320x192", help="Of both pictures.  [default: that of A]")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), default="crop", show_default=True, help="To that size.")
 @click.option("--field", metavar="FILE.npz|FILE.exr", help="Where each pixel is in the other picture; see above.")
@@ -25,7 +27,8 @@ def match(
     images: tuple[str, str],
     output: str,
     points: str | None,
-    features: str,
+    features: Features,
+    model: str | None,
     size: str | None,
     fit: Literal["crop", "pad"],
     field: str | None,
@@ -37,6 +40,9 @@ def match(
 
     The points of --points are pixels of the pictures as a person sees them: upright, before they are cropped or
     resized, (0, 0) in the upper left. The match goes through them.
+
+    --features says whose view of the pictures is compared: vgg16; alexnet, quicker and coarser; or unet, the
+    denoiser of --model, as a render with --set align.features=unet compares them.
 
     --field FILE.npz holds the arrays a_to_b and b_to_a (H,W,2): for each pixel of the one picture x and y in pixels
     of the other, at the size of the match; and confidence_a and confidence_b (H,W). --field FILE.exr writes two ST
@@ -52,16 +58,20 @@ def match(
     if path.suffix.lower() != ".png" or path.is_dir():
         raise SettingsError(f"output {output!r} is not the name of a PNG; write -o match.png")
     check_parent(path)
+    if model and features != "unet":
+        raise SettingsError(f"--model {model} has no part in --features {features}; add --features unet")
     files = field_files(Path(field)) if field else []
     _refuse_inputs([path, *files], [*images, *([points] if points else [])])
     wanted = parse_size(size) if size else None
 
     from pipelines.match import matched
+    from pipelines.models import quiet_libraries
     from pipelines.panels import match_picture
 
-    first, second, found = matched(
-        Path(images[0]), Path(images[1]), wanted, fit, Path(points) if points else None, features
-    )
+    quiet_libraries()
+    a, b = map(Path, images)
+    marked = Path(points) if points else None
+    first, second, found = matched(a, b, wanted, fit, marked, features, model or "embedded")
     for keyframe in (first, second):
         for notice in keyframe.notices:
             say(notice)

@@ -1,7 +1,7 @@
 """What each number of the default preset is worth: ``python -m tests.benchmarks.choices``.
 
-The preset, and the preset with one thing changed, on the sample pairs of ``bars`` and the embedded model: means
-over the pairs, with U-Net forward equivalents counted by a hook.
+The preset, and the preset with one thing changed, on the sample pairs of ``bars``, one that is not in register, and
+the embedded model: means over the pairs, with U-Net forward equivalents counted by a hook.
 """
 
 from __future__ import annotations
@@ -16,24 +16,28 @@ from pipelines.clip import clip_of
 from pipelines.compare import compare
 from pipelines.presets import load_preset
 from pipelines.settings import changed
-from tests.benchmarks.bars import PAIRS, SAMPLES
+from tests.benchmarks.bars import PAIRS as REGISTERED
+from tests.benchmarks.bars import SAMPLES
 from tests.benchmarks.meter import Meter
 from tests.benchmarks.scaling import table
 
+PAIRS = (*REGISTERED, ("red-panda", "raccoon-wide"))
 CHOICES: dict[str, dict[str, Any]] = {
     "`default`": {},
-    "50 steps": {"steps": 50},
+    "not aligned, LoRA of 20 steps": {"align.on": False, "lora.steps": 20},
+    "aligned dissolve, as `warp`": {"between": "dissolve"},
+    "AlexNet's features": {"align.features": "alexnet"},
+    "the denoiser's features": {"align.features": "unet"},
+    "0.6 of the steps left out": {"align.skip": 0.6},
+    "0.4 of the steps left out": {"align.skip": 0.4},
+    "0.9 of the steps left out": {"align.skip": 0.9},
+    "2 fixed-point iterations": {"align.inversion_iterations": 2},
+    "LoRA of 20 steps": {"lora.steps": 20},
     "30 steps": {"steps": 30},
-    "12 steps": {"steps": 12},
-    "3 fixed-point iterations": {"inversion_iterations": 3},
-    "LoRA of 200 steps at 2e-4": {"lora.steps": 200, "lora.learning_rate": 2e-4},
-    "no LoRA": {"lora.steps": 0},
+    "8 steps": {"steps": 8},
     "attention share 0.5": {"attention": 0.5},
-    "interpolated keys and values, share 0.6": {"sharing": "interpolated", "attention": 0.6},
-    "fade 0.5": {"fade": 0.5},
+    "interpolated keys and values": {"sharing": "interpolated"},
     "fade 0.25": {"fade": 0.25},
-    "fresh noise 0.25": {"noise": 0.25},
-    "surveyed by drafts of 6 steps": {"survey": 6},
     "surveyed by finished frames": {"survey": 0},
     "in float32": {},
 }

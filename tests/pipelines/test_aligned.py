@@ -221,7 +221,11 @@ def test_a_cascade_is_refused_in_one_line(command, tmp_path):
         changed(QUICK, {"anchors.depth": 1, "anchors.scheme": "cascade"})
     images = [str(SAMPLES / name) for name in PAIR]
     done = command(
-        "render", *images, "-o", str(tmp_path / "m.mp4"), *["--set", "anchors.depth=1", "--set", "anchors.scheme=cascade"]
+        "render",
+        *images,
+        "-o",
+        str(tmp_path / "m.mp4"),
+        *["--set", "anchors.depth=1", "--set", "anchors.scheme=cascade"],
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

@@ -18,6 +18,7 @@ PRESETS = {
     "interpolate_denoise",
     "did",
     "did_no_shared_noise",
+    "warp",
 }
 SHORT = {
     "steps": 10,

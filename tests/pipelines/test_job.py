@@ -184,7 +184,15 @@ def test_a_job_that_carries_on_from_its_own_frames_keeps_them(command, folder, t
 
 def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, tmp_path):
     def run(name, *more, job="job"):
-        kept = ["--job", str(tmp_path / job), "--set", "inbetween.threshold=10", "--set", "pacing=uniform"]
+        kept = [
+            "--job",
+            str(tmp_path / job),
+            "--set",
+            "inbetween.threshold=10",
+            "--set",
+            "pacing=uniform",
+            "--no-align",
+        ]
         result = command(*arguments(folder, "-o", str(tmp_path / name)), *kept, *more, "--json")
         assert result.returncode == 0, result.stderr
         return hashes(tmp_path / name), json.loads(result.stdout)["spent"].get("render", 0)
@@ -201,7 +209,7 @@ def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, 
 
 def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
     def run(*images):
-        job = ["-o", str(tmp_path / Path(images[2]).stem), "--job", str(tmp_path / "job"), "--json"]
+        job = ["-o", str(tmp_path / Path(images[2]).stem), "--job", str(tmp_path / "job"), "--json", "--no-align"]
         result = command("render", *images, "--model", str(folder), *QUICK, "--frames", "13", *job)
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)["spent"]

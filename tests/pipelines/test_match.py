@@ -80,6 +80,16 @@ def test_a_mirrored_picture_is_told_and_not_turned(command, tmp_path):
     assert "b.png: mirrored it matches far better" in result.stderr
 
 
+def test_a_models_own_denoiser_may_look(command, pair, folder, tmp_path):
+    images = [str(pair / name) for name in ("a.png", "b.png")]
+    more = ["--features", "unet", "--model", str(folder), "--size", "64"]
+    result = command("match", *images, "-o", "m.png", *more, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["features"] == "unet"
+    assert result.stderr.startswith("compared by unet: ")
+    assert (tmp_path / "m.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -90,6 +100,8 @@ def test_a_mirrored_picture_is_told_and_not_turned(command, tmp_path):
         ([CAT, COFFEE, "-o", "m.png", "--field", "no/f.exr"], "no folder no"),
         ([CAT, COFFEE, "-o", "m.png", "--size", "big"], "size 'big'"),
         ([CAT, COFFEE, "-o", "m.png", "--features", "eyes"], "eyes"),
+        ([CAT, COFFEE, "-o", "m.png", "--model", "embedded"], "add --features unet"),
+        ([CAT, COFFEE, "-o", "m.png", "--features", "unet", "--model", "none"], "'none'"),
         ([CAT, COFFEE, "-o", "m.png", "--points", "nothing.csv"], "nothing.csv"),
         ([CAT, "nothing.png", "-o", "m.png"], "nothing.png"),
         ([CAT, "-o", "m.png"], "2 values"),

@@ -1,0 +1,120 @@
+"""What keeps a field smooth, without folds, and where a person's points say it is to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from morph.warp import areas, basis, extent_of
+
+BENDING, STRAIN, EDGES = 0.002, 0.05, 0.5
+"""What it costs to bend, to stretch, and to cross the picture's borders."""
+LEAST = 0.1
+"""The least det J that a field may have."""
+ROOM = 1.5 * LEAST
+"""The det J that is aimed at where it is less than that."""
+EASING = 60
+SAMPLES = 4
+"""Places between two knots at which folds are looked for."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Halfway points (N,2), and what the field is to be there, (N,2), in :mod:`morph.warp`'s units."""
+
+    at: Tensor
+    field: Tensor
+
+    @classmethod
+    def of(cls, points: Tensor, size: tuple[int, int]) -> Fixed:
+        """From places (N,4), xa, ya, xb, yb, in pixels of pictures of ``size`` (width, height)."""
+        half, sides = torch.tensor(size) / 2, torch.tensor(extent_of(size))
+        first, second = ((part + 0.5) / half * sides - sides for part in points.float().split(2, 1))
+        return cls((first + second) / 2, (second - first) / 2)
+
+    def rows(self, control: Tensor, extent: tuple[float, float]) -> Tensor:
+        """What each control point (2,H,W) counts for the field there, (N,HW)."""
+        across, down = (basis(control.shape[2 - axis] - 3, self.at[:, axis] / extent[axis]) for axis in (0, 1))
+        return torch.einsum("ny,nx->nyx", down, across).flatten(1)
+
+
+def stiffness(control: Tensor, extent: tuple[float, float]) -> Tensor:
+    """The quadratic forms (2,K,K), float64, of what x and y of a field cost that is not still, by control points.
+
+    They have to bend, stretch and cross the borders, as means over the picture.
+    """
+    ends, moments, borders = torch.tensor([-1.0, 1.0]), [], []
+    for count, side in zip(control.shape[1:], extent[::-1], strict=True):
+        at = torch.linspace(-1, 1, 4 * (count - 3) + 1)
+        own = [basis(count - 3, at, order).double() / side**order for order in range(3)]
+        moments.append([part.T @ part / len(at) for part in own])
+        border = basis(count - 3, ends).double()
+        borders.append(border.T @ border)
+    (y0, y1, y2), (x0, x1, x2) = moments
+    bending = torch.kron(y0, x2) + torch.kron(y2, x0) + 2 * torch.kron(y1, x1)
+    strain = torch.kron(y0, x1) + torch.kron(y1, x0)
+    # a little of its size, lest a field that is moved as a whole, or control points beyond the border, be free
+    little = 1e-6 * torch.kron(y0, x0) + 1e-9 * torch.eye(len(bending))
+    smooth = BENDING * bending + STRAIN * strain + little
+    return torch.stack([smooth + EDGES * torch.kron(y0, borders[1]), smooth + EDGES * torch.kron(borders[0], x0)])
+
+
+def obedient(control: Tensor, extent: tuple[float, float], fixed: Fixed) -> Tensor:
+    """A field changed as little as its stiffness tells, so that it is at fixed points what it is to be there."""
+    rows = fixed.rows(control, extent).double()
+    off = fixed.field.double() - rows @ control.flatten(1).T.double()
+    answer, whole = _answer(stiffness(control, extent), rows)
+    change = answer @ torch.linalg.solve(whole, off.T[..., None])
+    return (control + change.reshape(control.shape)).float()
+
+
+def unfolded(control: Tensor, extent: tuple[float, float], fixed: Fixed | None, sound: Tensor) -> Tensor:
+    """A field without folds, det J above LEAST, close to another.
+
+    It gives way where it folds, and keeps what it is at fixed points. Where that does not suffice, as when points
+    contradict each other, it goes as far from ``sound``, a field without folds, as leaves none.
+    """
+    if _least(control, extent) > LEAST:
+        return control
+    stiff = stiffness(control, extent)
+    rows = torch.zeros(0, stiff.shape[1]) if fixed is None else fixed.rows(control, extent)
+    answer, whole = _answer(stiff, rows.double())
+    for _ in range(EASING):
+        cost, slope = _folds(control, extent)
+        step = torch.linalg.solve(stiff, slope.flatten(1)[..., None].double())
+        step -= answer @ torch.linalg.solve(whole, rows.double() @ step)
+        # what Newton would do along this line, to where nothing costs
+        down = float((step[..., 0] * slope.flatten(1)).sum())
+        control = control - (2 * cost / max(down, 1e-12) * step).reshape(control.shape).float()
+        if _least(control, extent) > LEAST:
+            return control
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        fine = _least(torch.lerp(sound, control, middle), extent) > LEAST
+        low, high = (middle, high) if fine else (low, middle)
+    return torch.lerp(sound, control, low)
+
+
+def _answer(stiff: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """How control points (2,K,N) give way to forces at N points, and how the field there does, (2,N,N)."""
+    answer = torch.linalg.solve(stiff, rows.T)
+    whole = rows @ answer
+    # two points at one place may say different things: then both are met as well as may be
+    little = 1e-6 * whole.diagonal(dim1=1, dim2=2).mean() if len(rows) else torch.tensor(0.0)
+    return answer, whole + little * torch.eye(len(rows))
+
+
+def _least(control: Tensor, extent: tuple[float, float]) -> float:
+    return float(areas(control, extent, SAMPLES).amin())
+
+
+@torch.enable_grad()
+def _folds(control: Tensor, extent: tuple[float, float]) -> tuple[float, Tensor]:
+    """What the places below ROOM cost, and the slope of that by control points."""
+    free = control.clone().requires_grad_()
+    cost = F.relu(ROOM - areas(free, extent, SAMPLES)).square().mean()
+    return float(cost), torch.autograd.grad(cost, free)[0]
