@@ -111,14 +111,13 @@ def test_a_way_is_measured_by_frames_that_cost_nothing(morph):
     assert min(frame.distance for frame in frames[1:]) > 0
 
 
-@pytest.mark.parametrize("size", ["64", "150x100"])
 @pytest.mark.parametrize("way", [{}, {"repeat": "loop"}, {"anchors.depth": 1, "anchors.candidates": 1}])
-def test_the_frames_at_the_ends_are_the_images_bit_for_bit(morph, size, way):
-    frames = morph(PAIR, changed(QUICK, {"size": size, "model_size": "64x64", "frames": 6, **way}))
-    width, height = (64, 64) if size == "64" else (150, 100)
-    assert np.array_equal(frames[0].pixels, pixels_of(PAIR[0], (width, height)))
+def test_the_frames_at_the_ends_are_the_images_bit_for_bit(morph, way):
+    size = (150, 100)
+    frames = morph(PAIR, changed(QUICK, {"size": "150x100", "model_size": "64x64", "frames": 6, **way}))
+    assert np.array_equal(frames[0].pixels, pixels_of(PAIR[0], size))
     second = 3 if "repeat" in way else -1
-    assert np.array_equal(frames[second].pixels, pixels_of(PAIR[1], (width, height)))
+    assert np.array_equal(frames[second].pixels, pixels_of(PAIR[1], size))
 
 
 def test_the_size_of_a_batch_changes_nothing(morph):
@@ -142,13 +141,9 @@ def test_the_way_back_of_a_loop_is_the_way_there(embedded, tmp_path):
         assert decibels(frames[there].pixels, frames[back].pixels) > 45
 
 
-def test_what_moves_in_register_does_not_lie_where_it_lay(morph):
-    for values in ({}, {"anchors.depth": 1, "anchors.candidates": 1, "frames": 3}):
-        settings = changed(QUICK, values)
-        still = changed(settings, {"align.on": False})
-        aligned, apart = (morph(PAIR, one, choose=lambda *candidates: 0) for one in (settings, still))
-        middle = settings.frames // 2
-        assert decibels(aligned[middle].pixels, apart[middle].pixels) < 40
+def test_frames_in_register_are_others(morph):
+    aligned, apart = (morph(PAIR, changed(QUICK, {"frames": 3, "align.on": on})) for on in (True, False))
+    assert decibels(aligned[1].pixels, apart[1].pixels) < 40
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +228,7 @@ def test_a_cascade_is_refused_in_one_line(command, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class Stop(Exception):
+class StopError(Exception):
     """Somebody stops a render."""
 
 
@@ -249,9 +244,9 @@ def test_a_render_that_was_stopped_goes_on_with_the_same_frames(model, fields, m
     def stop(stage, cost):
         batches.append(stage)
         if batches.count("render") == 4:  # two frames of the second batch are under way
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         render(model, clip(PAIR, settings), job, stop)
     kept = {path: path.stat().st_mtime_ns for path in job.rglob("*.png") if path.parent.name != "matches"}
     assert 2 < len(kept) < 11
