@@ -117,4 +117,4 @@ def _folds(control: Tensor, extent: tuple[float, float]) -> tuple[float, Tensor]
     """What the places below ROOM cost, and the slope of that by control points."""
     free = control.clone().requires_grad_()
     cost = F.relu(ROOM - areas(free, extent, SAMPLES)).square().mean()
-    return float(cost), torch.autograd.grad(cost, free)[0]
+    return float(cost.detach()), torch.autograd.grad(cost, free)[0]
