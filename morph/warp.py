@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ROUNDS = 30
+ROUNDS = 50
 """Of the fixed point that finds the halfway point of a frame's place."""
 COARSE = 192
 """Points a side at which that is done; the field is smooth, so that between them it is interpolated."""
