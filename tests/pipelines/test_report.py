@@ -204,18 +204,13 @@ def test_matches_are_shown_where_the_job_has_their_pictures(stills, tmp_path):
     assert not page.all("img", alt=seen["alt"])
 
 
-def test_a_finished_job_tells_which_ways_have_a_match(stills, folder):
+def test_a_match_that_was_removed_is_drawn_again(stills, folder):
     """What rendering left is told, when nothing is rendered anew."""
     images = [SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")]
     output, second = Path(load_result(stills).output), stills / MATCHES / "1.png"
-    picture = second.read_bytes()
     second.unlink()
-    try:
-        render(folder, output, images, STILLS)
-        assert [one.match for one in load_result(stills).segments] == ["0.png", None]
-    finally:
-        second.write_bytes(picture)
-        render(folder, output, images, STILLS)
+    render(folder, output, images, STILLS)
+    assert second.exists()
     assert [one.match for one in load_result(stills).segments] == ["0.png", "1.png"]
 
 
