@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.sequence import Rendered
+    from pipelines.settings import Settings
 
 
 @click.command()
@@ -43,8 +45,7 @@ def compare(
     from morph.errors import SettingsError
     from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
     from pipelines.plan import costs
-    from pipelines.presets import load_preset, preset_names
-    from pipelines.settings import changed
+    from pipelines.presets import preset_names
 
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -52,7 +53,7 @@ def compare(
     check_parent(folder)
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     names = list(dict.fromkeys(presets)) or preset_names()
-    chosen = {Path(name).stem: changed(load_preset(name), given) for name in names}
+    chosen = {Path(name).stem: _changed(name, given) for name in names}
     if len(chosen) < len(names):
         raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
     for name, settings in chosen.items():
@@ -103,3 +104,16 @@ def compare(
             with atomic_path(folder / file) as partial:
                 partial.write_text(text + "\n")
     click.echo(json.dumps(result) if as_json else comparing.table(compared))
+
+
+def _changed(preset: str, given: Mapping[str, Any]) -> Settings:
+    """A preset with settings over it; what does not go together is said with the preset's name."""
+    from morph.errors import SettingsError
+    from pipelines.presets import load_preset
+    from pipelines.settings import changed
+
+    settings = load_preset(preset)
+    try:
+        return changed(settings, given)
+    except SettingsError as error:
+        raise SettingsError(f"preset {Path(preset).stem}: {error}") from None
