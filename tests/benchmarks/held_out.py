@@ -103,7 +103,8 @@ class Schemes(click.ParamType):
 
 
 def schemes(added: Sequence[tuple[str, Settings]], frames: int, size: int) -> dict[str, Settings]:
-    """The settings of every scheme but the cross-fade, which needs none; no figure depends on an optional package."""
+    """The settings of every scheme but the cross-fade, which needs none."""
+    # no figure depends on an optional package
     base = {"frames": frames, "size": str(size), "align.landmarks": "off"}
     presets = {
         "latent slerp": changed(

@@ -1,0 +1,108 @@
+"""The field between two pictures: what it promises of any pair, and how well it finds fields that are known."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from morph.perception.correspondence import find
+from morph.perception.dense import AlexNet, Vgg16
+from morph.perception.lpips import PerceptualDistance
+from morph.perception.smooth import LEAST
+from tests.benchmarks.registration import measured, portraits, sample, samples
+
+SIDE = 96
+
+
+@pytest.fixture(scope="module")
+def look():
+    return AlexNet(PerceptualDistance())
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return sample("red-panda", SIDE), sample("raccoon-wide", SIDE)
+
+
+@pytest.fixture(scope="module")
+def found(look, pictures):
+    return find(*pictures, look)
+
+
+def test_the_pictures_swapped_have_the_negative_field_bit_for_bit(look, pictures, found):
+    back = find(*pictures[::-1], look)
+    assert torch.equal(back.warp.control, -found.warp.control)
+    assert torch.equal(back.warp.trust, found.warp.trust)
+    assert (back.before, back.after) == (found.before, found.after)
+
+
+def test_the_same_pictures_have_the_same_field(look, pictures, found):
+    assert torch.equal(find(*pictures, look).warp.control, found.warp.control)
+
+
+def test_a_field_brings_unlike_pictures_nearer_and_does_not_fold(found):
+    assert found.after < found.before
+    assert found.warp.control.abs().max() > 0.02
+    assert found.warp.least_area() > LEAST
+    assert 0 <= found.warp.trust.min() <= found.warp.trust.max() <= 1
+    assert 0 < found.matched < 1
+
+
+def test_a_picture_lies_on_itself(look, pictures):
+    still = find(pictures[0], pictures[0], look)
+    assert still.warp.control.abs().max() < 1e-3
+    assert still.matched > 0.95
+    assert not still.mirrored
+
+
+def test_where_nothing_is_seen_nothing_moves(look):
+    plain = torch.full((1, 3, SIDE, SIDE), -0.5), torch.full((1, 3, SIDE, SIDE), 0.5)
+    assert find(*plain, look).warp.control.abs().max() < 0.02
+
+
+@pytest.mark.parametrize("size", [(64, 160), (160, 64), (97, 81)])
+def test_a_move_is_found_whatever_the_shape(look, size):
+    width, height = size
+    picture = F.interpolate(sample("raccoon-wide", 200), size=(height, width), mode="bicubic").clamp(-1, 1)
+    step = min(size) // 10
+    second = picture.roll(step, 3)
+    second[..., :step] = picture[..., :1]
+    warp = find(picture, second, look).warp
+    moved = warp.pixels(0.0, size)[1] - warp.pixels(0.0, size)[0]
+    inner = moved[height // 4 : -height // 4, width // 4 : -width // 4].flatten(0, 1).median(0).values
+    assert inner.tolist() == pytest.approx([step, 0], abs=0.15 * step)
+
+
+def test_points_are_obeyed_and_hold_nothing_else_down(look, pictures, found):
+    points = torch.tensor([[20.0, 30.0, 34.0, 40.0], [70.0, 60.0, 62.0, 71.0]])
+    held = find(*pictures, look, points).warp
+    second = held.pixels(0.0, (SIDE, SIDE))[1]
+    for xa, ya, xb, yb in points.int().tolist():
+        assert second[ya, xa].tolist() == pytest.approx([xb, yb], abs=1)
+    assert held.least_area() > LEAST
+    assert not torch.equal(held.control, found.warp.control)
+
+
+def test_points_that_contradict_each_other_still_make_a_field_without_folds(look, pictures):
+    points = torch.tensor([[20.0, 48.0, 70.0, 48.0], [70.0, 48.0, 20.0, 48.0], [20.0, 48.0, 20.0, 20.0]])
+    assert find(*pictures, look, points).warp.least_area() > LEAST
+
+
+def test_a_mirrored_picture_is_told(look):
+    picture = sample("rocket", SIDE)
+    assert find(picture, picture.flip(3), look).mirrored
+
+
+@pytest.mark.slow
+def test_known_warps_of_photographs_are_found():
+    _, ways, errors, _ = measured(Vgg16(), samples())
+    assert ways.median() > 4
+    assert errors.median() <= 1
+    assert errors.quantile(0.95) <= 4
+
+
+@pytest.mark.slow
+def test_landmarks_of_portraits_come_to_lie_on_each_other():
+    pytest.importorskip("mediapipe")
+    before, after = portraits(Vgg16())
+    assert after <= 2.5
+    assert after < before
