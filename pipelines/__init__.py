@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.morph import MorphPipeline as MorphPipeline
+    from pipelines.tasks.pipeline import MorphPipeline as MorphPipeline
 
 __all__ = ["MorphPipeline"]
 
@@ -13,6 +13,6 @@ __all__ = ["MorphPipeline"]
 def __getattr__(name: str) -> Any:
     if name != "MorphPipeline":
         raise AttributeError(f"module 'pipelines' has no attribute {name!r}")
-    from pipelines.morph import MorphPipeline
+    from pipelines.tasks.pipeline import MorphPipeline
 
     return MorphPipeline

@@ -12,9 +12,9 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
-from morph.diffusion.embedded.tokenizer import train_tokenizer
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion
+from morph.embedded.tokenizer import train_tokenizer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

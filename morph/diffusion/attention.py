@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from morph.blending.interpolation import lerp
 from morph.diffusion.model import LatentDiffusion
-from morph.interpolation import lerp
 
 Features = Mapping[tuple[int, str], Tensor]
 """Keys and values (K,T,D) of K keyframes, by timestep and projection."""

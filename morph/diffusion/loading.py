@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from morph.diffusion.files import WEIGHTS, check_hashes, locate, read_json
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
+from morph.weights.locate import WEIGHTS, check_hashes, locate, read_json
 
 
 def load_model(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from morph.diffusion.files import Geometry
+from morph.diffusion.geometry import Geometry
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 

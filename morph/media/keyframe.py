@@ -103,12 +103,12 @@ class Keyframe:
     depth: int = 8
 
     def extended(self) -> Keyframe:
-        """The same in straight colour, which goes on under what is transparent: :func:`morph.matte.extended`."""
+        """The same in straight colour, which goes on under what is transparent: :mod:`morph.blending.matte`."""
         if self.alpha is None:
             return self
         import torch
 
-        from morph.matte import extended
+        from morph.blending.matte import extended
 
         light = np.asarray(self.pixels[0].permute(1, 2, 0) / 2 + 0.5, np.float32)
         matte = self.alpha.astype(np.float32) / np.float32(255)

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.diffusion.files import EMBEDDED, check_hashes, locate, read_json
 from morph.errors import ModelError
 from morph.perception.tower import AlexNetTower, TextPerceptron
+from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
 
 OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""

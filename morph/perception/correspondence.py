@@ -1,8 +1,8 @@
 """Which place of one picture is which of another: a smooth field between them, found from what networks see.
 
 The halfway domain is that of Liao et al., "Automating Image Morphing using Structural Similarity on a Halfway
-Domain", 2014; see :mod:`morph.warp`. In place of grey windows, dense features are compared, projected onto what
-both pictures have in common.
+Domain", 2014; see :mod:`morph.blending.warp`. In place of grey windows, dense features are compared, projected onto
+what both pictures have in common.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from morph.blending.warp import Warp, basis, cells, extent_of, refined
 from morph.perception.dense import Looker
 from morph.perception.landmarks import Landmarks
 from morph.perception.smooth import Fixed, obedient, stiffness, unfolded
-from morph.warp import Warp, basis, cells, extent_of, refined
 
 SIDE = 256
 """The root of the area, in pixels, of the pictures that are compared; their sides are multiples of STRIDE."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.diffusion.files import HUB_ID, locate
 from morph.errors import ModelError
 from morph.perception.pose import KEYPOINTS, Person, Pose
-from morph.weights import read_weights
+from morph.weights.locate import HUB_ID, locate
+from morph.weights.read import read_weights
 
 if TYPE_CHECKING:
     import torch

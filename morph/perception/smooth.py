@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.warp import areas, basis, extent_of
+from morph.blending.warp import areas, basis, extent_of
 
 BENDING, STRAIN, EDGES = 0.002, 0.05, 0.5
 """What it costs to bend, to stretch, and to cross the picture's borders."""
@@ -23,7 +23,7 @@ SAMPLES = 4
 
 @dataclass(frozen=True)
 class Fixed:
-    """Halfway points (N,2), and what the field is to be there, (N,2), in :mod:`morph.warp`'s units."""
+    """Halfway points (N,2), and what the field is to be there, (N,2), in :mod:`morph.blending.warp`'s units."""
 
     at: Tensor
     field: Tensor

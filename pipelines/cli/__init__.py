@@ -54,7 +54,7 @@ def main() -> None:
         say(f"Interrupted; no file is left half written.{again}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
-        from pipelines.memory import out_of_memory
+        from pipelines.tasks.memory import out_of_memory
 
         if not out_of_memory(error):
             raise

@@ -61,10 +61,10 @@ def batch(
 
 def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
     """The clips of a manifest, or the clip of a folder of images, which goes beside it."""
-    from pipelines.clip import clip_of
-    from pipelines.manifest import pictures, read_manifest
-    from pipelines.presets import load_preset
-    from pipelines.settings import changed
+    from pipelines.manifest.read import pictures, read_manifest
+    from pipelines.request.clip import clip_of
+    from pipelines.request.presets import load_preset
+    from pipelines.request.settings import changed
 
     given = assigned(options["assignments"])
     if path.is_dir():
@@ -76,8 +76,8 @@ def _clips(path: Path, options: dict[str, Any]) -> list[Any]:
 def _run(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> list[Any]:
     """Render clips as the options say; each is told of when it is done, and the report is kept up to date."""
     from morph.media.stills import check_parent
-    from pipelines.batch import save_report
-    from pipelines.job import locked
+    from pipelines.batch.run import save_report
+    from pipelines.job.folder import locked
 
     check_parent(folder)
     outcomes: list[Any] = []
@@ -92,30 +92,31 @@ def _run(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> list[An
 
 
 def _outcomes(clips: Sequence[Any], folder: Path, options: dict[str, Any]) -> Iterator[Any]:
-    from pipelines import batch as batching
+    from pipelines.batch.run import run_here, run_ray, run_workers
+    from pipelines.batch.where import Where
 
     own = {key: options[key] for key in ("device", "dtype", "change", "gpus", "cpus")}
-    where, workers = batching.Where(**own), options["workers"]
+    where, workers = Where(**own), options["workers"]
     if options["ray"]:
-        return batching.run_ray(clips, folder, where, options["ray"], workers)
+        return run_ray(clips, folder, where, options["ray"], workers)
     if workers > 1:
-        return batching.run_workers(clips, folder, where, workers)
-    from pipelines.models import quiet_libraries
+        return run_workers(clips, folder, where, workers)
+    from pipelines.tasks.models import quiet_libraries
 
     quiet_libraries()
-    return batching.run_here(clips, folder, where)
+    return run_here(clips, folder, where)
 
 
 def _print(outcomes: Sequence[Any], as_json: bool) -> None:
     from dataclasses import asdict
 
-    from pipelines.batch import table
+    from pipelines.batch.run import table
 
     click.echo(json.dumps([asdict(one) for one in outcomes]) if as_json else table(outcomes))
 
 
 def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
-    from pipelines.plan import costs, needs_model
+    from pipelines.request.plan import costs, needs_model
 
     rows = [
         {
@@ -139,7 +140,7 @@ def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
 def _watch(folder: Path, options: dict[str, Any]) -> None:
     """Render what is dropped into a folder until somebody interrupts, and what it holds already first."""
     from morph.errors import MorphError, SettingsError
-    from pipelines.watch import dropped
+    from pipelines.batch.watch import dropped
 
     if not folder.is_dir():
         raise SettingsError(f"--watch {folder}: is no folder")

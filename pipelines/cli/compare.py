@@ -12,8 +12,8 @@ import click
 from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.sequence import Rendered
-    from pipelines.settings import Settings
+    from pipelines.request.settings import Settings
+    from pipelines.tasks.sequence import Rendered
 
 
 @click.command()
@@ -44,8 +44,8 @@ def compare(
     """Render several presets from one IMAGE to another: one sheet, one table, and the frames of each."""
     from morph.errors import SettingsError
     from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
-    from pipelines.plan import costs
-    from pipelines.presets import preset_names
+    from pipelines.request.plan import costs
+    from pipelines.request.presets import preset_names
 
     folder = Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -66,12 +66,12 @@ def compare(
             raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
 
     from morph.media.frame import to_rgb8
-    from pipelines import compare as comparing
-    from pipelines.clip import clip_of
-    from pipelines.models import quiet_libraries
-    from pipelines.morph import MorphPipeline
-    from pipelines.settings import keys
-    from pipelines.work import work_of
+    from pipelines.report import compare as comparing
+    from pipelines.request.clip import clip_of
+    from pipelines.request.settings import keys
+    from pipelines.tasks.models import quiet_libraries
+    from pipelines.tasks.pipeline import MorphPipeline
+    from pipelines.tasks.work import work_of
 
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
     quiet_libraries()
@@ -109,8 +109,8 @@ def compare(
 def _changed(preset: str, given: Mapping[str, Any]) -> Settings:
     """A preset with settings over it; what does not go together is said with the preset's name."""
     from morph.errors import SettingsError
-    from pipelines.presets import load_preset
-    from pipelines.settings import changed
+    from pipelines.request.presets import load_preset
+    from pipelines.request.settings import changed
 
     settings = load_preset(preset)
     try:

@@ -57,9 +57,9 @@ def interpolate(
     from morph.errors import InputError, SettingsError
     from morph.media.target import CONTAINERS, Stream
     from morph.media.video import parse_fps
-    from pipelines.output import Output
-    from pipelines.retime import length
-    from pipelines.settings import Encode
+    from morph.motion.retime import length
+    from pipelines.output.outputs import Output
+    from pipelines.request.settings import Encode
 
     if not output:
         raise SettingsError("the output has no name; write -o out.mp4, or -o frames/ for PNGs")
@@ -83,10 +83,10 @@ def interpolate(
     where_to.check()
     where_to.tell()
 
-    from morph.inbetween import CLOSE
+    from morph.motion.flow import CLOSE
+    from morph.motion.retime import retime
     from morph.perception.lpips import PerceptualDistance
-    from pipelines.models import choose_device, load_interpolator
-    from pipelines.retime import retime
+    from pipelines.tasks.models import choose_device, load_interpolator
 
     threshold = CLOSE if threshold is None else threshold
     where, _ = choose_device(device)

@@ -13,7 +13,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(as_json: bool) -> None:
     """Print versions, devices and the models found on this machine."""
-    from pipelines.info import gather
+    from pipelines.report.info import gather
 
     found = gather()
     if as_json:
@@ -35,6 +35,6 @@ def measure(source: str, ends: tuple[str, ...], fit: Literal["crop", "pad"]) -> 
 
     if len(ends) not in (0, 2):
         raise SettingsError(f"measure takes both keyframes or neither; {len(ends)} was given")
-    from pipelines.evaluate import measure_files
+    from morph.perception.quality import measure_files
 
     click.echo(json.dumps(measure_files(Path(source), [Path(end) for end in ends], fit).as_dict()))

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 
 import click
 
-from pipelines.alignment import Features
 from pipelines.cli.common import say
+from pipelines.request.alignment import Features
 
 
 @click.command()
@@ -55,7 +55,7 @@ def match(
     from morph.errors import SettingsError
     from morph.media.keyframe import laid_on_black, parse_size
     from morph.media.stills import check_parent, write_png
-    from pipelines.field import field_files, write_field
+    from pipelines.output.field import field_files, write_field
 
     path = Path(output)
     if path.suffix.lower() != ".png" or path.is_dir():
@@ -68,9 +68,9 @@ def match(
     wanted = parse_size(size) if size else None
 
     from morph.perception.landmarks import installed
-    from pipelines.match import matched
-    from pipelines.models import quiet_libraries
-    from pipelines.panels import match_picture
+    from pipelines.between.panels import match_picture
+    from pipelines.tasks.match import matched
+    from pipelines.tasks.models import quiet_libraries
 
     quiet_libraries()
     a, b = map(Path, images)

@@ -58,9 +58,9 @@ def rerun(
     from morph.media.recipe import read_recipe
     from morph.media.stills import check_parent
     from pipelines.cli.render import carry_out, check
-    from pipelines.job import job_folder, opened
-    from pipelines.models import Models, quiet_libraries
-    from pipelines.recipe import choices_of, clip_from, remote
+    from pipelines.job.folder import job_folder, opened
+    from pipelines.request.recipe import choices_of, clip_from, remote
+    from pipelines.tasks.models import Models, quiet_libraries
 
     source = Path(file)
     recipe = read_recipe(source)

@@ -12,7 +12,7 @@ import click
 from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.plan import Sizes
+    from pipelines.request.plan import Sizes
 
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
@@ -85,9 +85,9 @@ def render(
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
-    from pipelines.job import job_folder, opened
-    from pipelines.output import place
-    from pipelines.plan import leaves_choice, needs_model
+    from pipelines.job.folder import job_folder, opened
+    from pipelines.output.outputs import place
+    from pipelines.request.plan import leaves_choice, needs_model
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
@@ -119,7 +119,7 @@ def render(
         return
     with opened(folder, clip, change):
         from pipelines.cli.choose import Person
-        from pipelines.models import Models, quiet_libraries
+        from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
         started = time.monotonic()
@@ -155,10 +155,10 @@ def _clip(
     from dataclasses import replace
 
     from morph.errors import SettingsError
-    from pipelines.clip import clip_of, parse_time
-    from pipelines.manifest import is_manifest, pictures, read_manifest
-    from pipelines.presets import load_preset
-    from pipelines.settings import changed
+    from pipelines.manifest.read import is_manifest, pictures, read_manifest
+    from pipelines.request.clip import clip_of, parse_time
+    from pipelines.request.presets import load_preset
+    from pipelines.request.settings import changed
 
     for option, key in KEYS.items():
         overrides[key] = overrides.pop(option)
@@ -187,13 +187,14 @@ def _clip(
 
 def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> Sizes:
     """Refuse what cannot be read or written before any weights are loaded; the sizes of frames and of the model."""
-    from morph.diffusion.files import Geometry, locate
+    from morph.diffusion.geometry import Geometry
     from morph.media.keyframe import read_image
-    from pipelines.checks import check_files
-    from pipelines.job import check_job
-    from pipelines.output import outputs_of
-    from pipelines.plan import needs_model, sizes_of, ways
-    from pipelines.points import marked
+    from morph.weights.locate import locate
+    from pipelines.job.checks import check_files
+    from pipelines.job.folder import check_job
+    from pipelines.output.outputs import outputs_of
+    from pipelines.request.plan import needs_model, sizes_of, ways
+    from pipelines.request.points import marked
 
     check_job(folder)
     transparent, shapes = [], []
@@ -218,8 +219,8 @@ def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
     """What will be done, ready for JSON; warns where the disk has no room for it."""
     import shutil
 
-    from pipelines.plan import costs, disk_bytes, needs_model
-    from pipelines.settings import keys
+    from pipelines.request.plan import costs, disk_bytes, needs_model
+    from pipelines.request.settings import keys
 
     disk = disk_bytes(clip, sizes)
     there = next(parent for parent in folder.absolute().parents if parent.exists())
@@ -245,12 +246,12 @@ def _seconds(
     clip: Any, size: tuple[int, int], plan: dict[str, Any], where: tuple[str, str], calibrate: bool
 ) -> float | None:
     """How long the render will take; None where this machine was never measured, or where no model is needed."""
-    from pipelines import speed
+    from pipelines.job import speed
 
     if plan["model"] is None:
         return None
     if calibrate:
-        from pipelines.models import Models, quiet_libraries
+        from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
         device, dtype = where
@@ -269,7 +270,7 @@ def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps({**plan, "estimated_seconds": seconds, "dry_run": True}))
         return
-    from pipelines.plan import NO_MODEL
+    from pipelines.request.plan import NO_MODEL
 
     size, inside = (f"{width}x{height}" for width, height in (plan["size"], plan["model_size"]))
     takes = f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
@@ -292,10 +293,10 @@ def carry_out(
     frames_dir: Path | None = None,
 ) -> dict[str, Any]:
     """Render a clip and write it; what a command reports of it. ``choose`` picks among candidates."""
-    from pipelines import speed
-    from pipelines.plan import costs
-    from pipelines.produce import produce
-    from pipelines.work import in_process, work_of
+    from pipelines.job import speed
+    from pipelines.job.produce import produce
+    from pipelines.request.plan import costs
+    from pipelines.tasks.work import in_process, work_of
 
     say(models.said)
     bar = ProgressBar(costs(clip))

@@ -18,8 +18,8 @@ def report(job: str, output: str | None) -> None:
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
-    from pipelines.output import beside
-    from pipelines.report import find_job, write_report
+    from pipelines.output.outputs import beside
+    from pipelines.report.page import find_job, write_report
 
     folder, named = find_job(Path(job)), os.path.normpath(job)
     own = Path(named.removesuffix(".job") + ".html") if named.endswith(".job") else beside(Path(named), ".html")

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import click
 
-from pipelines.presets import load_preset
-from pipelines.settings import Settings, changed
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import Settings, changed
 from tests.benchmarks.scaling import SAMPLES, fresh, table
 
 PAIR = ("cat", "raccoon")
@@ -70,11 +70,11 @@ def run(plan: Plan) -> Outcome:
 
     import torch
 
-    from pipelines.clip import clip_of
-    from pipelines.evaluate import measure
-    from pipelines.models import quiet_libraries
-    from pipelines.morph import MorphPipeline
-    from pipelines.work import Work
+    from morph.perception.quality import measure
+    from pipelines.request.clip import clip_of
+    from pipelines.tasks.models import quiet_libraries
+    from pipelines.tasks.pipeline import MorphPipeline
+    from pipelines.tasks.work import Work
     from tests.benchmarks.meter import Meter, forget_peak, peak
 
     quiet_libraries()
@@ -136,8 +136,8 @@ def _published(plan: Plan, pipeline: Any, ranker: Any, ends: Any, prompts: Seque
 
 def _watch(pipeline: Any, meter: Any) -> None:
     """Book the parts of ours that no progress tells of; the process is theirs alone, so nothing is put back."""
-    from pipelines.ranking import Ranker
-    from pipelines.store import Reel, Store
+    from pipelines.between.ranking import Ranker
+    from pipelines.tasks.store import Reel, Store
 
     model, perception = pipeline.model, pipeline.perception
     parts: list[tuple[Any, str, str]] = [
@@ -163,7 +163,7 @@ def flops_of(model: str, size: int, batch: int, device: str, dtype: str) -> tupl
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from pipelines.models import DTYPES, Models
+    from pipelines.tasks.models import DTYPES, Models
 
     models = Models.from_pretrained(model, device=device, dtype=dtype)
     side, channels = size // models.model.geometry.factor, models.model.unet.config.in_channels

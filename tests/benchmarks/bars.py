@@ -21,13 +21,13 @@ import torch
 from morph import pacing
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
+from morph.perception.quality import Report, measure
 from pipelines import MorphPipeline
-from pipelines.clip import clip_of
-from pipelines.evaluate import Report, measure
-from pipelines.presets import load_preset
-from pipelines.settings import Lora, Settings, changed
-from pipelines.store import FITS
-from pipelines.work import Work
+from pipelines.request.clip import clip_of
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import Lora, Settings, changed
+from pipelines.tasks.store import FITS
+from pipelines.tasks.work import Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))

@@ -12,10 +12,10 @@ import click
 import numpy as np
 
 from pipelines import MorphPipeline
-from pipelines.clip import clip_of
-from pipelines.compare import compare
-from pipelines.presets import load_preset
-from pipelines.settings import changed
+from pipelines.report.compare import compare
+from pipelines.request.clip import clip_of
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import changed
 from tests.benchmarks.bars import PAIRS as REGISTERED
 from tests.benchmarks.bars import SAMPLES
 from tests.benchmarks.meter import Meter

@@ -13,8 +13,8 @@ from typing import Any
 import click
 import numpy as np
 
-from pipelines.clip import clip_of
-from pipelines.settings import Settings, changed
+from pipelines.request.clip import clip_of
+from pipelines.request.settings import Settings, changed
 from tests.benchmarks.scaling import EACH, fresh, pictures, render_one, table
 
 BASE: dict[str, Any] = {"frames": 16, "size": 128, "batch": 8, "keyframes": 2}

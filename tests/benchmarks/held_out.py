@@ -23,18 +23,18 @@ from PIL import Image
 from torch import Tensor
 
 from morph import pacing
-from morph.diffusion.embedded.photographs import Photograph, open_photographs, read_captions
+from morph.embedded.photographs import Photograph, open_photographs, read_captions
 from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
+from morph.perception.fid import Inception, fid, kid
+from morph.perception.quality import Report, measure
 from pipelines import MorphPipeline
-from pipelines.clip import clip_of
-from pipelines.compare import compare
-from pipelines.evaluate import Report, measure
-from pipelines.fid import Inception, fid, kid
-from pipelines.presets import load_preset
-from pipelines.settings import Settings, changed
+from pipelines.report.compare import compare
+from pipelines.request.clip import clip_of
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import Settings, changed
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")

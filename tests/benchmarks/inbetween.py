@@ -22,13 +22,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from morph.inbetween import Blend, Interpolator, OpticalFlow, distance
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
+from morph.motion.flow import Blend, Interpolator, OpticalFlow, distance
+from morph.motion.rife import Rife
 from morph.perception.lpips import PerceptualDistance
-from morph.rife import Rife
+from morph.perception.quality import psnr
 from pipelines import MorphPipeline
-from pipelines.evaluate import psnr
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = ("cat", "coffee", "collins", "hopper", "raccoon", "retina", "rocket")

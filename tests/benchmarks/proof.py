@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from morph.media.frame import Frame, to_rgb8
 from morph.media.stills import FrameFolder, read_frames
 from morph.media.target import Stream
-from pipelines.output import Output
-from pipelines.settings import Encode
-from pipelines.targets import load_target, target_names
+from pipelines.output.outputs import Output
+from pipelines.output.targets import load_target, target_names
+from pipelines.request.settings import Encode
 from tests.benchmarks.inbetween import filmed, photograph
 from tests.readback import centres, chart, read_back
 

@@ -18,12 +18,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.diffusion.embedded.photographs import read_captions
+from morph.blending.warp import Warp
 from morph.diffusion.loading import load_model
+from morph.embedded.photographs import read_captions
 from morph.perception.correspondence import find
 from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.lpips import PerceptualDistance
-from morph.warp import Warp
 from tests.benchmarks.held_out import choose, load
 from tests.benchmarks.inbetween import SAMPLES
 from tests.benchmarks.scaling import table

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from morph import random
 from morph.diffusion import ddim
-from morph.diffusion.embedded.denoiser import held_out_loss
-from morph.diffusion.embedded.photographs import read_captions
 from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.embedded.denoiser import held_out_loss
+from morph.embedded.photographs import read_captions
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from pipelines.fid import Inception, fid, kid
+from morph.perception.fid import Inception, fid, kid
 from tests.benchmarks.held_out import load
 
 

@@ -20,9 +20,10 @@ from typing import Any
 import click
 from PIL import Image, ImageOps
 
-from pipelines.batch import Where, run_here, run_ray, run_workers
-from pipelines.clip import Clip, clip_of
-from pipelines.settings import Settings, changed
+from pipelines.batch.run import run_here, run_ray, run_workers
+from pipelines.batch.where import Where
+from pipelines.request.clip import Clip, clip_of
+from pipelines.request.settings import Settings, changed
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = ("cat", "coffee", "collins", "hopper", "raccoon", "retina", "rocket")
@@ -95,7 +96,7 @@ def render_batch(way: str, number: int, clips: Sequence[Clip], folder: Path) -> 
     else:
         import torch
 
-        from pipelines.models import quiet_libraries
+        from pipelines.tasks.models import quiet_libraries
 
         quiet_libraries()
         torch.set_num_threads(number or os.cpu_count() or 1)
@@ -124,9 +125,9 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
     """What one clip costs on one thread, its video included; loading the model comes before."""
     import torch
 
-    from pipelines.models import Models, quiet_libraries
-    from pipelines.produce import produce
-    from pipelines.work import Work, in_process
+    from pipelines.job.produce import produce
+    from pipelines.tasks.models import Models, quiet_libraries
+    from pipelines.tasks.work import Work, in_process
 
     torch.set_num_threads(1)
     quiet_libraries()

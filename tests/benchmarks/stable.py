@@ -14,7 +14,7 @@ def build_stable(folder: Path) -> None:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from morph.diffusion.embedded.tokenizer import train_tokenizer
+    from morph.embedded.tokenizer import train_tokenizer
     from tests.conftest import save_schedule
 
     torch.manual_seed(0)

@@ -9,14 +9,14 @@ import torch
 
 from morph.diffusion.textual_inversion import Embeddings
 from morph.perception.lpips import PerceptualDistance
+from pipelines.between.finishing import End, finished
+from pipelines.between.infill import Infill
+from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
 from pipelines.cli import main
-from pipelines.clip import clip_of
-from pipelines.finishing import End, finished
-from pipelines.infill import Infill
-from pipelines.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
-from pipelines.models import Models
-from pipelines.sequence import render_clip
-from pipelines.work import Work, in_process
+from pipelines.request.clip import clip_of
+from pipelines.tasks.models import Models
+from pipelines.tasks.sequence import render_clip
+from pipelines.tasks.work import Work, in_process
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")

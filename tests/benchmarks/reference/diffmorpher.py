@@ -25,7 +25,7 @@ from morph import random
 from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.perception.lpips import PerceptualDistance
-from pipelines.settings import Settings
+from pipelines.request.settings import Settings
 from tests.benchmarks.meter import Meter
 from tests.benchmarks.reference.step import move, noise_of, slerp
 

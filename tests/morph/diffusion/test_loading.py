@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from morph import random
-from morph.diffusion import files
-from morph.diffusion.files import Geometry
+from morph.diffusion.geometry import Geometry
 from morph.diffusion.loading import load_model
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe
+from morph.weights import locate
 from tests.conftest import SAMPLES, build_folder
 
 
@@ -76,7 +76,7 @@ def test_the_fingerprint_is_of_the_weights_and_not_of_their_dtype(folder):
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_other_weights_have_another_fingerprint(folder, tmp_path, part):
     copy = shutil.copytree(folder, tmp_path / "other")
-    weights = copy / part / files.WEIGHTS[part]
+    weights = copy / part / locate.WEIGHTS[part]
     tensors = load_file(weights)
     name = min(tensors)
     save_file({**tensors, name: tensors[name] + 0.001}, weights, metadata={"format": "pt"})
@@ -119,7 +119,7 @@ def test_pickled_weights_are_refused_and_never_run(folder, tmp_path, monkeypatch
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_damaged_weights_are_one_clear_error(folder, tmp_path, part):
     copy = shutil.copytree(folder, tmp_path / "damaged")
-    weights = copy / part / files.WEIGHTS[part]
+    weights = copy / part / locate.WEIGHTS[part]
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_model(str(copy))
@@ -144,8 +144,8 @@ def test_what_is_neither_is_named():
 
 
 def test_the_embedded_model_is_checked_by_hash(tmp_path, monkeypatch):
-    copy = shutil.copytree(files.EMBEDDED, tmp_path / "model")
-    monkeypatch.setattr(files, "EMBEDDED", copy)
+    copy = shutil.copytree(locate.EMBEDDED, tmp_path / "model")
+    monkeypatch.setattr(locate, "EMBEDDED", copy)
     assert load_model("embedded").name == "embedded"
     with (copy / "unet/config.json").open("a") as config:
         config.write(" ")

@@ -13,8 +13,8 @@ import pytest
 from morph.errors import InputError, SettingsError
 from morph.media.audio import Audio
 from morph.media.target import Stream
-from pipelines.output import Output
-from pipelines.settings import Encode
+from pipelines.output.outputs import Output
+from pipelines.request.settings import Encode
 from tests.readback import packets, read_back
 
 RATE = 44100

@@ -22,7 +22,7 @@ from morph.media.target import Stream
 from morph.media.timecode import Timecode
 from morph.media.timeline import write_timeline
 from morph.media.video import VideoWriter, read_timing
-from pipelines.targets import target_for
+from pipelines.output.targets import target_for
 from tests.morph.media.cuts import (
     CLOCKS,
     FILM,

@@ -21,7 +21,7 @@ from morph.media.ffmpeg import reading
 from morph.media.png import MAX_COMMENT
 from morph.media.target import Stream
 from morph.media.video import VideoWriter, check_video, parse_fps, read_comment, read_video
-from pipelines.targets import target_for
+from pipelines.output.targets import target_for
 
 NTSC = Fraction(24000, 1001)
 COLOURS = np.array([

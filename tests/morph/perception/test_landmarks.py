@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from morph.blending.warp import extent_of
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe
 from morph.perception import landmarks
@@ -14,7 +15,6 @@ from morph.perception.correspondence import find
 from morph.perception.dense import AlexNet
 from morph.perception.landmarks import installed, shared_landmarks
 from morph.perception.lpips import PerceptualDistance
-from morph.warp import extent_of
 from tests.conftest import SAMPLES
 
 SIDE = 384

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from morph.errors import ManifestError
-from pipelines.manifest import read_manifest
+from pipelines.manifest.read import read_manifest
 from tests.conftest import SAMPLES
 
 

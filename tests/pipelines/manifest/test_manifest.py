@@ -9,10 +9,10 @@ from fractions import Fraction
 import pytest
 
 from morph.errors import ManifestError, SettingsError
-from pipelines.clip import Clip, ClipKeyframe
-from pipelines.manifest import pictures, read_manifest
-from pipelines.presets import load_preset
-from pipelines.settings import changed
+from pipelines.manifest.read import pictures, read_manifest
+from pipelines.request.clip import Clip, ClipKeyframe
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import changed
 from tests.conftest import SAMPLES
 from tests.pipelines.manifest.conftest import one
 

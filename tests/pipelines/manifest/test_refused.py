@@ -8,7 +8,7 @@ import time
 import pytest
 
 from morph.errors import ManifestError
-from pipelines.manifest import read_manifest
+from pipelines.manifest.read import read_manifest
 from tests.conftest import SAMPLES
 from tests.pipelines.manifest.conftest import one
 

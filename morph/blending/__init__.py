@@ -1,0 +1,1 @@
+"""Mixtures of two pictures, or of what is learnt of them."""

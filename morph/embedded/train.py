@@ -1,0 +1,61 @@
+"""Train the embedded model again: ``python -m morph.embedded.train STAGE --data FOLDER --out FOLDER``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from morph.errors import MorphError
+from morph.weights.locate import EMBEDDED
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
+
+
+@click.command()
+@click.argument("stage", type=click.Choice(list(BATCH)))
+@click.option("--data", type=FOLDER, required=True, help="captions.json and photos-NN.tar")
+@click.option("--out", type=FOLDER, required=True, help="checkpoints, log, sheets and the finished model")
+@click.option("--base", type=FOLDER, default=EMBEDDED, help="model to start from; the embedded one by default")
+@click.option("--fresh", is_flag=True, help="start this stage's part from random weights, not from the base's")
+@click.option("--steps", default=8000, show_default=True, help="may be raised when resuming")
+@click.option("--batch", type=int, help=f"samples a step; by default {BATCH}")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--rate", default=1.0, show_default=True, help="of learning; less to go on from trained weights")
+@click.option("--views", default=3, show_default=True, help="clip: how often each photograph is looked at")
+@click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
+@click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
+def main(stage: str, batch: int | None, views: int, sizes: str, window: int, **options: Any) -> None:
+    """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint.
+
+    From nothing: autoencoder, clip and denoiser in this order, each with --fresh and with the model that the
+    one before it finished as its --base.
+    """
+    from morph.embedded.training import Run, Stage, train
+
+    run = Run(batch=batch or BATCH[stage], **options)
+    run.out.mkdir(parents=True, exist_ok=True)
+    try:
+        part: Stage
+        if stage == "autoencoder":
+            from morph.embedded.autoencoder import Autoencoder
+
+            part = Autoencoder(run)
+        elif stage == "clip":
+            from morph.embedded.clip import ImageText
+
+            part = ImageText(run, views)
+        else:
+            from morph.embedded.denoiser import Denoiser
+
+            part = Denoiser(run, tuple(sorted(int(side) for side in sizes.split(","))), window)
+        train(part, run)
+    except MorphError as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

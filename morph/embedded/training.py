@@ -1,0 +1,252 @@
+"""One training loop for every stage of the recipe: checkpoints, averaged weights, log and curve."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from morph.diffusion.model import computes_in_bfloat16
+from morph.embedded.muon import MuonAdamW
+from morph.errors import SettingsError
+
+PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler")
+"""Folders of a finished model, in the order in which the stages make them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run is told; ``steps`` may be raised on resume, which moves the cool-down with it.
+
+    ``rate`` multiplies every learning rate. ``base`` is the model that the stage starts from: what other stages
+    make is taken from it as it is. What this stage trains goes on from it too, or with ``fresh`` starts from
+    random weights.
+    """
+
+    data: Path
+    out: Path
+    base: Path
+    steps: int
+    batch: int
+    rate: float = 1.0
+    fresh: bool = False
+    seed: int = 0
+    device: str = "cpu"
+    minutes_per_checkpoint: float = 5.0
+    checkpoints_per_report: int = 4
+    ema: float = 0.999
+
+
+class Stage(Protocol):
+    """A stage of the recipe: what it trains and how, apart from the loop that does."""
+
+    networks: nn.ModuleDict
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """Names of what ``report`` returns; the first is drawn beside the training loss."""
+
+    def loss(self, step: int) -> Tensor:
+        """The loss of one batch, which depends on the seed and the step alone."""
+
+    def report(self, sheet: Path) -> tuple[float, ...]:
+        """Held-out figures of the networks as they are now, and pictures of them in a PNG."""
+
+    def export(self, folder: Path) -> None:
+        """Write the trained parts into a model's folder, in fp16 safetensors."""
+
+
+class Trainer:
+    """Networks, averaged weights and optimizer; everything that a checkpoint holds."""
+
+    def __init__(self, networks: nn.ModuleDict, ema: float) -> None:
+        self.ema = ema
+        self.step = 0
+        self.seconds = 0.0
+        self.networks = networks.train()
+        self.trained = {name: p for name, p in networks.named_parameters() if p.requires_grad}
+        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
+        hidden: list[nn.Parameter] = []
+        edges: list[nn.Parameter] = []
+        for name, parameter in self.trained.items():
+            (edges if parameter.ndim < 2 or any(end in name for end in _EDGES) else hidden).append(parameter)
+        self.optimizer = MuonAdamW(hidden, edges)
+
+    def update(self, loss: Tensor, factor: float) -> float:
+        """One optimizer step at ``factor`` of the learning rate; returns the loss."""
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
+        for group in self.optimizer.param_groups:
+            group["factor"] = factor
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        decay = min(self.ema, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.trained.items():
+            self.average[name].lerp_(parameter.detach(), 1 - decay)
+        return float(loss.detach())
+
+    def save(self, path: Path, origin: str) -> None:
+        """Write everything needed to go on after this step; a kill leaves the last checkpoint whole.
+
+        ``origin`` says what is being trained on what; ``load`` compares it.
+        """
+        tensors = {f"weights.{name}": p.detach() for name, p in self.trained.items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+        partial = path.with_suffix(".partial")
+        metadata = {"step": str(self.step), "seconds": str(self.seconds), "origin": origin}
+        save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, partial, metadata)
+        partial.replace(path)
+
+    def load(self, path: Path, origin: str) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            SettingsError: it is of another run.
+        """
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+        if metadata.get("origin") != origin:
+            raise SettingsError(f"{path} is of another run: {metadata.get('origin')}, and not {origin}")
+        self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        tensors = load_file(path, device=str(next(iter(self.trained.values())).device))
+        state: dict[int, dict[str, Tensor]] = {}
+        with torch.no_grad():
+            for name, parameter in self.trained.items():
+                parameter.copy_(tensors[f"weights.{name}"])
+                self.average[name].copy_(tensors[f"average.{name}"])
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Averaged weights in the networks inside the ``with`` body, then the raw ones again."""
+        raw = {name: p.detach().clone() for name, p in self.trained.items()}
+        self._put(self.average)
+        self.networks.eval()
+        try:
+            yield
+        finally:
+            self._put(raw)
+            self.networks.train()
+
+    @torch.no_grad()
+    def _put(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self.trained.items():
+            parameter.copy_(values[name])
+
+
+_EDGES = ("embedding", "conv_in", "conv_out", "projection")
+"""First and last layers see raw data rather than features: AdamW trains them."""
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Factor of the learning rate: 100 steps of warm-up, flat, linear to zero over the last 40 %."""
+    return min(1.0, (step + 1) / 100, max(0.0, (steps - step) / (0.4 * steps)))
+
+
+def train(stage: Stage, run: Run) -> None:
+    """Train until ``run.steps``, resuming from ``run.out``; Ctrl-C or a kill loses at most one checkpoint.
+
+    The finished model, the base with this stage's part trained, is written to ``run.out/model``.
+    """
+    trainer = Trainer(stage.networks, run.ema)
+    device = torch.device(run.device)
+    own = f"batch {run.batch}, rate {run.rate}, fresh {run.fresh}, seed {run.seed}"
+    origin = f"{type(stage).__name__}, base {run.base}, {own}"
+    checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
+    if checkpoint.exists():
+        trainer.load(checkpoint, origin)
+        print(f"resumed at step {trainer.step}", flush=True)
+    else:
+        log.write_text(",".join(("step", "seconds", "factor", "loss", *stage.figures)) + "\n")
+    started, saved, checkpoints = time.monotonic() - trainer.seconds, time.monotonic(), 0
+    losses: list[float] = []
+    progress = tqdm(range(trainer.step, run.steps), "train", run.steps, initial=trainer.step, mininterval=30)
+    for step in progress:
+        factor = run.rate * learning_rate(step, run.steps)
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
+            loss = stage.loss(step)
+        losses.append(trainer.update(loss, factor))
+        if not math.isfinite(losses[-1]):
+            raise ArithmeticError(f"the loss is {losses[-1]} at step {step}; the last checkpoint is whole")
+        last = trainer.step == run.steps
+        if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or last:
+            trainer.seconds = time.monotonic() - started
+            trainer.save(checkpoint, origin)
+            row: list[Any] = [trainer.step, round(trainer.seconds), round(factor, 4), sum(losses) / len(losses)]
+            checkpoints += 1
+            if last or checkpoints % run.checkpoints_per_report == 0:
+                with trainer.averaged():
+                    row += stage.report(run.out / f"sheet-{trainer.step:06d}.png")
+            with log.open("a") as file:
+                csv.writer(file).writerow(row)
+            _plot(log, stage.figures[0], run.out / "loss.png")
+            saved, losses = time.monotonic(), []
+    with trainer.averaged():
+        finish(stage, run.base, run.out / "model")
+
+
+def _plot(log: Path, figure: str, path: Path) -> None:
+    """The log's losses over steps as a PNG, and one held-out figure on an axis of its own."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    canvas, axes = plt.subplots(figsize=(8, 4))
+    axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows])
+    axes.set(xlabel="step", ylabel="training loss, mean since the last point")
+    held = [(int(row["step"]), float(row[figure])) for row in rows if row[figure]]
+    if held:
+        other = axes.twinx()
+        other.plot(*zip(*held, strict=True), "o-", color="tab:orange")
+        other.set_ylabel(f"{figure}, averaged weights", color="tab:orange")
+    canvas.tight_layout()
+    canvas.savefig(path)
+    plt.close(canvas)
+
+
+def finish(stage: Stage, base: Path, folder: Path) -> None:
+    """Write the base with this stage's part in place of its own, and every file's hash, to ``folder``."""
+    for part in PARTS:
+        if (base / part).is_dir():
+            shutil.copytree(base / part, folder / part, dirs_exist_ok=True)
+    stage.export(folder)
+    hashes = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("sha256.json", "README.md")
+    }
+    (folder / "sha256.json").write_text(json.dumps(hashes, indent=2) + "\n")
+    print(folder, flush=True)
+
+
+def save_half(network: Any, folder: Path) -> None:
+    """A diffusers or transformers network as fp16 safetensors with its config, without local paths."""
+    network.half().save_pretrained(folder, safe_serialization=True)
+    network.float()
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # a path of the machine that trained it
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""Frames between close ones, by how things move."""

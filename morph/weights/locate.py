@@ -1,0 +1,76 @@
+"""Where a model's files are, and whether they are whole; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from morph.errors import ModelError
+
+EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
+WEIGHTS = {
+    "vae": "diffusion_pytorch_model.safetensors",
+    "unet": "diffusion_pytorch_model.safetensors",
+    "text_encoder": "model.safetensors",
+}
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHTS.items()))
+"""What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
+
+
+def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISER_FILES) -> tuple[Path, str]:
+    """The folder and the name of the model called "embedded", in a folder, or of a hub id ``owner/name``.
+
+    Only a hub id that is no folder touches the network, and only with ``fetch``; ``HF_HUB_OFFLINE=1``
+    forbids even that. Of a hub model, only the files of ``patterns`` are fetched.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    if source == "embedded":
+        return EMBEDDED, source
+    if Path(source).is_dir():
+        return Path(source), str(Path(source).resolve())
+    if HUB_ID.fullmatch(source):
+        return _snapshot(source, fetch, patterns), source
+    raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a model's folder."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from None
+
+
+def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    if not fetch:
+        try:
+            return Path(snapshot_download(hub_id, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError):
+            raise ModelError(
+                f"{hub_id} is no folder and not in the hub's cache; a dry run fetches nothing"
+            ) from None
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(patterns)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
+
+
+def check_hashes(folder: Path) -> None:
+    """Compare every file that ``sha256.json`` lists with its hash; a damaged model is a ModelError."""
+    for name, expected in read_json(folder / "sha256.json").items():
+        path = folder / name
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise ModelError(f"{path} is missing or damaged; install morph again")

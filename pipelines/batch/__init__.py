@@ -1,0 +1,1 @@
+"""Many clips: here, on worker processes, or on a cluster."""

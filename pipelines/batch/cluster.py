@@ -1,0 +1,91 @@
+"""A Ray cluster: a clip's tasks on any of its machines. The only file that knows Ray."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from morph.errors import MorphError
+from pipelines.batch.where import Where, loaded, needs
+from pipelines.request.clip import Clip
+
+if TYPE_CHECKING:
+    from pipelines.tasks.sequence import Tasks
+    from pipelines.tasks.work import Tasking
+
+RETRIES = 3
+"""How often Ray starts a task again whose worker died; it goes on from what is kept."""
+
+
+class Cluster:
+    """A connection to Ray, for the length of a ``with`` body.
+
+    Each task is given the share of GPUs and cores that ``where`` says; fractions share a device.
+
+    Raises:
+        MorphError: Ray is not installed, or there is no cluster at the address.
+    """
+
+    def __init__(self, address: str, where: Where) -> None:
+        self._address = address
+        self._where = where
+
+    def __enter__(self) -> Self:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
+        try:
+            import ray
+        except ImportError:
+            raise MorphError("Ray is not installed; pip install 'morph[ray]'") from None
+        quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        try:
+            ray.init(address=self._address, include_dashboard=None, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise MorphError(f"there is no Ray cluster at {self._address}: {reason}") from error
+        gpus = self._where.gpus
+        if gpus is None:
+            gpus = float(self._where.device != "cpu" and ray.cluster_resources().get("GPU", 0) > 0)
+        self._task = ray.remote(num_gpus=gpus, num_cpus=self._where.cpus, max_retries=RETRIES)(_task)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def tasks(self, clip: Clip, folder: Path, where: Where) -> Tasks:
+        """A clip's tasks, all of one kind at the same time."""
+        import ray
+
+        def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
+            running = [self._task.remote(clip, folder, where, name, job) for job in jobs]
+            try:
+                return ray.get(running)
+            except ray.exceptions.RayError as failure:
+                # none may go on writing once the job is let go; to cancel one that is done can abort Ray 2.60
+                _, pending = ray.wait(running, num_returns=len(running), timeout=0)
+                for task in pending:
+                    ray.cancel(task, force=True)
+                if isinstance(failure, ray.exceptions.RayTaskError):
+                    raise failure.cause from None
+                raise MorphError(f"a task {name} failed on the cluster: {failure}") from failure
+
+        return run
+
+
+def _task(clip: Clip, folder: Path, where: Where, name: str, job: tuple[Any, ...]) -> Any:
+    """One of a clip's tasks, on a worker of the cluster, which keeps what it has loaded for the next."""
+    return getattr(_work(clip, folder, where), name)(*job)
+
+
+@functools.lru_cache(maxsize=1)
+def _work(clip: Clip, folder: Path, where: Where) -> Tasking:
+    from pipelines.tasks.work import work_of
+
+    return work_of(loaded(*needs(clip), where.device, where.dtype), clip, folder)

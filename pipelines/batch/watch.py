@@ -1,0 +1,96 @@
+"""A folder into which manifests and folders of images are dropped."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Container, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+
+from morph.errors import InputError
+from morph.media.recipe import read_recipe
+from morph.media.stills import frame_numbers
+from pipelines.manifest.read import PICTURES, is_manifest
+
+PAUSE = 1.0
+"""Seconds between two looks; what has not changed in between is taken to be whole."""
+
+Mending = Mapping[Path, Collection[Path] | None]
+"""What failed, and the files with which it may not fail; None where any file may be the one."""
+
+
+def dropped(folder: Path, own: Container[Path] = (), failed: Mending = MappingProxyType({})) -> Iterator[Path]:
+    """Manifests and folders of at least two pictures, each when it has stopped changing, and again if it changes.
+
+    Those that are there already come first, manifests before folders. Recipes are no manifests. Folders in
+    ``own``, which may grow, are left out, and so are those of numbered frames. What is in ``failed``, which may
+    change, comes again when one of its files in ``folder`` has changed. It never ends.
+    """
+    seen: dict[Path, tuple[object, object]] = {}
+    given: dict[Path, tuple[object, object]] = {}
+    while True:
+        paths = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path))
+        states = {path: state for path in paths if (state := _state(path)) is not None}
+        files = _files(folder)
+        now = {path: (state, _around(path, files, failed)) for path, state in states.items()}
+        for path, state in now.items():
+            if path not in own and seen.get(path) == state != given.get(path):
+                given[path] = state
+                if not _is_recipe(path):
+                    yield path
+                    # by the files as they were: they may have changed while it was in work
+                    given[path] = states[path], _around(path, files, failed)
+        seen = now
+        time.sleep(PAUSE)
+
+
+def _state(path: Path) -> object:
+    """What changes when somebody writes to it; None for what is not to be rendered."""
+    try:
+        if path.is_file() and is_manifest(path):
+            return _stamp(path)
+        if path.is_dir() and not _is_ours(path.name) and not frame_numbers(path):
+            pictures = [own for own in sorted(path.iterdir()) if own.suffix.lower() in PICTURES]
+            return [(own.name, *_stamp(own)) for own in pictures] if len(pictures) > 1 else None
+    except (OSError, InputError):  # gone between two looks
+        return None
+    return None
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """What lies in a folder and in those inside it, but for jobs, and what changes when somebody writes to it."""
+    files = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_ours(name)]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            with suppress(OSError):  # gone since it was listed
+                files[path] = _stamp(path)
+    return files
+
+
+def _around(path: Path, files: Mapping[Path, object], failed: Mending) -> object:
+    """What changes when something is written that may mend what failed."""
+    if path not in failed:
+        return None
+    named = failed[path]
+    return files if named is None else [files.get(file) for file in named]
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a folder is a job or hidden."""
+    return name.startswith(".") or name.endswith(".job")
+
+
+def _is_recipe(path: Path) -> bool:
+    """Whether a file tells how a clip was made, as one lies beside every output."""
+    try:
+        return path.suffix.lower() == ".json" and bool(read_recipe(path))
+    except InputError:
+        return False
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

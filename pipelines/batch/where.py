@@ -1,0 +1,49 @@
+"""Where a batch computes, and the models that a process holds for it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.request.clip import Clip
+from pipelines.request.plan import needs_model
+
+if TYPE_CHECKING:
+    from pipelines.tasks.models import Models
+    from pipelines.tasks.sequence import Tasks
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a batch computes: as for one clip, and on a cluster each task's share of a machine's GPUs and cores.
+
+    ``gpus`` None is one where the cluster has any and the device is not the CPU.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    change: bool = False
+    gpus: float | None = None
+    cpus: float = 1.0
+
+
+TasksOf = Callable[[Clip, Path, Where], "Tasks"]
+"""Who does a clip's work."""
+
+
+def needs(clip: Clip) -> tuple[str | None, str | None]:
+    """The model that a clip needs, if it needs one, and its ControlNet."""
+    return (clip.model, clip.controlnet) if needs_model(clip) else (None, None)
+
+
+@functools.lru_cache(maxsize=1)
+def loaded(model: str | None, controlnet: str | None, device: str, dtype: str) -> Models:
+    """The models of a process, the last that it was asked for."""
+    from pipelines.tasks.models import Models
+
+    if model is None:
+        return Models.without_model()
+    return Models.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)

@@ -1,0 +1,1 @@
+"""Two fitted keyframes and the way between them."""

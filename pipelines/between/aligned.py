@@ -1,0 +1,109 @@
+"""In-fill of two knots that are brought into register: alphas in, frames out, in one batch.
+
+Both knots are warped to where things stand in the frame, and inverted from there part of the way to noise: what
+has to be painted is then what the two do not have in common, and no longer where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from morph.blending.interpolation import adain, slerp
+from morph.blending.warp import Warp
+from morph.diffusion import attention, ddim, lora
+from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.errors import MorphError
+from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
+from pipelines.between.mix import Between
+from pipelines.request.plan import aligned_times
+from pipelines.request.settings import Settings
+
+
+class AlignedInfill:
+    """Frames between two knots at the places ``span`` between the user's own keyframes, which ``warp`` connects."""
+
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        first: FittedKeyframe,
+        second: FittedKeyframe,
+        settings: Settings,
+        warp: Warp,
+        span: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        self._model = model
+        self._ends = (first, second)
+        self._settings = settings
+        self._warp = warp
+        self._span = span
+        self._between = Between(model, first, second, settings, span)
+        self._times = aligned_times(model.schedule.times(settings.steps), settings)
+
+    def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
+        """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
+        model, settings, count = self._model, self._settings, len(alphas)
+        alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
+        clean = model.encode(self._pictures(alphas))
+        features: dict[tuple[int, str], Tensor] = {}
+        first, second = self._inverted(clean, alpha, features, progress).chunk(2)
+        latents = slerp(first, second, alpha)
+        if settings.adain:
+            latents = adain(latents, first, second, alpha)
+        mine, theirs = ({key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1))
+        shared = shared_times(self._times, settings)
+
+        def during(t: int) -> AbstractContextManager[None]:
+            if t not in shared:
+                return nullcontext()
+            return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
+
+        def tick() -> None:
+            progress("render", count)
+
+        return model.decode(self._between.denoise(latents, alpha, self._times, tick, during=during))
+
+    def _pictures(self, alphas: Sequence[float]) -> Tensor:
+        """The first knot as it stands in each frame, then the second one, (2B,3,h,w)."""
+        start, end = self._span
+        made: list[list[Tensor]] = [[], []]
+        for alpha in alphas:
+            height, width = self._ends[0].pixels.shape[2:]
+            places = self._warp.places(start + (end - start) * alpha, (width, height), self._span)
+            for own, knot, place in zip(made, self._ends, places, strict=False):
+                own.append(self._warp.warped(knot.pixels, place).clamp(-1, 1))
+        return torch.cat([*made[0], *made[1]])
+
+    def _inverted(
+        self, clean: Tensor, alpha: Tensor, features: dict[tuple[int, str], Tensor], progress: Progress
+    ) -> Tensor:
+        """Latents (2B,C,h,w) of the warped knots, each with its own text and LoRA, where frames start from.
+
+        Their keys and values go to ``features``.
+        """
+        model, settings, count = self._model, self._settings, len(alpha)
+        text = torch.cat([knot.condition.expand(count, -1, -1) for knot in self._ends])
+        control = self._between.control(torch.cat([alpha, alpha]))
+        shared = shared_times(self._times, settings)
+
+        def predict(latents: Tensor, t: int) -> Prediction:
+            keeping = attention.captured(model, features, t) if t in shared else nullcontext()
+            with keeping:
+                return model.predict(latents, t, text, control=control)
+
+        def tick() -> None:
+            progress("invert", len(clean) * iterations)
+
+        iterations = settings.align.inversion_iterations
+        fitted = [side for side, knot in enumerate(self._ends) if knot.lora]
+        own = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, fitted]
+        with lora.applied(model, [knot.lora for knot in self._ends if knot.lora], own):
+            noise = drain(ddim.invert(predict, model.schedule, clean, self._times, iterations), tick)
+        if not noise.isfinite().all():
+            raise MorphError(
+                "the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate"
+            )
+        return noise

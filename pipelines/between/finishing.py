@@ -1,0 +1,75 @@
+"""The last step of a frame: from what the model made, at its own size, to a frame of full size."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from morph.blending.residual import restored
+from morph.blending.warp import Warp
+from morph.scaling import enlarged, size_of
+
+
+@dataclass(frozen=True)
+class End:
+    """A knot as the frames next to it are finished with it.
+
+    pixels (1,3,H,W) in [-1,1], at full size; made (1,3,h,w), what the model makes of it at its own size; residual
+    (1,3,H,W), what to add to that, enlarged, to have the pixels.
+    """
+
+    pixels: Tensor
+    made: Tensor
+    residual: Tensor
+
+    @classmethod
+    def of(cls, own: Tensor, made: Tensor, pixels: Tensor) -> Self:
+        """A knot (1,3,h,w), what the model makes of it, and its pixels (1,3,H,W) at full size."""
+        size = size_of(pixels)
+        # what the model lost, and the detail that it was never shown, of which there is none at equal sizes
+        residual = enlarged(own - made, size) + (pixels - enlarged(own, size))
+        return cls(pixels, made, residual)
+
+
+@dataclass(frozen=True)
+class Register:
+    """Two knots at the places ``span`` between the user's own keyframes, which ``warp`` connects."""
+
+    warp: Warp
+    span: tuple[float, float]
+
+    def moved(self, alpha: float, ends: tuple[End, End]) -> tuple[End, End]:
+        """Both as they stand in the frame that is ``alpha`` of the way from the first to the second."""
+        at = self.span[0] + (self.span[1] - self.span[0]) * alpha
+        places, small = (self.warp.places(at, size_of(like), self.span) for like in (ends[0].pixels, ends[0].made))
+        first, second = (
+            End(*(self.warp.warped(layer, place) for layer, place in zip(end, (to, own, to), strict=True)))
+            for end, to, own in zip(map(astuple, ends), places, small, strict=False)
+        )
+        return first, second
+
+
+def finished(
+    frame: Tensor, alpha: float, ends: tuple[End, End], fade: float, register: Register | None = None
+) -> Tensor:
+    """The frame (1,3,H,W) in [-1,1] of a frame (1,3,h,w) that the model made at ``alpha`` between two ends.
+
+    ``fade`` is the share of the way over which an end's residual fades out; with 0 the frame is only enlarged.
+    ``register`` tells where the frame finds what belongs to its ends, where that is elsewhere.
+    """
+    if not fade:
+        return enlarged(frame, size_of(ends[0].pixels)).clamp(-1, 1)
+    first, second = register.moved(alpha, ends) if register else ends
+    at = torch.tensor([alpha], dtype=torch.float64).to(frame.device, torch.float32)
+    return restored(frame, at, (first.made, second.made), (first.residual, second.residual), fade)
+
+
+def dissolved(alpha: float, pixels: tuple[Tensor, Tensor], warp: Warp | None = None) -> Tensor:
+    """Two keyframes (1,3,H,W) laid over one another at ``alpha``, in register where ``warp`` says how."""
+    if warp is not None:
+        places = warp.places(alpha, size_of(pixels[0]))
+        pixels = warp.warped(pixels[0], places[0]), warp.warped(pixels[1], places[1])
+    return torch.lerp(*pixels, alpha).clamp(-1, 1)

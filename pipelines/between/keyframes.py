@@ -1,0 +1,239 @@
+"""What is learnt of each keyframe, once: text embedding, LoRA, inverted latents, features and residual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morph.diffusion import attention, ddim, lora, textual_inversion
+from morph.diffusion.model import Control, LatentDiffusion, Prediction
+from morph.diffusion.textual_inversion import Embeddings
+from morph.errors import MorphError
+from morph.media.keyframe import to_uint8
+from morph.perception.detectors import Detector
+from morph.perception.pose import KEYPOINTS, Person, Pose, draw
+from pipelines.request.settings import Settings
+
+Progress = Callable[[str, int], None]
+"""Told (stage, U-Net forward equivalents just spent); a backward pass counts as two forwards."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FittedKeyframe:
+    """A keyframe at the size the model works at, and what the model has learnt of it.
+
+    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
+    or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
+    """
+
+    pixels: Tensor
+    latents: Tensor
+    condition: Tensor
+    negative: Tensor
+    lora: lora.Lora | None
+    pose: Pose | None = None
+    noise: Tensor | None = None
+
+    def packed(self) -> dict[str, Tensor]:
+        """As named tensors, to be kept in a file."""
+        named = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        for part in ("down", "up") if self.lora else ():
+            named |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
+        if self.pose is not None:
+            people = [np.column_stack([person.points, person.confidence]) for person in self.pose]
+            named["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))
+        return named
+
+    @classmethod
+    def unpacked(cls, named: Mapping[str, Tensor], device: torch.device) -> FittedKeyframe:
+        """What ``packed`` made, on a device."""
+        parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
+        for name, value in named.items():
+            part, _, layer = name.partition(".")
+            if layer:
+                parts[part][layer] = value.to(device)
+        own = {name: named[name].to(device) for name in _TENSORS if name in named}
+        pose = None
+        if "pose" in named:
+            pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
+        return cls(**own, lora=lora.Lora(**parts) if parts["down"] else None, pose=pose)
+
+
+_TENSORS = ("pixels", "latents", "condition", "negative", "noise")
+
+
+@dataclass(frozen=True)
+class CapturedKeyframe:
+    """A fitted keyframe with all that the frames next to it borrow from it.
+
+    times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,h,w), its
+    pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and
+    sampling.
+    """
+
+    keyframe: FittedKeyframe
+    times: Sequence[int]
+    features: attention.Features
+    residual: Tensor
+    round_trip: float
+
+    @property
+    def noise(self) -> Tensor:
+        """The inverted latents (1,C,h,w)."""
+        assert self.keyframe.noise is not None
+        return self.keyframe.noise
+
+
+def shared_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
+    """Those of a sampler's times, from the noisy end, at which frames use their ends' keys and values."""
+    return times[: round(settings.attention * (len(times) - 1))]
+
+
+def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: float) -> Control | None:
+    """What a ControlNet is shown of poses: skeletons of the size of ``like`` (B,3,H,W); None without poses.
+
+    It counts 1 at a keyframe and ``scale`` s halfway: s - 2 |f - 1/2| (s - 1) at position f, ``at`` (B,)
+    (Wang & Golland, section 4.3).
+    """
+    known = [pose for pose in poses if pose is not None]
+    if len(known) < len(poses):
+        return None
+    size = (like.shape[3], like.shape[2])
+    images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(like.device)
+    return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (at - 0.5).abs() * (scale - 1))
+
+
+def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
+    """Run a generator to its end, calling ``tick`` after every step; what it returned."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+        tick()
+
+
+def fit_embeddings(
+    model: LatentDiffusion, pixels: Tensor, start: Embeddings, settings: Settings, progress: Progress
+) -> Embeddings:
+    """Text embeddings of pictures (K,3,H,W) by textual inversion, from those of their prompts."""
+    options = asdict(settings.textual_inversion)
+    texts = (start.conditions, start.negative)
+    fit = textual_inversion.fit(model, pixels, *texts, settings.seed, batch=settings.batch, **options)
+    return drain(fit, lambda: progress("textual inversion", 6 * len(pixels)))
+
+
+def fit_keyframes(
+    model: LatentDiffusion,
+    pixels: Tensor,
+    embeddings: Embeddings,
+    settings: Settings,
+    progress: Progress,
+    detector: Detector | None = None,
+) -> list[FittedKeyframe]:
+    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs and poses."""
+    pixels = pixels.to(model.device)
+    mean, std = model.posterior(pixels)
+    made = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    poses = [detector(image) if detector else None for image in to_uint8(pixels)]
+    return [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
+
+
+def fit_latents(
+    model: LatentDiffusion,
+    pixels: Tensor,
+    mean: Tensor,
+    std: Tensor,
+    embeddings: Embeddings,
+    settings: Settings,
+    progress: Progress,
+) -> list[FittedKeyframe]:
+    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation."""
+    count = len(pixels)
+    conditions = embeddings.conditions.to(model.device)
+    negative = embeddings.negative.to(model.device)
+    loras: Sequence[lora.Lora | None] = [None] * count
+    if settings.lora.steps:
+        fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
+        loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
+    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
+    return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
+
+
+def invert_keyframes(
+    model: LatentDiffusion,
+    keyframes: Sequence[FittedKeyframe],
+    settings: Settings,
+    progress: Progress,
+    positions: Sequence[float],
+) -> list[FittedKeyframe]:
+    """DDIM inversion of keyframes in one batch.
+
+    ``positions`` are those of the keyframes between the user's own, whose positions are 0 or 1.
+    """
+    predict, together = _predictor(model, keyframes, settings, positions)
+    mean = torch.cat([keyframe.latents for keyframe in keyframes])
+    times = model.schedule.times(settings.steps)
+    with together:
+        inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
+        noise = drain(inversion, lambda: progress("invert", len(mean) * settings.inversion_iterations))
+    if not noise.isfinite().all():
+        raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
+    return [replace(keyframe, noise=own) for keyframe, own in zip(keyframes, noise.split(1), strict=True)]
+
+
+def capture_keyframe(
+    model: LatentDiffusion,
+    keyframe: FittedKeyframe,
+    settings: Settings,
+    times: Sequence[int],
+    progress: Progress,
+    position: float,
+) -> CapturedKeyframe:
+    """Bring an inverted keyframe back at these times and keep what the frames next to it will borrow.
+
+    Always one at a time: what is captured must not depend on which other keyframes a segment has.
+    """
+    assert keyframe.noise is not None
+    predict, together = _predictor(model, [keyframe], settings, [position])
+    shared = shared_times(times, settings)
+    features: dict[tuple[int, str], Tensor] = {}
+
+    def predict_and_keep(latents: Tensor, t: int) -> Prediction:
+        if t not in shared:
+            return predict(latents, t)
+        with attention.captured(model, features, t):
+            return predict(latents, t)
+
+    with together:
+        back = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
+        latents = drain(back, lambda: progress("capture ends", 1))
+    mean = keyframe.latents
+    error = float((latents - mean).square().mean())
+    decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
+    return CapturedKeyframe(keyframe, times, features, keyframe.pixels - model.decode(latents), decibels)
+
+
+def _predictor(
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, positions: Sequence[float]
+) -> tuple[Callable[[Tensor, int], Prediction], AbstractContextManager[None]]:
+    """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
+    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
+    at = torch.tensor(positions, device=model.device)
+    control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
+    fitted = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
+    own = torch.eye(len(keyframes), device=model.device)[:, fitted]
+
+    def predict(latents: Tensor, t: int) -> Prediction:
+        return model.predict(latents, t, condition, control=control)
+
+    return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], own)

@@ -1,0 +1,140 @@
+"""A segment: the way from one of the user's keyframes to the next, anchors included; alphas in, frames out."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from morph.blending.warp import Warp
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.textual_inversion import Embeddings
+from pipelines.between.aligned import AlignedInfill
+from pipelines.between.anchors import Anchor
+from pipelines.between.finishing import End, Register, finished
+from pipelines.between.infill import Infill
+from pipelines.between.keyframes import (
+    CapturedKeyframe,
+    FittedKeyframe,
+    Progress,
+    fit_latents,
+    invert_keyframes,
+)
+from pipelines.between.mix import Between
+from pipelines.between.placed import Choice
+from pipelines.request.settings import Settings
+
+
+@dataclass(frozen=True)
+class Knot:
+    """A picture that stands fast on a segment, a keyframe or an anchor, at ``alpha`` in [0,1].
+
+    ``name`` is that of what was fitted to it. ``choice`` tells which candidate an anchor was; None where there was
+    only one.
+    """
+
+    alpha: float
+    keyframe: FittedKeyframe
+    name: str
+    choice: Choice | None = None
+
+
+class Segment:
+    """Frames anywhere between two keyframes, at their ``knots``, and in-fill between these.
+
+    ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered, and
+    ``whole`` for a knot's pixels (1,3,H,W) at the size of finished frames, when one is first finished.
+    With ``warp`` knots are in register, and nothing is borrowed of them as they are.
+    """
+
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        knots: Sequence[Knot],
+        settings: Settings,
+        capture: Callable[[Knot], CapturedKeyframe],
+        whole: Callable[[Knot], Tensor],
+        warp: Warp | None = None,
+    ) -> None:
+        self.knots = list(knots)
+        self._places = [knot.alpha for knot in knots]
+        self._model = model
+        self._settings = settings
+        self._capture = capture
+        self._whole = whole
+        self._warp = warp
+        self._end = lru_cache(2)(self._end_of)  # they are large, and a frame stands between two
+
+    def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
+        """What the model makes of frames at ascending positions between the knots, (B,3,h,w) in [-1,1]."""
+        frames = []
+        for index, group in groupby(alphas, self._before):
+            inside = [self._inside(alpha, index) for alpha in group]
+            frames.append(self._infill(index).render(inside, progress))
+        return torch.cat(frames)
+
+    def _infill(self, index: int) -> Infill | AlignedInfill:
+        """What fills in between a knot and the next."""
+        one, other = self.knots[index : index + 2]
+        model, settings, span = self._model, self._settings, self._span(index)
+        if self._warp is not None:
+            return AlignedInfill(model, one.keyframe, other.keyframe, settings, self._warp, span)
+        return Infill(model, self._capture(one), self._capture(other), settings, span)
+
+    def finished(self, frame: Tensor, alpha: float) -> Tensor:
+        """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
+        index = self._before(alpha)
+        ends = self._end(index), self._end(index + 1)
+        register = None if self._warp is None else Register(self._warp, self._span(index))
+        return finished(frame, self._inside(alpha, index), ends, self._settings.fade, register)
+
+    def _end_of(self, index: int) -> End:
+        knot = self.knots[index]
+        own = knot.keyframe.pixels
+        if self._warp is None:
+            made = own - self._capture(knot).residual
+        else:
+            made = self._model.decode(knot.keyframe.latents)
+        return End.of(own, made, self._whole(knot).to(self._model.device))
+
+    def _before(self, alpha: float) -> int:
+        """The number of the last knot before a position."""
+        return bisect_right(self._places, alpha) - 1
+
+    def _span(self, index: int) -> tuple[float, float]:
+        return self._places[index], self._places[index + 1]
+
+    def _inside(self, alpha: float, index: int) -> float:
+        """A position between two knots as a share of the way from the one to the other."""
+        start, end = self._span(index)
+        return (alpha - start) / (end - start)
+
+
+def fit_anchors(
+    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
+) -> list[FittedKeyframe]:
+    """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
+    model = between.model
+
+    def fitting(stage: str, cost: int) -> None:
+        progress("fit anchors", cost)
+
+    places = [anchor.alpha for anchor in anchors]
+    at = torch.tensor(places, device=model.device)
+    latents = torch.cat([anchor.latents for anchor in anchors])
+    pixels = torch.cat([anchor.pixels for anchor in anchors])
+    embeddings = Embeddings(between.condition(at), between.first.negative)
+    made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
+    posed = [replace(one, pose=between.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
+    return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, places)
+
+
+def unfitted(between: Between, anchor: Anchor) -> FittedKeyframe:
+    """An anchor that nothing starts from: its picture alone."""
+    at = torch.tensor([anchor.alpha], device=between.model.device)
+    return FittedKeyframe(anchor.pixels, anchor.latents, between.condition(at), between.first.negative, None)

@@ -1,0 +1,1 @@
+"""One clip's folder: what is made in it, what it remembers, and its finished files."""

@@ -1,0 +1,215 @@
+"""A job: the folder that keeps what a render has made, so that the same command goes on where one stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from morph.errors import InputError, SettingsError
+from morph.media.stills import TEMPORARY, atomic_path, remove_temporaries
+from pipelines.output.outputs import beside
+from pipelines.request.clip import Clip
+from pipelines.request.settings import look
+
+LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
+KEYFRAMES = "keyframes"
+"""Where an asking says what it asks of each image, once for each time that the image is there."""
+
+
+class JobBusyError(InputError):
+    """Another process works on the same job."""
+
+
+def job_folder(output: Path) -> Path:
+    """Where a clip's job is kept unless told otherwise: beside its output."""
+    return beside(output, ".job")
+
+
+def asked(clip: Clip) -> dict[str, Any]:
+    """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
+    values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
+    values |= look(clip.settings)
+    keyframes: dict[str, list[dict[str, Any]]] = {}  # an image may be there several times
+    for keyframe in clip.keyframes:
+        own = {"prompt": keyframe.prompt, **look(keyframe.settings)}
+        # what only repeats the clip's is told once, as the clip's
+        said = {key: "as the clip" if value == values.get(key) else value for key, value in own.items()}
+        keyframes.setdefault(str(keyframe.image), []).append(said)
+    return values | {KEYFRAMES: keyframes}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What two askings have in common and say differently; images that came or went are no difference."""
+    pairs = [("", before, now)]
+    there = before.get(KEYFRAMES, {})
+    for image, said in now.get(KEYFRAMES, {}).items():
+        was = list(there.get(image, []))
+        changed = [one for one in said if not _taken(one, was)]
+        pairs += [(f" of {image}", one, other) for one, other in zip(was, changed, strict=False)]
+    return [
+        f"{key}{whose} was {one[key]!r} and is {other[key]!r}"
+        for whose, one, other in pairs
+        for key in one
+        if key != KEYFRAMES and key in other and one[key] != other[key]
+    ]
+
+
+def _taken(one: dict[str, Any], among: list[dict[str, Any]]) -> bool:
+    """Whether something is in a list, from which it is removed then."""
+    if one in among:
+        among.remove(one)
+        return True
+    return False
+
+
+def wrote(folder: Path, output: Path) -> bool:
+    """Whether the job in ``folder`` has written to ``output``."""
+    return str(output.absolute()) in _outputs(folder)
+
+
+def written(folder: Path, output: Path) -> range:
+    """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
+    return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
+
+
+def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
+    """Record that what is in ``outputs`` from now on comes from the job in ``folder``: of stills, these numbers.
+
+    It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
+    frame: a run that is killed anywhere knows its own the next time.
+    """
+    own = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
+    _write(folder / ASKED, {**_read(folder / ASKED), "outputs": {**_outputs(folder), **own}})
+
+
+def mark(folder: Path, places: Iterable[Path]) -> str:
+    """A mark for the names of unfinished files that this run of the job in ``folder`` makes in ``places``.
+
+    It is recorded, and fresh for every run: once the job is opened again, nobody writes those files.
+    """
+    fresh = secrets.token_hex(6)
+    where = sorted({str(place.absolute()) for place in places})
+    _write(folder / ASKED, {**_read(folder / ASKED), "unfinished": {"mark": fresh, "places": where}})
+    return fresh
+
+
+def finished(folder: Path) -> bool | None:
+    """Whether the last render of a job came to its end; None where the folder is no job."""
+    content = _read(folder / ASKED)
+    return bool(content.get("finished")) if content else None
+
+
+def check_job(folder: Path) -> None:
+    """Refuse a place where no job can be kept; nothing is created.
+
+    Raises:
+        InputError: a file is there, or a folder that is no job or cannot be read.
+    """
+    try:
+        there = list(folder.iterdir()) if os.path.lexists(folder) else []
+    except OSError as error:
+        raise InputError(f"{folder}: cannot keep a job ({error.strerror}); name a folder with --job") from error
+    if any(map(_strange, there)) and not (folder / ASKED).exists():
+        raise InputError(f"{folder} is there already and is no job; name another folder with --job")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for as long as the ``with`` body runs; it is made if it is not there.
+
+    Raises:
+        JobBusyError: another process holds it.
+        InputError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this job's folder ({error.strerror})") from error
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise JobBusyError(f"{folder} is in use{_holder(folder)}; wait for it, or stop it") from None
+    try:
+        holder = {"process": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        (folder / HOLDER).write_text(json.dumps(holder))
+        yield
+    finally:
+        (folder / HOLDER).unlink(missing_ok=True)
+        if all(entry.name in (LOCK, ASKED) for entry in folder.iterdir()):  # nothing was made: leave nothing
+            shutil.rmtree(folder)
+        lock.release()
+
+
+@contextmanager
+def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
+    """Hold the job in ``folder`` for as long as the ``with`` body runs.
+
+    When the body ends well, the job is finished, and may be asked for anything else. A job that was broken off
+    must be asked for the same again, but for images, timing and encoding, unless ``change`` is set.
+
+    Raises:
+        JobBusyError: another process holds it.
+        SettingsError: it was broken off and is asked for something else; what differs is named.
+        InputError: the folder is no job, or cannot be made.
+    """
+    check_job(folder)
+    file = folder / ASKED
+    with locked(folder):
+        now, last = asked(clip), _read(file)
+        changes = [] if change or last.get("finished", True) else differences(last["asked"], now)
+        if changes:
+            raise SettingsError(
+                f"{folder} holds a render that was broken off, and {'; '.join(changes)}: ask for the same again, "
+                "add --change to go on with what still fits, or name another folder with --job"
+            )
+        for left in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
+            left.unlink(missing_ok=True)
+        unfinished = last.get("unfinished", {"places": []})
+        for place in unfinished["places"]:
+            remove_temporaries(Path(place), unfinished["mark"])
+        _write(file, {"asked": now, "outputs": _outputs(folder), "finished": False})
+        yield
+        _write(file, {**_read(file), "finished": True})
+
+
+def _strange(entry: Path) -> bool:
+    """Whether something is in a folder that no job has before it is described."""
+    return entry.name not in (LOCK, HOLDER) and not entry.name.startswith(TEMPORARY)
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / HOLDER).read_text())
+        return f" by process {holder['process']} on {holder['host']} since {holder['since']}"
+    except (OSError, ValueError, KeyError):
+        return " by another process"
+
+
+def _outputs(folder: Path) -> dict[str, list[int]]:
+    """What a job has written: of stills the first number and the one after the last."""
+    outputs = _read(folder / ASKED).get("outputs")
+    return outputs if isinstance(outputs, dict) else {}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+        return found if isinstance(found.get("asked"), dict) else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    with atomic_path(file) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")

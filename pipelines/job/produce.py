@@ -1,0 +1,101 @@
+"""From a clip to its finished files: the tasks, then the encode, with the recipe of how it was made."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from morph.media.recipe import write_recipe
+from morph.pacing import Evenness
+from pipelines.job.checks import check_files
+from pipelines.job.folder import claim, mark, written
+from pipelines.job.result import Result, save_result
+from pipelines.job.timings import Stopwatch
+from pipelines.output.cutting import parts_folder, write_cut
+from pipelines.output.outputs import RECIPE, Output, beside, outputs_of
+from pipelines.request.clip import Clip
+from pipelines.request.recipe import recipe_of
+from pipelines.tasks.sequence import Rendered, Tasks, render_clip
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What became of a clip: positions and LPIPS of its frames, how even they are, and the recipe."""
+
+    alphas: list[float]
+    distances: list[float]
+    evenness: Evenness
+    round_trips: list[float]
+    recipe: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        trips = [round(decibels, 2) for decibels in self.round_trips]
+        return {
+            "alphas": self.alphas,
+            "distances": self.distances,
+            **asdict(self.evenness),
+            "round_trip_db": trips,
+            "recipe": self.recipe,
+        }
+
+    def __str__(self) -> str:
+        even, trips = self.evenness, self.round_trips
+        return (
+            f"{len(self.alphas)} frames; neighbours {even.mean_gap:.4f} LPIPS apart on average, "
+            f"the largest gap {even.max_mean_gap:.2f} times that, PDV {even.pdv:.2e}"
+            + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
+        )
+
+
+def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = None) -> Produced:
+    """Render a clip and write its output, and its frames to ``frames_dir`` as well; what is kept is not made again.
+
+    The recipe goes into the files, and beside the output.
+
+    Raises:
+        MorphError: something in the clip cannot be used, or a disk refused.
+    """
+    watch = Stopwatch(folder)
+    tasks = watch.timed(tasks)
+    (facts,) = tasks("facts", [()])
+    outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
+    check_files(clip, outputs, folder)
+    for output in outputs:
+        output.tell(facts["transparent"])
+    rendered = render_clip(clip, tasks, folder)
+    recipe = {**facts, **recipe_of(clip), **_made(rendered)}
+    with watch.stage("encode"):
+        parts = parts_folder(clip)
+        own = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
+        _write(clip, rendered, outputs, folder, recipe, own)
+        write_cut(clip, rendered, outputs, own)
+        write_recipe(beside(clip.output, RECIPE), recipe)
+    save_result(folder, Result.of(clip, rendered, recipe, folder))
+    alphas = [still.alpha for still in rendered.stills]
+    distances = [still.distance for still in rendered.stills]
+    return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
+
+
+def _made(rendered: Rendered) -> dict[str, Any]:
+    """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
+    choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
+    return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
+
+
+def _write(
+    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
+) -> None:
+    comment = json.dumps(recipe)
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(output.open(comment, written(folder, output.path), own)) for output in outputs
+        ]
+        parts = parts_folder(clip)
+        claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
+        for frame in rendered:
+            for output, writer in zip(outputs, writers, strict=True):
+                writer.write(frame.written(output.stream.alpha))

@@ -1,0 +1,120 @@
+"""What a finished job remembers of its clip, in one JSON file, so that it can be looked at later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from morph.errors import InputError
+from morph.media.stills import atomic_path
+from morph.pacing import Evenness
+from pipelines.between.placed import MATCHES, Choice, Curve
+from pipelines.job.folder import finished
+from pipelines.job.timings import Run, Stage, read_runs
+from pipelines.request.clip import Clip
+from pipelines.tasks.sequence import Rendered, Still
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Paced:
+    """A segment before and after pacing: all positions that were measured, and those that are shown.
+
+    match: the picture of what was found between its keyframes, a file in the job's ``MATCHES``, if there is one.
+    """
+
+    measured: Curve
+    shown: Curve
+    match: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished clip.
+
+    output: absolute. size: (width, height). frames: all that are shown, in their order. choices: of the anchors
+    that had several candidates, by their position on the clip. runs: all of the job, whatever it was asked for.
+    """
+
+    output: str
+    size: tuple[int, int]
+    frames: list[Still]
+    evenness: Evenness
+    segments: list[Paced]
+    choices: dict[float, Choice]
+    runs: list[Run]
+    recipe: dict[str, Any]
+
+    @classmethod
+    def of(cls, clip: Clip, rendered: Rendered, recipe: dict[str, Any], folder: Path) -> Self:
+        """What became of a clip whose job is in ``folder``."""
+        matches = [f"{number}.png" for number in range(len(rendered.placed))]
+        segments = [
+            Paced(one.measured, Curve(one.alphas, one.gaps), name if (folder / MATCHES / name).is_file() else None)
+            for one, name in zip(rendered.placed, matches, strict=True)
+        ]
+        return cls(
+            output=str(clip.output.absolute()),
+            size=rendered.size,
+            frames=rendered.stills,
+            evenness=rendered.evenness,
+            segments=segments,
+            choices=rendered.choices,
+            runs=read_runs(folder),
+            recipe=recipe,
+        )
+
+    @classmethod
+    def parse(cls, said: dict[str, Any]) -> Self:
+        """The same from what JSON made of it; whatever is missing or odd is a KeyError, TypeError or ValueError."""
+        width, height = said["size"]
+        return cls(
+            output=said["output"],
+            size=(int(width), int(height)),
+            frames=[Still(**one) for one in said["frames"]],
+            evenness=Evenness(**said["evenness"]),
+            segments=[
+                Paced(Curve(**one["measured"]), Curve(**one["shown"]), one.get("match")) for one in said["segments"]
+            ],
+            choices={float(alpha): Choice(**one) for alpha, one in said["choices"].items()},
+            runs=[Run(one["started"], [Stage(**stage) for stage in one["stages"]]) for one in said["runs"]],
+            recipe=said["recipe"],
+        )
+
+    def keyframe_numbers(self) -> Sequence[int | None]:
+        """The number of the first frame that each keyframe is, counted from 0; None for one that is not shown."""
+        ways = len(self.segments)
+        first: dict[float, int] = {}
+        for number, still in enumerate(self.frames):
+            first.setdefault(still.alpha, number)
+        return [first.get(keyframe / ways) for keyframe in range(len(self.recipe["keyframes"]))]
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """Write a clip's result into its job's folder, in one step."""
+    with atomic_path(folder / RESULT) as partial:
+        partial.write_text(json.dumps(asdict(result)) + "\n")
+
+
+def load_result(folder: Path) -> Result:
+    """The result of a finished job.
+
+    Raises:
+        InputError: no job, one that is not finished, or one whose result is missing or damaged.
+    """
+    done = finished(folder)
+    if done is None:
+        raise InputError(f"{folder}: is no job; name the OUT.job of a render, or its OUT")
+    if not done:
+        raise InputError(f"{folder}: this job is not finished; give its render's command again first")
+    try:
+        return Result.parse(json.loads((folder / RESULT).read_text()))
+    except FileNotFoundError:
+        why = "has no result, as of an older version"
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        why = f"cannot be read ({type(error).__name__}: {error})"
+    raise InputError(f"{folder / RESULT}: {why}; give the same render's command again, which makes nothing anew")

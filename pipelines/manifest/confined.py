@@ -1,0 +1,178 @@
+"""What a manifest names on the disk: pictures, outputs, models and presets, all kept inside its folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from morph.errors import InputError, SettingsError
+from morph.media.pattern import is_stills
+from morph.media.stills import check_parent, check_place
+from morph.weights.locate import HUB_ID
+from pipelines.manifest.nodes import MAX_BYTES, Problems
+from pipelines.output.outputs import place
+from pipelines.output.targets import load_target, target_for
+from pipelines.request.presets import load_preset, names_file
+from pipelines.request.settings import Settings, changed, keys
+
+WEIGHTS = {
+    "model": ("embedded",),
+    "controlnet": (),
+    "ranking.clip": ("embedded",),
+    "pose.detector": ("mediapipe", ""),
+}
+"""Fields and settings that name weights, and what those are called that are no folder and no hub id."""
+ON_DISK = (
+    *("align.points", "ranking.clip", "pose.detector", "inbetween.weights"),
+    *("encode.audio", "encode.preset", "encode.timeline"),
+)
+"""Settings that may name something on the disk."""
+
+
+class Confined:
+    """Paths from a manifest's folder on. Each method reports what is wrong with its line, and returns None then."""
+
+    def __init__(self, folder: Path, problems: Problems, allow_outside: bool) -> None:
+        self._folder = folder
+        self._root = Path(os.path.realpath(folder))
+        self._problems = problems
+        self._allow_outside = allow_outside
+        self._images: dict[str, int] = {}
+        self._outputs: dict[str, tuple[int, str]] = {}
+        self._presets: dict[str, Settings] = {}
+
+    def image(self, line: int, text: str) -> Path | None:
+        """A picture's file; it is not opened."""
+        path = self.file(line, "image", text)
+        if path:
+            self._images.setdefault(os.path.realpath(path), line)
+        return path
+
+    def file(self, line: int, what: str, text: str) -> Path | None:
+        """A regular file; it is not opened."""
+        path = self._inside(line, what, text)
+        if path is None:
+            return None
+        try:
+            if stat.S_ISREG(path.stat().st_mode):
+                return path
+            reason = "is not a regular file; name one"
+        except OSError as error:
+            reason = f"cannot be opened ({error.strerror}); check the name"
+        self._problems.add(line, f"{what} {text} {reason}")
+        return None
+
+    def output(self, line: int, text: str) -> Path | None:
+        """A video or a folder of PNGs that can be written and is no other clip's."""
+        path = self._inside(line, "output", text)
+        if path is None:
+            return None
+        if text.endswith("/") and path.suffix and not os.path.isdir(path):
+            self._problems.add(line, f"output {text}: a folder's name has no dot; leave out the /, or the dot")
+            return None
+        try:
+            if not is_stills(path):
+                target_for(Path(text))
+                check_parent(path)
+            elif not os.path.isdir(path):
+                check_place(path)  # whether its job may replace frames that are there is asked when it is rendered
+        except InputError as error:
+            self._problems.add(line, f"output {error}")
+            return None
+        self._once(line, f"output {text}", place(path))
+        return path
+
+    def timeline(self, line: int, text: str) -> None:
+        """The timeline of the clip on this line, which is no other clip's."""
+        self._once(line, f"encode.timeline {Path(text).name}", os.path.realpath(text))
+
+    def check_apart(self) -> None:
+        """Report outputs that are one of the images."""
+        for real, (line, what) in self._outputs.items():
+            if real in self._images:
+                at = self._images[real]
+                self._problems.add(line, f"{what} is the image on line {at}; choose another")
+
+    def _once(self, line: int, what: str, real: str) -> None:
+        if real in self._outputs:
+            first, _ = self._outputs[real]
+            self._problems.add(line, f"{what} is that of the clip on line {first} too; choose another")
+        self._outputs.setdefault(real, (line, what))
+
+    def weights(self, line: int, text: str, key: str) -> str | None:
+        """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""
+        known = WEIGHTS[key]
+        is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
+        if text in known or (is_id and not os.path.isdir(self._folder / text)):
+            return text
+        path = self._inside(line, key, text)
+        if path is None:
+            return None
+        if not os.path.isdir(path):
+            names = "".join(f"{name}, " for name in known if name)
+            self._problems.add(line, f"{key} {text} is not there; write {names}a folder, or a hub id owner/name")
+            return None
+        return str(path)
+
+    def setting(self, line: int, key: str, text: str) -> str | None:
+        """One of ``ON_DISK``, from the manifest's folder on."""
+        if key in WEIGHTS:
+            return self.weights(line, text, key)
+        if not text:
+            return text
+        if key == "encode.preset" and not names_file(text):
+            try:
+                return text if text == "auto" else load_target(text).name
+            except SettingsError as error:
+                self._problems.add(line, str(error))
+                return None
+        if key == "encode.preset" and not self._allow_outside:
+            self._problems.add(
+                line, f"{key} {text}: its arguments let ffmpeg write anywhere; allow that: --allow-outside"
+            )
+            return None
+        path = self._inside(line, key, text) if key == "encode.timeline" else self.file(line, key, text)
+        return str(path) if path else None
+
+    def preset(self, line: int, text: str) -> Settings | None:
+        """A preset by its name, or from a TOML file."""
+        if text in self._presets:
+            return self._presets[text]
+        name, is_file = text, names_file(text)
+        if is_file:
+            path = self._inside(line, "preset", text)
+            if path is None:
+                return None
+            name = os.path.realpath(path)
+            if not os.path.isfile(name) or os.path.getsize(name) > MAX_BYTES:
+                self._problems.add(line, f"preset {text} is not there, or no file to be read; check the name")
+                return None
+        try:
+            settings = load_preset(name)
+        except SettingsError as error:
+            self._problems.add(line, str(error))
+            return None
+        except (RecursionError, ValueError):  # what tomllib makes of deep nesting and of huge numbers
+            self._problems.add(line, f"preset {text} is nested too deep, or a number is too long; correct it")
+            return None
+        for key in ON_DISK if is_file else ():
+            value = self.setting(line, key, str(keys(settings)[key]))
+            if value is None:
+                return None
+            settings = changed(settings, {key: value})
+        self._presets[text] = settings
+        return settings
+
+    def _inside(self, line: int, what: str, text: str) -> Path | None:
+        if not text.strip():
+            self._problems.add(line, f"{what} is empty; name one")
+            return None
+        path = self._folder / text
+        stays = not os.path.isabs(text) and Path(os.path.realpath(path)).is_relative_to(self._root)
+        if stays or self._allow_outside:
+            return path
+        self._problems.add(
+            line, f"{what} {text} leads out of the manifest's folder; move it there, or allow it: --allow-outside"
+        )
+        return None

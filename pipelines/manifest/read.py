@@ -1,0 +1,377 @@
+"""Manifests: many clips in one YAML, JSON or CSV file, and a folder of pictures as one clip.
+
+A manifest may come from a stranger. Nothing in it is executed, and its paths stay inside its folder unless the
+caller allows otherwise. All errors are told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from morph.errors import ManifestError, SettingsError
+from morph.media.keyframe import parse_size
+from pipelines.manifest.confined import ON_DISK, Confined
+from pipelines.manifest.nodes import Node, Problems, read_json, read_text, read_yaml
+from pipelines.manifest.rows import read_csv
+from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import SIZES, Settings, changed
+
+MAX_CLIPS = 10_000
+MAX_FRAMES = 100_000
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Suffixes of files that ``pictures`` takes for pictures."""
+
+_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
+_DEFAULTS = ("preset", "model", "controlnet", "prompt", "settings")
+_CLIP = ("name", "output", *_DEFAULTS, "keyframes")
+_KEYFRAME = ("image", "prompt", "at", "hold", "settings")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_Found = TypeVar("_Found")
+_Change = Callable[[Settings, Mapping[str, Any]], Settings]
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a file's name says that it is a manifest."""
+    return path.suffix.lower() in _READERS
+
+
+def read_manifest(
+    path: Path, *, allow_outside: bool = False, given: Mapping[str, Any] = MappingProxyType({})
+) -> list[Clip]:
+    """The clips of a .yaml, .yml, .json or .csv file; pictures are looked for but not decoded.
+
+    Paths are relative to the manifest's folder, and stay in it unless ``allow_outside``. ``given`` are settings
+    that come before those of the manifest.
+
+    Raises:
+        SettingsError: a given setting that is wrong.
+        ManifestError: everything that is wrong, one line each, with its line in the file.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ManifestError(f"{path}: is no kind of manifest; name a .yaml, .yml, .json or .csv file")
+    changed(Settings(), given)
+    problems = Problems(path)
+    root = reader(read_text(path), problems)
+    clips = _Manifest(path, problems, allow_outside, given).clips(root)
+    problems.check()
+    return clips
+
+
+def pictures(folder: Path) -> list[Path]:
+    """A folder's pictures in the order in which people count: 2 before 10.
+
+    Raises:
+        ManifestError: not a folder, or fewer than two pictures in it.
+    """
+    try:
+        images = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ManifestError(f"{folder}: cannot be read as a folder ({reason}); check the name") from None
+    images = sorted((path for path in images if not path.name.startswith(".")), key=_natural)
+    if len(images) < 2:
+        raise ManifestError(
+            f"{folder}: holds {len(images)} pictures; a morph needs at least two of {', '.join(PICTURES)}"
+        )
+    return images
+
+
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], path.name
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """A keyframe and the line of its time; ``sure``: its time and hold could be read."""
+
+    line: int
+    keyframe: ClipKeyframe
+    sure: bool
+
+
+class _Manifest:
+    """One schema for the three kinds of file. What is wrong is reported and left out, and reading goes on."""
+
+    def __init__(self, path: Path, problems: Problems, allow_outside: bool, given: Mapping[str, Any]) -> None:
+        self.stem = path.stem
+        self.given = dict(given)
+        self.disk = Confined(path.parent, problems, allow_outside)
+        self.problems = problems
+        self.names: dict[str, int] = {}
+        self.base: Settings | None = None
+        self.values: dict[str, str | None] = {}
+        self.words: dict[str, str] = {}
+
+    def clips(self, root: Node) -> list[Clip]:
+        """Every clip that is right; the problems tell of the others."""
+        many = isinstance(root.value, dict) and "clips" in root.value
+        fields = self.fields(root, "a manifest", ("defaults", "clips") if many else ("defaults", *_CLIP))
+        if fields is None:
+            return []
+        given = self.fields(fields.pop("defaults", Node(root.line, {})), "defaults", _DEFAULTS) or {}
+        self.base = load_preset("default")
+        if "preset" in given:
+            self.base = self.on_disk(given, "preset", self.disk.preset)
+        self.values = self.settings(given, changed)
+        self.words = self.read_words(given)
+        listed = fields.get("clips", Node(root.line, [])) if many else Node(root.line, [Node(root.line, fields)])
+        items = self.items(listed, "clips")
+        if items is None:
+            return []
+        if not items:
+            self.problems.add(listed.line, "there are no clips; list at least one")
+        if len(items) > MAX_CLIPS:
+            self.problems.stop(items[MAX_CLIPS].line, f"has more than {MAX_CLIPS} clips; split it")
+        clips = [self.clip(item, alone=len(items) == 1) for item in items]
+        self.disk.check_apart()
+        return [clip for clip in clips if clip]
+
+    def clip(self, node: Node, alone: bool) -> Clip | None:
+        """One clip, or None."""
+        fields = self.fields(node, "a clip", _CLIP)
+        if fields is None:
+            return None
+        name = self.name(fields, node.line, alone)
+        named = "output" in fields
+        if not named and name:
+            fields["output"] = Node(node.line, f"{name}.mp4")
+        output = self.on_disk(fields, "output", self.disk.output)
+        preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
+        values = {**self.values, **self.settings(fields, changed)}
+        settings = self.together(fields, node.line, preset or Settings(), values)
+        if settings and settings.encode.timeline:
+            self.disk.timeline(node.line, settings.encode.timeline)
+        words = {**self.words, **self.read_words(fields)}
+        timed = preset is not None and settings is not None and values.get("fps", "") is not None
+        keyframes = self.keyframes(fields, node.line, settings or Settings(), words.get("prompt", ""), timed)
+        if keyframes is None or preset is None or settings is None or None in values.values():
+            return None
+        try:
+            clip = Clip(
+                name or "",
+                keyframes,
+                settings,
+                output or Path(),
+                words.get("model", "embedded"),
+                words.get("controlnet"),
+                named,
+            )
+            if clip.length > MAX_FRAMES:
+                raise SettingsError(
+                    f"the clip has {clip.length} frames; it may have {MAX_FRAMES}, so choose earlier times"
+                )
+        except SettingsError as error:
+            self.problems.add(fields["keyframes"].line, str(error))
+            return None
+        return clip
+
+    def together(
+        self, fields: Mapping[str, Node], line: int, settings: Settings, values: Mapping[str, str | None]
+    ) -> Settings | None:
+        """A clip's or a keyframe's settings; None where values that are right by themselves do not go together."""
+        try:
+            return self.over(settings, values)
+        except SettingsError as error:
+            self.problems.add(fields["settings"].line if "settings" in fields else line, str(error))
+            return None
+
+    def over(self, settings: Settings, values: Mapping[str, str | None]) -> Settings:
+        """Settings with those of the values that are right, and over these the given ones."""
+        return changed(settings, {key: value for key, value in values.items() if value is not None} | self.given)
+
+    def name(self, fields: Mapping[str, Node], line: int, alone: bool) -> str | None:
+        """The clip's name; one that is alone may have the manifest's."""
+        if "name" not in fields:
+            if alone:
+                return re.sub(r"[^A-Za-z0-9._-]+", "-", self.stem).strip("-.") or "clip"
+            self.problems.add(line, "a clip has no name; add one")
+            return None
+        name, line = self.text(fields, "name"), fields["name"].line
+        if name is None:
+            return None
+        if not _NAME.fullmatch(name):
+            self.problems.add(line, f"name {name!r}: use letters a to z, digits, . _ -, and begin with none of . -")
+            return None
+        if name in self.names:
+            self.problems.add(line, f"name {name} is taken by the clip on line {self.names[name]}; choose another")
+        self.names.setdefault(name, line)
+        return name
+
+    def keyframes(
+        self, fields: Mapping[str, Node], line: int, settings: Settings, prompt: str, timed: bool
+    ) -> tuple[ClipKeyframe, ...] | None:
+        """The clip's keyframes; None unless their times are right. ``timed``: frames a second are known."""
+        if "keyframes" not in fields:
+            self.problems.add(line, "a clip has no keyframes; list at least two images")
+            return None
+        items = self.items(fields["keyframes"], "keyframes")
+        if items is None:
+            return None
+        if len(items) < 2:
+            self.problems.add(fields["keyframes"].line, f"a clip needs at least two keyframes; it has {len(items)}")
+        placed = [one for item in items if (one := self.keyframe(item, settings, prompt))]
+        if placed and placed[0].keyframe.at is None and any(one.keyframe.at is not None for one in placed):
+            first = replace(placed[0].keyframe, at=0)  # where else would a clip begin
+            placed[0] = replace(placed[0], keyframe=first)
+        if len(placed) < max(2, len(items)) or not timed or not self.ascending(placed):
+            return None
+        return tuple(one.keyframe for one in placed)
+
+    def keyframe(self, node: Node, settings: Settings, prompt: str) -> _Timed | None:
+        """A keyframe: the name of an image, or a mapping."""
+        named = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
+        fields = self.fields(named, "a keyframe", _KEYFRAME)
+        if fields is None:
+            return None
+        if "image" not in fields:
+            self.problems.add(node.line, "a keyframe has no image; name one")
+        image = self.on_disk(fields, "image", self.disk.image)
+        own = self.text(fields, "prompt")
+        at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
+        together = self.together(fields, node.line, settings, self.settings(fields, keyframe_settings))
+        if together is None:
+            return None
+        keyframe = ClipKeyframe(
+            image or Path(),
+            together,
+            prompt if own is None else own,
+            at,
+            settings.hold if hold is None else hold,
+        )
+        sure = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
+        return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, sure)
+
+    def ascending(self, placed: list[_Timed]) -> bool:
+        """Whether the keyframes' times are all there, or none, and leave room for the ways between them."""
+        right = all(one.sure for one in placed)
+        if not any(one.keyframe.at is not None for one in placed):
+            return right
+        for one in placed:
+            if one.keyframe.at is None and one.sure:
+                right = False
+                self.problems.add(one.line, "a keyframe has no time, but others have; give each its at, or none")
+        for before, after in pairwise(placed):
+            first, second, hold = before.keyframe.at, after.keyframe.at, before.keyframe.hold
+            if first is None or second is None or not (before.sure and after.sure):
+                continue
+            if second - first - hold < 1:
+                right = False
+                self.problems.add(
+                    after.line,
+                    f"at is frame {second}: too early after the keyframe at frame {first}, held for {hold}; "
+                    "choose a later time",
+                )
+        return right
+
+    def time(self, fields: Mapping[str, Node], key: str, fps: Fraction) -> int | None:
+        """A time of a keyframe in frames."""
+        text = self.text(fields, key)
+        if text is None:
+            return None
+        try:
+            return parse_time(text, fps)
+        except SettingsError as error:
+            self.problems.add(fields[key].line, f"{key}: {error}")
+            return None
+
+    def settings(self, fields: Mapping[str, Node], change: _Change) -> dict[str, str | None]:
+        """Settings by dotted key, as text that ``change`` takes; None where it does not."""
+        values: dict[str, str | None] = {}
+        node = fields.get("settings")
+        if node is None or node.wrong:
+            return values
+        for key, one in self.flat(node, ""):
+            if key in values:
+                self.problems.add(one.line, f"setting {key} is there twice; remove one")
+                continue
+            values[key] = text = one.value if isinstance(one.value, str) else None
+            if text is None:
+                continue
+            try:
+                change(Settings(), {key: text})
+                if key in SIZES and text not in SIZES[key]:
+                    parse_size(text)
+            except SettingsError as error:
+                self.problems.add(one.line, str(error))
+                values[key] = None
+            else:
+                if key in ON_DISK:
+                    values[key] = self.disk.setting(one.line, key, text)
+        return values
+
+    def flat(self, node: Node, prefix: str) -> Iterator[tuple[str, Node]]:
+        """Nested settings by their dotted keys."""
+        if not isinstance(node.value, dict):
+            self.problems.add(node.line, f"settings are {_kind(node)}; write a mapping of keys to values")
+            return
+        for key, value in node.value.items():
+            if value.wrong:
+                yield prefix + key, Node(value.line, None)
+            elif isinstance(value.value, dict) and value.value:
+                yield from self.flat(value, f"{prefix}{key}.")
+            elif isinstance(value.value, str):
+                yield prefix + key, value
+            elif value.value is not None:
+                self.problems.add(value.line, f"setting {prefix}{key} is {_kind(value)}; write one value")
+                yield prefix + key, Node(value.line, None)
+
+    def read_words(self, fields: Mapping[str, Node]) -> dict[str, str]:
+        """The prompt and the models that are given."""
+        words = {"prompt": self.text(fields, "prompt")}
+        for key in ("model", "controlnet"):
+            words[key] = self.on_disk(fields, key, partial(self.disk.weights, key=key))
+        return {key: word for key, word in words.items() if word is not None}
+
+    def on_disk(
+        self, fields: Mapping[str, Node], key: str, find: Callable[[int, str], _Found | None]
+    ) -> _Found | None:
+        """What a field names, as ``find`` finds it."""
+        text = self.text(fields, key)
+        return None if text is None else find(fields[key].line, text)
+
+    def text(self, fields: Mapping[str, Node], key: str) -> str | None:
+        """A field's text as written."""
+        node = fields.get(key)
+        if node is None or node.wrong:
+            return None
+        if not isinstance(node.value, str):
+            self.problems.add(node.line, f"{key} is {_kind(node)}; write text")
+            return None
+        return node.value
+
+    def items(self, node: Node, what: str) -> list[Node] | None:
+        """A list's parts."""
+        if isinstance(node.value, list):
+            return node.value
+        if not node.wrong:
+            self.problems.add(node.line, f"{what} are {_kind(node)}; write a list")
+        return None
+
+    def fields(self, node: Node, what: str, known: tuple[str, ...]) -> dict[str, Node] | None:
+        """A mapping's known fields, less those with nothing in them."""
+        if not isinstance(node.value, dict):
+            if not node.wrong:
+                self.problems.add(node.line, f"{what} is {_kind(node)}; write a mapping of {', '.join(known)}")
+            return None
+        for key, value in node.value.items():
+            if key in _CLIP and key not in known and "clips" in known:
+                self.problems.add(value.line, f"{key} stands beside clips; move it into defaults or into a clip")
+            elif key not in known:
+                self.problems.unknown(value.line, "key", key, known)
+        given = {key: value for key, value in node.value.items() if key in known}
+        return {key: value for key, value in given.items() if value.wrong or value.value is not None}
+
+
+def _kind(node: Node) -> str:
+    return {"str": "text", "list": "a list", "dict": "a mapping"}.get(type(node.value).__name__, "empty")

@@ -1,0 +1,97 @@
+"""Targets by their names: TOML files in ``configs/encode``, or a person's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+from morph.errors import SettingsError
+from morph.media.target import CONTAINERS, Target
+from pipelines.request.presets import configs_folder, names_file
+
+FOLDER = "encode"
+"""Where configs_folder() has targets."""
+_WORDS = {str: "text", int: "a whole number"}
+
+
+def target_names() -> list[str]:
+    """Names that :func:`load_target` knows."""
+    return sorted(path.stem for path in (configs_folder() / FOLDER).glob("*.toml"))
+
+
+def target_for(path: Path, name: str = "auto") -> Target:
+    """The target of a name, or for "auto" that of a file's suffix.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if name != "auto":
+        return load_target(name)
+    for known in target_names():
+        if path.suffix.lower() in (target := load_target(known)).default_for:
+            return target
+    raise SettingsError(
+        f"{path}: unknown kind of file {path.suffix!r}: use {', '.join(CONTAINERS)}, name.%04d.png, .tif or .exr, "
+        "or a folder, without a suffix, for PNGs"
+    )
+
+
+def load_target(name: str) -> Target:
+    """A target by its name, or from a TOML file.
+
+    Raises:
+        SettingsError: no such target or file, or a file that is none.
+    """
+    return _read(Path(name), name) if names_file(name) else _known(name)
+
+
+@cache
+def _known(name: str) -> Target:
+    return _read(configs_folder() / FOLDER / f"{name}.toml", name)
+
+
+def _read(path: Path, name: str) -> Target:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return cast(Target, _filled(Target, values, name=path.stem))
+    except SettingsError as error:
+        raise SettingsError(f"encode preset {path}: {error}") from None
+    except FileNotFoundError:
+        known = f"there are {', '.join(target_names())}, and TOML files"
+        raise SettingsError(f"there is no encode preset {name}; {known}") from None
+    except (ValueError, OSError) as error:  # no TOML, no text, or no possible name
+        raise SettingsError(f"encode preset {path} cannot be read: {error}") from None
+
+
+def _filled(kind: type[Any], values: Any, key: str = "", **known: Any) -> Any:
+    """A dataclass of a TOML table: the right keys, and values of the types it states; ``known`` are its others."""
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{key} is {values!r}; it must be a table")
+    hints = {name: hint for name, hint in get_type_hints(kind).items() if name not in known}
+    prefix = key and f"{key}."
+    needed = {field.name for field in fields(kind) if field.default is MISSING} & hints.keys()
+    for name in sorted(values.keys() ^ needed):
+        if name not in hints:
+            raise SettingsError(f"there is no {prefix}{name}; known are {', '.join(sorted(hints))}")
+        if name not in values:
+            raise SettingsError(f"{prefix}{name} is missing")
+    return kind(**known, **{name: _typed(value, hints[name], prefix + name) for name, value in values.items()})
+
+
+def _typed(value: Any, hint: Any, key: str) -> Any:
+    if is_dataclass(hint):
+        return _filled(hint, value, key)  # type: ignore[arg-type]
+    if get_origin(hint) is not tuple:
+        if type(value) is not hint:
+            raise SettingsError(f"{key} is {value!r}; it must be {_WORDS[hint]}")
+        return value
+    one, more = get_args(hint)
+    listed = isinstance(value, list) and all(type(part) is one for part in value)
+    if not listed or (more is not ... and len(value) != 2):
+        count = "parts" if more is ... else "two"
+        raise SettingsError(f"{key} is {value!r}; it must be a list of {count}, each {_WORDS[one]}")
+    return tuple(value)

@@ -1,0 +1,1 @@
+"""What was asked for, frozen and checked once."""

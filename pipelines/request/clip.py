@@ -1,0 +1,186 @@
+"""One clip as it was asked for: keyframes with times, prompts and settings of their own, and where it goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from morph.errors import SettingsError
+from pipelines.request.settings import Settings, changed
+
+OF_A_KEYFRAME = (
+    *("fit", "attention", "sharing", "adain", "fade", "text", "ease", "lora", "anchors", "ranking", "align"),
+)
+"""Settings that a keyframe may have of its own: for its fit, and for the way from it to the next keyframe."""
+
+
+@dataclass(frozen=True)
+class ClipKeyframe:
+    """A keyframe of a clip.
+
+    at: the number of the frame that it is, counted from 0; None shares the frames out by distance. With times
+        ``frames`` says nothing.
+    hold: frames more that it stands still.
+    settings: the clip's, with its own in place of some.
+    """
+
+    image: Path
+    settings: Settings
+    prompt: str = ""
+    at: int | None = None
+    hold: int = 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Everything that decides a clip, ready to render; ``name`` is what people call it.
+
+    output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id.
+    named: somebody chose the output's name; one that nobody chose takes no other file's place.
+    """
+
+    name: str
+    keyframes: tuple[ClipKeyframe, ...]
+    settings: Settings
+    output: Path
+    model: str = "embedded"
+    controlnet: str | None = None
+    named: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""
+        timing(self.keyframes, self.settings)
+        ways = looped(self.keyframes, self.settings)[:-1]
+        if self.settings.align.points and len(ways) > 1:
+            raise SettingsError(
+                f"align.points is of two images alone, and this clip has {len(ways)} ways: give each way "
+                "its own in a manifest, among its first keyframe's settings: {align.points: FILE}"
+            )
+        if any(way.settings.align.points and not way.settings.align.on for way in ways):
+            raise SettingsError("align.points has points, but align is off, so they do nothing: set align.on=true")
+
+    @property
+    def length(self) -> int:
+        """Frames of the finished clip."""
+        return timing(self.keyframes, self.settings).length
+
+
+def pair_prompts(prompts: Sequence[str], images: int) -> list[str]:
+    """One prompt per image: as given, one for all, or none at all, which is the empty prompt."""
+    if len(prompts) == images:
+        return list(prompts)
+    if len(prompts) > 1:
+        raise SettingsError(f"{len(prompts)} prompts for {images} images; give none, one for all, or one per image")
+    return [prompts[0] if prompts else ""] * images
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where a clip's frames are spent.
+
+    steps: frames from each keyframe to the next, the next one included; None where distance decides.
+    moving: the sum of the steps. holds: extra frames of each keyframe.
+    length: frames in all, those of a ping-pong's way back among them.
+    """
+
+    steps: tuple[int, ...] | None
+    moving: int
+    holds: tuple[int, ...]
+    length: int
+
+
+def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
+    """Share a clip's frames out between holds and ways.
+
+    Raises:
+        SettingsError: fewer than two keyframes, times that do not ascend, or too few frames.
+    """
+    count = len(keyframes)
+    if count < 2:
+        raise SettingsError(f"a morph needs at least two images; {count} was given")
+    looped = settings.repeat == "loop"
+    ways = count - 1 + looped
+    holds = [keyframe.hold for keyframe in keyframes]
+    times = [keyframe.at for keyframe in keyframes if keyframe.at is not None]
+    steps: tuple[int, ...] | None = None
+    if times:
+        if len(times) < count:
+            raise SettingsError("give every keyframe a time, or none")
+        steps = tuple(after - before - hold for (before, after), hold in zip(pairwise(times), holds, strict=False))
+        for number, step in enumerate(steps):
+            if step < 1:
+                raise SettingsError(
+                    f"keyframe {number + 2} is at frame {times[number + 1]}, too early: keyframe {number + 1} is "
+                    f"at frame {times[number]} and held for {holds[number]}"
+                )
+        holds[0] += times[0]  # the first is shown until its time
+        if looped:  # the way back takes as long as the others on average
+            steps += (max(1, round(sum(steps) / len(steps))),)
+        moving = sum(steps)
+    else:
+        moving = settings.frames - sum(holds) - (not looped)
+        least = 0 if settings.frames == 1 and count == 2 and not looped else ways
+        if moving < least:
+            raise SettingsError(
+                f"{count} images need at least {ways + sum(holds) + (not looped)} frames"
+                f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"
+            )
+    there = moving + sum(holds) + (not looped)
+    back = max(0, there - 2) if settings.repeat == "ping-pong" else 0
+    return Timing(steps, moving, tuple(holds), there + back)
+
+
+def parse_time(text: str, fps: Fraction) -> int:
+    """The nearest frame to a time: ``2.5`` or ``2.5s`` in seconds, ``60f`` in frames.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)s?|(\d{1,7})f", str(text).strip(), re.ASCII)
+    if not match:
+        raise SettingsError(f"time {str(text)!r}: write 2.5 or 2.5s for seconds, 60f for frames")
+    return int(match[2]) if match[2] else round(Fraction(match[1]) * fps)
+
+
+def keyframe_settings(settings: Settings, own: Mapping[str, Any]) -> Settings:
+    """A clip's settings with a keyframe's own in place of some.
+
+    Raises:
+        SettingsError: a setting that only a whole clip can have, or a wrong one.
+    """
+    for key in own:
+        if key.partition(".")[0] not in OF_A_KEYFRAME:
+            raise SettingsError(f"{key} is not a keyframe's to set; these are: {', '.join(OF_A_KEYFRAME)}")
+    return changed(settings, own)
+
+
+def looped(keyframes: Sequence[ClipKeyframe], settings: Settings) -> list[ClipKeyframe]:
+    """The keyframes in the order in which they are reached, a loop's first once more at the end."""
+    again = [replace(keyframes[0], hold=0)] if settings.repeat == "loop" else []
+    return [*keyframes, *again]
+
+
+def clip_of(
+    images: Sequence[str | Path],
+    prompts: Sequence[str],
+    settings: Settings,
+    output: str | Path = "",
+    times: Sequence[str] = (),
+    **more: Any,
+) -> Clip:
+    """A clip of images that share one set of settings.
+
+    Raises:
+        SettingsError: prompts, times or frames that do not fit the number of images.
+    """
+    at: Sequence[int | None] = [parse_time(time, settings.fps) for time in times] or [None] * len(images)
+    if len(at) != len(images):
+        raise SettingsError(f"{len(at)} times for {len(images)} images; give one per image, or none")
+    rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
+    keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
+    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **more)

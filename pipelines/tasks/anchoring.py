@@ -1,0 +1,142 @@
+"""The anchors of a clip's segments as knots: made and fitted, or found where they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from morph.blending.warp import Warp
+from pipelines.between.anchors import Anchor, render_anchors
+from pipelines.between.keyframes import FittedKeyframe, Progress
+from pipelines.between.mix import Between
+from pipelines.between.placed import Choice
+from pipelines.between.ranking import Chooser, candidate_sheet
+from pipelines.between.segment import Knot, fit_anchors, unfitted
+from pipelines.request.plan import Way, fills_in
+from pipelines.request.settings import SIZES, Settings, look
+from pipelines.tasks.memory import Batches
+from pipelines.tasks.models import Models
+from pipelines.tasks.store import Store, hash_of, key_of
+
+
+class Anchoring:
+    """Makes the anchors of segments and keeps them in ``store``; sheets of their candidates go to ``sheets``.
+
+    ``choose`` picks among an anchor's candidates in place of the ranking.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        store: Store,
+        batches: Batches,
+        sheets: Path,
+        progress: Progress,
+        choose: Chooser | None,
+    ) -> None:
+        self._models = models
+        self._store = store
+        self._batches = batches
+        self._sheets = sheets
+        self._progress = progress
+        self._choose = choose
+        self._chosen: dict[int, list[Knot]] = {}
+
+    def knots(
+        self,
+        number: int,
+        count: int,
+        way: Way,
+        ends: Sequence[tuple[str, FittedKeyframe]],
+        warp: Warp | None = None,
+    ) -> list[Knot]:
+        """The anchors of segment ``number`` of ``count``, between two keyframes and the names of their fits.
+
+        ``warp`` brings their parents into register.
+        """
+        if not way.anchors:
+            return []
+        if number not in self._chosen:
+            (_, first), (_, second) = ends
+            names = [name for name, _ in ends]
+            between = Between(self._models.model, first, second, way.settings, warp=warp)
+            name = key_of(
+                "anchors",
+                "chosen" if self._choose else "ranked",
+                _look(way.settings),
+                names,
+                warp and hash_of(warp.control),
+            )
+            anchors = self._made(number, count, between, way.settings, name)
+            fitted = self._fitted(way, between, anchors, name)
+            knots = [
+                Knot(anchor.alpha, keyframe, key_of(names, hash_of(anchor.latents)), anchor.choice)
+                for anchor, keyframe in zip(anchors, fitted, strict=True)
+            ]
+            if not self._choose:
+                return knots
+            self._chosen[number] = knots  # nobody is asked twice
+        return self._chosen[number]
+
+    def _made(self, number: int, count: int, between: Between, settings: Settings, name: str) -> list[Anchor]:
+        """The anchors' pictures, kept level by level."""
+        ranker, model = self._models.ranker(settings), self._models.model
+
+        def ask(alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> Choice:
+            assert ranker  # where there is a choice
+            scores = ranker.scores(candidates, left, right).tolist()
+            pictures, at = (candidates, left, right), (number + alpha) / count
+            taken = self._choose(at, *pictures, scores) if self._choose else scores.index(max(scores))
+            sheet = self._sheets / f"{name}-{alpha:.9f}.png"
+            candidate_sheet(sheet, *pictures)
+            return Choice(taken, scores, sheet.name)
+
+        def load(level: int) -> list[Anchor] | None:
+            if not (kept := self._store.load(f"{name}-{level}")):
+                return None
+            tensors, said = kept
+            alphas = json.loads(said["alphas"])
+            choices = [one and Choice(**one) for one in json.loads(said["choices"])]
+            rows = zip(alphas, tensors["latents"].to(model.device).split(1), choices, strict=True)
+            return [Anchor(alpha, z, model.decode(z), choice) for alpha, z, choice in rows]
+
+        def save(level: int, anchors: Sequence[Anchor]) -> None:
+            said = {
+                "alphas": json.dumps([anchor.alpha for anchor in anchors]),
+                "choices": json.dumps([anchor.choice and asdict(anchor.choice) for anchor in anchors]),
+            }
+            latents = torch.cat([anchor.latents for anchor in anchors])
+            self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
+
+        def run(batch: int) -> list[Anchor]:
+            keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
+            return render_anchors(between, replace(settings, batch=batch), ask, self._progress, *keeping)
+
+        return self._batches.halving(run)
+
+    def _fitted(self, way: Way, between: Between, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
+        """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
+        if not fills_in(way):
+            return [unfitted(between, anchor) for anchor in anchors]
+
+        def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
+            names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
+            kept = [self._store.load(own) for own in names]
+            if all(kept):
+                return [FittedKeyframe.unpacked(one[0], between.model.device) for one in kept if one]
+            made = fit_anchors(between, part, way.settings, self._progress)
+            self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
+            return made
+
+        return self._batches.each(run, anchors)
+
+
+def _look(settings: Settings) -> dict[str, Any]:
+    """What decides anchors besides their keyframes, whose pixels have a size already, and the field."""
+    return {key: value for key, value in look(settings).items() if key not in SIZES and key != "align.points"}

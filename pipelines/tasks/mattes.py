@@ -1,0 +1,76 @@
+"""How transparent a clip's frames are, where its keyframes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morph.blending.matte import Matte, on_black
+from morph.blending.warp import Warp
+from morph.media.keyframe import load_keyframe
+from morph.scaling import reduced
+from pipelines.request.clip import Clip, looped
+
+
+class Mattes:
+    """The mattes of a clip's frames, from those of its keyframes, uint8 (H,W), in the order they are reached."""
+
+    def __init__(
+        self, keyframes: Sequence[NDArray[np.uint8]], warp: Callable[[int], Warp | None] = lambda number: None
+    ) -> None:
+        self._ways = list(pairwise(keyframes))
+        self._warp = warp
+        self._matte = lru_cache(1)(self._between)
+
+    @classmethod
+    def of(
+        cls, clip: Clip, size: tuple[int, int], warp: Callable[[int], Warp | None] = lambda number: None
+    ) -> Mattes | None:
+        """Those of a clip whose frames are of ``size`` (width, height); None unless all keyframes have one.
+
+        ``warp`` gives the field by which they travel on the way of a number, if there is one.
+
+        Raises:
+            KeyframeError: an image cannot be used.
+        """
+        found = []
+        for entry in looped(clip.keyframes, clip.settings):
+            alpha = load_keyframe(entry.image, entry.prompt, size, entry.settings.fit).alpha
+            if alpha is None:
+                return None
+            found.append(alpha)
+        return cls(found, warp)
+
+    def _between(self, number: int) -> Matte:
+        first, second = self._ways[number]
+        if (warp := self._warp(number)) is None:
+            return Matte(first, second)
+        height, width = first.shape
+
+        def maps(t: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            one, other = (places.numpy() for places in warp.pixels(t, (width, height)))
+            return one, other
+
+        return Matte(first, second, maps)
+
+    def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]]:
+        """What shows of a frame (h,w,3) at a position from keyframe ``number``, 0, to the next, 1: it on black."""
+
+        def shown(at: float, frame: NDArray[Any]) -> NDArray[Any]:
+            height, width = frame.shape[:2]
+            return on_black(frame, reduced(self._matte(number).at(at), (width, height)))
+
+        return shown
+
+    def at(self, alpha: float) -> NDArray[np.float32]:
+        """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""
+        place = round(
+            alpha * len(self._ways), 9
+        )  # a keyframe's position is a quotient, and may have lost its last bit
+        number = min(int(place), len(self._ways) - 1)
+        return self._matte(number).at(place - number)

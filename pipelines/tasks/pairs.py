@@ -1,0 +1,122 @@
+"""What two neighbouring keyframes have in common, found once for each way of a clip and kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from morph.blending.warp import Warp
+from morph.media.stills import read_comment, write_png
+from morph.perception.correspondence import Correspondence, find
+from morph.perception.landmarks import shared_landmarks
+from pipelines.between.panels import match_picture
+from pipelines.between.placed import MATCHES
+from pipelines.request.plan import Way
+from pipelines.tasks.mattes import Mattes
+from pipelines.tasks.models import Models
+from pipelines.tasks.pictures import Pictures
+from pipelines.tasks.store import Store, hash_of, key_of
+
+log = logging.getLogger("morph")
+GROUND = 0.0
+"""What transparent keyframes are laid on to be compared, in [-1,1]: neither black nor white, so shapes show."""
+
+
+class Pairs:
+    """The fields of a clip's ways, in ``store``; pictures of them go to the job's ``folder``."""
+
+    def __init__(self, models: Models, pictures: Pictures, ways: Sequence[Way], store: Store, folder: Path) -> None:
+        self._models = models
+        self._pictures = pictures
+        self._ways = ways
+        self._store = store
+        self._folder = folder
+        self.warp = functools.lru_cache(1)(self._warp)
+
+    def _warp(self, number: int) -> Warp | None:
+        """The field of a way, found or kept; None where its keyframes are not brought into register."""
+        if not self._ways[number].settings.align.on:
+            return None
+        key = self.key(number)
+        assert key
+        if kept := self._store.load(key):
+            warp = Warp.unpacked(kept[0])
+            self._draw(number, warp, key)
+            return warp
+        found = self._found(number)
+        said = {
+            "before": json.dumps(found.before),
+            "after": json.dumps(found.after),
+            "matched": json.dumps(found.matched),
+            "features": found.features,
+            "landmarks": json.dumps(found.landmarks),
+        }
+        self._store.save({key: (found.warp.packed(), said)})
+        if found.landmarks:
+            names = [self._pictures.keyframe(end).source for end in self._pictures.ends(number)]
+            log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
+        if found.mirrored:
+            name = self._pictures.keyframe(self._pictures.ends(number)[1]).source
+            log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
+        self._draw(number, found.warp, key)
+        return found.warp
+
+    def key(self, number: int) -> str | None:
+        """The name under which a way's field is kept; None where there is none."""
+        align = self._ways[number].settings.align
+        if not align.on:
+            return None
+        points = (
+            hashlib.blake2b(Path(align.points).read_bytes(), digest_size=12).hexdigest() if align.points else None
+        )
+        seen = [hash_of(self._compared(end)) for end in self._pictures.ends(number)]
+        model = self._models.model.fingerprint if align.features == "unet" else None
+        return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, seen)
+
+    @property
+    def landmarks_by(self) -> str | None:
+        """The version of MediaPipe that finds landmarks of any way; None where none are looked for."""
+        return next(filter(None, (way.settings.align.landmarks_by for way in self._ways)), None)
+
+    def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]] | None:
+        """What shows of the frames of a way where keyframes are transparent; None where they are not."""
+        return self._mattes.seen(number) if self._mattes else None
+
+    @functools.cached_property
+    def _mattes(self) -> Mattes | None:
+        return self._pictures.travelling(self.warp)
+
+    def _found(self, number: int) -> Correspondence:
+        align, (first, second) = self._ways[number].settings.align, self._pictures.ends(number)
+        points = self._pictures.marked(number)
+        places = None if points is None else torch.from_numpy(points).float()
+        one, other = self._compared(first), self._compared(second)
+        landmarks = shared_landmarks(one, other) if align.landmarks_by else None
+        return find(one, other, self._models.looker(align.features), places, landmarks)
+
+    def _compared(self, number: int) -> Tensor:
+        """A keyframe (1,3,H,W) as it is compared: what is transparent on a ground."""
+        keyframe = self._pictures.keyframe(number)
+        if not self._pictures.transparent or keyframe.alpha is None:
+            return keyframe.pixels
+        shown = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
+        return torch.lerp(torch.full_like(keyframe.pixels, GROUND), keyframe.pixels, shown)
+
+    def _draw(self, number: int, warp: Warp, key: str) -> None:
+        """Draw a way's field, unless the picture of this one is there."""
+        file = self._folder / MATCHES / f"{number}.png"
+        if file.is_file() and read_comment(file) == key:
+            return
+        first, second = map(self._compared, self._pictures.ends(number))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_png(file, match_picture(first, second, warp), key)

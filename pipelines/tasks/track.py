@@ -1,0 +1,245 @@
+"""The frames rendered so far on one segment, in order, with the perceptual distances between them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from functools import cache, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from morph import pacing
+from morph.motion.flow import Interpolator, distance
+from morph.perception.lpips import PerceptualDistance
+from morph.scaling import Size, reduced
+from pipelines.between.placed import Curve
+from pipelines.request.settings import Settings
+from pipelines.tasks.store import Reel, key_of
+
+EVEN = 1.3
+"""The largest gap over the mean at which pacing is content."""
+PASSES = 3
+"""How often frames may be placed anew before pacing takes what it has."""
+MOST = 2.0
+"""Frames that may be rendered for each that is shown when pacing places them anew."""
+ROUND = 8
+"""Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
+DIGITS = 9
+"""Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
+REMEMBERED = 32
+"""Frames whose LPIPS features are kept; they are 2 to 7 MB each, and a distance wants those of neighbours."""
+
+
+class Track:
+    """Renders on demand, keeps every frame in a reel, and knows how far apart neighbours look.
+
+    ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
+    that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen``
+    makes of a position and a frame of that size what is compared, where that is not the frame. A batch that the
+    reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
+    frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
+    rendered ones.
+    """
+
+    def __init__(
+        self,
+        reel: Reel,
+        perception: PerceptualDistance,
+        render: Callable[[Sequence[float]], Iterable[NDArray[Any]]],
+        batch: int,
+        size: Size,
+        seen: Callable[[float, NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
+        self._reel = reel
+        self._perception = perception
+        self._render = render
+        self._batch = batch
+        self._size = size
+        self._seen = seen
+        self.alphas: list[float] = []
+        self.gaps: list[float] = []
+        # one at a time: rounding must not depend on what else is looked at
+        self._features = lru_cache(REMEMBERED)(self._look)
+        self._passing: dict[float, NDArray[Any]] = {}
+        self.interpolated: set[float] = set()
+        self._filled = reel
+        self._distance = cache(self._compare)
+
+    def survey(self, count: int) -> None:
+        """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
+        if len(self.alphas) == 2:
+            self.visit(pacing.uniform(min(count - 2, ROUND, max(3, count // 3)) + 2))
+        while (left := count - len(self.alphas)) > 0:
+            self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
+
+    def place(
+        self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
+    ) -> list[float]:
+        """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
+
+        Even pacing starts from the way as ``surveyed``, by these frames or by drafts of them. It closes the loop:
+        it measures what it has placed, places again where that says so, and takes the best. ``rendered`` are
+        the numbers of those that are rendered, the first and the last among them; by default all.
+        """
+        sizes = _progress(steps, settings)
+        numbers = list(range(steps + 1)) if rendered is None else list(rendered)
+        shown, best, curve = [0.0], math.inf, surveyed
+        for _ in range(PASSES):
+            if settings.pacing == "uniform" or steps < 2:
+                placed = pacing.uniform(steps + 1, settings.ease)
+            else:
+                placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
+            placed = [self._known(alpha) for alpha in placed]
+            new = sum(not self._holds(placed[number]) for number in numbers)
+            if best < math.inf and len(self.alphas) + new > MOST * (steps + 1):
+                break
+            here = self.visit([placed[number] for number in numbers])
+            gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
+            evenness = pacing.Evenness.of(gaps.tolist())
+            if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
+                shown, best = placed, evenness.pdv
+            if settings.pacing == "uniform" or evenness.max_mean_gap <= EVEN:
+                break
+            curve = self.measured
+        return shown
+
+    def fill_in(self, shown: Sequence[float], settings: Settings, interpolator: Interpolator, reel: Reel) -> None:
+        """Have the shown frames that are not rendered: interpolated where the rendered ones around are close.
+
+        Where they are not, more are rendered first, by halving. ``reel`` takes what is interpolated.
+        """
+        times = _progress(len(shown) - 1, settings)
+        while True:
+            known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
+            apart = [(a, b) for a, b in pairwise(known) if b > a + 1]
+            wide = [
+                (a + b) // 2 for a, b in apart if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
+            ]
+            if not wide:
+                break
+            self.visit([shown[number] for number in wide])
+        made: list[float] = []
+        for a, b in apart:
+            ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
+            for start in range(a + 1, b, self._batch):
+                part = range(start, min(b, start + self._batch))
+                alphas = [shown[number] for number in part]
+                if not reel.holds(alphas):
+                    at = [float((times[number] - times[a]) / (times[b] - times[a])) for number in part]
+                    reel.keep(alphas, interpolator.between(*ends, at))
+                made += alphas
+        self.interpolated = set(made)
+        self._filled = reel
+        self._insert(made)
+
+    def _widest(self, start: float, end: float) -> float:
+        """How far apart two frames look, or two rendered ones between them, where that is further."""
+        first, last = self.alphas.index(start), self.alphas.index(end)
+        before, after = (reduced(self._reel.frame(alpha), self._size) for alpha in (start, end))
+        return max(distance(before, after, self._perception), *self.gaps[first:last])
+
+    def visit(self, alphas: Sequence[float]) -> list[float]:
+        """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
+        alphas = [self._known(alpha) for alpha in alphas]
+        new = [alpha for alpha in alphas if not self._holds(alpha)]
+        for start in range(0, len(new), self._batch):
+            batch = new[start : start + self._batch]
+            if not self._reel.holds(batch):
+                self._reel.keep(batch, self._watched(batch, self._render(batch)))
+            self._insert(batch)
+        return alphas
+
+    def start(self, alphas: Sequence[float], frames: Callable[[], Iterable[NDArray[Any]]]) -> None:
+        """Take frames that are there already, the ends among them."""
+        if not self._reel.holds(alphas):
+            self._reel.keep(alphas, self._watched(alphas, frames()))
+        self._insert(alphas)
+
+    def _watched(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """The same frames; what distances look at is taken as they pass, or they would be read again for it."""
+        for alpha, frame in zip(alphas, frames, strict=True):
+            self._passing[alpha] = reduced(frame, self._size)
+            yield frame
+
+    @property
+    def measured(self) -> Curve:
+        """All that is known."""
+        return Curve(list(self.alphas), list(self.gaps))
+
+    def distances(self, alphas: Sequence[float]) -> list[float]:
+        """LPIPS of neighbours among the frames at these alphas."""
+        places = [bisect_left(self.alphas, alpha) for alpha in alphas]
+        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in pairwise(places)]
+
+    def _known(self, alpha: float) -> float:
+        """The position of the frame that stands here already but for rounding, or this one, rounded."""
+        close, at = 10.0**-DIGITS, bisect_left(self.alphas, alpha)
+        around = self.alphas[max(at - 1, 0) : at + 1]
+        return next((known for known in around if abs(known - alpha) <= close), round(alpha, DIGITS))
+
+    def _holds(self, alpha: float) -> bool:
+        at = bisect_left(self.alphas, alpha)
+        return self.alphas[at : at + 1] == [alpha]
+
+    def _insert(self, alphas: Sequence[float]) -> None:
+        for alpha in alphas:
+            at = bisect_left(self.alphas, alpha)
+            around = self.alphas[max(at - 1, 0) : at + 1]
+            self.alphas.insert(at, alpha)
+            # a frame between two others takes the place of their gap; one at an end opens a new gap
+            first = max(at - 1, 0)
+            self.gaps[first:at] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
+
+    def _gap(self, a: int, b: int) -> float:
+        return self._distance(self.alphas[a], self.alphas[b])
+
+    def _compare(self, first: float, second: float) -> float:
+        return float(self._perception.between(self._features(first), self._features(second)))
+
+    def _look(self, alpha: float) -> Tensor:
+        frame = self._passing.pop(alpha, None)
+        if frame is None:
+            reel = self._filled if alpha in self.interpolated else self._reel
+            frame = reduced(reel.frame(alpha), self._size)
+        if self._seen:
+            frame = self._seen(alpha, frame)
+        pixels = torch.from_numpy(frame.astype(np.float32)).permute(2, 0, 1)[None]
+        pixels = pixels / (np.iinfo(frame.dtype).max / 2) - 1
+        return self._perception.features(pixels)
+
+
+def fill(
+    track: Track,
+    reel: str,
+    shown: Sequence[float],
+    settings: Settings,
+    interpolator: Interpolator | None,
+    folder: Path,
+) -> list[str]:
+    """The names of the reels in ``folder`` that hold the shown frames, once those not rendered are interpolated."""
+    if interpolator is None:
+        return [reel] * len(shown)
+    filled = key_of(reel, asdict(settings.inbetween), shown, settings.ease)
+    track.fill_in(shown, settings, interpolator, Reel(folder / filled))
+    return [filled if alpha in track.interpolated else reel for alpha in shown]
+
+
+def _progress(steps: int, settings: Settings) -> NDArray[np.float64]:
+    """How much of the way each of ``steps + 1`` frames has behind it, as easing means it: 0 to 1."""
+    return np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))])
+
+
+def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:
+    """The frames that are rendered for sure where others may be interpolated; None for all."""
+    frames = settings.inbetween.frames
+    if frames == "0":
+        return None
+    return sorted({0, steps}) if frames == "auto" else sorted({*range(0, steps, int(frames) + 1), steps})

@@ -1,0 +1,330 @@
+"""Every encode preset in every file it goes into, read back by decoders that are not morph's."""
+
+import subprocess
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from morph.media.frame import to_rgb8
+from morph.media.recipe import read_recipe
+from morph.media.stills import read_frames
+from morph.media.target import CONTAINERS, Stream
+from morph.media.video import read_video
+from pipelines.output.outputs import Output
+from pipelines.output.targets import load_target, target_names
+from pipelines.request.settings import Encode
+from tests.pipelines.conftest import CAT, RACCOON
+from tests.readback import centres, chart, read_back
+
+TARGETS = {name: load_target(name) for name in target_names()}
+FILES = [(name, suffix) for name, target in TARGETS.items() for suffix in target.suffixes]
+ONE_EACH = [(name, target.suffixes[0]) for name, target in TARGETS.items()]
+ALPHA = [(name, suffix) for name, suffix in FILES if TARGETS[name].pixels.alpha]
+RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)]
+NTSC = Fraction(24000, 1001)
+
+# what the decoder finds for frames of 8 bits, of 16 bits, and of 8 bits with transparency
+FORMATS = {
+    "apng": ("rgb24", "rgb48be", "rgba"),
+    "av1": ("yuv420p10le", "yuv420p10le", ""),
+    "dnxhr-hqx": ("yuv422p10le", "yuv422p10le", ""),
+    "ffv1": ("bgr0", "gbrp16le", "bgra"),
+    "gif": ("bgra", "bgra", ""),
+    "h264": ("yuv420p", "yuv420p", ""),
+    "hevc": ("yuv420p", "yuv420p10le", ""),
+    "prores-4444": ("yuv444p12le", "yuv444p12le", "yuva444p12le"),  # coded from 10 bits
+    "prores-hq": ("yuv422p10le", "yuv422p10le", ""),
+    "webm-vp9": ("yuv420p", "yuv420p", "yuva420p"),
+    "webp": ("RGB", "RGB", "RGBA"),
+}
+LOSSLESS = ("ffv1", "apng")
+
+
+def stream_of(frames, fps=NTSC):
+    height, width, channels = frames[0].shape
+    return Stream((width, height), fps, len(frames), channels == 4, frames[0].itemsize * 8)
+
+
+def write(path, frames, preset="auto", fps=NTSC, comment=None, **encode):
+    """Frames written as a render writes them."""
+    output = Output.of(path, stream_of(frames, fps), Encode(preset=preset, **encode))
+    output.check()
+    with output.open(comment) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def grey(count, width=256, height=128):
+    """Frames that tell which they are."""
+    return [np.full((height, width, 3), 20 + 8 * index, np.uint8) for index in range(count)]
+
+
+def errors(path, frame):
+    """The largest errors of the patches' colours, where they are not fully transparent, and of their alpha."""
+    expected = centres(frame.astype(float)) / (257 if frame.itemsize == 2 else 1)
+    seen = expected[..., 3] > 0 if frame.shape[2] == 4 else np.ones(expected.shape[:2], bool)
+    found = np.stack([centres(decoded) for decoded in read_back(path).frames])
+    alpha = np.abs(found[..., 3:] - expected[..., 3:]).max() if frame.shape[2] == 4 else 0
+    return np.abs(found[..., :3] - expected[..., :3])[:, seen].max(), alpha
+
+
+@pytest.mark.parametrize(("preset", "suffix"), FILES)
+def test_count_order_length_and_tags(tmp_path, preset, suffix):
+    read = read_back(write(tmp_path / f"a{suffix}", grey(12), preset, comment='{"morph": 1}'))
+    assert [round((frame[..., :3].mean() - 20) / 8) for frame in read.frames] == list(range(12))
+    # Matroska and WebP count in milliseconds, GIF in hundredths of a second
+    unit = {".gif": 0.011, ".webp": 0.002, ".apng": 1e-4, ".mkv": 0.0011, ".webm": 0.0011}.get(suffix, 1e-5)
+    assert read.times == pytest.approx([float(index / NTSC) for index in range(12)], abs=unit)
+    if suffix != ".apng":  # ffmpeg's reader knows no length of it
+        assert read.seconds == pytest.approx(float(12 / NTSC), abs=unit)
+    assert read.pixel_format == FORMATS[preset][0]
+    if read.pixel_format.startswith("yuv"):
+        assert read.tags == (1, 1, 1, 1)  # BT.709 three times, video range
+    elif preset in LOSSLESS:
+        assert read.tags == (0, 1, 13, 2)  # RGB, BT.709's primaries, sRGB's curve, full range
+    assert read.comment == ('{"morph": 1}' if CONTAINERS[suffix].comment else None)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("fps", RATES)
+@pytest.mark.parametrize(("preset", "suffix"), [pair for pair in FILES if pair[1] not in (".gif", ".webp")])
+def test_rates_come_back_as_the_same_fraction(tmp_path, preset, suffix, fps):
+    path = write(tmp_path / f"a{suffix}", grey(5), preset, fps)
+    if suffix in (".mkv", ".webm") and fps == Fraction(60000, 1001):
+        # ffmpeg's reader has no room for a numerator above 30000; the file says how long a frame lasts, in ns
+        assert round(10**9 / fps).to_bytes(3, "big") in path.read_bytes()[:2000]
+    else:
+        assert read_back(path).rate == fps
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("preset", "suffix"), FILES)
+def test_colours(tmp_path, preset, suffix, depth):
+    frame = chart(depth=depth)
+    path = write(tmp_path / f"a{suffix}", [frame] * 3, preset)
+    read = read_back(path)
+    assert read.pixel_format == FORMATS[preset][depth == 16]
+    colour, _ = errors(path, frame)
+    assert colour <= (0 if preset in LOSSLESS else 1 if read.bits > 8 else 2)
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize(("preset", "suffix"), ALPHA)
+def test_opaque_half_and_transparent_patches(tmp_path, preset, suffix, depth):
+    frame = chart(alpha=True, depth=depth)
+    path = write(tmp_path / f"a{suffix}", [frame] * 3, preset, alpha="keep")
+    if depth == 8:
+        assert read_back(path).pixel_format == FORMATS[preset][2]
+    colour, alpha = errors(path, frame)
+    exact = preset in LOSSLESS and not (preset == "apng" and depth == 16)
+    assert colour <= (0 if exact else 2)
+    assert alpha <= (0 if exact or (preset == "webp" and depth == 8) else 2)
+
+
+@pytest.mark.parametrize(("preset", "suffix"), [kind for kind in ALPHA if kind[1] != ".webp"])
+def test_what_is_transparent_is_read_as_laid_on_black(tmp_path, preset, suffix):
+    frame = chart(alpha=True)
+    path = write(tmp_path / f"a{suffix}", [frame] * 3, preset, alpha="keep")
+    read = list(read_video(path))
+    assert [found.shape for found in read] == [(*frame.shape[:2], 3)] * 3
+    assert np.abs(centres(read[0]).astype(int) - centres(to_rgb8(frame))).max() <= (0 if preset in LOSSLESS else 2)
+
+
+def test_the_transparency_of_vp8_is_read(tmp_path):
+    source, path = write(tmp_path / "a.mkv", [chart(alpha=True)], "ffv1", alpha="keep"), tmp_path / "a.webm"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", source, "-auto-alt-ref", "0"]
+    subprocess.run([*command, "-pix_fmt", "yuva420p", "-c:v", "libvpx", "-b:v", "2M", path], check=True)
+    assert not centres(next(read_video(path)))[-1, -1].any()
+
+
+def test_ten_bits_keep_more_of_sixteen_than_eight_do(tmp_path):
+    """A ramp too slow for 8 bits: each step of theirs is more than four columns wide."""
+    levels = np.linspace(30000, 36000, 256).astype(np.uint16)
+    ramp = levels[None, :, None].repeat(128, 0).repeat(3, 2)
+    found = {}
+    for preset, suffix in ONE_EACH:
+        read = read_back(write(tmp_path / f"{preset}{suffix}", [ramp] * 2, preset))
+        found[preset] = np.abs(read.frames[0][64, :, 1] - levels / 257).mean()
+    assert found["ffv1"] == found["apng"] == 0
+    for preset in ("hevc", "prores-hq", "prores-4444", "dnxhr-hqx"):
+        assert found[preset] < 0.5 * min(found["h264"], found["webm-vp9"])
+    assert found["av1"] < min(found["h264"], found["webm-vp9"])
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_sixteen_bits_come_back_exactly(tmp_path, alpha):
+    noise = np.random.default_rng(0).integers(0, 65536, (48, 64, 3 + alpha), np.uint16)
+    for suffix in (".mkv", *(() if alpha else (".apng",))):
+        read = read_back(
+            write(tmp_path / f"a{suffix}", [noise, noise[::-1]], "auto" if suffix == ".apng" else "ffv1")
+        )
+        for frame, expected in zip(read.frames, (noise, noise[::-1]), strict=True):
+            assert np.array_equal(np.rint(frame * 257), expected)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(("preset", "suffix"), [("ffv1", ".mkv"), ("apng", ".apng")])
+def test_eight_bits_come_back_exactly(tmp_path, preset, suffix, alpha):
+    noise = np.random.default_rng(0).integers(0, 256, (3, 47, 63, 3 + alpha), np.uint8)
+    assert np.array_equal(read_back(write(tmp_path / f"a{suffix}", list(noise), preset)).frames, noise)
+
+
+@pytest.mark.parametrize(("preset", "suffix"), FILES)
+def test_padding_keeps_the_pixels_at_the_top_left(tmp_path, preset, suffix):
+    frame = chart()[:-1, :-1]
+    path = write(tmp_path / f"a{suffix}", [frame] * 2, preset, odd="pad")
+    (read, _) = read_back(path).frames if suffix != ".webp" else read_back(path).frames * 2
+    coarse = TARGETS[preset].pixels.plain
+    assert read.shape[:2] == (191 + ("420" in coarse), 255 + ("42" in coarse))
+    assert np.abs(centres(read)[..., :3] - centres(frame.astype(float))).max() <= 2
+    for line, last in ((read[-1], frame[-1]), (read[:, -1], frame[:, -1])):
+        middles = slice(32, len(last), 64)
+        assert np.abs(line[middles, :3] - last[middles].astype(float)).max() <= 3
+
+
+@pytest.mark.parametrize(("preset", "suffix"), ONE_EACH)
+def test_the_smallest_size_and_the_highest_rate_work(tmp_path, preset, suffix):
+    target = TARGETS[preset]
+    width, height = target.smallest
+    frames = [np.full((height, width, 3), 20 + 20 * index, np.uint8) for index in range(4)]
+    read = read_back(write(tmp_path / f"a{suffix}", frames, preset, Fraction(target.fastest), odd="pad"))
+    assert len(read.frames) == 4
+    assert read.frames[0].shape[:2] == target.padded(Stream((width, height), NTSC, 1))[::-1]
+    assert read.seconds == pytest.approx(4 / target.fastest, abs=0.003) or suffix == ".apng"
+
+
+@pytest.mark.parametrize(("preset", "suffix"), ONE_EACH)
+def test_the_widest_and_the_highest_work(tmp_path, preset, suffix):
+    target = TARGETS[preset]
+    for size in ((target.largest[0], 256), (256, target.largest[1])):
+        frame = np.full((size[1], size[0], 3), 99, np.uint8)
+        assert read_back(write(tmp_path / f"a{suffix}", [frame], preset)).frames[0].shape[1::-1] == size
+
+
+@pytest.mark.parametrize(("preset", "suffix"), FILES)
+def test_the_same_frames_make_the_same_bytes(tmp_path, preset, suffix):
+    noise = list(np.random.default_rng(0).integers(0, 256, (4, 120, 256, 3), np.uint8))
+    one, two = (write(tmp_path / f"{name}{suffix}", noise, preset, comment="x") for name in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("preset", "suffix"), [("hevc", ".mp4"), ("prores-hq", ".mov"), ("ffv1", ".mkv"), ("av1", ".webm")]
+)
+def test_the_recipe_survives_a_remux(tmp_path, preset, suffix):
+    recipe = '{"morph": "1", "prompt": "a=b; #c\\\\d \U0001f98a"}'
+    path = write(tmp_path / f"a{suffix}", grey(2), preset, comment=recipe)
+    copy = tmp_path / f"copy{suffix}"
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-c", "copy", copy], check=True)
+    assert read_back(copy).comment == recipe
+    assert read_recipe(copy) == read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("timecode", "fps"),
+    [
+        ("01:00:00:00", Fraction(24)),
+        ("01:00:00:00", NTSC),
+        ("10:11:12:24", Fraction(25)),
+        ("01:00:00:00", Fraction(30000, 1001)),
+        ("01:00:00;00", Fraction(30000, 1001)),
+        ("00:59:59;29", Fraction(30000, 1001)),
+        (" 01:00:00;00 ", Fraction(60000, 1001)),
+        ("23:59:59:59", Fraction(60)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("preset", "suffix"), [("auto", ".mp4"), ("auto", ".mov"), ("prores-hq", ".mov"), ("dnxhr-hqx", ".mov")]
+)
+def test_timecode_comes_back(tmp_path, preset, suffix, timecode, fps):
+    path = write(tmp_path / f"a{suffix}", grey(4), preset, fps, timecode=timecode)
+    with av.open(str(path)) as container:
+        (track,) = [stream for stream in container.streams if stream.type == "data"]
+        assert track.metadata["timecode"] == timecode.strip()
+        assert container.streams.video[0].average_rate == fps
+        assert len(list(container.decode(video=0))) == 4
+
+
+def test_frames_that_stand_still_in_webp_last_longer(tmp_path):
+    frames = grey(4, 64, 48)
+    read = read_back(write(tmp_path / "a.webp", [*frames, *[frames[-1]] * 4], fps=Fraction(25)))
+    assert len(read.frames) == 4
+    assert read.seconds == pytest.approx(8 / 25)
+
+
+def test_alpha_is_kept_where_it_can_be_and_dropped_when_told(tmp_path):
+    transparent = Stream((256, 128), NTSC, 2, alpha=True)
+    for preset, suffix in FILES:
+        path = tmp_path / f"a{suffix}"
+        kept = Output.of(path, transparent, Encode(preset=preset))
+        assert kept.stream.alpha == bool(TARGETS[preset].pixels.alpha)
+        laid = [notice for notice in kept.notices(transparent=True) if "laid on black" in notice]
+        assert bool(laid) != kept.stream.alpha
+        dropped = Output.of(path, transparent, Encode(preset=preset, alpha="drop"))
+        assert not dropped.stream.alpha
+        assert not any("laid on black" in notice for notice in dropped.notices(transparent=True))
+    assert Output.of(tmp_path / "frames", transparent, Encode()).stream.alpha
+
+
+def test_a_name_chooses_between_stills_and_video(tmp_path):
+    (tmp_path / "there.mp4").mkdir()
+    frame = chart()[:47, :63]
+    for name in ("frames", "new.mp4/", "there.mp4", "shot/a.%04d.png"):
+        path = f"{tmp_path}/{name}"
+        output = Output.of(path, stream_of([frame]), Encode())
+        assert output.target is None
+        output.check()
+        with output.open("recipe") as writer:
+            written = writer.write(frame)
+        assert np.array_equal(next(read_frames(path)), frame)
+        with Image.open(written) as image:
+            assert image.text == {"Comment": "recipe"}
+    for name, preset in (("a.mp4", "h264"), ("a.MOV", "h264"), ("a.webm", "webm-vp9"), ("a.apng", "apng")):
+        output = Output.of(tmp_path / name, Stream((64, 48), NTSC, 1), Encode())
+        assert output.target == TARGETS[preset]
+        assert write(tmp_path / name, [chart()]).is_file()
+
+
+def test_notices_say_what_becomes_of_rate_recipe_and_depth(tmp_path):
+    def text(name, fps, depth=8, **encode):
+        stream = Stream((64, 48), Fraction(fps), 1, depth=depth)
+        return " ".join(Output.of(tmp_path / name, stream, Encode(**encode)).notices())
+
+    assert "1/100 s: at 24 fps a frame lasts 4 or 5 of them" in text("a.gif", 24)
+    assert "41 or 42 of them" in text("a.webp", 24)
+    assert "a frame lasts" not in text("a.gif", 25) + text("a.gif", 50) + text("a.webp", 25)
+    assert "down to 10" in text("a.gif", 60)
+    for name in ("a.gif", "a.webp", "a.apng"):
+        assert "keeps no recipe" in text(name, 25)
+    for name in ("frames", "a.mp4", "a.mov", "a.mkv", "a.webm"):
+        assert text(name, 24) == ""
+    for name, preset in (("a.mp4", "h264"), ("a.webm", "webm-vp9"), ("a.gif", "gif"), ("a.webp", "webp")):
+        assert "keeps 8 of the 16 bits" in text(name, 25, 16, preset=preset)
+    for name, preset in (("a.mp4", "hevc"), ("a.mov", "prores-hq"), ("a.mkv", "ffv1"), ("a.apng", "apng")):
+        assert "16 bits" not in text(name, 25, 16, preset=preset)
+
+
+def test_stills_in_a_folder_that_is_not_there_yet_can_be_planned(command, tmp_path):
+    result = command("render", CAT, RACCOON, "-o", "shot/a.%04d.exr", "--depth", "16", "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_target_from_a_toml_file(tmp_path):
+    preset = tmp_path / "proxy.toml"
+    preset.write_text(
+        'about = "small"\nsuffixes = [".mov"]\narguments = ["-c:v", "prores_ks", "-profile:v", "proxy"]\n'
+        'largest = [512, 512]\n[pixels]\nplain = "yuv422p10le"\n'
+    )
+    frame = chart()
+    path = write(tmp_path / "a.mov", [frame] * 3, str(preset))
+    assert errors(path, frame)[0] <= 1
+    assert read_back(path).codec == "prores"
+    assert load_target(str(preset)) == replace(load_target(str(preset)), name="proxy")
+    assert sorted(tmp_path.iterdir()) == [path, preset]
