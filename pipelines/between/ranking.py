@@ -15,7 +15,7 @@ from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.clip import Clip
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.quality import sharpness
+from morph.quality.evaluate import sharpness
 from pipelines.request import settings as config
 
 Chooser = Callable[[float, Tensor, Tensor, Tensor, Sequence[float]], int]

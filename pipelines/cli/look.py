@@ -35,6 +35,6 @@ def measure(source: str, ends: tuple[str, ...], fit: Literal["crop", "pad"]) -> 
 
     if len(ends) not in (0, 2):
         raise SettingsError(f"measure takes both keyframes or neither; {len(ends)} was given")
-    from morph.perception.quality import measure_files
+    from morph.quality.evaluate import measure_files
 
     click.echo(json.dumps(measure_files(Path(source), [Path(end) for end in ends], fit).as_dict()))

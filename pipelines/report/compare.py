@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from morph.media.frame import to_rgb8
 from morph.media.keyframe import load_keyframe
 from morph.media.sheet import contact_sheet
-from morph.perception.quality import Report, measure
+from morph.quality.evaluate import Report, measure
 from morph.scaling import reduced, reduced_pixels
 from pipelines.between.keyframes import Progress
 from pipelines.request.clip import Clip

@@ -70,7 +70,7 @@ def run(plan: Plan) -> Outcome:
 
     import torch
 
-    from morph.perception.quality import measure
+    from morph.quality.evaluate import measure
     from pipelines.request.clip import clip_of
     from pipelines.tasks.models import quiet_libraries
     from pipelines.tasks.pipeline import MorphPipeline

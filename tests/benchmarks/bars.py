@@ -21,7 +21,7 @@ import torch
 from morph import pacing
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.quality import Report, measure
+from morph.quality.evaluate import Report, measure
 from pipelines import MorphPipeline
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset

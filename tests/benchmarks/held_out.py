@@ -28,8 +28,8 @@ from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.fid import Inception, fid, kid
-from morph.perception.quality import Report, measure
+from morph.quality.evaluate import Report, measure
+from morph.quality.fid import Inception, fid, kid
 from pipelines import MorphPipeline
 from pipelines.report.compare import compare
 from pipelines.request.clip import clip_of

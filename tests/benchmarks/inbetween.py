@@ -27,7 +27,7 @@ from morph.media.stills import write_png
 from morph.motion.flow import Blend, Interpolator, OpticalFlow, distance
 from morph.motion.rife import Rife
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.quality import psnr
+from morph.quality.evaluate import psnr
 from pipelines import MorphPipeline
 
 SAMPLES = Path(__file__).parents[2] / "samples"

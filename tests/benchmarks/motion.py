@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.moving import motion
+from morph.quality.motion import motion
 from tests.benchmarks.inbetween import NAMES, filmed, photograph
 from tests.benchmarks.scaling import table
 

@@ -22,7 +22,7 @@ from morph.embedded.photographs import read_captions
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.fid import Inception, fid, kid
+from morph.quality.fid import Inception, fid, kid
 from tests.benchmarks.held_out import load
 
 

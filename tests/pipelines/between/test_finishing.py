@@ -13,7 +13,7 @@ from morph.blending.residual import restored
 from morph.diffusion.loading import load_model
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.quality import psnr
+from morph.quality.evaluate import psnr
 from morph.scaling import enlarged, reduced, reduced_pixels
 from pipelines import MorphPipeline
 from pipelines.between.finishing import End, finished

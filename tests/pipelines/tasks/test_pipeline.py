@@ -7,7 +7,7 @@ import torch
 from morph.media.keyframe import load_keyframe, to_uint8
 from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.quality import measure, psnr
+from morph.quality.evaluate import measure, psnr
 from pipelines import MorphPipeline
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed

@@ -3,7 +3,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from morph.perception.fid import Inception, fid, kid
+from morph.quality.fid import Inception, fid, kid
 from tests.conftest import SAMPLES
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from morph.perception.moving import motion
+from morph.quality.motion import motion
 from tests.benchmarks.motion import camera, fade, measured, still, thing
 
 FRAMES, SIZE = 9, 128

@@ -9,7 +9,7 @@ from PIL import Image
 from torchvision.transforms.functional import gaussian_blur
 
 from morph.perception.lpips import PerceptualDistance
-from morph.perception.quality import ghosting, measure, positions, psnr, sharpness
+from morph.quality.evaluate import ghosting, measure, positions, psnr, sharpness
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 NAMES = ("cat", "raccoon", "hopper", "collins", "coffee", "retina", "rocket")

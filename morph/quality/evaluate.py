@@ -25,7 +25,7 @@ from morph.media.stills import read_frames
 from morph.media.video import read_video
 from morph.pacing import Evenness
 from morph.perception.lpips import MIN_SIZE, PerceptualDistance
-from morph.perception.moving import motion
+from morph.quality.motion import motion
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601
 _OCTAVES = (1.0, 2.0, 4.0)  # Gaussian sigmas, px of an image of 256 px
