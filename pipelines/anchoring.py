@@ -21,7 +21,7 @@ from pipelines.placed import Choice
 from pipelines.plan import Way, fills_in
 from pipelines.ranking import Chooser, candidate_sheet
 from pipelines.segment import Knot, fit_anchors, unfitted
-from pipelines.settings import SIZES, Settings, look
+from pipelines.settings import Settings, look, naming
 from pipelines.store import Store, hash_of, key_of
 
 
@@ -139,4 +139,5 @@ class Anchoring:
 
 def _look(settings: Settings) -> dict[str, Any]:
     """What decides anchors besides their keyframes, whose pixels have a size already, and the field."""
-    return {key: value for key, value in look(settings).items() if key not in SIZES and key != "align.points"}
+    known = {*naming("size"), "align.points"}
+    return {key: value for key, value in look(settings).items() if key not in known}

@@ -31,11 +31,11 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import MorphError
 from morph.media.stills import atomic_path
 from pipelines.clip import Clip
-from pipelines.confined import WEIGHTS
+from pipelines.confined import MODELS
 from pipelines.job import opened
 from pipelines.plan import needs_model
 from pipelines.produce import produce
-from pipelines.settings import Settings, changed, keys
+from pipelines.settings import Settings, changed, every_setting, keys, naming
 
 if TYPE_CHECKING:
     from pipelines.models import Models
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
-FROM_WORKERS = ("align.points", "ranking.clip", "pose.detector", "inbetween.weights")
-"""Settings that may name files which workers read."""
 REPORT, CLIPS = "report.json", "clips"
 
 
@@ -175,13 +173,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def absolute(clip: Clip) -> Clip:
     """The clip with all its paths from the root on."""
 
-    def whole(key: str, name: str) -> str:
-        known = name in WEIGHTS.get(key, ("",)) or not Path(name).exists()
-        return name if known else str(Path(name).absolute())
+    def whole(name: str, known: tuple[str, ...]) -> str:
+        return name if name in known or not name or not Path(name).exists() else str(Path(name).absolute())
 
     def settled(settings: Settings) -> Settings:
-        flat = keys(settings)
-        return changed(settings, {key: whole(key, flat[key]) for key in FROM_WORKERS})
+        flat, about = keys(settings), {key: every_setting()[key].about for key in naming("file", "weights")}
+        read = [key for key, one in about.items() if one.scope != "encode"]  # by workers; the rest is read here
+        return changed(settings, {key: whole(flat[key], about[key].known) for key in read})
 
     return replace(
         clip,
@@ -191,8 +189,8 @@ def absolute(clip: Clip) -> Clip:
         ),
         settings=settled(clip.settings),
         output=clip.output.absolute(),
-        model=whole("model", clip.model),
-        controlnet=whole("controlnet", clip.controlnet) if clip.controlnet else None,
+        model=whole(clip.model, MODELS["model"]),
+        controlnet=whole(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
     )
 
 

@@ -23,7 +23,7 @@ from pipelines.confined import ON_DISK, Confined
 from pipelines.nodes import Node, Problems, read_json, read_text, read_yaml
 from pipelines.presets import load_preset
 from pipelines.rows import read_csv
-from pipelines.settings import SIZES, Settings, changed
+from pipelines.settings import Settings, changed, every_setting
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
@@ -300,13 +300,14 @@ class _Manifest:
                 continue
             try:
                 change(Settings(), {key: text})
-                if key in SIZES and text not in SIZES[key]:
+                about = every_setting()[key].about
+                if about.names == "size" and text not in about.known:
                     parse_size(text)
             except SettingsError as error:
                 self.problems.add(one.line, str(error))
                 values[key] = None
             else:
-                if key in ON_DISK:
+                if about.names in ON_DISK:
                     values[key] = self.disk.setting(one.line, key, text)
         return values
 
