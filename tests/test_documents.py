@@ -15,42 +15,26 @@ DOCUMENTS = (
     *("README.md", "CHANGELOG.md", "configs/README.md", "configs/encode/README.md", "samples/README.md"),
     *("tests/benchmarks/README.md", "morph/diffusion/embedded/model/README.md"),
 )
-OTHERS = {
-    "--data",
-    "--out",
-    "--fresh",
-    "--base",
-    "--steps",
-    "--count",
-    "--case",
-    "--scheme",
-    "--pair",
-    "--sheets",
-    "--only",
-}
+OTHERS = {"--data", "--out", "--fresh", "--base", "--count", "--case", "--scheme", "--pair", "--sheets", "--only"}
 """Options of benchmarks and of the embedded model's training."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
-COMMAND = re.compile(r"(?<![\w/'.])morph ([a-z]+)\b([^`;#\n]*)")
+COMMAND = re.compile(r"(?:^|`|; )morph ([a-z]+)\b([^`;#\n]*)", re.M)
 
 
 def text_of(name):
     return (TOP / name).read_text(encoding="utf-8")
 
 
-def anchor(heading):
-    """As GitHub makes one."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
 def anchors(path):
-    return {anchor(found) for found in re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text()), re.M)}
+    """A file's headings as GitHub links to them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text(encoding="utf-8")), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def options(command):
-    return {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)} | {
-        "--help"
-    }
+    ours = {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
+    return ours | {"--help"}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -66,22 +50,19 @@ def test_every_link_leads_somewhere(name):
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_command_and_option_is_there(name):
-    text = text_of(name).replace("\\\n", " ")
+    text = text_of(name)
     for command, rest in COMMAND.findall(text):
-        given = set(re.findall(r"(?<!\S)--[a-z-]+|(?<!\S)-o\b", rest))
-        if given or f"`morph {command}" in text:
-            assert command in cli.commands, command
-            assert given <= options(cli.commands[command]), (command, given)
+        assert command in cli.commands, command
+        given = set(re.findall(r"(?<!\S)(?:--[a-z-]+|-o)\b", rest))
+        assert given <= options(cli.commands[command]), (command, given)
     every = set().union(*map(options, cli.commands.values())) | OTHERS
     assert set(re.findall(r"`(--[a-z-]+)", text)) <= every
 
 
 def test_every_setting_is_told():
-    text = text_of("configs/README.md")
-    told = set(
-        re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", text[text.index("## All settings") : text.index("## Alignment")])
-    )
-    assert set(keys(Settings())) <= told
+    _, told = text_of("configs/README.md").split("\n## All settings")
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", told.split("\n## ")[0])
+    assert set(keys(Settings())) <= set(named)
 
 
 def test_every_preset_and_codec_is_told():
@@ -91,8 +72,7 @@ def test_every_preset_and_codec_is_told():
 
 
 def test_every_benchmark_is_told():
-    own = {
-        path.stem for path in (TOP / "tests" / "benchmarks").glob("*.py") if "@click.command" in path.read_text()
-    }
+    scripts = (TOP / "tests" / "benchmarks").glob("*.py")
+    own = {path.stem for path in scripts if "@click.command" in path.read_text(encoding="utf-8")}
     told = set(re.findall(r"python -m tests\.benchmarks\.(\w+)", text_of("tests/benchmarks/README.md")))
     assert told == own
