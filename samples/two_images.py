@@ -17,7 +17,7 @@ def main(out: Path = Path("out"), size: str = "192", frames: int = 12) -> Path:
     # the model in the package: nothing is fetched; a folder or a hub id of Stable Diffusion 1.x or 2.x will do too
     pipeline = MorphPipeline.from_pretrained("embedded")
     images = [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
-    # small, so that it takes no more than a minute or so on a CPU; without size the film has the first image's own
+    # small, so that it takes a minute or two on a CPU; without size the film has the first image's own
     made = pipeline(images, ["a photo of a cat", "a photo of a raccoon"], frames=frames, size=size, seed=0)
 
     pictures = []
