@@ -7,7 +7,6 @@ import pytest
 
 from pipelines.cli import cli
 from pipelines.presets import preset_names
-from pipelines.settings import Settings, keys
 from pipelines.targets import target_names
 
 TOP = Path(__file__).parents[1]
@@ -57,12 +56,6 @@ def test_every_command_and_option_is_there(name):
         assert given <= options(cli.commands[command]), (command, given)
     every = set().union(*map(options, cli.commands.values())) | OTHERS
     assert set(re.findall(r"`(--[a-z-]+)", text)) <= every
-
-
-def test_every_setting_is_told():
-    _, told = text_of("configs/README.md").split("\n## All settings")
-    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)?)`", told.split("\n## ")[0])
-    assert set(keys(Settings())) <= set(named)
 
 
 def test_every_preset_and_codec_is_told():

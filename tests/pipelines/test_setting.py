@@ -13,7 +13,6 @@ from pipelines.setting import LOOK
 from pipelines.settings import Settings, changed, deciding, every_setting, keys, look, naming
 from tests.pipelines.conftest import CAT, RACCOON
 
-
 UNUSED = ("between", "align.on", "align.landmarks")
 """Settings that make other clips of the test's, or that need a package which may not be there."""
 
