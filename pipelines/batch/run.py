@@ -32,17 +32,15 @@ from morph.media.stills import atomic_path
 from pipelines.batch.where import TasksOf, Where, loaded, needs
 from pipelines.job.folder import opened
 from pipelines.job.produce import produce
-from pipelines.manifest.confined import WEIGHTS
+from pipelines.manifest.confined import MODELS
 from pipelines.request.clip import Clip
-from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.settings import Settings, changed, every_setting, keys, naming
 
 if TYPE_CHECKING:
     from pipelines.tasks.sequence import Tasks
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
-FROM_WORKERS = ("align.points", "ranking.clip", "pose.detector", "inbetween.weights")
-"""Settings that may name files which workers read."""
 REPORT, CLIPS = "report.json", "clips"
 
 
@@ -155,13 +153,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def absolute(clip: Clip) -> Clip:
     """The clip with all its paths from the root on."""
 
-    def whole(key: str, name: str) -> str:
-        known = name in WEIGHTS.get(key, ("",)) or not Path(name).exists()
-        return name if known else str(Path(name).absolute())
+    def whole(name: str, known: tuple[str, ...]) -> str:
+        return name if name in known or not name or not Path(name).exists() else str(Path(name).absolute())
 
     def settled(settings: Settings) -> Settings:
-        flat = keys(settings)
-        return changed(settings, {key: whole(key, flat[key]) for key in FROM_WORKERS})
+        flat, about = keys(settings), {key: every_setting()[key].about for key in naming("file", "weights")}
+        read = [key for key, one in about.items() if one.scope != "encode"]  # by workers; the rest is read here
+        return changed(settings, {key: whole(flat[key], about[key].known) for key in read})
 
     return replace(
         clip,
@@ -171,8 +169,8 @@ def absolute(clip: Clip) -> Clip:
         ),
         settings=settled(clip.settings),
         output=clip.output.absolute(),
-        model=whole("model", clip.model),
-        controlnet=whole("controlnet", clip.controlnet) if clip.controlnet else None,
+        model=whole(clip.model, MODELS["model"]),
+        controlnet=whole(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
     )
 
 

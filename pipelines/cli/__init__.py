@@ -20,6 +20,7 @@ from pipelines.cli.pose import pose
 from pipelines.cli.recipe import rerun, show
 from pipelines.cli.render import render
 from pipelines.cli.report import report
+from pipelines.cli.settings import settings
 
 INTERRUPTED = 130
 GO_ON = ("render", "batch", "rerun")
@@ -32,7 +33,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, info, measure):
+for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure):
     cli.add_command(command)
 
 

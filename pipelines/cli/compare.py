@@ -25,7 +25,9 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option("--size", help="1920x1080, 256 (a square), native, or image: the first image's own  [default: image]")
 @click.option("--model-size", help="What the diffusion works at: 512x320, native, or auto  [default: auto]")
 @click.option("--seed", type=int)
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every preset.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="For every preset; see morph settings."
+)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 def compare(

@@ -17,17 +17,6 @@ if TYPE_CHECKING:  # --help waits for nothing
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
 
-KEYS = {
-    "inbetween": "inbetween.frames",
-    "align": "align.on",
-    "points": "align.points",
-    "codec": "encode.preset",
-    "timecode": "encode.timecode",
-    "audio": "encode.audio",
-    "timeline": "encode.timeline",
-}
-"""Options that are not called as the settings they set."""
-
 
 @click.command()
 @click.argument("inputs", nargs=-1, metavar="IMAGE IMAGE ... | FOLDER | MANIFEST")
@@ -54,7 +43,9 @@ KEYS = {
 @click.option("--fit", type=click.Choice(["crop", "pad"]), help="How images of another shape get that size.")
 @click.option("--steps", type=int, help="DDIM steps.")
 @click.option("--preset", metavar="NAME|FILE", help="[default: default]")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting of a preset.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting; morph settings lists them."
+)
 @model_options
 @click.option("--choose", metavar="DIR", help="Pick each anchor yourself; DIR gets sheets and choices.json.")
 @click.option("--embeddings", metavar="FILE", help="Fitted text embeddings: read if FILE exists, else written.")
@@ -158,10 +149,11 @@ def _clip(
     from pipelines.manifest.read import is_manifest, pictures, read_manifest
     from pipelines.request.clip import clip_of, parse_time
     from pipelines.request.presets import load_preset
-    from pipelines.request.settings import changed
+    from pipelines.request.settings import changed, every_setting
 
-    for option, key in KEYS.items():
-        overrides[key] = overrides.pop(option)
+    for key, one in every_setting().items():
+        if one.about.option:
+            overrides[key] = overrides.pop(one.about.option)
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
         taken = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}

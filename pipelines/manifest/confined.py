@@ -14,20 +14,13 @@ from pipelines.manifest.nodes import MAX_BYTES, Problems
 from pipelines.output.outputs import place
 from pipelines.output.targets import load_target, target_for
 from pipelines.request.presets import load_preset, names_file
-from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.setting import Names
+from pipelines.request.settings import Settings, changed, every_setting, keys, naming
 
-WEIGHTS = {
-    "model": ("embedded",),
-    "controlnet": (),
-    "ranking.clip": ("embedded",),
-    "pose.detector": ("mediapipe", ""),
-}
-"""Fields and settings that name weights, and what those are called that are no folder and no hub id."""
-ON_DISK = (
-    *("align.points", "ranking.clip", "pose.detector", "inbetween.weights"),
-    *("encode.audio", "encode.preset", "encode.timeline"),
-)
-"""Settings that may name something on the disk."""
+MODELS = {"model": ("embedded",), "controlnet": ()}
+"""Fields that name weights, and what those are called that are no folder and no hub id."""
+ON_DISK: tuple[Names, ...] = ("file", "weights", "codec", "output")
+"""What settings name that is on the disk."""
 
 
 class Confined:
@@ -102,7 +95,7 @@ class Confined:
 
     def weights(self, line: int, text: str, key: str) -> str | None:
         """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""
-        known = WEIGHTS[key]
+        known = MODELS[key] if key in MODELS else every_setting()[key].about.known
         is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
         if text in known or (is_id and not os.path.isdir(self._folder / text)):
             return text
@@ -116,23 +109,24 @@ class Confined:
         return str(path)
 
     def setting(self, line: int, key: str, text: str) -> str | None:
-        """One of ``ON_DISK``, from the manifest's folder on."""
-        if key in WEIGHTS:
+        """What a setting names ``ON_DISK``, from the manifest's folder on."""
+        names = every_setting()[key].about.names
+        if names == "weights":
             return self.weights(line, text, key)
         if not text:
             return text
-        if key == "encode.preset" and not names_file(text):
+        if names == "codec" and not names_file(text):
             try:
                 return text if text == "auto" else load_target(text).name
             except SettingsError as error:
                 self._problems.add(line, str(error))
                 return None
-        if key == "encode.preset" and not self._allow_outside:
+        if names == "codec" and not self._allow_outside:
             self._problems.add(
                 line, f"{key} {text}: its arguments let ffmpeg write anywhere; allow that: --allow-outside"
             )
             return None
-        path = self._inside(line, key, text) if key == "encode.timeline" else self.file(line, key, text)
+        path = self._inside(line, key, text) if names == "output" else self.file(line, key, text)
         return str(path) if path else None
 
     def preset(self, line: int, text: str) -> Settings | None:
@@ -156,7 +150,7 @@ class Confined:
         except (RecursionError, ValueError):  # what tomllib makes of deep nesting and of huge numbers
             self._problems.add(line, f"preset {text} is nested too deep, or a number is too long; correct it")
             return None
-        for key in ON_DISK if is_file else ():
+        for key in naming(*ON_DISK) if is_file else ():
             value = self.setting(line, key, str(keys(settings)[key]))
             if value is None:
                 return None

@@ -23,7 +23,7 @@ from pipelines.manifest.nodes import Node, Problems, read_json, read_text, read_
 from pipelines.manifest.rows import read_csv
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
 from pipelines.request.presets import load_preset
-from pipelines.request.settings import SIZES, Settings, changed
+from pipelines.request.settings import Settings, changed, every_setting
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
@@ -300,13 +300,14 @@ class _Manifest:
                 continue
             try:
                 change(Settings(), {key: text})
-                if key in SIZES and text not in SIZES[key]:
+                about = every_setting()[key].about
+                if about.names == "size" and text not in about.known:
                     parse_size(text)
             except SettingsError as error:
                 self.problems.add(one.line, str(error))
                 values[key] = None
             else:
-                if key in ON_DISK:
+                if about.names in ON_DISK:
                     values[key] = self.disk.setting(one.line, key, text)
         return values
 

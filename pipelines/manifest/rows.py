@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipelines.manifest.nodes import Node, Problems
-from pipelines.request.clip import OF_A_KEYFRAME
-from pipelines.request.settings import Settings, keys
+from pipelines.request.settings import Settings, keys, of_a_keyframe
 
 MAX_ROWS = 100_000
 
@@ -34,7 +33,7 @@ class _Rows:
         for column, cell in given.items():
             if column in _OF_A_ROW:
                 row[column] = cell
-            elif column.partition(".")[0] in OF_A_KEYFRAME:
+            elif column.partition(".")[0] in of_a_keyframe():
                 own[column] = cell
             else:
                 first = (self.fields if column in _OF_THE_CLIP else self.settings).setdefault(column, cell)

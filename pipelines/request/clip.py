@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from morph.errors import SettingsError
-from pipelines.request.settings import Settings, changed
-
-OF_A_KEYFRAME = (
-    *("fit", "attention", "sharing", "adain", "fade", "text", "ease", "lora", "anchors", "ranking", "align"),
-)
-"""Settings that a keyframe may have of its own: for its fit, and for the way from it to the next keyframe."""
+from pipelines.request.settings import Settings, changed, of_a_keyframe
 
 
 @dataclass(frozen=True)
@@ -154,8 +149,8 @@ def keyframe_settings(settings: Settings, own: Mapping[str, Any]) -> Settings:
         SettingsError: a setting that only a whole clip can have, or a wrong one.
     """
     for key in own:
-        if key.partition(".")[0] not in OF_A_KEYFRAME:
-            raise SettingsError(f"{key} is not a keyframe's to set; these are: {', '.join(OF_A_KEYFRAME)}")
+        if key.partition(".")[0] not in of_a_keyframe():
+            raise SettingsError(f"{key} is not a keyframe's to set; these are: {', '.join(of_a_keyframe())}")
     return changed(settings, own)
 
 

@@ -13,12 +13,10 @@ from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.plan import needs_model
 from pipelines.request.presets import names_file
-from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.settings import Settings, changed, keys, naming
 
 TEXTS = ("name", "output", "device", "dtype", "frames")
 """What every recipe of a clip says in so many words."""
-MOVED = ("align.points", "encode.audio", "ranking.clip", "inbetween.weights")
-"""Settings that name files, which may have moved since."""
 POINTS = "align.points"
 DIGITS = 9
 """Decimals of a position that count."""
@@ -72,14 +70,15 @@ def clip_from(
     So are files of points, which may also be where ``moved`` says.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
-    place of its encode preset, and ``moved`` that of settings in ``MOVED``, those of keyframes among them.
+    place of its encode preset, and ``moved`` that of files and weights that settings name, of keyframes among them.
 
     Raises:
         InputError: an image is nowhere, or its bytes are others.
-        SettingsError: settings of another version, or not a clip's recipe; a setting that is none of ``MOVED``.
+        SettingsError: settings of another version, or not a clip's recipe; a setting that names no such thing.
     """
-    if other := [key for key in moved if key not in MOVED]:
-        raise SettingsError(f"{other[0]} stays as the recipe has it; what may have moved is {', '.join(MOVED)}")
+    movable = naming("file", "weights")
+    if other := [key for key in moved if key not in movable]:
+        raise SettingsError(f"{other[0]} stays as the recipe has it; what may have moved is {', '.join(movable)}")
     try:
         if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
             raise KeyError(*wrong)

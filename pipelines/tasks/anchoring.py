@@ -19,7 +19,7 @@ from pipelines.between.placed import Choice
 from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.segment import Knot, fit_anchors, unfitted
 from pipelines.request.plan import Way, fills_in
-from pipelines.request.settings import SIZES, Settings, look
+from pipelines.request.settings import Settings, look, naming
 from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
 from pipelines.tasks.store import Store, hash_of, key_of
@@ -139,4 +139,5 @@ class Anchoring:
 
 def _look(settings: Settings) -> dict[str, Any]:
     """What decides anchors besides their keyframes, whose pixels have a size already, and the field."""
-    return {key: value for key, value in look(settings).items() if key not in SIZES and key != "align.points"}
+    known = {*naming("size"), "align.points"}
+    return {key: value for key, value in look(settings).items() if key not in known}

@@ -35,6 +35,7 @@ from pipelines.between.ranking import Chooser
 from pipelines.between.segment import Knot, Segment
 from pipelines.request.clip import Clip
 from pipelines.request.plan import captures, drafts, ways
+from pipelines.request.settings import deciding, naming
 from pipelines.tasks.anchoring import Anchoring
 from pipelines.tasks.dissolving import Dissolve, Dissolving
 from pipelines.tasks.memory import Batches
@@ -51,8 +52,6 @@ Times = tuple[int, ...]
 """Those at which a sampler visits a frame, from the noisiest down."""
 VERSIONS = (version("morph"), torch.__version__)
 """What is kept by other code is made again."""
-INFILL = ("steps", "adain", "noise", "attention", "sharing", "fade", "text", "depth")
-"""Settings that decide what is filled in between knots."""
 log = logging.getLogger("morph")
 
 
@@ -235,8 +234,8 @@ class Work:
         """The name of a fitted keyframe: a hash of all that it depends on."""
         settings, model = self.clip.keyframes[number].settings, self.model
         content = hash_of(self._pictures.pixels(number), texts.conditions[number], texts.negative)
-        how = [asdict(settings.lora), settings.seed, settings.pose.detector if model.controlnet else None]
-        steps = [settings.steps, settings.inversion_iterations] if inverted else None
+        how = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
+        steps = settings.steps if inverted else None
         return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
 
     def _fitted(self, name: str) -> FittedKeyframe:
@@ -312,13 +311,13 @@ class Work:
         def pictures() -> Iterator[NDArray[Any]]:
             return (levels(whole(knot)) for knot in knots)
 
-        own = [getattr(settings, key) for key in INFILL]
-        pose = settings.pose.scale if self.model.controlnet else None
+        own = deciding(
+            replace(settings, align=replace(settings.align, points="")), "frame"
+        )  # pairs know the points
         detail = [size, *(hash_of(whole(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
         names, twins = [knot.name for knot in knots], self._pictures.twins(number)
-        align = [asdict(replace(settings.align, points="")), self._pairs.key(number)]
-        reel = key_of(own, pose, times, names, detail, align, twins)
+        reel = key_of(own, times, names, detail, self._pairs.key(number), twins)
         kept, batch = Reel(self._folder / FRAMES / reel), self.clip.settings.batch
         seen = self._pairs.seen(number)
         track = Track(kept, self.models.perception, render, batch, self._pictures.sizes.model, seen)

@@ -1,4 +1,4 @@
-"""What the README's table says, measured again: ``python -m tests.benchmarks.bars``.
+"""How good the default preset is: ``python -m tests.benchmarks.bars``.
 
 For every sample pair, on the embedded model at 256 px and 24 frames: plain DDIM slerp (no LoRA, attention
 or AdaIN) and the default preset at uniform alphas, and the default preset paced; and a plain cross-fade, which

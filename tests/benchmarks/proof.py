@@ -1,4 +1,4 @@
-"""What the README's table of encode presets says, measured again: ``python -m tests.benchmarks.proof``.
+"""What configs/encode/README.md's table says, measured again: ``python -m tests.benchmarks.proof``.
 
 A clip is written with every preset to every kind of file, and read back by decoders that are not morph's: PyAV,
 and Pillow for WebP. PSNR and SSIM are ffmpeg's own filters against the clip, in RGB of 8 bits. Patches are the
