@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from pipelines.between.ranking import Chooser
+    from pipelines.job.render import Planned
+    from pipelines.tasks.models import Models
 
 
 def say(message: str) -> None:
@@ -49,6 +55,28 @@ class ProgressBar:
     def close(self) -> None:
         """Clear the bar."""
         self._bar.close()
+
+
+def carried_out(
+    plan: Planned,
+    models: Models,
+    device: str,
+    dtype: str,
+    choose: Chooser | None = None,
+    embeddings: Path | None = None,
+) -> dict[str, Any]:
+    """Render a planned clip under a bar; what a command reports of it."""
+    from pipelines.job.render import carry_out
+    from pipelines.request.plan import costs
+
+    say(models.said)
+    bar = ProgressBar(costs(plan.clip))
+    try:
+        produced, spent = carry_out(plan, models, device, dtype, bar, choose, embeddings)
+    finally:
+        bar.close()
+    say(str(produced))
+    return {**produced.as_dict(), "unet_forwards": sum(spent.values()), "spent": spent}
 
 
 def device_options(command: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import assigned, device_options, say
+from pipelines.cli.common import assigned, carried_out, device_options, say
 
 
 @click.command()
@@ -57,8 +57,8 @@ def rerun(
     from morph.errors import ModelError
     from morph.media.recipe import read_recipe
     from morph.media.stills import check_parent
-    from pipelines.cli.render import carry_out, check
     from pipelines.job.folder import job_folder, opened
+    from pipelines.job.render import planned
     from pipelines.request.recipe import choices_of, clip_from, remote
     from pipelines.tasks.models import Models, quiet_libraries
 
@@ -71,7 +71,7 @@ def rerun(
     if (ids := [one for one in remote(clip) if one != model]) and not hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     folder = Path(job) if job else job_folder(clip.output)
-    sizes = check(clip, folder, None, fetch=True)
+    plan = planned(clip, folder)
     if job:
         check_parent(folder)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
@@ -81,7 +81,7 @@ def rerun(
         models = Models.of(clip, *where)
         if models.weights != recipe.get("weights"):
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
-        result = carry_out(clip, folder, sizes, models, where, choices_of(recipe))
+        result = carried_out(plan, models, *where, choices_of(recipe))
     same = result["recipe"]["frames"] == recipe["frames"]
     if same:
         say(f"the same {clip.length} frames as those of {file}, bit for bit")

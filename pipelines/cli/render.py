@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, say
+from pipelines.cli.common import assigned, carried_out, model_options
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.request.plan import Sizes
-
-SPEED_FROM = 100
-"""U-Net forward equivalents below which a render says nothing about the machine's speed."""
+    from pipelines.job.render import Planned
+    from pipelines.request.clip import Clip
 
 
 @click.command()
@@ -77,6 +75,7 @@ def render(
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
     from pipelines.job.folder import job_folder, opened
+    from pipelines.job.render import planned
     from pipelines.output.outputs import place
     from pipelines.request.plan import leaves_choice, needs_model
 
@@ -88,7 +87,7 @@ def render(
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    sizes = check(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    plan = planned(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
     if clip.controlnet and not clip.settings.pose.detector:
@@ -104,9 +103,8 @@ def render(
         raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
     if choose and Path(choose).is_file():
         raise SettingsError(f"--choose {choose} is a file; name a folder")
-    plan = _plan(clip, sizes, folder)
     if dry_run:
-        _print_plan(plan, _seconds(clip, sizes.model, plan, (device, dtype), calibrate), as_json)
+        _say_plan(plan, device, dtype, calibrate, as_json)
         return
     with opened(folder, clip, change):
         from pipelines.cli.choose import Person
@@ -115,19 +113,11 @@ def render(
         quiet_libraries()
         started = time.monotonic()
         models = Models.of(clip, device, dtype)
-        result = carry_out(
-            clip,
-            folder,
-            sizes,
-            models,
-            (device, dtype),
-            Person(Path(choose)) if choose else None,
-            Path(embeddings) if embeddings else None,
-            Path(frames_dir) if frames_dir else None,
-        )
+        person, texts = Person(Path(choose)) if choose else None, Path(embeddings) if embeddings else None
+        result = carried_out(plan, models, device, dtype, person, texts)
         result["seconds"] = round(time.monotonic() - started, 2)
     aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    click.echo(json.dumps({**plan, **aside, **result}) if as_json else str(clip.output))
+    click.echo(json.dumps({**plan.as_dict(), **aside, **result}) if as_json else str(clip.output))
 
 
 def _clip(
@@ -141,7 +131,7 @@ def _clip(
     model: str | None,
     controlnet: str | None,
     **overrides: Any,
-) -> Any:
+) -> Clip:
     """The clip that the arguments ask for: of images, of a folder of them, or of a manifest that holds one clip."""
     from dataclasses import replace
 
@@ -177,129 +167,16 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def check(clip: Any, folder: Path, frames_dir: Path | None, fetch: bool) -> Sizes:
-    """Refuse what cannot be read or written before any weights are loaded; the sizes of frames and of the model."""
-    from morph.diffusion.geometry import Geometry
-    from morph.media.keyframe import read_image
-    from morph.weights.locate import locate
-    from pipelines.job.checks import check_files
-    from pipelines.job.folder import check_job
-    from pipelines.output.outputs import outputs_of
-    from pipelines.request.plan import needs_model, sizes_of, ways
-    from pipelines.request.points import marked
+def _say_plan(plan: Planned, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
+    """What would be done, and how long it takes if that is known, or measured."""
+    from pipelines.job.render import seconds_of
 
-    check_job(folder)
-    transparent, shapes = [], []
-    for keyframe in clip.keyframes:
-        image = read_image(keyframe.image)
-        transparent.append(image.alpha is not None)
-        height, width = image.pixels.shape[:2]
-        shapes.append((width, height))
-    model, _ = locate(clip.model, fetch=fetch and needs_model(clip))  # its configs say of sizes
-    sizes = sizes_of(clip.settings, Geometry.from_folder(model), shapes[0])
-    for number in range(len(ways(clip))):
-        marked(clip, number, sizes.frame, shapes.__getitem__)
-    outputs = outputs_of(clip, sizes.frame, all(transparent), frames_dir)
-    check_files(clip, outputs, folder)
-    for output in outputs:
-        if not fetch:  # a plan; a render says it by itself
-            output.tell(all(transparent))
-    return sizes
-
-
-def _plan(clip: Any, sizes: Sizes, folder: Path) -> dict[str, Any]:
-    """What will be done, ready for JSON; warns where the disk has no room for it."""
-    import shutil
-
-    from pipelines.request.plan import costs, disk_bytes, needs_model
-    from pipelines.request.settings import keys
-
-    disk = disk_bytes(clip, sizes)
-    there = next(parent for parent in folder.absolute().parents if parent.exists())
-    free = shutil.disk_usage(there).free
-    if disk > free:
-        say(f"{folder} may need {disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free: no space left may stop this")
-    return {
-        "output": str(clip.output),
-        "job": str(folder),
-        "frames": clip.length,
-        "fps": str(clip.settings.fps),
-        "seconds_of_video": float(clip.length / clip.settings.fps),
-        "size": list(sizes.frame),
-        "model_size": list(sizes.model),
-        "model": clip.model if needs_model(clip) else None,
-        "settings": keys(clip.settings),
-        "unet_forwards": sum(costs(clip).values()),
-        "disk_bytes": disk,
-    }
-
-
-def _seconds(
-    clip: Any, size: tuple[int, int], plan: dict[str, Any], where: tuple[str, str], calibrate: bool
-) -> float | None:
-    """How long the render will take; None where this machine was never measured, or where no model is needed."""
-    from pipelines.job import speed
-
-    if plan["model"] is None:
-        return None
+    models = None
     if calibrate:
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
-        device, dtype = where
-        models = Models.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
-        each: float | None = speed.calibrate(models, size, clip.settings.batch)
-    else:
-        each = speed.seconds_per_forward(_machine(clip, where), size)
-    return None if each is None else each * plan["unet_forwards"]
-
-
-def _machine(clip: Any, where: tuple[str, str]) -> str:
-    return f"{clip.model} on {where[0]} in {where[1]}"
-
-
-def _print_plan(plan: dict[str, Any], seconds: float | None, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps({**plan, "estimated_seconds": seconds, "dry_run": True}))
-        return
-    from pipelines.request.plan import NO_MODEL
-
-    size, inside = (f"{width}x{height}" for width, height in (plan["size"], plan["model_size"]))
-    takes = f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
-    work = f"{plan['unet_forwards']} U-Net forwards of model {plan['model']} at {inside}, {takes}"
-    click.echo(
-        f"{plan['output']}: {plan['frames']} frames of {size} at {plan['fps']} fps, "
-        f"{plan['seconds_of_video']:.2f} s; {work if plan['model'] else NO_MODEL}; "
-        f"up to {plan['disk_bytes'] / 1e6:.0f} MB in {plan['job']}"
-    )
-
-
-def carry_out(
-    clip: Any,
-    folder: Path,
-    sizes: Sizes,
-    models: Any,
-    where: tuple[str, str],
-    choose: Any = None,
-    embeddings: Path | None = None,
-    frames_dir: Path | None = None,
-) -> dict[str, Any]:
-    """Render a clip and write it; what a command reports of it. ``choose`` picks among candidates."""
-    from pipelines.job import speed
-    from pipelines.job.produce import produce
-    from pipelines.request.plan import costs
-    from pipelines.tasks.work import in_process, work_of
-
-    say(models.said)
-    bar = ProgressBar(costs(clip))
-    try:
-        work = work_of(models, clip, folder, bar, choose, embeddings)
-        began = time.monotonic()
-        produced = produce(clip, in_process(work), folder, frames_dir)
-        spent = sum(bar.spent.values())
-        if spent >= SPEED_FROM:
-            speed.remember(_machine(clip, where), sizes.model, (time.monotonic() - began) / spent)
-    finally:
-        bar.close()
-    say(str(produced))
-    return {**produced.as_dict(), "unet_forwards": spent, "spent": bar.spent}
+        models = Models.of(plan.clip, device, dtype)
+    seconds = seconds_of(plan, device, dtype, models)
+    whole = {**plan.as_dict(), "estimated_seconds": seconds, "dry_run": True}
+    click.echo(json.dumps(whole) if as_json else plan.told(seconds))
