@@ -28,8 +28,9 @@ EVEN = 1.3
 """The largest gap over the mean at which pacing is content."""
 PASSES = 3
 """How often frames may be placed anew before pacing takes what it has."""
-MOST = 2.0
-"""Frames that may be rendered for each that is shown when pacing places them anew."""
+MOST, MORE = 2.0, 8
+"""Frames that may be rendered for each that is shown when pacing places them anew, and so many more: a short clip
+whose way jumps needs them."""
 ROUND = 8
 """Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
 DIGITS = 9
@@ -99,7 +100,7 @@ class Track:
                 placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
             placed = [self._known(alpha) for alpha in placed]
             new = sum(not self._holds(placed[number]) for number in numbers)
-            if best < math.inf and len(self.alphas) + new > MOST * (steps + 1):
+            if best < math.inf and len(self.alphas) + new > MOST * (steps + 1) + MORE:
                 break
             here = self.visit([placed[number] for number in numbers])
             gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
