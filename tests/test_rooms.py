@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = (  # from the ground up
     "morph",  # the files right in it: errors, random, pacing, scaling
-    "morph.weights.read",
+    "morph.weights",
     "morph.blending",
     "morph.media",
     "morph.diffusion",
@@ -18,13 +18,13 @@ ROOMS = (  # from the ground up
     "morph.quality",
     "morph.embedded",
     "pipelines.request",
-    "pipelines.between.mix",
+    "pipelines.between",
     "pipelines.tasks",
-    "pipelines.output.outputs",
-    "pipelines.manifest.read",
-    "pipelines.job.folder",
-    "pipelines.batch.run",
-    "pipelines.report.page",
+    "pipelines.output",
+    "pipelines.manifest",
+    "pipelines.job",
+    "pipelines.batch",
+    "pipelines.report",
     "pipelines.cli",
     "pipelines",  # the door: what ``from pipelines import`` gives
 )
