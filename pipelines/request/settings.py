@@ -253,7 +253,7 @@ class Settings(Section):
     anchors: Anchors = group(Anchors, own=True, scope="anchor")
     ranking: Ranking = group(Ranking, own=True, scope="anchor")
     pose: Pose = group(Pose)
-    inbetween: Inbetween = group(Inbetween)
+    inbetween: Inbetween = group(Inbetween, scope="inbetween")
     encode: Encode = group(Encode, scope="encode")
 
     def __post_init__(self) -> None:

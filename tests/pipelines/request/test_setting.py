@@ -115,3 +115,18 @@ def test_no_frame_is_kept_that_another_setting_would_change(folder, tmp_path, al
         value = other(one) if keys(base)[key] != other(one) else one.default
         assert "render" in spent(changed(base, {key: value})), key
     assert not spent(base)
+
+
+def test_frames_are_kept_when_others_are_interpolated_between_them(folder, tmp_path):
+    values = {"frames": 5, "size": "64", "steps": 4, "survey": 0, "pacing": "uniform", "lora.steps": 0}
+    pipeline = MorphPipeline.from_pretrained(str(folder), device="cpu")
+
+    def spent(**inbetween):
+        stages, settings = [], changed(Settings(), {**values, "inbetween": {"threshold": 9, **inbetween}})
+        clip = clip_of([CAT, RACCOON], [], settings)
+        list(pipeline.render(clip, tmp_path / "job", lambda stage, cost: stages.append(stage)))
+        return stages
+
+    assert spent()
+    assert not spent(frames="1")
+    assert not spent(frames="1", method="blend")
