@@ -49,3 +49,21 @@ def invert(
         latents = estimate
         yield latents
     return latents
+
+
+@torch.no_grad()
+def leap(
+    predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]
+) -> Generator[Tensor, None, Tensor]:
+    """:func:`invert` in one step from ``times[-1]`` to ``times[0]``, by two evaluations.
+
+    Yields the latents after each, returns the last. The noise is what the model sees in the latents as they are,
+    and then what it sees in them under that noise. Fit for a short way, along which the noise hardly changes.
+    """
+    alpha, sigma = (float(level) for level in schedule.level(times[-1]))
+    estimate = latents
+    for t in (times[-2], times[0]):
+        noise = predict(estimate, t).noise
+        estimate = schedule.noise((latents - sigma * noise) / alpha, noise, times[0])
+        yield estimate
+    return estimate
