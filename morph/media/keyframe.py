@@ -1,90 +1,26 @@
-"""Keyframes: an untrusted still picture in, prepared pixels out.
-
-Whatever a file claims to be, it leaves here as upright sRGB of 8 or 16 bits laid on black, its matte beside it, or
-as one KeyframeError. What was changed or left out on the way is told in notices, never silently; what becomes of a
-matte is the caller's choice, and so the caller's to tell, see :func:`laid_on_black`.
-"""
+"""Keyframes: still pictures brought to the size of the frames, as tensors, and tensors as levels again."""
 
 from __future__ import annotations
 
-import io
 import re
-import stat
-import struct
-import warnings
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
-from PIL.TiffImagePlugin import (
-    BITSPERSAMPLE,
-    PHOTOMETRIC_INTERPRETATION,
-    SAMPLEFORMAT,
-    TiffImageFile,
-)
+from PIL import Image
 
-from morph.errors import KeyframeError, SettingsError
-from morph.media import deep
+from morph.errors import SettingsError
+from morph.media.image import MAX_PIXELS, StillImage, read_image, unless_opaque
 
 if TYPE_CHECKING:  # a dry run reads images without waiting for torch
     import torch
-
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""The decoders untrusted files may reach; a name's suffix is never believed."""
-
-MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
 
 MAX_ENLARGEMENT = 2.0
 """Enlarging a keyframe by more than this gives a notice: the missing detail will show."""
 
 Fit = Literal["crop", "pad"]
-
-# What Pillow's decoders are known to raise on a damaged file.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
-
-# EXIF orientation -> how to turn the stored picture upright.
-_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
-    2: np.fliplr,
-    3: lambda stored: np.rot90(stored, 2),
-    4: np.flipud,
-    5: lambda stored: stored.swapaxes(0, 1),
-    6: lambda stored: np.rot90(stored, -1),
-    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
-    8: np.rot90,
-}
-
-
-class StillImage(NamedTuple):
-    """A picture as read: ``pixels`` uint8 or uint16 sRGB (H,W,3) on black, and what the user should know about it.
-
-    alpha: its matte, uint8 (H,W), 255 where it is opaque; None for a picture that is opaque all over.
-    """
-
-    pixels: NDArray[np.uint8 | np.uint16]
-    alpha: NDArray[np.uint8] | None
-    notices: tuple[str, ...]
-
-    @property
-    def depth(self) -> int:
-        """How many bits a colour has, 8 or 16."""
-        return 8 * self.pixels.itemsize
 
 
 @dataclass(frozen=True, eq=False)  # pixels have no one truth of equality: a keyframe equals itself alone
@@ -101,6 +37,15 @@ class Keyframe:
     notices: tuple[str, ...] = ()
     alpha: NDArray[np.uint8] | None = None
     depth: int = 8
+
+    @classmethod
+    def of(cls, picture: StillImage, source: Path | str, prompt: str = "") -> Keyframe:
+        """A picture that has the size of frames already; ``source`` is the file that it is from."""
+        import torch
+
+        levels = torch.from_numpy(picture.pixels.astype(np.float32)).permute(2, 0, 1)[None]
+        pixels = levels / ((2**picture.depth - 1) / 2) - 1
+        return cls(pixels.contiguous(), prompt, Path(source), picture.notices, picture.alpha, picture.depth)
 
     def extended(self) -> Keyframe:
         """The same in straight colour, which goes on under what is transparent: :mod:`morph.blending.matte`."""
@@ -131,17 +76,21 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit = "crop") -> Keyframe:
-    """Read ``path`` and bring it to exactly ``size`` (width, height) without changing its proportions.
-
-    ``"crop"`` fills the frame and cuts what stands out, evenly on both sides; ``"pad"`` shows everything,
-    centred on black, which is transparent if the picture has a matte. A picture that already has the size keeps
-    every value.
+    """Read ``path`` and bring it to exactly ``size`` (width, height), see :func:`fitted`.
 
     Raises:
         KeyframeError: the file cannot be used.
     """
-    source = Path(path)
-    picture = read_image(source)
+    return Keyframe.of(fitted(read_image(path), path, size, fit), path, prompt)
+
+
+def fitted(picture: StillImage, source: Path | str, size: tuple[int, int], fit: Fit = "crop") -> StillImage:
+    """A picture at exactly ``size`` (width, height), its proportions unchanged; ``source`` is its name in notices.
+
+    ``"crop"`` fills the frame and cuts what stands out, evenly on both sides; ``"pad"`` shows everything,
+    centred on black, which is transparent if the picture has a matte. A picture that already has the size keeps
+    every value.
+    """
     pixels, alpha, notices = picture
     height, width = pixels.shape[:2]
     across, down = size[0] / width, size[1] / height
@@ -164,16 +113,8 @@ def load_keyframe(path: Path | str, prompt: str, size: tuple[int, int], fit: Fit
         # The filter overshoots at edges: where colour came out above its matte, the matte follows.
         step = top // 255
         highest = ((pixels.max(axis=2).astype(int) + step - 1) // step).astype(np.uint8)
-        alpha = _unless_opaque(np.maximum(fit_one(alpha), highest))
-    import torch
-
-    tensor = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / (top / 2) - 1
-    return Keyframe(tensor.contiguous(), prompt, source, notices, alpha, picture.depth)
-
-
-def laid_on_black(path: Path | str) -> str:
-    """The notice for a picture whose matte will not be used."""
-    return f"{path}: transparent parts are laid on black"
+        alpha = unless_opaque(np.maximum(fit_one(alpha), highest))
+    return StillImage(pixels, alpha, notices)
 
 
 def to_levels(pixels: torch.Tensor, depth: int) -> NDArray[Any]:
@@ -186,185 +127,6 @@ def to_levels(pixels: torch.Tensor, depth: int) -> NDArray[Any]:
 def to_uint8(pixels: torch.Tensor) -> NDArray[np.uint8]:
     """:func:`to_levels` of 8 bits."""
     return to_levels(pixels, 8)
-
-
-def read_image(path: Path | str) -> StillImage:
-    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright sRGB and its matte.
-
-    Colours and greys of more than 8 bits have 16. Embedded colour profiles are applied, in 8 bits. What is
-    transparent is laid on black, the colour of padding, so that colour is premultiplied by the matte. Of several
-    pictures in one file the first is taken.
-
-    Raises:
-        KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
-    """
-    path = Path(path)
-    _check_regular(path)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")  # the pixel limit among them: it is an error below
-        warnings.simplefilter("always", UserWarning)  # what Pillow says of a file becomes a notice
-        try:
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large(path)
-                several, kind = bool(getattr(image, "is_animated", False)), image.format
-                # Pillow keeps the high byte of such samples, and would compare it with a colour's low byte
-                low = any(tile.args == "RGB;16B" for tile in image.tile)
-                ignored = low and image.info.pop("transparency", None) is not None
-                is_deep = deep.is_deep(image)
-                image.load()
-                pixels, alpha, notices = _upright_srgb(image, path if is_deep else None)
-        except Image.DecompressionBombError as error:
-            raise _too_large(path) from error
-        except UnidentifiedImageError as error:
-            raise KeyframeError(
-                f"{path}: not a PNG, JPEG, WebP, TIFF or BMP picture, or damaged: save it as one of these"
-            ) from error
-        except _DECODER_ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise KeyframeError(f"{path}: cannot be read ({reason}): save it again as a PNG") from error
-    if ignored:
-        notices.insert(0, "the transparent colour is ignored")
-    if several:  # a photograph and its gain map, or pages, are no animation
-        moves = kind in ("PNG", "WEBP")
-        notices.insert(0, "animated: first frame used" if moves else "holds several pictures: the first is used")
-    notices += [" ".join(str(warning.message).split()) for warning in caught]
-    matte = None if alpha is None else _unless_opaque(alpha)
-    return StillImage(pixels, matte, tuple(f"{path}: {notice}" for notice in notices))
-
-
-def _too_large(path: Path) -> KeyframeError:
-    return KeyframeError(f"{path}: more than {MAX_PIXELS / 1e6:.0f} megapixels: scale it down first")
-
-
-def _check_regular(path: Path) -> None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise KeyframeError(f"{path!s}: cannot be opened ({reason}): check the name") from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise KeyframeError(f"{path}: is {kind}: give the name of a picture")
-    if status.st_size == 0:
-        raise KeyframeError(f"{path}: is empty: save it again")
-
-
-def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    return None if alpha.min() == 255 else alpha
-
-
-def _upright_srgb(
-    image: Image.Image, path: Path | None
-) -> tuple[NDArray[Any], NDArray[np.uint8] | None, list[str]]:
-    """Return the loaded ``image`` as sRGB (H,W,3) laid on black, its alpha, and notices.
-
-    ``path`` is where its colours are if they have more bits than Pillow holds.
-    """
-    notices: list[str] = []
-    profile = image.info.get("icc_profile")
-    orientation = _orientation(image, notices)
-    pixels: NDArray[np.uint16] | None = None
-    if image.mode.startswith("I"):
-        if "transparency" in image.info:
-            notices.append("the transparent grey level is ignored")
-        pixels = np.repeat(_grey_levels(image, 65535)[..., None], 3, axis=2)
-        image = Image.fromarray(_grey_levels(image, 255).astype(np.uint8))
-    elif image.mode in ("F", "LAB"):
-        raise ValueError(f"{image.mode} pixels are not supported, only 8- and 16-bit RGB, grey and CMYK")
-    elif path is not None:
-        pixels = deep.decoded(path, image)
-        if pixels is None:
-            notices.append("only 8 of its 16 bits can be read; a 16-bit RGB PNG would keep them")
-    if pixels is not None and profile and not _is_srgb(profile, image.mode, notices):
-        notices.append("its colour profile is applied in 8 bits; convert it to sRGB to keep its 16")
-        pixels = None
-    colour, alpha = _on_black(image, profile, notices) if pixels is None else _deep_on_black(pixels)
-    if orientation in _UPRIGHT:
-        turned = _UPRIGHT[orientation]
-        colour, alpha = turned(colour), None if alpha is None else np.ascontiguousarray(turned(alpha))
-    return np.ascontiguousarray(colour), alpha, notices
-
-
-def _on_black(
-    image: Image.Image, profile: bytes | None, notices: list[str]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """A picture of 8 bits as sRGB laid on black, and its alpha."""
-    alpha: Image.Image | None = None
-    if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
-        alpha = image.getchannel("A")
-        image = image.convert(image.mode[:-1])
-    elif image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if image.mode == "1" else "RGB")
-    colour = _to_srgb(image, profile, notices)
-    if alpha is None:
-        return np.array(colour), None
-    return np.array(Image.composite(colour, Image.new("RGB", colour.size), alpha)), np.array(alpha)
-
-
-def _deep_on_black(pixels: NDArray[np.uint16]) -> tuple[NDArray[np.uint16], NDArray[np.uint8] | None]:
-    """Straight colour of 16 bits, (H,W,3) or (H,W,4), laid on black by its alpha, whose 8 bits are returned."""
-    if pixels.shape[2] == 3:
-        return pixels, None
-    alpha = np.rint(pixels[..., 3] / np.float32(257)).astype(np.uint8)
-    laid = pixels[..., :3] * (alpha[..., None] / np.float32(255))
-    return np.rint(laid).astype(np.uint16), alpha
-
-
-def _orientation(image: Image.Image, notices: list[str]) -> int:
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DECODER_ERRORS:
-        notices.append("EXIF data is damaged: orientation ignored")
-        return 1
-
-
-def _grey_levels(image: Image.Image, top: int) -> NDArray[np.uint16]:
-    """Scale a grey picture of 12 to 32 bits to levels up to ``top``; Pillow's own conversion would clip it."""
-    bits, signed, inverted = 16, False, False
-    if isinstance(image, TiffImageFile):
-        bits = int(image.tag_v2.get(BITSPERSAMPLE, (16,))[0])
-        signed = image.tag_v2.get(SAMPLEFORMAT, (1,))[0] == 2
-        inverted = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
-    stored = np.asarray(image)
-    if stored.dtype == np.int32 and not signed:
-        stored = stored.view(np.uint32)  # Pillow keeps unsigned 32-bit samples in a signed mode
-    white = 2 ** (bits - signed) - 1
-    levels = np.rint(stored.clip(0, white).astype(np.float64) * (top / white)).astype(np.uint16)
-    return top - levels if inverted else levels
-
-
-def _is_srgb(profile: bytes, mode: str, notices: list[str]) -> bool:
-    """Whether a profile changes no colour of 8 bits by more than a level; one that cannot be used changes none."""
-    steps = np.arange(0, 256, 15).astype(np.uint8)
-    colours = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
-    sample = Image.fromarray(colours).convert("L" if mode == "L" else "RGB")
-    changed = np.asarray(_to_srgb(sample, profile, notices)).astype(int)
-    return bool(np.abs(changed - np.asarray(sample.convert("RGB"))).max() <= 1)
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notices: list[str]) -> Image.Image:
-    """Convert mode L, RGB or CMYK to RGB through the embedded ICC ``profile``, if it can be used."""
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if source.profile.xcolor_space.strip() == "RGB":
-                image = image.convert("RGB")  # a grey picture may carry an RGB profile
-            converted = ImageCms.profileToProfile(
-                image,
-                source,
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-            )
-        except (ImageCms.PyCMSError, OSError) as error:
-            notices.append(f"colour profile ignored, it cannot be used ({error})")
-        else:
-            if converted is not None:  # only an in-place conversion returns None
-                return converted
-    return image.convert("RGB")
 
 
 def _crop(image: Image.Image, size: tuple[int, int], scale: float) -> Image.Image:

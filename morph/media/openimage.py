@@ -16,7 +16,7 @@ from PIL import ImageCms
 
 from morph.errors import InputError
 from morph.media.frame import Frame, coloured
-from morph.media.keyframe import MAX_PIXELS
+from morph.media.image import MAX_PIXELS
 from morph.media.light import from_linear, to_linear
 from morph.media.png import MAX_COMMENT
 

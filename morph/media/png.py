@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from morph.media.frame import Frame, checked_frame, coloured
-from morph.media.keyframe import MAX_PIXELS
+from morph.media.image import MAX_PIXELS
 
 LEVEL = 1
 """zlib level: five times faster than the usual 6 and only a little larger."""

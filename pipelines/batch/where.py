@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.request.clip import Clip
-from pipelines.request.plan import needs_model
+from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
     from pipelines.tasks.models import Models

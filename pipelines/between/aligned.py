@@ -19,8 +19,8 @@ from morph.diffusion.model import LatentDiffusion, Prediction
 from morph.errors import MorphError
 from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
 from pipelines.between.mix import Between
-from pipelines.request.plan import aligned_times
 from pipelines.request.settings import Settings
+from pipelines.request.ways import aligned_times
 
 
 class AlignedInfill:

@@ -17,7 +17,7 @@ from pipelines.between.keyframes import Progress
 from pipelines.between.mix import Between
 from pipelines.between.placed import Choice
 from pipelines.request import settings as config
-from pipelines.request.plan import Level, Place, plan_anchors
+from pipelines.request.levels import Level, Place, plan_anchors
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,30 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The first frames of the way of a number that are shown for good, while others are still to come.
+
+    reels: the name of the folder that holds each. alphas, gaps: their positions, and LPIPS from each to the next.
+    warp: the name of the field that brings the ends into register, if any.
+    """
+
+    number: int
+    reels: list[str]
+    alphas: list[float]
+    gaps: list[float]
+    warp: str | None = None
+
+
+@dataclass(frozen=True)
 class Placed:
-    """Frames of a segment that are shown: positions, both ends among them, and LPIPS from each to the next.
+    """The frames of the way of a number that are shown: positions, both ends among them, and LPIPS to the next.
 
     reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
     names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
     those that are not shown among them. warp: the name of the field that brings the ends into register, if any.
     """
 
+    number: int
     reels: list[str]
     alphas: list[float]
     gaps: list[float]
@@ -48,3 +67,15 @@ class Placed:
     choices: dict[float, Choice]
     measured: Curve
     warp: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        shown: Shown,
+        measured: Curve,
+        round_trips: Mapping[str, float] = MappingProxyType({}),
+        choices: Mapping[float, Choice] = MappingProxyType({}),
+    ) -> Self:
+        """All that rendering a way told, once all of its frames are shown."""
+        trips, taken = dict(round_trips), dict(choices)
+        return cls(shown.number, shown.reels, shown.alphas, shown.gaps, trips, taken, measured, shown.warp)

@@ -116,7 +116,8 @@ def _print(outcomes: Sequence[Any], as_json: bool) -> None:
 
 
 def _print_plan(clips: Sequence[Any], folder: Path, as_json: bool) -> None:
-    from pipelines.request.plan import costs, needs_model
+    from pipelines.request.costs import costs
+    from pipelines.request.ways import needs_model
 
     rows = [
         {

@@ -67,7 +67,7 @@ def carried_out(
 ) -> dict[str, Any]:
     """Render a planned clip under a bar; what a command reports of it."""
     from pipelines.job.render import carry_out
-    from pipelines.request.plan import costs
+    from pipelines.request.costs import costs
 
     say(models.said)
     bar = ProgressBar(costs(plan.clip))

@@ -46,7 +46,7 @@ def compare(
     """Render several presets from one IMAGE to another: one sheet, one table, and the frames of each."""
     from morph.errors import SettingsError
     from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
-    from pipelines.request.plan import costs
+    from pipelines.request.costs import costs
     from pipelines.request.presets import preset_names
 
     folder = Path(output)

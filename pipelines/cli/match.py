@@ -53,7 +53,8 @@ def match(
     the shape of B.
     """
     from morph.errors import SettingsError
-    from morph.media.keyframe import laid_on_black, parse_size
+    from morph.media.image import laid_on_black
+    from morph.media.keyframe import parse_size
     from morph.media.stills import check_parent, write_png
     from pipelines.output.field import field_files, write_field
 

@@ -23,7 +23,7 @@ def pose(image: str, output: str, detector: str, over: bool, as_json: bool) -> N
     """
     from morph.errors import SettingsError
     from morph.media.frame import to_rgb8
-    from morph.media.keyframe import laid_on_black, read_image
+    from morph.media.image import laid_on_black, read_image
     from morph.media.stills import check_parent, write_png
     from morph.perception.detectors import load_detector
     from morph.perception.pose import draw, draw_over

@@ -77,7 +77,7 @@ def render(
     from pipelines.job.folder import job_folder, opened
     from pipelines.job.render import planned
     from pipelines.output.outputs import place
-    from pipelines.request.plan import leaves_choice, needs_model
+    from pipelines.request.ways import leaves_choice, needs_model
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")

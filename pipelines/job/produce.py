@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,15 +11,20 @@ from typing import Any
 
 from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
-from pipelines.job.checks import check_files
 from pipelines.job.folder import claim, mark, written
+from pipelines.job.job import Job
 from pipelines.job.result import Result, save_result
 from pipelines.job.timings import Stopwatch
 from pipelines.output.cutting import parts_folder, write_cut
-from pipelines.output.outputs import RECIPE, Output, beside, outputs_of
+from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import recipe_of
-from pipelines.tasks.sequence import Rendered, Tasks, render_clip
+from pipelines.tasks.frames import Rendered
+from pipelines.tasks.sequence import rendered
+from pipelines.tasks.task import FindFacts, Runner
+
+
+log = logging.getLogger("morph")
 
 
 @dataclass(frozen=True)
@@ -51,43 +57,43 @@ class Produced:
         )
 
 
-def produce(clip: Clip, tasks: Tasks, folder: Path, frames_dir: Path | None = None) -> Produced:
-    """Render a clip and write its output, and its frames to ``frames_dir`` as well; what is kept is not made again.
+def produce(job: Job, run: Runner) -> Produced:
+    """Render a job's clip by tasks and write its outputs; what is kept is not made again.
 
     The recipe goes into the files, and beside the output.
 
     Raises:
         MorphError: something in the clip cannot be used, or a disk refused.
     """
+    clip, folder, outputs = job.clip, job.folder, job.outputs
     watch = Stopwatch(folder)
-    tasks = watch.timed(tasks)
-    (facts,) = tasks("facts", [()])
-    outputs = outputs_of(clip, tuple(facts["size"]), facts["transparent"], frames_dir)
-    check_files(clip, outputs, folder)
-    for output in outputs:
-        output.tell(facts["transparent"])
-    rendered = render_clip(clip, tasks, folder)
-    recipe = {**facts, **recipe_of(clip), **_made(rendered)}
+    run = watch.timed(run)
+    (facts,) = run([FindFacts()])
+    job.tell()
+    for notice in facts.notices:
+        log.warning("%s", notice)
+    whole = rendered(job.plan, run, folder)
+    recipe = {**facts.as_dict(), **recipe_of(clip), **_made(whole)}
     with watch.stage("encode"):
         parts = parts_folder(clip)
         own = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
-        _write(clip, rendered, outputs, folder, recipe, own)
-        write_cut(clip, rendered, outputs, own)
+        _write(clip, whole, outputs, folder, recipe, own)
+        write_cut(clip, whole, outputs, own)
         write_recipe(beside(clip.output, RECIPE), recipe)
-    save_result(folder, Result.of(clip, rendered, recipe, folder))
-    alphas = [still.alpha for still in rendered.stills]
-    distances = [still.distance for still in rendered.stills]
-    return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
+    save_result(folder, Result.of(clip, whole, recipe, folder))
+    alphas = [still.alpha for still in whole.stills]
+    distances = [still.distance for still in whole.stills]
+    return Produced(alphas, distances, whole.evenness, whole.round_trips, recipe)
 
 
-def _made(rendered: Rendered) -> dict[str, Any]:
+def _made(whole: Rendered) -> dict[str, Any]:
     """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
-    choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
-    return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
+    choices = {alpha: choice.number for alpha, choice in whole.choices.items()}
+    return {"choices": choices, "embeddings": whole.embeddings, "frames": whole.digest()}
 
 
 def _write(
-    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
+    clip: Clip, whole: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
 ) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
@@ -96,6 +102,6 @@ def _write(
         ]
         parts = parts_folder(clip)
         claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
-        for frame in rendered:
+        for frame in whole:
             for output, writer in zip(outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

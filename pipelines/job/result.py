@@ -15,7 +15,7 @@ from pipelines.between.placed import MATCHES, Choice, Curve
 from pipelines.job.folder import finished
 from pipelines.job.timings import Run, Stage, read_runs
 from pipelines.request.clip import Clip
-from pipelines.tasks.sequence import Rendered, Still
+from pipelines.tasks.frames import Rendered, Still
 
 RESULT = "result.json"
 

@@ -9,10 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from pipelines.tasks.sequence import FRAMES, Tasks
-from pipelines.tasks.store import FITS, RECORD
+from pipelines.tasks.store import FITS, FRAMES, RECORD
+from pipelines.tasks.task import Runner, T, Task
 
 RUNS = "runs.jsonl"
 KEEPING = ("embed", "fit", "survey", "render")
@@ -51,12 +50,12 @@ class Stopwatch:
         self._started = datetime.now().astimezone().isoformat()
         self._unwritten: list[Stage] = []
 
-    def timed(self, tasks: Tasks) -> Tasks:
-        """The same tasks; all of one kind are a stage."""
+    def timed(self, runner: Runner) -> Runner:
+        """The same runner; all tasks that it is given together are a stage."""
 
-        def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
-            with self.stage(name):
-                return tasks(name, jobs)
+        def run(tasks: Sequence[Task[T]]) -> Iterator[T]:
+            with self.stage(tasks[0].stage):
+                yield from runner(tasks)
 
         return run
 

@@ -18,7 +18,7 @@ from pipelines.request.clip import Clip, ClipKeyframe, looped
 from pipelines.request.settings import Encode
 
 if TYPE_CHECKING:  # refusing needs no frames
-    from pipelines.tasks.sequence import Rendered
+    from pipelines.tasks.frames import Rendered
 
 PARTED = ".xml"
 """The timelines that want a movie for each way."""

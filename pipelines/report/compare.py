@@ -20,7 +20,7 @@ from morph.quality.evaluate import Report, measure
 from morph.scaling import reduced, reduced_pixels
 from pipelines.between.keyframes import Progress
 from pipelines.request.clip import Clip
-from pipelines.request.plan import sizes_of
+from pipelines.request.sizes import sizes_of
 from pipelines.tasks.pipeline import MorphPipeline
 from pipelines.tasks.sequence import Rendered
 

@@ -25,7 +25,7 @@ from pipelines.job.timings import Run, Stage
 from pipelines.report import distances
 from pipelines.report.film import Film, film_of
 from pipelines.report.markup import Markup, data_uri, element, joined
-from pipelines.tasks.sequence import FRAMES, Still, read_stills
+from pipelines.tasks.frames import Still, read_stills
 
 SHEET = 48
 """Frames on the contact sheet, at most."""
@@ -83,7 +83,7 @@ def render_page(result: Result, folder: Path, page: Path) -> str:
     output, fps = Path(result.output), Fraction(result.recipe["settings"]["fps"])
     if not output.exists():  # both may have been moved together
         output = Path(os.path.normpath(folder).removesuffix(".job"))
-    frames = read_stills(folder / FRAMES, result.frames)
+    frames = read_stills(folder, result.frames)
     stream, name = Stream(result.size, fps, len(result.frames)), Path(result.output).name
     film = film_of(output, frames, stream, page)
     sections = [
@@ -309,7 +309,7 @@ def _facts(result: Result) -> Markup:
 def _pictures(result: Result, folder: Path, numbers: Sequence[int], longest: int) -> Iterable[str]:
     """Frames of these numbers as small JPEGs, one at a time."""
     stills: list[Still] = [result.frames[number] for number in numbers]
-    return (_thumbnail(pixels, longest) for pixels in read_stills(folder / FRAMES, stills))
+    return (_thumbnail(pixels, longest) for pixels in read_stills(folder, stills))
 
 
 def _thumbnail(pixels: NDArray[Any], longest: int) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from morph.errors import InputError, SettingsError
 from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
-from pipelines.request.plan import needs_model
 from pipelines.request.presets import names_file
 from pipelines.request.settings import Settings, changed, keys, naming
+from pipelines.request.ways import needs_model
 
 TEXTS = ("name", "output", "device", "dtype", "frames")
 """What every recipe of a clip says in so many words."""

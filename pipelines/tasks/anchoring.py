@@ -18,8 +18,8 @@ from pipelines.between.mix import Between
 from pipelines.between.placed import Choice
 from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.segment import Knot, fit_anchors, unfitted
-from pipelines.request.plan import Way, fills_in
 from pipelines.request.settings import Settings, look, naming
+from pipelines.request.ways import Way, fills_in
 from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
 from pipelines.tasks.store import Store, hash_of, key_of

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from morph.media.keyframe import Fit, Keyframe, load_keyframe, read_image
+from morph.media.image import read_image
+from morph.media.keyframe import Fit, Keyframe, load_keyframe
 from morph.media.points import read_points
 from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import installed, shared_landmarks

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from morph.blending.matte import Matte, on_black
 from morph.blending.warp import Warp
-from morph.media.keyframe import load_keyframe
 from morph.scaling import reduced
-from pipelines.request.clip import Clip, looped
+from pipelines.request.plan import Plan
 
 
 class Mattes:
@@ -28,23 +27,19 @@ class Mattes:
         self._matte = lru_cache(1)(self._between)
 
     @classmethod
-    def of(
-        cls, clip: Clip, size: tuple[int, int], warp: Callable[[int], Warp | None] = lambda number: None
-    ) -> Mattes | None:
-        """Those of a clip whose frames are of ``size`` (width, height); None unless all keyframes have one.
+    def of(cls, plan: Plan, warp: Callable[[int], Warp | None] = lambda number: None) -> Mattes | None:
+        """Those of a clip's frames; None unless all its keyframes have one.
 
         ``warp`` gives the field by which they travel on the way of a number, if there is one.
 
         Raises:
-            KeyframeError: an image cannot be used.
+            KeyframeError: an image cannot be used any more.
         """
-        found = []
-        for entry in looped(clip.keyframes, clip.settings):
-            alpha = load_keyframe(entry.image, entry.prompt, size, entry.settings.fit).alpha
-            if alpha is None:
-                return None
-            found.append(alpha)
-        return cls(found, warp)
+        if not plan.transparent:
+            return None
+        ends = [plan.ways[0].ends[0], *(way.ends[1] for way in plan.ways)]
+        found = [plan.picture(number).alpha for number in ends]
+        return cls([alpha for alpha in found if alpha is not None], warp)
 
     def _between(self, number: int) -> Matte:
         first, second = self._ways[number]

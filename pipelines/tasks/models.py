@@ -21,8 +21,9 @@ from morph.weights.locate import locate
 from pipelines.between.ranking import Ranker
 from pipelines.request import clip as clips
 from pipelines.request.alignment import Features
-from pipelines.request.plan import NO_MODEL, needs_model, plan_anchors
+from pipelines.request.levels import plan_anchors
 from pipelines.request.settings import Settings
+from pipelines.request.ways import NO_MODEL, needs_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from pipelines.between.panels import match_picture
 from pipelines.between.placed import MATCHES
-from pipelines.request.plan import Way
+from pipelines.request.plan import Plan
 from pipelines.tasks.mattes import Mattes
 from pipelines.tasks.models import Models
 from pipelines.tasks.pictures import Pictures
@@ -35,10 +35,11 @@ GROUND = 0.0
 class Pairs:
     """The fields of a clip's ways, in ``store``; pictures of them go to the job's ``folder``."""
 
-    def __init__(self, models: Models, pictures: Pictures, ways: Sequence[Way], store: Store, folder: Path) -> None:
+    def __init__(self, models: Models, plan: Plan, pictures: Pictures, store: Store, folder: Path) -> None:
         self._models = models
+        self._plan = plan
         self._pictures = pictures
-        self._ways = ways
+        self._ways = plan.ways
         self._store = store
         self._folder = folder
         self.warp = functools.lru_cache(1)(self._warp)
@@ -63,10 +64,10 @@ class Pairs:
         }
         self._store.save({key: (found.warp.packed(), said)})
         if found.landmarks:
-            names = [self._pictures.keyframe(end).source for end in self._pictures.ends(number)]
+            names = [self._pictures.keyframe(end).source for end in self._ways[number].ends]
             log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
         if found.mirrored:
-            name = self._pictures.keyframe(self._pictures.ends(number)[1]).source
+            name = self._pictures.keyframe(self._ways[number].ends[1]).source
             log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
         self._draw(number, found.warp, key)
         return found.warp
@@ -79,7 +80,7 @@ class Pairs:
         points = (
             hashlib.blake2b(Path(align.points).read_bytes(), digest_size=12).hexdigest() if align.points else None
         )
-        seen = [hash_of(self._compared(end)) for end in self._pictures.ends(number)]
+        seen = [hash_of(self._compared(end)) for end in self._ways[number].ends]
         model = self._models.model.fingerprint if align.features == "unet" else None
         return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, seen)
 
@@ -94,11 +95,11 @@ class Pairs:
 
     @functools.cached_property
     def _mattes(self) -> Mattes | None:
-        return self._pictures.travelling(self.warp)
+        return Mattes.of(self._plan, self.warp)
 
     def _found(self, number: int) -> Correspondence:
-        align, (first, second) = self._ways[number].settings.align, self._pictures.ends(number)
-        points = self._pictures.marked(number)
+        align, (first, second) = self._ways[number].settings.align, self._ways[number].ends
+        points = self._plan.points[number]
         places = None if points is None else torch.from_numpy(points).float()
         one, other = self._compared(first), self._compared(second)
         landmarks = shared_landmarks(one, other) if align.landmarks_by else None
@@ -107,7 +108,7 @@ class Pairs:
     def _compared(self, number: int) -> Tensor:
         """A keyframe (1,3,H,W) as it is compared: what is transparent on a ground."""
         keyframe = self._pictures.keyframe(number)
-        if not self._pictures.transparent or keyframe.alpha is None:
+        if not self._plan.transparent or keyframe.alpha is None:
             return keyframe.pixels
         shown = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
         return torch.lerp(torch.full_like(keyframe.pixels, GROUND), keyframe.pixels, shown)
@@ -117,6 +118,6 @@ class Pairs:
         file = self._folder / MATCHES / f"{number}.png"
         if file.is_file() and read_comment(file) == key:
             return
-        first, second = map(self._compared, self._pictures.ends(number))
+        first, second = map(self._compared, self._ways[number].ends)
         file.parent.mkdir(parents=True, exist_ok=True)
         write_png(file, match_picture(first, second, warp), key)

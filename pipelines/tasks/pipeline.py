@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.between.keyframes import Progress
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from morph.errors import KeyframeError
+from morph.media.stills import write_png
 from pipelines.request.clip import Clip, clip_of
+from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
+from pipelines.tasks.frames import Frame, Rendered
 from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import Frame, Rendered, render_clip
-from pipelines.tasks.work import in_process, work_of
+from pipelines.tasks.progress import Callback, Meter, quiet
+from pipelines.tasks.sequence import render_clip, rendered
+from pipelines.tasks.task import in_process
+from pipelines.tasks.work import work_of
+
+Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
+"""A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
+KEPT = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+"""Modes of Pillow images that a PNG keeps; others become RGB."""
 
 
 class MorphPipeline(Models):
@@ -26,32 +41,67 @@ class MorphPipeline(Models):
 
     def __call__(
         self,
-        images: Sequence[str | Path],
+        images: Sequence[Picture],
         prompts: Sequence[str] = (),
         *,
         preset: str = "default",
         times: Sequence[str] = (),
-        callback: Progress = lambda stage, cost: None,
+        callback: Callback = quiet,
         **settings: Any,
     ) -> Iterator[Frame]:
-        """Frames from the first image to the last, in order.
+        """Frames from the first image to the last, in order, each when it stands.
 
         ``prompts``: none, one for all, or one per image. ``times``: none, or one per image, such as "2.5s" or
         "60f". ``settings`` are those of ``Settings``, dotted keys included, on top of the preset. ``callback``
-        is told each stage and what it has just cost. While they are made, frames are kept in a temporary folder.
+        is told how far each stage has come, and can show what is being painted. While they are made, frames are
+        kept in a temporary folder; it goes when the generator ends or is closed.
 
         Raises:
             InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.
         """
-        clip = clip_of(images, prompts, changed(load_preset(preset), settings), times=times)
-        work_of(self, clip, Path()).facts()
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="morph-")))
+            files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
+            clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times)
+            plan = self.plan(clip)
+            work = work_of(self, plan, folder, Meter(plan.forwards, callback))
+            work.facts()
+            held = stack.pop_all()
 
         def frames() -> Iterator[Frame]:
-            with TemporaryDirectory(prefix="morph-") as folder:
-                yield from self.render(clip, Path(folder), callback)
+            with held:
+                yield from render_clip(plan, in_process(work), folder)
 
         return frames()
 
-    def render(self, clip: Clip, folder: Path, callback: Progress) -> Rendered:
+    def plan(self, clip: Clip) -> Plan:
+        """A clip worked out for this model.
+
+        Raises:
+            InputError: an image, points or a size cannot be used.
+        """
+        return Plan.of(clip, lambda: self.geometry(clip.model))
+
+    def render(self, clip: Clip, folder: Path, callback: Callback = quiet) -> Rendered:
         """Render a clip in this process, keeping all of it in ``folder``."""
-        return render_clip(clip, in_process(work_of(self, clip, folder, callback)), folder)
+        plan = self.plan(clip)
+        return rendered(plan, in_process(work_of(self, plan, folder, Meter(plan.forwards, callback))), folder)
+
+
+def _file(image: Picture, place: Path) -> Path:
+    """A file of a keyframe: its own, or one that is written without loss to ``place``.
+
+    Raises:
+        KeyframeError: neither a file nor a picture.
+    """
+    if isinstance(image, str | Path):
+        return Path(image)
+    if isinstance(image, Image.Image):
+        (image if image.mode in KEPT else image.convert("RGB")).save(place)
+        return place
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype not in (np.uint8, np.uint16):
+        raise KeyframeError(
+            f"{place.stem}: an array of {image.dtype} {image.shape}: give (H,W,3) or (H,W,4) of uint8 or uint16"
+        )
+    write_png(place, image)
+    return place

@@ -1,220 +1,135 @@
-"""From a clip to its frames: tasks for every keyframe and segment, then the frames in the order they are shown."""
+"""From a plan to its frames: tasks for every keyframe and way, and the frames in the order they are shown."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from morph import pacing
-from morph.blending.matte import cut_out, on_black
-from morph.blending.warp import Warp
 from morph.pacing import Evenness
-from pipelines.between.placed import Choice, Placed
-from pipelines.request.clip import Clip, timing
-from pipelines.request.plan import Way, surveyed, ways
-from pipelines.tasks.mattes import Mattes
-from pipelines.tasks.store import FITS, Reel, Store
-
-Tasks = Callable[[str, Sequence[tuple[Any, ...]]], list[Any]]
-"""Runs one of ``Work``'s tasks, by its name, for each of several tuples of arguments, here or elsewhere."""
+from pipelines.between.placed import Placed, Shown
+from pipelines.request.plan import Plan
+from pipelines.request.ways import surveyed
+from pipelines.tasks.frames import Frame, Rendered, Still, Stills
+from pipelines.tasks.task import Embed, Ends, Fit, Render, Runner, Survey
 
 
-FRAMES = "frames"
-"""Where a clip's folder has its reels."""
+def render_clip(plan: Plan, run: Runner, folder: Path) -> Generator[Frame, None, Rendered]:
+    """Render a clip by tasks that keep what they make in ``folder``; yields every frame when it stands.
 
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a morph.
-
-    colour uint8 or uint16 (H,W,3), straight if there is a matte; alpha, its position from the first keyframe, 0, to
-    the last, 1; distance, LPIPS-Alex from the frame before it, both reduced to the model's size, 0 for the first.
-    matte (H,W) in [0,1] if all keyframes have one.
+    Keyframes are fitted in batches. Where distances are to share the frames out over several ways, each is
+    surveyed first; then each is rendered. Frames of uniform pacing stand as soon as they are rendered, those of
+    even pacing when their way has been measured: it closes the loop, and renders about a fifth more frames than
+    are shown. Whoever stops in between finds all that was made in ``folder`` the next time.
     """
+    source, whole = Stills(plan, folder), []
 
-    index: int
-    alpha: float
-    colour: NDArray[Any]
-    distance: float
-    matte: NDArray[np.float32] | None = None
+    def stills() -> Iterator[Still]:
+        whole.append((yield from _stills(plan, run, source)))
 
-    def written(self, alpha: bool) -> NDArray[Any]:
-        """As a file takes it: with transparency, or laid on black."""
-        return self.rgba if alpha else self.pixels
-
-    @cached_property  # several files may take it
-    def pixels(self) -> NDArray[Any]:
-        """The frame (H,W,3), laid on black where it is transparent."""
-        return self.colour if self.matte is None else on_black(self.colour, self.matte)
-
-    @cached_property
-    def rgba(self) -> NDArray[Any]:
-        """The frame (H,W,4) with its matte as straight alpha; a ValueError if it has none."""
-        if self.matte is None:
-            raise ValueError("this frame has no matte")
-        return cut_out(self.colour, self.matte)
-
-    @property
-    def image(self) -> Image.Image:
-        """The frame as a Pillow image of 8 bits, RGBA if it has a matte."""
-        pixels = self.pixels if self.matte is None else self.rgba
-        return Image.fromarray((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
+    for index, still in enumerate(stills()):
+        yield source.frame(index, still)
+    return whole[0]
 
 
-@dataclass(frozen=True)
-class Still:
-    """Where a frame is kept: its reel, its position there and on the whole clip, and LPIPS from the one before.
-
-    LPIPS is measured at the size that the model works at, whatever that of the frames.
-    """
-
-    reel: str
-    at: float
-    alpha: float
-    distance: float
+def rendered(plan: Plan, run: Runner, folder: Path) -> Rendered:
+    """:func:`render_clip` to its end, without reading its frames."""
+    stills = _stills(plan, run, Stills(plan, folder))
+    while True:
+        try:
+            next(stills)
+        except StopIteration as done:
+            whole: Rendered = done.value
+            return whole
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A clip whose frames are all kept; iterating reads them one at a time.
-
-    evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
-    that were captured. size: (width, height). choices: which candidate each anchor was, by its alpha.
-    embeddings: a hash of the text embeddings, if any were fitted. placed: what each segment's rendering told.
-    mattes: where all keyframes are transparent somewhere.
-    """
-
-    folder: Path
-    stills: list[Still]
-    size: tuple[int, int]
-    evenness: Evenness
-    round_trips: list[float]
-    choices: dict[float, Choice]
-    embeddings: str | None
-    placed: Sequence[Placed]
-    mattes: Mattes | None
-
-    def digest(self) -> str:
-        """A hash of all frames' colours."""
-        digest = hashlib.blake2b(digest_size=12)
-        for pixels in read_stills(self.folder, self.stills):
-            digest.update(pixels.tobytes())
-        return digest.hexdigest()
-
-    def __len__(self) -> int:
-        return len(self.stills)
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self.part(range(len(self)))
-
-    def part(self, numbers: range) -> Iterator[Frame]:
-        """The frames of these numbers, one at a time."""
-        stills = self.stills[numbers.start : numbers.stop]
-        for index, still, colour in zip(numbers, stills, read_stills(self.folder, stills), strict=True):
-            matte = self.mattes.at(still.alpha) if self.mattes else None
-            yield Frame(index, still.alpha, colour, still.distance, matte)
-
-
-def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]:
-    """Frames (H,W,3) uint8 or uint16 from the reels in ``folder``, one at a time.
-
-    Raises:
-        EncodeError: one is not there, or damaged.
-    """
-    name, reel = "", None
-    for still in stills:
-        if reel is None or still.reel != name:
-            name, reel = still.reel, Reel(folder / still.reel)
-        yield reel.frame(still.at)
-
-
-def render_clip(clip: Clip, tasks: Tasks, folder: Path) -> Rendered:
-    """Render a clip by tasks that keep what they make in ``folder``.
-
-    Keyframes are fitted in batches. Where distances are to share the frames out over several segments, each is
-    surveyed first; then each is rendered. Even pacing closes the loop as it renders: about a fifth more frames
-    are rendered than are shown.
-    """
-    every = ways(clip)
-    (texts,) = tasks("embed", [()])
-    keys = _fitted(clip, tasks)
-    ends = [(keys[number], keys[(number + 1) % len(keys)]) for number in range(len(every))]
-    steps = [way.steps for way in every]
-    counts = [surveyed(way) for way in every]
-    if None in steps:
-        gaps = tasks("survey", [(number, ends[number], counts[number]) for number in range(len(every))])
-        extra = timing(clip.keyframes, clip.settings).moving - len(every)
-        more = pacing.shares([pacing.length(own) for own in gaps], extra)
-        steps = [1 + share for share in more]
-    placed: Sequence[Placed] = tasks(
-        "render", [(number, ends[number], counts[number], steps[number]) for number in range(len(every))]
-    )
-    trips = list({name: trip for one in placed for name, trip in one.round_trips.items()}.values())
-    count = len(every)
-    choices = {(i + at) / count: choice for i, one in enumerate(placed) for at, choice in one.choices.items()}
-    stills = _shown(clip, placed)
-    assert len(stills) == clip.length
-    (first,) = read_stills(folder / FRAMES, stills[:1])
-    height, width = first.shape[:2]
-    size, evenness = (width, height), _evenness(clip, every, placed)
-
-    def warp(number: int) -> Warp | None:
-        name = placed[number].warp
-        kept = Store(folder / FITS).load(name) if name else None
-        return Warp.unpacked(kept[0]) if kept else None
-
-    mattes = Mattes.of(clip, size, warp)
-    return Rendered(folder / FRAMES, stills, size, evenness, trips, choices, texts, placed, mattes)
-
-
-def _fitted(clip: Clip, tasks: Tasks) -> list[str]:
-    """The keys of the fitted keyframes; neighbours with the same settings are fitted in one batch."""
-    jobs = []
-    numbers = range(len(clip.keyframes))
-    for _, group in groupby(numbers, key=lambda number: clip.keyframes[number].settings.lora):
-        alike = list(group)
-        jobs += [(alike[at : at + clip.settings.batch],) for at in range(0, len(alike), clip.settings.batch)]
-    return [key for keys in tasks("fit", jobs) for key in keys]
-
-
-def _shown(clip: Clip, placed: Sequence[Placed]) -> list[Still]:
-    """All frames in the order in which they are shown: held ones again, a ping-pong's back again."""
-    holds = timing(clip.keyframes, clip.settings).holds
+def _stills(plan: Plan, run: Runner, source: Stills) -> Generator[Still, None, Rendered]:
+    """All frames in the order in which they are shown, each when it stands: held ones, a ping-pong's back again."""
+    (texts,) = run([Embed()])
+    names = _fitted(plan, run)
+    ends = [(names[way.ends[0]], names[way.ends[1]]) for way in plan.ways]
+    counts = [surveyed(way) for way in plan.ways]
+    steps = _steps(plan, run, ends, counts)
+    tasks = [Render(way.number, ends[way.number], counts[way.number], steps[way.number]) for way in plan.ways]
     stills: list[Still] = []
-    for number, one in enumerate(placed):
-        distances = [0.0, *one.gaps]
-        if number:  # the keyframe is there already, as the last of the segment before
-            distances[0] = placed[number - 1].gaps[-1]
-        own = [
-            Still(reel, at, (number + at) / len(placed), distance)
-            for reel, at, distance in zip(one.reels, one.alphas, distances, strict=True)
-        ]
-        first = own[0]
-        held = [Still(first.reel, first.at, first.alpha, 0.0)] * holds[number]
-        stills += [first, *held, *own[1:-1]]
-        last = own[-1]
-    if len(last_alphas := placed[-1].alphas) > 1 and clip.settings.repeat != "loop":
-        stills += [last, *[Still(last.reel, last_alphas[-1], last.alpha, 0.0)] * holds[-1]]
-    if clip.settings.repeat == "ping-pong":
-        back = zip(reversed(stills[1:-1]), reversed(stills[2:]), strict=True)
-        stills += [Still(still.reel, still.at, still.alpha, after.distance) for still, after in back]
-    return stills
+    placed: list[Placed] = []
+    told = 0  # of the way that is being rendered
+    for part in run(tasks):
+        source.travel(part.number, part.warp)
+        before = placed[-1].gaps[-1] if placed else 0.0
+        # a way's last frame is the first of the next one
+        stand = [still for still in _moving(plan, part, before) if still.at < 1]
+        for index in range(told, len(stand)):
+            held = plan.timing.holds[part.number] if index == 0 else 0
+            new = [stand[index], *[replace(stand[index], distance=0.0)] * held]
+            stills += new
+            yield from new
+        told = len(stand)
+        if isinstance(part, Placed):
+            placed.append(part)
+            told = 0
+    ending = _ending(plan, placed, stills)
+    yield from ending
+    stills += ending
+    assert len(stills) == plan.timing.length
+    trips = {name: trip for one in placed for name, trip in one.round_trips.items()}
+    count = len(plan.ways)
+    choices = {(one.number + at) / count: choice for one in placed for at, choice in one.choices.items()}
+    return Rendered(source, stills, _evenness(plan, placed), list(trips.values()), choices, texts, placed)
 
 
-def _evenness(clip: Clip, every: Sequence[Way], placed: Sequence[Placed]) -> Evenness:
+def _fitted(plan: Plan, run: Runner) -> list[str]:
+    """The names of the fitted keyframes; neighbours with the same settings are fitted in one batch."""
+    tasks, batch = [], plan.clip.settings.batch
+    keyframes = plan.clip.keyframes
+    for _, group in groupby(range(len(keyframes)), key=lambda number: keyframes[number].settings.lora):
+        alike = tuple(group)
+        tasks += [Fit(alike[at : at + batch]) for at in range(0, len(alike), batch)]
+    return list(run(tasks))
+
+
+def _steps(plan: Plan, run: Runner, ends: Sequence[Ends], counts: Sequence[int]) -> list[int]:
+    """In how many steps each way is gone: as was asked for, or in proportion to how far its ends look apart."""
+    known = [way.steps for way in plan.ways if way.steps is not None]
+    if len(known) == len(plan.ways):
+        return known
+    gaps = run([Survey(way.number, ends[way.number], counts[way.number]) for way in plan.ways])
+    more = pacing.shares([pacing.length(own) for own in gaps], plan.timing.moving - len(plan.ways))
+    return [1 + share for share in more]
+
+
+def _moving(plan: Plan, part: Shown | Placed, before: float) -> list[Still]:
+    """The frames of a way, or the first of them; ``before`` is the distance at which the first one is reached."""
+    count = len(plan.ways)
+    return [
+        Still(reel, at, (part.number + at) / count, distance)
+        for reel, at, distance in zip(part.reels, part.alphas, [before, *part.gaps], strict=True)
+    ]
+
+
+def _ending(plan: Plan, placed: Sequence[Placed], stills: Sequence[Still]) -> list[Still]:
+    """What is shown after the last way's frames but its last one, which a loop has shown at its start."""
+    ending: list[Still] = []
+    repeat, way = plan.clip.settings.repeat, placed[-1]
+    if len(way.alphas) > 1 and repeat != "loop":
+        last = _moving(plan, way, 0.0)[-1]
+        ending = [last, *[replace(last, distance=0.0)] * plan.timing.holds[-1]]
+    if repeat == "ping-pong":
+        there = [*stills, *ending]
+        back = zip(reversed(there[1:-1]), reversed(there[2:]), strict=True)
+        ending += [replace(still, distance=after.distance) for still, after in back]
+    return ending
+
+
+def _evenness(plan: Plan, placed: Sequence[Placed]) -> Evenness:
     """How even the moving frames are, what easing and times make uneven on purpose left out."""
-    timed = clip.keyframes[0].at is not None
+    timed = plan.clip.keyframes[0].at is not None
     gaps: list[float] = []
-    for way, one in zip(every, placed, strict=True):
+    for way, one in zip(plan.ways, placed, strict=True):
         own = np.array(one.gaps)
         if len(own) and way.settings.ease != "none":
             own = own / np.square(pacing.eased(len(own), way.settings.ease) * len(own))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # reading frames needs no torch
 
 FITS = "fits"
 """Where a job has its fitted tensors."""
+FRAMES = "frames"
+"""Where it has its reels."""
 RECORD = "done.jsonl"
 """The file of a reel that says which of its frames are done."""
 
@@ -90,19 +92,23 @@ def _hash_of_all(tensors: Mapping[str, Tensor]) -> str:
 
 
 class Reel:
-    """Frames of one segment in ``folder``: a PNG for each position, and a record of their hashes."""
+    """Frames of one segment in ``folder``: a PNG for each position, and a record of their hashes.
+
+    There are two of each: of its file, which tells whether it is whole, and of its pixels, which no reader of files
+    has to decode again to tell whether two frames are the same.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._hashes: dict[str, str] = {}
+        self._hashes: dict[str, tuple[str, str]] = {}
         try:
             lines = (folder / RECORD).read_text(errors="replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             lines = []
         for line in lines:
             try:
-                self._hashes |= dict(json.loads(line))
-            except (ValueError, TypeError):  # torn by a kill: what it would have recorded is made again
+                self._hashes |= {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
+            except (ValueError, TypeError, AttributeError):  # torn by a kill: what it records is made again
                 continue
 
     def holds(self, alphas: Sequence[float]) -> bool:
@@ -117,10 +123,11 @@ class Reel:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            names = [_name(alpha) for alpha in alphas]
-            for name, frame in zip(names, frames, strict=True):
-                write_png(self._folder / name, frame)
-            new = {name: _hash((self._folder / name).read_bytes()) for name in names}
+            new = {}
+            for alpha, frame in zip(alphas, frames, strict=True):
+                file = self._folder / _name(alpha)
+                write_png(file, frame)
+                new[file.name] = _hash(file.read_bytes()), _hash(frame.tobytes())
             with (self._folder / RECORD).open("a") as record:
                 record.write(f"\n{json.dumps(new)}\n")  # a torn line before it ends here
                 record.flush()
@@ -141,13 +148,17 @@ class Reel:
             raise EncodeError(f"{path}: damaged or removed while in use; run the same command again")
         return read_png(data)
 
+    def pixels_hash(self, alpha: float) -> str:
+        """A hash of the pixels of the frame at a position that is kept."""
+        return self._hashes[_name(alpha)][1]
+
     def _read(self, alpha: float) -> bytes | None:
         name = _name(alpha)
         try:
             data = (self._folder / name).read_bytes() if name in self._hashes else b""
         except FileNotFoundError:
             return None
-        return data if data and _hash(data) == self._hashes[name] else None
+        return data if data and _hash(data) == self._hashes[name][0] else None
 
 
 def _name(alpha: float) -> str:

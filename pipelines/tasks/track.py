@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache, lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from morph import pacing
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
-from pipelines.between.placed import Curve
+from pipelines.between.placed import Curve, Shown
 from pipelines.request.settings import Settings
+from pipelines.request.ways import Way
 from pipelines.tasks.store import Reel, key_of
 
 EVEN = 1.3
@@ -83,8 +85,10 @@ class Track:
 
     def place(
         self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
-    ) -> list[float]:
+    ) -> Generator[list[float], None, list[float]]:
         """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
+
+        Yields the first positions as soon as their frames stand for good: those of uniform pacing batch by batch.
 
         Even pacing starts from the way as ``surveyed``, by these frames or by drafts of them. It closes the loop:
         it measures what it has placed, places again where that says so, and takes the best. ``rendered`` are
@@ -92,12 +96,14 @@ class Track:
         """
         sizes = _progress(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
+        if settings.pacing == "uniform" or steps < 2:
+            placed = [self._known(alpha) for alpha in pacing.uniform(steps + 1, settings.ease)]
+            for _ in self.visiting([placed[number] for number in numbers]):
+                yield list(itertools.takewhile(self._holds, placed))
+            return placed
         shown, best, curve = [0.0], math.inf, surveyed
         for _ in range(PASSES):
-            if settings.pacing == "uniform" or steps < 2:
-                placed = pacing.uniform(steps + 1, settings.ease)
-            else:
-                placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
+            placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
             placed = [self._known(alpha) for alpha in placed]
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > MOST * (steps + 1) + MORE:
@@ -107,7 +113,7 @@ class Track:
             evenness = pacing.Evenness.of(gaps.tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
-            if settings.pacing == "uniform" or evenness.max_mean_gap <= EVEN:
+            if evenness.max_mean_gap <= EVEN:
                 break
             curve = self.measured
         return shown
@@ -120,7 +126,7 @@ class Track:
         times = _progress(len(shown) - 1, settings)
         while True:
             known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
-            apart = [(a, b) for a, b in pairwise(known) if b > a + 1]
+            apart = [(a, b) for a, b in itertools.pairwise(known) if b > a + 1]
             wide = [
                 (a + b) // 2 for a, b in apart if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
             ]
@@ -150,13 +156,19 @@ class Track:
     def visit(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
         alphas = [self._known(alpha) for alpha in alphas]
+        collections.deque(self.visiting(alphas), maxlen=0)
+        return alphas
+
+    def visiting(self, alphas: Sequence[float]) -> Iterator[None]:
+        """Have frames at rounded positions; yields before the first batch of new ones, and after each."""
         new = [alpha for alpha in alphas if not self._holds(alpha)]
+        yield
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
             if not self._reel.holds(batch):
                 self._reel.keep(batch, self._watched(batch, self._render(batch)))
             self._insert(batch)
-        return alphas
+            yield
 
     def start(self, alphas: Sequence[float], frames: Callable[[], Iterable[NDArray[Any]]]) -> None:
         """Take frames that are there already, the ends among them."""
@@ -178,7 +190,7 @@ class Track:
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""
         places = [bisect_left(self.alphas, alpha) for alpha in alphas]
-        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in pairwise(places)]
+        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in itertools.pairwise(places)]
 
     def _known(self, alpha: float) -> float:
         """The position of the frame that stands here already but for rounding, or this one, rounded."""
@@ -217,20 +229,40 @@ class Track:
         return self._perception.features(pixels)
 
 
-def fill(
+def shown_parts(
     track: Track,
     reel: str,
-    shown: Sequence[float],
-    settings: Settings,
+    way: Way,
+    steps: int,
+    surveyed: Curve,
     interpolator: Interpolator | None,
     folder: Path,
-) -> list[str]:
-    """The names of the reels in ``folder`` that hold the shown frames, once those not rendered are interpolated."""
+    warp: str | None,
+) -> Generator[Shown, None, Shown]:
+    """Place the frames of a way and have all that are shown; yields the first of them as they stand, returns all.
+
+    reel: the name of the track's reel in ``folder``. Frames that are not rendered are interpolated, into another.
+    warp: the name of the field that brings the ends into register, if any.
+    """
+    settings = way.settings
+
+    def shown(reels: list[str], alphas: list[float]) -> Shown:
+        return Shown(way.number, reels, alphas, track.distances(alphas), warp)
+
+    placing = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
+    while True:
+        try:
+            first = next(placing)
+        except StopIteration as done:
+            alphas: list[float] = done.value
+            break
+        if interpolator is None:  # what is rendered may still be measured against what is interpolated
+            yield shown([reel] * len(first), first)
     if interpolator is None:
-        return [reel] * len(shown)
-    filled = key_of(reel, asdict(settings.inbetween), shown, settings.ease)
-    track.fill_in(shown, settings, interpolator, Reel(folder / filled))
-    return [filled if alpha in track.interpolated else reel for alpha in shown]
+        return shown([reel] * len(alphas), alphas)
+    filled = key_of(reel, asdict(settings.inbetween), alphas, settings.ease)
+    track.fill_in(alphas, settings, interpolator, Reel(folder / filled))
+    return shown([filled if alpha in track.interpolated else reel for alpha in alphas], alphas)
 
 
 def _progress(steps: int, settings: Settings) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from morph import random
 from morph.diffusion.model import LatentDiffusion
 from morph.perception.clip import Clip
-from pipelines.request.plan import Level, plan_anchors
+from pipelines.request.levels import Level, plan_anchors
 from pipelines.request.settings import Settings
 from tests.benchmarks.meter import Meter
 from tests.benchmarks.reference.step import level, move, noise_of, slerp

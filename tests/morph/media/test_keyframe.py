@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from morph.errors import KeyframeError
-from morph.media.keyframe import StillImage, laid_on_black, read_image, to_uint8
+from morph.media.image import StillImage, laid_on_black, read_image
+from morph.media.keyframe import to_uint8
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morph.media.keyframe import Keyframe, load_keyframe, read_image, to_uint8
+from morph.media.image import read_image
+from morph.media.keyframe import Keyframe, load_keyframe, to_uint8
 from tests.morph.media.test_keyframe import png_chunk, png_header
 
 RNG = np.random.default_rng(7)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from morph.media.keyframe import load_keyframe, read_image, to_levels, to_uint8
+from morph.media.image import read_image
+from morph.media.keyframe import load_keyframe, to_levels, to_uint8
 from tests.morph.media.test_keyframe import display_p3, outcome, png_chunk, png_header, refused
 
 NOISE = np.random.default_rng(7).integers(0, 65536, (24, 32, 4)).astype(np.uint16)

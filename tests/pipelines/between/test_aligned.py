@@ -10,7 +10,7 @@ from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe, to_uint8
 from pipelines.between.anchors import render_anchors
 from pipelines.between.mix import Between
-from pipelines.request.plan import costs
+from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from pipelines.tasks.store import FITS, Reel, Store

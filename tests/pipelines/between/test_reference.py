@@ -14,7 +14,7 @@ from pipelines.between.infill import Infill
 from pipelines.between.keyframes import capture_keyframe, invert_keyframes
 from pipelines.between.mix import Between
 from pipelines.between.placed import Choice
-from pipelines.request.plan import plan_anchors
+from pipelines.request.levels import plan_anchors
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from tests.benchmarks.meter import Meter

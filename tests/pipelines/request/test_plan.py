@@ -3,8 +3,11 @@ import pytest
 from morph.diffusion.geometry import Geometry
 from morph.errors import SettingsError
 from pipelines.request.clip import clip_of, pair_prompts
-from pipelines.request.plan import Sizes, Way, costs, disk_bytes, fills_in, plan_anchors, sizes_of
+from pipelines.request.costs import costs, disk_bytes
+from pipelines.request.levels import plan_anchors
 from pipelines.request.settings import Settings, changed
+from pipelines.request.sizes import Sizes, sizes_of
+from pipelines.request.ways import Way, fills_in
 
 GEOMETRY = Geometry(factor=8, stride=32, native=256)
 

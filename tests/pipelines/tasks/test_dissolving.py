@@ -14,9 +14,10 @@ from morph.media.stills import read_frames, read_png
 from pipelines.batch.run import run_here, run_ray, run_workers
 from pipelines.batch.where import Where, loaded, needs
 from pipelines.request.clip import clip_of
-from pipelines.request.plan import NO_MODEL, costs
+from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
+from pipelines.request.ways import NO_MODEL
 from pipelines.tasks.models import Models
 from pipelines.tasks.sequence import render_clip
 from pipelines.tasks.store import FITS

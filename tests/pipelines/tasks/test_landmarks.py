@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 import pytest
 
 from morph.perception import landmarks
-from pipelines.request.plan import ways
 from pipelines.request.settings import Settings, changed
+from pipelines.request.ways import ways
 from pipelines.tasks.dissolving import Dissolving
 from pipelines.tasks.models import Models
 from pipelines.tasks.pairs import Pairs

@@ -10,7 +10,7 @@ from morph.media.keyframe import load_keyframe
 from morph.perception.lpips import PerceptualDistance
 from pipelines.between.infill import Infill
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
-from pipelines.request.plan import costs
+from pipelines.request.costs import costs
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import captured, clip, finished_frames, render, silent

@@ -1,0 +1,98 @@
+"""A job before it is done: a planned clip, and where its work and its frames go."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from morph.diffusion.geometry import Geometry
+from morph.weights.locate import locate
+from pipelines.job.checks import check_files
+from pipelines.job.folder import check_job
+from pipelines.output.outputs import Output, outputs_of
+from pipelines.request.clip import Clip
+from pipelines.request.plan import Plan
+from pipelines.request.settings import keys
+from pipelines.request.ways import NO_MODEL, needs_model
+
+log = logging.getLogger("morph")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip that can be rendered in ``folder`` and written to ``outputs``, that of the clip first."""
+
+    plan: Plan
+    folder: Path
+    outputs: tuple[Output, ...]
+
+    @classmethod
+    def of(cls, clip: Clip, folder: Path, frames_dir: Path | None = None, fetch: bool = True) -> Self:
+        """Refuse what cannot be read or written before any weights are loaded; warns where the disk has no room.
+
+        frames_dir: where frames go as well. fetch: a model of the hub is fetched if it is not here; else its
+        configs alone.
+
+        Raises:
+            MorphError: something in the clip cannot be used.
+        """
+        check_job(folder)
+
+        def geometry() -> Geometry:
+            return Geometry.from_folder(locate(clip.model, fetch=fetch and needs_model(clip))[0])
+
+        plan = Plan.of(clip, geometry)
+        outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
+        check_files(clip, outputs, folder)
+        there = next(parent for parent in folder.absolute().parents if parent.exists())
+        free = shutil.disk_usage(there).free
+        if plan.disk > free:
+            room = f"{folder} may need {plan.disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
+            log.warning("%s: no space left may stop this", room)
+        return cls(plan, folder, outputs)
+
+    @property
+    def clip(self) -> Clip:
+        """What was asked for."""
+        return self.plan.clip
+
+    def tell(self) -> None:
+        """Say what people should know of the images, and of what outputs lose."""
+        for notice in self.plan.notices:
+            log.warning("%s", notice)
+        for output in self.outputs:
+            output.tell(self.plan.transparent)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        clip, plan = self.clip, self.plan
+        return {
+            "output": str(clip.output),
+            "job": str(self.folder),
+            "frames": plan.timing.length,
+            "fps": str(clip.settings.fps),
+            "seconds_of_video": float(plan.timing.length / clip.settings.fps),
+            "size": list(plan.sizes.frame),
+            "model_size": list(plan.sizes.model),
+            "model": clip.model if needs_model(clip) else None,
+            "settings": keys(clip.settings),
+            "unet_forwards": sum(plan.forwards.values()),
+            "disk_bytes": plan.disk,
+        }
+
+    def told(self, seconds: float | None) -> str:
+        """A line for people; ``seconds`` is how long it takes, if that is known."""
+        clip, plan = self.clip, self.plan
+        size, inside = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
+        takes = (
+            f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
+        )
+        work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model} at {inside}, {takes}"
+        return (
+            f"{clip.output}: {plan.timing.length} frames of {size} at {clip.settings.fps} fps, "
+            f"{float(plan.timing.length / clip.settings.fps):.2f} s; {work if needs_model(clip) else NO_MODEL}; "
+            f"up to {plan.disk / 1e6:.0f} MB in {self.folder}"
+        )

@@ -1,0 +1,110 @@
+"""The ways of a clip, from each keyframe to the next, and what each of them needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from morph.pacing import shares
+from pipelines.request.clip import Clip, looped, timing
+from pipelines.request.levels import Level, plan_anchors
+from pipelines.request.settings import Settings
+
+
+@dataclass(frozen=True)
+class Way:
+    """From a keyframe to the next: its settings, and in how many steps.
+
+    steps: None where distances are to decide; ``expected`` is then the average, and else the same. number: its
+    place among the clip's ways. ends: the numbers of the keyframes that it leads from and to. twins: how many ways
+    before it lead from the same image and prompt to the same.
+    """
+
+    settings: Settings
+    steps: int | None
+    average: float = 0.0
+    number: int = 0
+    ends: tuple[int, int] = (0, 1)
+    twins: int = 0
+
+    @property
+    def expected(self) -> float:
+        """The number of steps, or the average of all ways."""
+        return self.average if self.steps is None else self.steps
+
+    @property
+    def anchors(self) -> list[Level]:
+        """The levels of anchors; none where no frame stands between the keyframes."""
+        return plan_anchors(self.settings) if self.steps is None or self.steps > 1 else []
+
+
+def ways(clip: Clip) -> list[Way]:
+    """A clip's ways in order; that of a loop back to its first keyframe is the last."""
+    entries = looped(clip.keyframes, clip.settings)
+    count = len(entries) - 1
+    timed = timing(clip.keyframes, clip.settings)
+    steps: list[int | None] = [None] * count
+    if timed.steps:
+        steps = list(timed.steps)
+    elif count == 1:
+        steps = [timed.moving]
+    elif clip.settings.pacing == "uniform" or timed.moving == count:
+        steps = [1 + more for more in shares([1.0] * count, timed.moving - count)]
+    shown = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
+    return [
+        Way(
+            entries[number].settings,
+            steps[number],
+            timed.moving / count,
+            number,
+            (number, (number + 1) % len(clip.keyframes)),
+            shown[:number].count(shown[number]),
+        )
+        for number in range(count)
+    ]
+
+
+def leaves_choice(clip: Clip) -> bool:
+    """Whether any anchor has more than one candidate."""
+    return any(level.candidates > 1 for way in ways(clip) for level in way.anchors)
+
+
+def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
+    """Those of a sampler's times at which frames in register are visited: the noisiest are left out."""
+    return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
+
+
+def needs_model(clip: Clip) -> bool:
+    """Whether a clip's frames are painted by a diffusion model."""
+    return clip.settings.between == "diffusion"
+
+
+NO_MODEL = "no diffusion model is needed: frames are the images laid over one another"
+"""What people are told of a clip that needs none."""
+
+
+def captures(way: Way) -> bool:
+    """Whether frames borrow of their knots as these are: inverted to noise, and brought back."""
+    return fills_in(way) and not way.settings.align.on
+
+
+def fills_in(way: Way) -> bool:
+    """Whether any frame stands where there is neither a keyframe nor an anchor."""
+    if way.steps is None or (way.settings.pacing == "even" and way.steps > 1):
+        return True
+    return way.steps > 1 and (way.settings.ease != "none" or 2**way.settings.anchors.depth % way.steps != 0)
+
+
+def drafts(way: Way) -> int:
+    """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
+    return way.settings.survey if way.settings.survey < way.settings.steps else 0
+
+
+def surveyed(way: Way) -> int:
+    """At how many positions a way is measured before frames are placed; its ends where distances decide nothing."""
+    steps = math.ceil(round(way.expected) / way.settings.inbetween.stride)
+    if steps < 2 or (way.settings.pacing == "uniform" and way.steps is not None):
+        return 2
+    return max(4, math.ceil((steps + 1) * (0.8 if drafts(way) else 0.5)))

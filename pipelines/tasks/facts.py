@@ -1,0 +1,77 @@
+"""What makes a clip, for its recipe, and what people should know of it before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from pipelines.request.plan import Plan
+
+VERSIONS = (version("morph"), torch.__version__)
+"""What is kept by other code is made again."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Versions, weights and machine: two runs of which these are the same make the same frames.
+
+    model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
+    height). clip: the name of the CLIP that ranks candidates. inbetween: that of what interpolates frames.
+    landmarks: the version of what finds landmarks of people. notices: lines for people, no part of a recipe.
+    """
+
+    morph: str
+    torch: str
+    model: str | None
+    weights: str | None
+    controlnet: str | None
+    device: str
+    dtype: str
+    threads: int
+    size: list[int]
+    model_size: list[int]
+    transparent: bool
+    clip: str | None
+    inbetween: str | None
+    landmarks: str | None
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        device: torch.device,
+        dtype: str,
+        *,
+        model: str | None = None,
+        weights: str | None = None,
+        controlnet: str | None = None,
+        clip: str | None = None,
+        inbetween: str | None = None,
+        landmarks: str | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> Facts:
+        """Those of a plan that is carried out on a device."""
+        return cls(
+            *VERSIONS,
+            model=model,
+            weights=weights,
+            controlnet=controlnet,
+            device=str(device),
+            dtype=dtype,
+            threads=torch.get_num_threads(),
+            size=list(plan.sizes.frame),
+            model_size=list(plan.sizes.model),
+            transparent=plan.transparent,
+            clip=clip,
+            inbetween=inbetween,
+            landmarks=landmarks,
+            notices=tuple(dict.fromkeys(notices)),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, for a recipe."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "notices"}

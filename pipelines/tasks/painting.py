@@ -1,0 +1,129 @@
+"""The work of a clip whose frames a diffusion model paints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipelines.between.keyframes import Progress
+from pipelines.between.placed import CANDIDATES, Placed, Shown
+from pipelines.between.ranking import Chooser
+from pipelines.between.segment import Knot
+from pipelines.request.plan import Plan
+from pipelines.tasks.anchoring import Anchoring
+from pipelines.tasks.facts import Facts
+from pipelines.tasks.fits import Fits
+from pipelines.tasks.memory import Batches
+from pipelines.tasks.models import Models
+from pipelines.tasks.pairs import Pairs
+from pipelines.tasks.pictures import Pictures
+from pipelines.tasks.store import FITS, FRAMES, Store, hash_of
+from pipelines.tasks.task import Ends
+from pipelines.tasks.texts import Texts
+from pipelines.tasks.track import shown_parts
+from pipelines.tasks.tracks import Tracks
+
+
+class Painting:
+    """The work of one clip, with loaded models; what it makes is kept in ``folder``.
+
+    See :class:`pipelines.tasks.task.Work`. ``choose`` picks among an anchor's candidates in place of the ranking.
+    ``embeddings`` is a file for what textual inversion fits, in place of the store.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        plan: Plan,
+        folder: Path,
+        progress: Progress = lambda stage, cost: None,
+        choose: Chooser | None = None,
+        embeddings: Path | None = None,
+    ) -> None:
+        model, clip = models.model, plan.clip
+        store, batches, pictures = Store(folder / FITS), Batches(model, clip.settings.batch), Pictures(plan)
+        self._models = models
+        self._plan = plan
+        self._folder = folder
+        self._pairs = Pairs(models, plan, pictures, store, folder)
+        self._texts = Texts(model, clip, pictures, store, batches, progress, embeddings)
+        self._fits = Fits(models, plan, pictures, store, batches, progress)
+        self._anchoring = Anchoring(models, store, batches, folder / CANDIDATES, progress, choose)
+        self._tracks = Tracks(models, plan, pictures, self._pairs, batches, folder, progress)
+
+    def facts(self) -> Facts:
+        """What will make the clip.
+
+        Raises:
+            InputError: a number of steps, a CLIP, a detector or weights that cannot be used.
+        """
+        models, model, clip = self._models, self._models.model, self._plan.clip
+        settings = clip.settings
+        model.schedule.times(settings.steps)
+        overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in clip.keyframes))
+        notices = [f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong]
+        if model.controlnet is None and settings.pose.detector:
+            notices.append(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
+        if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps):
+            notices.append("negative guides anchors and textual inversion alone; these settings have neither")
+        models.detector(settings)
+        rankers = [models.ranker(way.settings) for way in self._plan.ways if way.anchors]
+        clips = [ranker.clip.name for ranker in rankers if ranker]
+        notices += [f"candidates are ranked by CLIP {name}" for name in clips]
+        interpolator = models.interpolator(settings)
+        if interpolator:
+            notices.append(f"frames between rendered ones that are close are made by {interpolator.name}")
+        return Facts.of(
+            self._plan,
+            model.device,
+            str(model.dtype).removeprefix("torch."),
+            model=model.name,
+            weights=model.fingerprint,
+            controlnet=model.controlnet_name,
+            clip=clips[0] if clips else None,
+            inbetween=interpolator.name if interpolator else None,
+            landmarks=self._pairs.landmarks_by,
+            notices=tuple(notices),
+        )
+
+    def embed(self) -> str | None:
+        """Fit the text embeddings of all keyframes, if the settings ask for it; a hash of them.
+
+        Raises:
+            SettingsError: an embeddings file that was fitted to something else.
+        """
+        texts = self._texts.embeddings()
+        fitted = self._plan.clip.settings.textual_inversion.steps
+        return hash_of(texts.conditions, texts.negative) if fitted else None
+
+    def fit(self, numbers: Sequence[int]) -> list[str]:
+        """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them."""
+        return self._fits.fit(numbers, self._texts.embeddings())
+
+    def survey(self, number: int, ends: Ends, count: int) -> list[float]:
+        """Measure the way of a number at ``count`` positions; the LPIPS between these."""
+        way, knots = self._plan.ways[number], self._knots(number, ends)
+        track = self._tracks.drafted(way, knots, count) or self._tracks.whole(way, knots)[0]
+        track.survey(count)
+        return track.measured.gaps
+
+    def render(self, number: int, ends: Ends, count: int, steps: int) -> Iterator[Shown | Placed]:
+        """The way of a number in ``steps`` steps, after a survey of ``count`` positions."""
+        way, knots = self._plan.ways[number], self._knots(number, ends)
+        track, reel = self._tracks.whole(way, knots)
+        surveyed = self._tracks.drafted(way, knots, count) or track
+        surveyed.survey(count)
+        interpolator = self._models.interpolator(way.settings)
+        shown = yield from shown_parts(
+            track, reel, way, steps, surveyed.measured, interpolator, self._folder / FRAMES, self._pairs.key(number)
+        )
+        choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
+        trips = self._tracks.round_trips(way)
+        yield Placed.of(shown, track.measured, trips, choices)
+
+    def _knots(self, number: int, ends: Ends) -> list[Knot]:
+        """The knots of the way of a number, its ends among them."""
+        way, (first, second) = self._plan.ways[number], [(name, self._fits.load(name)) for name in ends]
+        warp = self._pairs.warp(number)
+        anchors = self._anchoring.knots(number, len(self._plan.ways), way, (first, second), warp)
+        return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]

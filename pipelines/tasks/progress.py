@@ -1,0 +1,37 @@
+"""What callers are told while a clip is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from PIL import Image
+
+Preview = Callable[[], Image.Image]
+"""A small picture of a frame that is being made; it costs something only when it is asked for."""
+
+
+class Callback(Protocol):
+    """Told after every step. What it raises ends the render, which can be taken up again from what is kept."""
+
+    def __call__(self, stage: str, step: int, of: int, preview: Preview | None) -> None:
+        """``step`` of so many are done of a stage, in U-Net forward equivalents; a stage may end early."""
+        ...
+
+
+def quiet(stage: str, step: int, of: int, preview: Preview | None) -> None:
+    """A callback that tells nobody."""
+
+
+class Meter:
+    """Adds up what stages have spent, and tells a callback how far each has come of what was planned."""
+
+    def __init__(self, planned: Mapping[str, int], callback: Callback) -> None:
+        self.spent = dict.fromkeys(planned, 0)
+        self._planned = planned
+        self._callback = callback
+
+    def __call__(self, stage: str, cost: int, preview: Preview | None = None) -> None:
+        """Count what a stage has just spent."""
+        done = self.spent[stage] = self.spent.get(stage, 0) + cost
+        self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)

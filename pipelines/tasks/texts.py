@@ -1,0 +1,75 @@
+"""The text embeddings of a clip's keyframes: of their prompts, or fitted to their images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.textual_inversion import Embeddings, origin_of
+from pipelines.between.keyframes import Progress, fit_embeddings
+from pipelines.request.clip import Clip
+from pipelines.tasks.memory import Batches
+from pipelines.tasks.pictures import Pictures
+from pipelines.tasks.store import Store, key_of
+
+
+class Texts:
+    """Embeds the prompts of a clip once; what textual inversion fits is kept in ``store``, or in ``file``."""
+
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        clip: Clip,
+        pictures: Pictures,
+        store: Store,
+        batches: Batches,
+        progress: Progress,
+        file: Path | None = None,
+    ) -> None:
+        self._model = model
+        self._clip = clip
+        self._pictures = pictures
+        self._store = store
+        self._batches = batches
+        self._progress = progress
+        self._file = file
+        self._known: Embeddings | None = None
+
+    def embeddings(self) -> Embeddings:
+        """Those of all keyframes; textual inversion fits them together, since they share a negative.
+
+        Raises:
+            SettingsError: a file of embeddings that were fitted to something else.
+        """
+        if self._known is None:
+            settings = self._clip.settings
+            prompts = [keyframe.prompt for keyframe in self._clip.keyframes]
+            self._known = Embeddings(self._model.embed(prompts), self._model.embed([settings.negative]))
+            if settings.textual_inversion.steps:
+                self._known = self._inverted(self._known, [*prompts, settings.negative])
+        return self._known
+
+    def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
+        """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""
+        settings, file = self._clip.settings, self._file
+        images = torch.cat([self._pictures.pixels(number) for number in range(len(self._clip.keyframes))])
+        origin = origin_of(
+            self._model, images, prompts, asdict(settings.textual_inversion) | {"seed": settings.seed}
+        )
+        if file and file.exists():
+            return Embeddings.load(file, origin)
+
+        def run(batch: int) -> Embeddings:
+            return fit_embeddings(self._model, images, start, replace(settings, batch=batch), self._progress)
+
+        key = key_of(origin)
+        kept = self._store.load(key)
+        texts = Embeddings(**kept[0]) if kept else self._batches.halving(run)
+        if not kept:
+            self._store.save({key: (asdict(texts), {})})
+        if file:
+            texts.save(file, origin)
+        return texts
