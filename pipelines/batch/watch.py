@@ -1,24 +1,73 @@
-"""A folder into which manifests and folders of images are dropped."""
+"""A folder into which manifests and folders of images are dropped, each to be rendered."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Collection, Container, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from morph.errors import InputError
+from morph.errors import InputError, MorphError, SettingsError
+from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import read_recipe
 from morph.media.stills import frame_numbers
+from pipelines.batch.clips import clips_at
+from pipelines.batch.options import Options
+from pipelines.batch.render import render_clips
 from pipelines.manifest.read import PICTURES, is_manifest
+from pipelines.request.clip import Clip
+
+if TYPE_CHECKING:
+    from pipelines.batch.outcome import Outcome
 
 PAUSE = 1.0
 """Seconds between two looks; what has not changed in between is taken to be whole."""
 
 Mending = Mapping[Path, Collection[Path] | None]
 """What failed, and the files with which it may not fail; None where any file may be the one."""
+log = logging.getLogger("morph")
+
+
+def watch(folder: Path, options: Options) -> Iterator[list[Outcome]]:
+    """Render what is dropped into a folder, and what it holds already first; what became of each batch, for ever.
+
+    What cannot be rendered is told of, and tried again when files there change.
+
+    Raises:
+        SettingsError: ``folder`` is none.
+    """
+    if not folder.is_dir():
+        raise SettingsError(f"--watch {folder}: is no folder")
+    log.warning("watching %s; Ctrl-C ends it", folder)
+    own: set[Path] = set()  # what manifests read or write is not dropped in for its own sake
+    failed: dict[Path, list[Path] | None] = {}
+    told: dict[Path, str] = {}
+    for path in dropped(folder, own, failed):
+        try:
+            clips = clips_at(path, options)
+            own |= {place for clip in clips for place in _places(clip)} - {path}
+            log.warning("%s:", path)
+            outcomes = render_clips(clips, Path(f"{path}.job"), options)
+        except MorphError as error:
+            failed[path] = None
+            if told.get(path) != str(error):  # tried again in vain, it need not be said again
+                log.warning("%s is not rendered, and tried again when files here change: %s", path, error)
+            told[path] = str(error)
+            continue
+        told.pop(path, None)
+        broken = {one.name for one in outcomes if one.error}
+        failed[path] = [entry.image for clip in clips if clip.name in broken for entry in clip.keyframes]
+        yield outcomes
+
+
+def _places(clip: Clip) -> set[Path]:
+    """The folders that a clip's images lie in, and its output, or the folder of its numbered stills."""
+    output = StillPattern.parse(clip.output).folder if is_stills(clip.output) else clip.output
+    return {output} | {entry.image.parent for entry in clip.keyframes}
 
 
 def dropped(folder: Path, own: Container[Path] = (), failed: Mending = MappingProxyType({})) -> Iterator[Path]:

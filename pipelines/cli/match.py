@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
 import click
 
-from pipelines.cli.common import say
 from pipelines.request.alignment import Features
 
 
@@ -52,68 +49,11 @@ def match(
     maps, with the confidence in blue: FILE.a_to_b.exr brings B into the shape of A, FILE.b_to_a.exr brings A into
     the shape of B.
     """
-    from morph.errors import SettingsError
-    from morph.media.image import laid_on_black
+    from dataclasses import asdict
+
     from morph.media.keyframe import parse_size
-    from morph.media.stills import check_parent, write_png
-    from pipelines.output.field import field_files, write_field
+    from pipelines.job.match import Looking, match_files
 
-    path = Path(output)
-    if path.suffix.lower() != ".png" or path.is_dir():
-        raise SettingsError(f"output {output!r} is not the name of a PNG; write -o match.png")
-    check_parent(path)
-    if model and features != "unet":
-        raise SettingsError(f"--model {model} has no part in --features {features}; add --features unet")
-    files = field_files(Path(field)) if field else []
-    _refuse_inputs([path, *files], [*images, *([points] if points else [])])
-    wanted = parse_size(size) if size else None
-
-    from morph.perception.landmarks import installed
-    from pipelines.between.panels import match_picture
-    from pipelines.tasks.match import matched
-    from pipelines.tasks.models import quiet_libraries
-
-    quiet_libraries()
-    a, b = map(Path, images)
-    marked = Path(points) if points else None
-    first, second, found = matched(a, b, wanted, fit, marked, features, model or "embedded", landmarks)
-    for keyframe in (first, second):
-        for notice in keyframe.notices:
-            say(notice)
-        if keyframe.alpha is not None:
-            say(laid_on_black(keyframe.source))
-    say(
-        f"compared by {found.features}: {found.matched:.0%} of the places match; energy {found.before:.3f} before, "
-        f"{found.after:.3f} after"
-    )
-    if found.landmarks:
-        say(f"{found.landmarks} landmarks of people helped")
-    elif landmarks and not installed():
-        say("landmarks of faces and bodies would help with people: pip install 'morph[pose]'")
-    if found.mirrored:
-        say(f"{images[1]}: mirrored it matches far better: flip it left to right, if that is what you want")
-    height, width = first.pixels.shape[2:]
-    write_png(path, match_picture(first.pixels, second.pixels, found.warp))
-    if field:
-        write_field(Path(field), found.warp, (width, height))
-    report = {
-        "output": output,
-        "field": [str(file) for file in files],
-        "size": (width, height),
-        "features": found.features,
-        "landmarks": found.landmarks,
-        "energy_before": found.before,
-        "energy_after": found.after,
-        "matched": found.matched,
-        "mirrored": found.mirrored,
-    }
-    click.echo(json.dumps(report) if as_json else output)
-
-
-def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:
-    from morph.errors import SettingsError
-
-    for path in outputs:
-        for name in inputs:
-            if path.exists() and Path(name).exists() and path.samefile(name):
-                raise SettingsError(f"output {str(path)!r} is the input {name!r} itself; name another file")
+    how = Looking(parse_size(size) if size else None, fit, points, features, model, landmarks)
+    found = match_files(images, output, field, how)
+    click.echo(json.dumps({"output": output, **asdict(found)}) if as_json else output)

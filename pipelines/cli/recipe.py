@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from pipelines.cli.common import assigned, carried_out, device_options, say
+from pipelines.cli.common import assigned, carried_out, device_options
 
 
 @click.command()
@@ -52,56 +51,11 @@ def rerun(
 
     Images are found by their contents, where they were, beside FILE, or in --images; weights must be the same.
     """
-    from dataclasses import replace
+    from pipelines.job.rerun import Moved
+    from pipelines.job.rerun import rerun as rendered_again
 
-    from morph.errors import ModelError
-    from morph.media.recipe import read_recipe
-    from morph.media.stills import check_parent
-    from pipelines.job.folder import job_folder, opened
-    from pipelines.job.render import planned
-    from pipelines.request.recipe import choices_of, clip_from, remote
-    from pipelines.tasks.models import Models, quiet_libraries
-
-    source = Path(file)
-    recipe = read_recipe(source)
-    moved = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
-    images = [source.parent, *map(Path, folders)]
-    clip = clip_from(recipe, Path(output) if output else None, images, codec, moved)
-    clip = replace(clip, model=model) if model else clip
-    if (ids := [one for one in remote(clip) if one != model]) and not hub:
-        raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
-    folder = Path(job) if job else job_folder(clip.output)
-    plan = planned(clip, folder)
-    if job:
-        check_parent(folder)
-    where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
-    with opened(folder, clip, change):
-        quiet_libraries()
-        _use_threads(recipe.get("threads"))
-        models = Models.of(clip, *where)
-        if models.weights != recipe.get("weights"):
-            raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
-        result = carried_out(plan, models, *where, choices_of(recipe))
-    same = result["recipe"]["frames"] == recipe["frames"]
-    if same:
-        say(f"the same {clip.length} frames as those of {file}, bit for bit")
-    else:
-        say(f"not the same frames as those of {file}, bit for bit: {_versions(recipe, result['recipe'])}")
-    click.echo(json.dumps({"output": str(clip.output), "same": same, **result}) if as_json else str(clip.output))
-
-
-def _use_threads(count: int | None) -> None:
-    """Sums are rounded in the order in which threads share them."""
-    import torch
-
-    if count:
-        torch.set_num_threads(count)
-
-
-def _versions(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What differs between two recipes' facts."""
-    keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
-    found = [
-        f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)
-    ]
-    return ", ".join(found) or "another machine rounds otherwise"
+    files = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
+    where = Path(output) if output else None
+    moved = Moved(where, [Path(folder) for folder in folders], model, codec, files, hub)
+    again = rendered_again(file, moved, Path(job) if job else None, change, device, dtype, carried_out)
+    click.echo(json.dumps(again.as_dict()) if as_json else str(again.output))

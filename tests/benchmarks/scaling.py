@@ -20,8 +20,9 @@ from typing import Any
 import click
 from PIL import Image, ImageOps
 
-from pipelines.batch.run import run_here, run_ray, run_workers
+from pipelines.batch.run import run_here, run_ray
 from pipelines.batch.where import Where
+from pipelines.batch.workers import run_workers
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.settings import Settings, changed
 

@@ -1,5 +1,6 @@
 """The command line in this process, and what a quick render is told."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,9 @@ def clip(names, settings, prompts=(), **options):
 @pytest.fixture
 def command(monkeypatch, capsys):
     """The command in this process, which has paid for the imports."""
+    log = logging.getLogger("morph")  # the command takes it for itself; the next test has it as it was
+    monkeypatch.setattr(log, "handlers", log.handlers)
+    monkeypatch.setattr(log, "propagate", log.propagate)
 
     def here(*arguments: str, cwd: Path | None = None):
         if cwd:

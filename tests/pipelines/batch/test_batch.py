@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from PIL import Image
 
-from pipelines.batch.run import absolute, run_here, run_ray
+from pipelines.batch.run import run_here, run_ray
 from pipelines.batch.where import Where
 from pipelines.manifest.read import read_manifest
 from tests.conftest import SAMPLES
@@ -157,7 +156,7 @@ def test_a_bad_manifest_tells_everything_at_once(command, manifest):
 def two_workers(path):
     """A batch on two workers in a process of its own, which prints each clip's name and error."""
     code = (
-        "import sys; from pathlib import Path; from pipelines.batch.run import run_workers; "
+        "import sys; from pathlib import Path; from pipelines.batch.workers import run_workers; "
         "from pipelines.batch.where import Where; "
         "from pipelines.manifest.read import read_manifest\n"
         "if __name__ == '__main__':\n"
@@ -223,17 +222,6 @@ def test_ray_makes_the_same_frames(manifest, here, monkeypatch):
     assert (errors["pair"], errors["three"]) == ("", "")
     assert "multiples of 64" in errors["bad"]
     assert frames_of(path.with_suffix(".job")) == here
-
-
-def test_workers_that_stand_elsewhere_get_whole_paths(manifest, monkeypatch):
-    path = manifest(CLIPS[:1], **{"ranking.clip": "model", "inbetween.weights": "cat.jpg"})
-    monkeypatch.chdir(path.parent)
-    (clip,) = map(absolute, read_manifest(Path(path.name)))
-    model = str(path.parent / "model")
-    for settings in (clip.settings, *(keyframe.settings for keyframe in clip.keyframes)):
-        assert (settings.ranking.clip, settings.inbetween.weights) == (model, str(path.parent / "cat.jpg"))
-        assert settings.pose.detector == ""
-    assert clip.model == model
 
 
 def test_no_cluster_is_one_clear_line(command, manifest):

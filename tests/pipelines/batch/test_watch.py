@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from pipelines.batch.watch import dropped
+from morph.errors import SettingsError
+from pipelines.batch.options import Options
+from pipelines.batch.watch import dropped, watch
+from pipelines.batch.where import Where
 from tests.conftest import SAMPLES
 
 QUICK = {"frames": 3, "steps": 3, "lora.steps": 1, "lora.rank": 2, "size": 64}
@@ -107,3 +110,13 @@ def test_a_clip_whose_picture_was_not_whole_is_tried_again_with_it_alone(watched
     assert len(rows) == 2, result.stderr
     assert "raccoon.jpg: cannot be read" in rows[0]
     assert rows[1].startswith("| shots | 3 |")
+
+
+def test_what_becomes_of_a_drop_comes_before_the_next_look(shots, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("pipelines.batch.watch.PAUSE", 0.01)
+    (outcome,) = next(watch(shots.parent, Options(where=Where(device="cpu"))))
+    assert (outcome.name, outcome.frames, outcome.error) == ("shots", 3, "")
+    said = [record.getMessage() for record in caplog.records]
+    assert said[:2] == [f"watching {shots.parent}; Ctrl-C ends it", f"{shots}:"]
+    with pytest.raises(SettingsError, match="is no folder"):
+        next(watch(shots, Options()))

@@ -5,7 +5,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipelines.cli.batch import _clips
+from pipelines.batch.clips import clips_at
+from pipelines.batch.options import Options
 from pipelines.job.folder import claim
 from tests.conftest import SAMPLES
 from tests.pipelines.batch.test_batch import CLIPS, manifest  # noqa: F401
@@ -86,5 +87,5 @@ def test_a_video_that_nobody_named_replaces_only_its_own(command, manifest):  # 
 def test_a_folders_video_is_one_that_nobody_named(tmp_path):
     for name in ("cat.jpg", "raccoon.jpg"):
         shutil.copy(SAMPLES / name, tmp_path)
-    (clip,) = _clips(tmp_path, {"assignments": ()})
+    (clip,) = clips_at(tmp_path, Options())
     assert (clip.output, clip.named) == (tmp_path.with_name(f"{tmp_path.name}.mp4"), False)

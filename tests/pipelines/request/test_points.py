@@ -9,7 +9,8 @@ import pytest
 from morph.errors import ManifestError, SettingsError
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
-from pipelines.batch.run import absolute, run_here
+from pipelines.batch.paths import absolute
+from pipelines.batch.run import run_here
 from pipelines.batch.where import Where
 from pipelines.manifest.read import read_manifest
 from pipelines.request.clip import clip_of

@@ -11,8 +11,9 @@ from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe, to_uint8
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames, read_png
-from pipelines.batch.run import run_here, run_ray, run_workers
+from pipelines.batch.run import run_here, run_ray
 from pipelines.batch.where import Where, loaded, needs
+from pipelines.batch.workers import run_workers
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset

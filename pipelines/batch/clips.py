@@ -1,0 +1,56 @@
+"""The clips of a manifest or of a folder of images, and what each of them takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pipelines.batch.options import Options
+from pipelines.manifest.read import pictures, read_manifest
+from pipelines.request.clip import Clip, clip_of
+from pipelines.request.plan import costs, needs_model
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import changed
+
+
+def clips_at(path: Path, options: Options) -> list[Clip]:
+    """The clips of a manifest, or the clip of a folder of images, which goes beside it.
+
+    Raises:
+        SettingsError: a setting of the options that is wrong.
+        ManifestError: everything that is wrong with a manifest, or with a folder.
+    """
+    if path.is_dir():
+        output = path.with_name(f"{path.name}.mp4")
+        settings = changed(load_preset("default"), options.given)
+        return [clip_of(pictures(path), (), settings, output, named=False)]
+    return read_manifest(path, allow_outside=options.allow_outside, given=options.given)
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """What a clip of a batch takes: frames, keyframes and U-Net forward equivalents; ``model`` None needs none."""
+
+    name: str
+    output: str
+    frames: int
+    keyframes: int
+    unet_forwards: int
+    model: str | None
+
+    @classmethod
+    def of(cls, clip: Clip) -> Self:
+        """By the clip alone: nothing is loaded."""
+        return cls(
+            name=clip.name,
+            output=str(clip.output),
+            frames=clip.length,
+            keyframes=len(clip.keyframes),
+            unet_forwards=sum(costs(clip).values()),
+            model=clip.model if needs_model(clip) else None,
+        )
+
+    def __str__(self) -> str:
+        work = f"{self.unet_forwards} U-Net forwards" if self.model else "no diffusion model"
+        return f"{self.name}: {self.keyframes} images, {self.frames} frames, {work}, {self.output}"

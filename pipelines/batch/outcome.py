@@ -1,0 +1,44 @@
+"""What became of one clip of a batch, and how it comes to that."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from morph.errors import MorphError
+from pipelines.batch.where import TasksOf, Where
+from pipelines.job.folder import opened
+from pipelines.job.produce import produce
+from pipelines.request.clip import Clip
+
+CLIPS = "clips"
+"""The folder of a batch that holds its clips' jobs."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one clip of a batch; ``error`` is one line, empty if it is done."""
+
+    name: str
+    output: str
+    frames: int
+    seconds: float
+    max_mean_gap: float | None = None
+    error: str = ""
+
+
+def outcome_of(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:
+    """Render one clip; an error becomes a line of the report."""
+    started = time.monotonic()
+    error, frames, gap = "", 0, None
+    own = folder / CLIPS / clip.name
+    try:
+        with opened(own, clip, where.change):
+            produced = produce(clip, tasks_of(clip, own, where), own)
+        frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
+    except Exception as failure:  # whatever it is, the other clips go on
+        kind = "" if isinstance(failure, MorphError) else f"{type(failure).__name__}: "
+        error = " ".join(f"{kind}{failure}".split())
+    seconds = round(time.monotonic() - started, 2)
+    return Outcome(clip.name, str(clip.output), frames, seconds, gap, error)

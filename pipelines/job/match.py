@@ -1,0 +1,122 @@
+"""What of one picture is what of another: found, told of, drawn and written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from morph.errors import SettingsError
+from morph.media.keyframe import Fit, Keyframe, laid_on_black
+from morph.media.stills import check_parent, write_png
+from pipelines.output.field import field_files, write_field
+from pipelines.request.alignment import Features
+
+if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from morph.perception.correspondence import Correspondence
+
+log = logging.getLogger("morph")
+
+
+@dataclass(frozen=True)
+class Looking:
+    """How two pictures are compared.
+
+    size: (width, height) of both, None is that of the first. fit: how the other gets it. points: a file of places
+    that are the same. features: whose view; "unet" is that of ``model``, which None leaves to be the embedded one.
+    landmarks: those of people help, where MediaPipe is.
+    """
+
+    size: tuple[int, int] | None = None
+    fit: Fit = "crop"
+    points: str | None = None
+    features: Features = "vgg16"
+    model: str | None = None
+    landmarks: bool = True
+
+
+@dataclass(frozen=True)
+class Match:
+    """What was found. field: the files that it was written to. size: (width, height). See ``Correspondence``."""
+
+    field: Sequence[str]
+    size: tuple[int, int]
+    features: str
+    landmarks: int
+    energy_before: float
+    energy_after: float
+    matched: float
+    mirrored: bool
+
+
+def match_files(images: tuple[str, str], output: str, field: str | None, how: Looking) -> Match:
+    """Find what in one picture is what in another, and draw it into the PNG ``output``.
+
+    field: FILE.npz or FILE.exr, where the field goes as well, see :func:`pipelines.output.field.write_field`.
+
+    Raises:
+        InputError: pictures or points that cannot be used, or files that cannot be written or are the pictures.
+    """
+    path = Path(output)
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise SettingsError(f"output {output!r} is not the name of a PNG; write -o match.png")
+    check_parent(path)
+    if how.model and how.features != "unet":
+        raise SettingsError(f"--model {how.model} has no part in --features {how.features}; add --features unet")
+    files = field_files(Path(field)) if field else []
+    _refuse_inputs([path, *files], [*images, *([how.points] if how.points else [])])
+
+    from pipelines.between.panels import match_picture
+    from pipelines.tasks.match import matched
+    from pipelines.tasks.models import quiet_libraries
+
+    quiet_libraries()
+    a, b = map(Path, images)
+    points = Path(how.points) if how.points else None
+    model = how.model or "embedded"
+    first, second, found = matched(a, b, how.size, how.fit, points, how.features, model, how.landmarks)
+    _tell(first, second, found, how.landmarks)
+    if found.mirrored:
+        log.warning(
+            "%s: mirrored it matches far better: flip it left to right, if that is what you want", images[1]
+        )
+    height, width = first.pixels.shape[2:]
+    write_png(path, match_picture(first.pixels, second.pixels, found.warp))
+    if field:
+        write_field(Path(field), found.warp, (width, height))
+    return Match(
+        field=[str(file) for file in files],
+        size=(width, height),
+        features=found.features,
+        landmarks=found.landmarks,
+        energy_before=found.before,
+        energy_after=found.after,
+        matched=found.matched,
+        mirrored=found.mirrored,
+    )
+
+
+def _tell(first: Keyframe, second: Keyframe, found: Correspondence, landmarks: bool) -> None:
+    """What a person should know of two pictures, and of how well they match; ``landmarks`` were asked for."""
+    from morph.perception.landmarks import installed
+
+    for keyframe in (first, second):
+        for notice in keyframe.notices:
+            log.warning("%s", notice)
+        if keyframe.alpha is not None:
+            log.warning("%s", laid_on_black(keyframe.source))
+    energy = f"energy {found.before:.3f} before, {found.after:.3f} after"
+    log.warning("%s", f"compared by {found.features}: {found.matched:.0%} of the places match; {energy}")
+    if found.landmarks:
+        log.warning("%d landmarks of people helped", found.landmarks)
+    elif landmarks and not installed():
+        log.warning("landmarks of faces and bodies would help with people: pip install 'morph[pose]'")
+
+
+def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:
+    for path in outputs:
+        for name in inputs:
+            if path.exists() and Path(name).exists() and path.samefile(name):
+                raise SettingsError(f"output {str(path)!r} is the input {name!r} itself; name another file")

@@ -1,0 +1,124 @@
+"""The clip of a recipe once more, and whether its frames are the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from morph.errors import ModelError
+from morph.media.recipe import read_recipe
+from morph.media.stills import check_parent
+from pipelines.job.folder import job_folder, opened
+from pipelines.job.render import Planned, planned
+from pipelines.request.clip import Clip
+from pipelines.request.recipe import choices_of, clip_from, remote
+
+if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from pipelines.between.ranking import Chooser
+    from pipelines.tasks.models import Models
+
+    CarryOut = Callable[[Planned, Models, str, str, Chooser | None], dict[str, Any]]
+    """Renders a planned clip; what is reported of it, JSON-ready, its recipe as "recipe"."""
+
+log = logging.getLogger("morph")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What is elsewhere than a recipe says, and where to.
+
+    output: None is where it was, with -rerun in its name, here. folders: of images, and of files of points. model:
+    a folder or a hub id. files: those that settings name, by their keys. hub: models may be fetched from the hub.
+    """
+
+    output: Path | None = None
+    folders: Sequence[Path] = ()
+    model: str | None = None
+    codec: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    hub: bool = False
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A clip rendered once more. same: its frames are, bit for bit. result: what was reported of the render."""
+
+    output: Path
+    same: bool
+    result: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"output": str(self.output), "same": self.same, **self.result}
+
+
+def rerun(
+    file: str | Path,
+    moved: Moved,
+    job: Path | None,
+    change: bool,
+    device: str,
+    dtype: str,
+    carry_out: CarryOut,
+) -> Rerun:
+    """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
+
+    job: where work is kept; None is beside the output. change: go on with a job that was broken off under other
+    settings. device, dtype: "auto" are those of the recipe.
+
+    Raises:
+        InputError: there is no recipe, an image of it is nowhere, or the output cannot be written.
+        ModelError: the weights are others, or of a hub that may not be asked.
+    """
+    recipe = read_recipe(Path(file))
+    clip = _clip(file, recipe, moved)
+    folder = job or job_folder(clip.output)
+    plan = planned(clip, folder)
+    if job:
+        check_parent(job)
+    where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
+    with opened(folder, clip, change):
+        from pipelines.tasks.models import Models, quiet_libraries
+
+        quiet_libraries()
+        _use_threads(recipe.get("threads"))
+        models = Models.of(clip, *where)
+        if models.weights != recipe.get("weights"):
+            raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
+        result = carry_out(plan, models, *where, choices_of(recipe))
+    same = result["recipe"]["frames"] == recipe["frames"]
+    if same:
+        log.warning("the same %d frames as those of %s, bit for bit", clip.length, file)
+    else:
+        why = differences(recipe, result["recipe"])
+        log.warning("not the same frames as those of %s, bit for bit: %s", file, why)
+    return Rerun(clip.output, same, result)
+
+
+def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:
+    """The clip of a recipe, with what has moved where it is now."""
+    clip = clip_from(recipe, moved.output, [Path(file).parent, *moved.folders], moved.codec, moved.files)
+    clip = replace(clip, model=moved.model) if moved.model else clip
+    if (ids := [one for one in remote(clip) if one != moved.model]) and not moved.hub:
+        raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
+    return clip
+
+
+def _use_threads(count: int | None) -> None:
+    """Sums are rounded in the order in which threads share them."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two recipes' facts, as a line for people."""
+    keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
+    found = [
+        f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)
+    ]
+    return ", ".join(found) or "another machine rounds otherwise"

@@ -1,0 +1,153 @@
+"""Several presets on one pair of images, checked before anything is loaded: sheet, table, and frames of each."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from morph.errors import SettingsError
+from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
+from pipelines.request.clip import clip_of
+from pipelines.request.plan import costs
+from pipelines.request.presets import load_preset, preset_names
+from pipelines.request.settings import Settings, changed, keys
+
+if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from pipelines.between.keyframes import Progress
+    from pipelines.report.compare import Compared
+    from pipelines.tasks.sequence import Rendered
+
+log = logging.getLogger("morph")
+
+
+@dataclass(frozen=True)
+class Computing:
+    """What compares: a model ("embedded", a folder or a hub id), its ControlNet, and where they compute."""
+
+    model: str = "embedded"
+    controlnet: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Presets in the order in which they were compared. output: the folder. recipe: what was asked of them all."""
+
+    output: str
+    compared: Sequence[Compared]
+    recipe: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        presets = [one.as_dict() for one in self.compared]
+        return {"output": self.output, "presets": presets, "recipe": self.recipe}
+
+    def table(self) -> str:
+        """The figures as a Markdown table."""
+        from pipelines.report.compare import table
+
+        return table(self.compared)
+
+    def write(self) -> None:
+        """Write sheet.png, table.md and table.json into the folder, each in one step."""
+        from pipelines.report.compare import sheet
+
+        folder = Path(self.output)
+        write_png(folder / "sheet.png", sheet(self.compared))
+        for file, text in (("table.md", self.table()), ("table.json", json.dumps(self.as_dict(), indent=2))):
+            with atomic_path(folder / file) as partial:
+                partial.write_text(text + "\n")
+
+
+def compare_presets(
+    images: Sequence[str],
+    output: str,
+    presets: Sequence[str],
+    prompts: Sequence[str],
+    given: Mapping[str, Any],
+    computing: Computing,
+    bar: Callable[[dict[str, int]], AbstractContextManager[Progress]],
+) -> Comparison:
+    """Render presets from one image to another, and write what they measure and their frames into a new folder.
+
+    presets: names or TOML files, all where there are none. given: settings over those of every preset. bar: of the
+    costs of a preset's stages makes what is told of progress while it is rendered.
+
+    Sheet and table are written anew after every preset, so that what is done can be seen.
+
+    Raises:
+        InputError: presets that cannot be compared, or a folder that holds something.
+    """
+    folder = Path(output)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SettingsError(f"{output} is there already and not empty; name another folder")
+    check_parent(folder)
+    chosen = comparable(presets, given)
+    clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
+
+    from morph.media.frame import to_rgb8
+    from pipelines.report.compare import compare
+    from pipelines.tasks.models import quiet_libraries
+    from pipelines.tasks.pipeline import MorphPipeline
+    from pipelines.tasks.work import work_of
+
+    quiet_libraries()
+    pipeline = MorphPipeline.from_pretrained(
+        computing.model, controlnet=computing.controlnet, device=computing.device, dtype=computing.dtype
+    )
+    log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
+    # whatever cannot run is found before anything is rendered
+    facts = [work_of(pipeline, clip, folder).facts() for clip in clips.values()]
+    folder.mkdir(exist_ok=True)
+    settings_of = {name: keys(settings) for name, settings in chosen.items()}
+    recipe = facts[0] | {"images": images, "prompts": prompts, "settings": settings_of}
+
+    def keep(name: str, rendered: Rendered) -> None:
+        with FrameFolder(folder / name) as stills:
+            for frame in rendered:
+                stills.write(to_rgb8(frame.pixels))
+
+    comparison = Comparison(output, [], recipe)
+    for number, (name, clip) in enumerate(clips.items(), 1):
+        log.warning("%s (%d of %d)", name, number, len(clips))
+        with bar(costs(clip)) as progress:
+            (one,) = compare(pipeline, {name: clip}, progress, keep)
+        comparison = Comparison(output, [*comparison.compared, one], recipe)
+        comparison.write()
+    return comparison
+
+
+def comparable(presets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Settings]:
+    """The settings of presets by their names, with ``given`` over them; all presets where there are none.
+
+    Raises:
+        SettingsError: two of one name, one that shows more than one way, or sizes that differ.
+    """
+    names = list(dict.fromkeys(presets)) or preset_names()
+    chosen = {Path(name).stem: _changed(name, given) for name in names}
+    if len(chosen) < len(names):
+        raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
+    for name, settings in chosen.items():
+        if settings.repeat != "once":
+            raise SettingsError(
+                f"repeat is {settings.repeat} in {name}, and compare measures one way there: set repeat=once"
+            )
+    for key in ("size", "model_size", "fit"):
+        if len({getattr(settings, key) for settings in chosen.values()}) > 1:
+            raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
+    return chosen
+
+
+def _changed(preset: str, given: Mapping[str, Any]) -> Settings:
+    """A preset with settings over it; what does not go together is said with the preset's name."""
+    settings = load_preset(preset)
+    try:
+        return changed(settings, given)
+    except SettingsError as error:
+        raise SettingsError(f"preset {Path(preset).stem}: {error}") from None

@@ -1,0 +1,57 @@
+"""A recipe's clip once more, from Python."""
+
+import json
+import shutil
+
+import pytest
+
+from morph.errors import ModelError
+from pipelines.job.render import carry_out
+from pipelines.job.rerun import Moved, differences, rerun
+from tests.conftest import SAMPLES
+
+QUICK = ["--preset", "warp", "--set", "align.on=false", "--size", "64", "--frames", "3", "--device", "cpu"]
+
+
+def carried_out(plan, models, device, dtype, choose):
+    produced, _ = carry_out(plan, models, device, dtype, lambda stage, cost: None, choose)
+    return produced.as_dict()
+
+
+@pytest.fixture
+def rendered(command, tmp_path):
+    """The recipe of a clip of three frames, whose images have moved since."""
+    for name in ("cat.jpg", "raccoon.jpg"):
+        shutil.copy(SAMPLES / name, tmp_path)
+    done = command("render", "cat.jpg", "raccoon.jpg", "-o", "a.mkv", *QUICK, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "away").mkdir()
+    for name in ("cat.jpg", "raccoon.jpg"):
+        (tmp_path / name).rename(tmp_path / "away" / name)
+    return tmp_path / "a.mkv.json"
+
+
+def test_the_same_frames_come_of_images_that_have_moved(rendered, tmp_path):
+    moved = Moved(tmp_path / "again", [tmp_path / "away"])
+    again = rerun(rendered, moved, None, False, "auto", "auto", carried_out)
+    assert (again.output, again.same) == (tmp_path / "again", True)
+    assert again.as_dict()["recipe"]["frames"] == json.loads(rendered.read_text())["frames"]
+    assert (tmp_path / "again.job").is_dir()
+
+
+def test_other_frames_are_told_of_and_a_hub_is_not_asked_unbidden(rendered, tmp_path):
+    recipe = json.loads(rendered.read_text())
+    moved = Moved(tmp_path / "again", [tmp_path / "away"])
+    rendered.write_text(json.dumps(recipe | {"frames": "others"}))
+    assert not rerun(rendered, moved, tmp_path / "own.job", False, "auto", "auto", carried_out).same
+    assert (tmp_path / "own.job").is_dir()
+    settings = recipe["settings"] | {"ranking.clip": "some/one"}
+    rendered.write_text(json.dumps(recipe | {"settings": settings}))
+    with pytest.raises(ModelError, match="some/one of a model hub: add --hub"):
+        rerun(rendered, moved, None, False, "auto", "auto", carried_out)
+
+
+def test_what_differs_is_named_and_else_it_is_the_machine():
+    facts = {"torch": "2.6", "threads": 1}
+    assert differences(facts, facts | {"torch": "2.7"}) == "torch was 2.6 and is 2.7"
+    assert differences(facts, facts) == "another machine rounds otherwise"
