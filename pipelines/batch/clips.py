@@ -9,9 +9,10 @@ from typing import Self
 from pipelines.batch.options import Options
 from pipelines.manifest.read import pictures, read_manifest
 from pipelines.request.clip import Clip, clip_of
-from pipelines.request.plan import costs, needs_model
+from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
+from pipelines.request.ways import needs_model
 
 
 def clips_at(path: Path, options: Options) -> list[Clip]:

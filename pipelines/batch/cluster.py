@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from morph.errors import MorphError
 from pipelines.batch.where import Where, loaded, needs
-from pipelines.request.clip import Clip
-
-if TYPE_CHECKING:
-    from pipelines.tasks.sequence import Tasks
-    from pipelines.tasks.work import Tasking
+from pipelines.request.plan import Plan
+from pipelines.tasks.task import Runner, T, Task, Work
+from pipelines.tasks.work import work_of
 
 RETRIES = 3
 """How often Ray starts a task again whose worker died; it goes on from what is kept."""
@@ -59,14 +57,15 @@ class Cluster:
 
         ray.shutdown()
 
-    def tasks(self, clip: Clip, folder: Path, where: Where) -> Tasks:
-        """A clip's tasks, all of one kind at the same time."""
+    def runner(self, plan: Plan, folder: Path, where: Where) -> Runner:
+        """Runs a clip's tasks, all that it is given together at the same time."""
         import ray
 
-        def run(name: str, jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
-            running = [self._task.remote(clip, folder, where, name, job) for job in jobs]
+        def run(tasks: Sequence[Task[T]]) -> Iterator[T]:
+            running = [self._task.remote(plan, folder, where, task) for task in tasks]
             try:
-                return ray.get(running)
+                for made in running:
+                    yield from ray.get(made)
             except ray.exceptions.RayError as failure:
                 # none may go on writing once the job is let go; to cancel one that is done can abort Ray 2.60
                 _, pending = ray.wait(running, num_returns=len(running), timeout=0)
@@ -74,18 +73,16 @@ class Cluster:
                     ray.cancel(task, force=True)
                 if isinstance(failure, ray.exceptions.RayTaskError):
                     raise failure.cause from None
-                raise MorphError(f"a task {name} failed on the cluster: {failure}") from failure
+                raise MorphError(f"a task {tasks[0].stage} failed on the cluster: {failure}") from failure
 
         return run
 
 
-def _task(clip: Clip, folder: Path, where: Where, name: str, job: tuple[Any, ...]) -> Any:
+def _task(plan: Plan, folder: Path, where: Where, task: Task[T]) -> list[T]:
     """One of a clip's tasks, on a worker of the cluster, which keeps what it has loaded for the next."""
-    return getattr(_work(clip, folder, where), name)(*job)
+    return list(task.run(_work(plan, folder, where)))
 
 
 @functools.lru_cache(maxsize=1)
-def _work(clip: Clip, folder: Path, where: Where) -> Tasking:
-    from pipelines.tasks.work import work_of
-
-    return work_of(loaded(*needs(clip), where.device, where.dtype), clip, folder)
+def _work(plan: Plan, folder: Path, where: Where) -> Work:
+    return work_of(loaded(*needs(plan.clip), where.device, where.dtype), plan, folder)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morph.errors import MorphError
-from pipelines.batch.where import TasksOf, Where
+from pipelines.batch.where import RunnerOf, Where
 from pipelines.job.folder import opened
+from pipelines.job.job import Job
 from pipelines.job.produce import produce
 from pipelines.request.clip import Clip
 
@@ -28,14 +29,15 @@ class Outcome:
     error: str = ""
 
 
-def outcome_of(clip: Clip, folder: Path, where: Where, tasks_of: TasksOf) -> Outcome:
+def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> Outcome:
     """Render one clip; an error becomes a line of the report."""
     started = time.monotonic()
     error, frames, gap = "", 0, None
     own = folder / CLIPS / clip.name
     try:
         with opened(own, clip, where.change):
-            produced = produce(clip, tasks_of(clip, own, where), own)
+            job = Job.of(clip, own)
+            produced = produce(job, runner_of(job.plan, own, where))
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on
         kind = "" if isinstance(failure, MorphError) else f"{type(failure).__name__}: "

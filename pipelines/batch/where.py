@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.request.clip import Clip
+from pipelines.request.plan import Plan
 from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
     from pipelines.tasks.models import Models
-    from pipelines.tasks.sequence import Tasks
+    from pipelines.tasks.task import Runner
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Where:
     cpus: float = 1.0
 
 
-TasksOf = Callable[[Clip, Path, Where], "Tasks"]
-"""Who does a clip's work."""
+RunnerOf = Callable[[Plan, Path, Where], "Runner"]
+"""Who runs the tasks of a planned clip whose job is in a folder."""
 
 
 def needs(clip: Clip) -> tuple[str | None, str | None]:

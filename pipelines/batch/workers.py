@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from pipelines.batch.outcome import Outcome, outcome_of
 from pipelines.batch.where import Where, loaded, needs
 from pipelines.request.clip import Clip
+from pipelines.request.plan import Plan
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
 
-    from pipelines.tasks.sequence import Tasks
+    from pipelines.tasks.task import Runner
 
 ATTEMPTS = 3
 """How often a clip is started whose worker dies."""
@@ -42,7 +43,7 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
             try:
                 while queue or running:
                     while queue and len(running) < room:
-                        job = pool.submit(outcome_of, clips[queue[0]], folder, where, local_tasks)
+                        job = pool.submit(outcome_of, clips[queue[0]], folder, where, here)
                         running[job] = queue.popleft()  # a broken pool takes none
                     ready, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ready:
@@ -74,11 +75,13 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise
 
 
-def local_tasks(clip: Clip, folder: Path, where: Where) -> Tasks:
-    """A clip's tasks in this process, on the device that is its share."""
-    from pipelines.tasks.work import in_process, work_of
+def here(plan: Plan, folder: Path, where: Where) -> Runner:
+    """Runs a clip's tasks in this process, on the device that is its share."""
+    from pipelines.tasks.task import in_process
+    from pipelines.tasks.work import work_of
 
-    return in_process(work_of(loaded(*needs(clip), _own_device(where.device), where.dtype), clip, folder))
+    models = loaded(*needs(plan.clip), _own_device(where.device), where.dtype)
+    return in_process(work_of(models, plan, folder))
 
 
 _number = 0

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.between.ranking import Chooser
-    from pipelines.job.render import Planned
-    from pipelines.tasks.models import Models
+    from pipelines.tasks.progress import Preview
 
 
 def say(message: str) -> None:
@@ -26,7 +24,7 @@ class ProgressBar:
     There is none where nothing is planned.
     """
 
-    def __init__(self, planned: dict[str, int]) -> None:
+    def __init__(self, planned: Mapping[str, int]) -> None:
         from tqdm import tqdm
 
         self.planned = planned
@@ -40,43 +38,22 @@ class ProgressBar:
             disable=not planned,
         )
 
-    def __call__(self, stage: str, cost: int) -> None:
-        """Count what a stage has just spent; stages before it are over, whatever they had planned."""
-        self.spent[stage] = self.spent.get(stage, 0) + cost
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._bar.close()
+
+    def __call__(self, stage: str, step: int, of: int, preview: Preview | None = None) -> None:
+        """Show how far a stage has come; stages before it are over, whatever they had planned."""
+        self.spent[stage] = step
         order = list(self.planned)
         later = order[order.index(stage) + 1 :] if stage in order else []
-        remaining = max(0, self.planned.get(stage, 0) - self.spent[stage])
-        remaining += sum(self.planned[name] for name in later)
+        remaining = of - step + sum(self.planned[name] for name in later)
         done = sum(self.spent.values())
         self._bar.total = done + remaining
         self._bar.set_description_str(stage, refresh=False)
         self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        """Clear the bar."""
-        self._bar.close()
-
-
-def carried_out(
-    plan: Planned,
-    models: Models,
-    device: str,
-    dtype: str,
-    choose: Chooser | None = None,
-    embeddings: Path | None = None,
-) -> dict[str, Any]:
-    """Render a planned clip under a bar; what a command reports of it."""
-    from pipelines.job.render import carry_out
-    from pipelines.request.costs import costs
-
-    say(models.said)
-    bar = ProgressBar(costs(plan.clip))
-    try:
-        produced, spent = carry_out(plan, models, device, dtype, bar, choose, embeddings)
-    finally:
-        bar.close()
-    say(str(produced))
-    return {**produced.as_dict(), "unet_forwards": sum(spent.values()), "spent": spent}
 
 
 def device_options(command: Any) -> Any:

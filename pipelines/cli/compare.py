@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 
 import click
 
@@ -46,7 +45,5 @@ def compare(
     options = {"frames": frames, "size": size, "model_size": model_size, "seed": seed}
     given = {**assigned(assignments), **{key: value for key, value in options.items() if value is not None}}
     computing = Computing(model or "embedded", controlnet, device, dtype)
-    comparison = compare_presets(
-        images, output, presets, prompts, given, computing, lambda costs: closing(ProgressBar(costs))
-    )
+    comparison = compare_presets(images, output, presets, prompts, given, computing, ProgressBar)
     click.echo(json.dumps(comparison.as_dict()) if as_json else comparison.table())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 
 import click
 
@@ -58,5 +57,5 @@ def interpolate(
         pad=pad,
         device=device,
     )
-    retimed = retime_film(source, output, how, lambda planned: closing(ProgressBar(planned)))
+    retimed = retime_film(source, output, how, ProgressBar)
     click.echo(json.dumps({"output": output, **retimed.as_dict()}) if as_json else output)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.common import assigned, carried_out, device_options
+from pipelines.cli.common import ProgressBar, assigned, device_options
 
 
 @click.command()
@@ -57,5 +57,5 @@ def rerun(
     files = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
     where = Path(output) if output else None
     moved = Moved(where, [Path(folder) for folder in folders], model, codec, files, hub)
-    again = rendered_again(file, moved, Path(job) if job else None, change, device, dtype, carried_out)
+    again = rendered_again(file, moved, Path(job) if job else None, change, device, dtype, ProgressBar)
     click.echo(json.dumps(again.as_dict()) if as_json else str(again.output))

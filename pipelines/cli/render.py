@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import assigned, carried_out, model_options
+from pipelines.cli.common import ProgressBar, assigned, model_options
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.job.render import Planned
+    from pipelines.job.job import Job
     from pipelines.request.clip import Clip
 
 
@@ -75,7 +75,7 @@ def render(
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
     from pipelines.job.folder import job_folder, opened
-    from pipelines.job.render import planned
+    from pipelines.job.job import Job
     from pipelines.output.outputs import place
     from pipelines.request.ways import leaves_choice, needs_model
 
@@ -87,7 +87,7 @@ def render(
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    plan = planned(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    order = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
     if clip.controlnet and not clip.settings.pose.detector:
@@ -104,20 +104,21 @@ def render(
     if choose and Path(choose).is_file():
         raise SettingsError(f"--choose {choose} is a file; name a folder")
     if dry_run:
-        _say_plan(plan, device, dtype, calibrate, as_json)
+        _say_plan(order, device, dtype, calibrate, as_json)
         return
     with opened(folder, clip, change):
         from pipelines.cli.choose import Person
+        from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
         started = time.monotonic()
         models = Models.of(clip, device, dtype)
         person, texts = Person(Path(choose)) if choose else None, Path(embeddings) if embeddings else None
-        result = carried_out(plan, models, device, dtype, person, texts)
+        result = carry_out(order, models, device, dtype, ProgressBar, person, texts).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
     aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    click.echo(json.dumps({**plan.as_dict(), **aside, **result}) if as_json else str(clip.output))
+    click.echo(json.dumps({**order.as_dict(), **aside, **result}) if as_json else str(clip.output))
 
 
 def _clip(
@@ -167,8 +168,9 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def _say_plan(plan: Planned, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
+def _say_plan(order: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
     """What would be done, and how long it takes if that is known, or measured."""
+    order.tell()
     from pipelines.job.render import seconds_of
 
     models = None
@@ -176,7 +178,7 @@ def _say_plan(plan: Planned, device: str, dtype: str, calibrate: bool, as_json: 
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
-        models = Models.of(plan.clip, device, dtype)
-    seconds = seconds_of(plan, device, dtype, models)
-    whole = {**plan.as_dict(), "estimated_seconds": seconds, "dry_run": True}
-    click.echo(json.dumps(whole) if as_json else plan.told(seconds))
+        models = Models.of(order.clip, device, dtype)
+    seconds = seconds_of(order, device, dtype, models)
+    whole = {**order.as_dict(), "estimated_seconds": seconds, "dry_run": True}
+    click.echo(json.dumps(whole) if as_json else order.told(seconds))

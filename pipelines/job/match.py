@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morph.errors import SettingsError
-from morph.media.keyframe import Fit, Keyframe, laid_on_black
+from morph.media.image import laid_on_black
+from morph.media.keyframe import Fit, Keyframe
 from morph.media.stills import check_parent, write_png
 from pipelines.output.field import field_files, write_field
 from pipelines.request.alignment import Features

@@ -23,7 +23,6 @@ from pipelines.tasks.frames import Rendered
 from pipelines.tasks.sequence import rendered
 from pipelines.tasks.task import FindFacts, Runner
 
-
 log = logging.getLogger("morph")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipelines.between.ranking import Chooser
 from pipelines.job import speed
@@ -12,12 +15,25 @@ from pipelines.job.produce import Produced, produce
 from pipelines.request.clip import Clip
 from pipelines.request.ways import needs_model
 from pipelines.tasks.models import Models
-from pipelines.tasks.progress import Callback, Meter
+from pipelines.tasks.progress import Bar, Meter
 from pipelines.tasks.task import in_process
 from pipelines.tasks.work import work_of
 
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
+log = logging.getLogger("morph")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job, and the U-Net forward equivalents that each stage took."""
+
+    produced: Produced
+    spent: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**self.produced.as_dict(), "unet_forwards": sum(self.spent.values()), "spent": self.spent}
 
 
 def carry_out(
@@ -25,23 +41,29 @@ def carry_out(
     models: Models,
     device: str,
     dtype: str,
-    callback: Callback,
+    bar: Bar,
     choose: Chooser | None = None,
     embeddings: Path | None = None,
-) -> tuple[Produced, dict[str, int]]:
-    """Render a clip and write it; what became of it, and the U-Net forward equivalents that each stage took.
+) -> Done:
+    """Render a clip and write it, and say what with and how even it is.
 
     choose: picks among candidates. embeddings: a file of fitted texts, read if it is there. device, dtype: as they
     were asked for; the machine's speed is kept by them.
+
+    Raises:
+        MorphError: something in the clip cannot be used, or a disk refused.
     """
-    plan, meter = job.plan, Meter(job.plan.forwards, callback)
-    work = work_of(models, plan, job.folder, meter, choose, embeddings)
+    plan = job.plan
+    log.warning("%s", models.said)
     began = time.monotonic()
-    produced = produce(job, in_process(work))
+    with bar(plan.forwards) as callback:
+        meter = Meter(plan.forwards, callback)
+        produced = produce(job, in_process(work_of(models, plan, job.folder, meter, choose, embeddings)))
     if (forwards := sum(meter.spent.values())) >= SPEED_FROM:
         took = time.monotonic() - began
         speed.remember(_machine(plan.clip, device, dtype), plan.sizes.model, took / forwards)
-    return produced, meter.spent
+    log.warning("%s", produced)
+    return Done(produced, meter.spent)
 
 
 def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) -> float | None:

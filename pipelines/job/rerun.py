@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,13 @@ from morph.errors import ModelError
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent
 from pipelines.job.folder import job_folder, opened
-from pipelines.job.render import Planned, planned
+from pipelines.job.job import Job
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import choices_of, clip_from, remote
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
-    from pipelines.between.ranking import Chooser
-    from pipelines.tasks.models import Models
-
-    CarryOut = Callable[[Planned, Models, str, str, Chooser | None], dict[str, Any]]
-    """Renders a planned clip; what is reported of it, JSON-ready, its recipe as "recipe"."""
+    from pipelines.job.render import Done
+    from pipelines.tasks.progress import Bar
 
 log = logging.getLogger("morph")
 
@@ -44,15 +41,15 @@ class Moved:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A clip rendered once more. same: its frames are, bit for bit. result: what was reported of the render."""
+    """A clip rendered once more. same: its frames are, bit for bit."""
 
     output: Path
     same: bool
-    result: Mapping[str, Any]
+    done: Done
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"output": str(self.output), "same": self.same, **self.result}
+        return {"output": str(self.output), "same": self.same, **self.done.as_dict()}
 
 
 def rerun(
@@ -62,7 +59,7 @@ def rerun(
     change: bool,
     device: str,
     dtype: str,
-    carry_out: CarryOut,
+    bar: Bar,
 ) -> Rerun:
     """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
 
@@ -76,11 +73,12 @@ def rerun(
     recipe = read_recipe(Path(file))
     clip = _clip(file, recipe, moved)
     folder = job or job_folder(clip.output)
-    plan = planned(clip, folder)
+    order = Job.of(clip, folder)
     if job:
         check_parent(job)
     where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
     with opened(folder, clip, change):
+        from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
@@ -88,14 +86,15 @@ def rerun(
         models = Models.of(clip, *where)
         if models.weights != recipe.get("weights"):
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
-        result = carry_out(plan, models, *where, choices_of(recipe))
-    same = result["recipe"]["frames"] == recipe["frames"]
+        done = carry_out(order, models, *where, bar, choices_of(recipe))
+    now = done.produced.recipe
+    same = now["frames"] == recipe["frames"]
     if same:
         log.warning("the same %d frames as those of %s, bit for bit", clip.length, file)
     else:
-        why = differences(recipe, result["recipe"])
+        why = differences(recipe, now)
         log.warning("not the same frames as those of %s, bit for bit: %s", file, why)
-    return Rerun(clip.output, same, result)
+    return Rerun(clip.output, same, done)
 
 
 def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:

@@ -6,8 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -30,7 +29,7 @@ from pipelines.output.outputs import Output
 from pipelines.request.settings import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
-    from pipelines.between.keyframes import Progress
+    from pipelines.tasks.progress import Bar
 
 LOSES = "%s: its frames are taken as 8-bit RGB, and what is transparent as laid on black"
 log = logging.getLogger("morph")
@@ -81,9 +80,7 @@ class Retimed:
         return {"frames": sum(self.kinds.values()), **self.kinds, "cuts": list(self.cuts), "recipe": self.recipe}
 
 
-def retime_film(
-    source: str, output: str, how: Retiming, bar: Callable[[dict[str, int]], AbstractContextManager[Progress]]
-) -> Retimed:
+def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
     source: a video, or a folder of stills. output: a video, or a folder of PNGs; sound goes along where it can hold
@@ -127,13 +124,13 @@ def retime_film(
     )
     made: Counter[str] = Counter()
     cuts = set()
-    with bar({"frames": planned}) as progress, file.open(json.dumps(recipe)) as writer:
+    with bar({"frames": planned}) as callback, file.open(json.dumps(recipe)) as writer:
         for frame in retimed:
             writer.write(frame.pixels)
             made[frame.kind] += 1
             if frame.kind == "cut":
                 cuts.add(int(frame.position))
-            progress("frames", 1)
+            callback("frames", made.total(), planned, None)
     counts = f"{made['source']} of the source, {made['between']} interpolated, {made['cut']} repeated"
     log.warning("%d frames: %s across %d gaps that are cuts", made.total(), counts, len(cuts))
     return Retimed(made, sorted(cuts), recipe)

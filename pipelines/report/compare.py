@@ -14,15 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from morph.media.frame import to_rgb8
-from morph.media.keyframe import load_keyframe
+from morph.media.keyframe import Keyframe
 from morph.media.sheet import contact_sheet
 from morph.quality.evaluate import Report, measure
 from morph.scaling import reduced, reduced_pixels
-from pipelines.between.keyframes import Progress
 from pipelines.request.clip import Clip
-from pipelines.request.sizes import sizes_of
+from pipelines.tasks.frames import Rendered
 from pipelines.tasks.pipeline import MorphPipeline
-from pipelines.tasks.sequence import Rendered
+from pipelines.tasks.progress import Callback
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "motion", "sharpness", "end PSNR dB", "seconds")
 
@@ -47,7 +46,7 @@ class Compared:
 def compare(
     pipeline: MorphPipeline,
     clips: Mapping[str, Clip],
-    progress: Progress,
+    callback: Callback,
     keep: Callable[[str, Rendered], None] = lambda name, rendered: None,
 ) -> Iterator[Compared]:
     """Render and measure the same two keyframes once for every preset; they agree on sizes and fit.
@@ -57,14 +56,15 @@ def compare(
     for name, clip in clips.items():
         started = time.monotonic()
         with TemporaryDirectory(prefix="morph-") as folder:
-            rendered = pipeline.render(clip, Path(folder), progress)
+            rendered = pipeline.render(clip, Path(folder), callback)
             seconds = time.monotonic() - started
-            size = sizes_of(clip.settings, pipeline.model.geometry, rendered.size).model
+            plan = rendered.source.plan
+            size = plan.sizes.model
             frames = np.stack([reduced(to_rgb8(frame.pixels), size) for frame in rendered])
             keep(name, rendered)
         ends = [
-            reduced_pixels(load_keyframe(one.image, "", rendered.size, one.settings.fit).pixels, size)
-            for one in clip.keyframes
+            reduced_pixels(Keyframe.of(plan.picture(number), one.image).pixels, size)
+            for number, one in enumerate(clip.keyframes)
         ]
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]

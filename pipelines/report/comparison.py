@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import SettingsError
 from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
-from pipelines.request.plan import costs
+from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.settings import Settings, changed, keys
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
-    from pipelines.between.keyframes import Progress
     from pipelines.report.compare import Compared
-    from pipelines.tasks.sequence import Rendered
+    from pipelines.tasks.frames import Rendered
+    from pipelines.tasks.progress import Bar
 
 log = logging.getLogger("morph")
 
@@ -72,7 +71,7 @@ def compare_presets(
     prompts: Sequence[str],
     given: Mapping[str, Any],
     computing: Computing,
-    bar: Callable[[dict[str, int]], AbstractContextManager[Progress]],
+    bar: Bar,
 ) -> Comparison:
     """Render presets from one image to another, and write what they measure and their frames into a new folder.
 
@@ -103,10 +102,10 @@ def compare_presets(
     )
     log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
     # whatever cannot run is found before anything is rendered
-    facts = [work_of(pipeline, clip, folder).facts() for clip in clips.values()]
+    facts = [work_of(pipeline, pipeline.plan(clip), folder).facts() for clip in clips.values()]
     folder.mkdir(exist_ok=True)
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
-    recipe = facts[0] | {"images": images, "prompts": prompts, "settings": settings_of}
+    recipe = facts[0].as_dict() | {"images": images, "prompts": prompts, "settings": settings_of}
 
     def keep(name: str, rendered: Rendered) -> None:
         with FrameFolder(folder / name) as stills:
@@ -116,8 +115,8 @@ def compare_presets(
     comparison = Comparison(output, [], recipe)
     for number, (name, clip) in enumerate(clips.items(), 1):
         log.warning("%s (%d of %d)", name, number, len(clips))
-        with bar(costs(clip)) as progress:
-            (one,) = compare(pipeline, {name: clip}, progress, keep)
+        with bar(costs(clip)) as callback:
+            (one,) = compare(pipeline, {name: clip}, callback, keep)
         comparison = Comparison(output, [*comparison.compared, one], recipe)
         comparison.write()
     return comparison

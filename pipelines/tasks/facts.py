@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch import device as Device
 
 from pipelines.request.plan import Plan
 
@@ -43,7 +44,7 @@ class Facts:
     def of(
         cls,
         plan: Plan,
-        device: torch.device,
+        device: Device,
         dtype: str,
         *,
         model: str | None = None,

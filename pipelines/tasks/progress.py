@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from PIL import Image
@@ -17,6 +18,10 @@ class Callback(Protocol):
     def __call__(self, stage: str, step: int, of: int, preview: Preview | None) -> None:
         """``step`` of so many are done of a stage, in U-Net forward equivalents; a stage may end early."""
         ...
+
+
+Bar = Callable[[Mapping[str, int]], AbstractContextManager[Callback]]
+"""Of what stages are planned to take, makes what is told of them for as long as the context lasts."""
 
 
 def quiet(stage: str, step: int, of: int, preview: Preview | None) -> None:

@@ -15,9 +15,11 @@ from pipelines.between.infill import Infill
 from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
 from pipelines.cli import main
 from pipelines.request.clip import clip_of
+from pipelines.request.plan import Plan
 from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import render_clip
-from pipelines.tasks.work import Work, in_process
+from pipelines.tasks.sequence import rendered
+from pipelines.tasks.task import in_process
+from pipelines.tasks.work import work_of
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
@@ -37,7 +39,7 @@ QUICK = [
 ]
 
 
-def silent(stage, cost):
+def silent(stage, cost, preview=None):
     return None
 
 
@@ -66,8 +68,9 @@ def finished_frames(model, ends, settings, alphas):
 
 def render(model, clip, folder, progress=silent, choose=None):
     """A clip rendered in this process, its work kept in a folder."""
-    work = Work(Models(model, PerceptualDistance()), clip, folder, progress, choose)
-    return render_clip(clip, in_process(work), folder)
+    plan = Plan.of(clip, lambda: model.geometry)
+    work = work_of(Models(model, PerceptualDistance()), plan, folder, progress, choose)
+    return rendered(plan, in_process(work), folder)
 
 
 def clip(names, settings, prompts=(), **options):
