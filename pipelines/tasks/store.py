@@ -100,16 +100,20 @@ class Reel:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._hashes: dict[str, tuple[str, str]] = {}
+        self._hashes = self._recorded()
+
+    def _recorded(self) -> dict[str, tuple[str, str]]:
+        hashes: dict[str, tuple[str, str]] = {}
         try:
-            lines = (folder / RECORD).read_text(errors="replace").splitlines()
+            lines = (self._folder / RECORD).read_text(errors="replace").splitlines()
         except (FileNotFoundError, NotADirectoryError):
             lines = []
         for line in lines:
             try:
-                self._hashes |= {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
+                hashes |= {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
             except (ValueError, TypeError, AttributeError):  # torn by a kill: what it records is made again
                 continue
+        return hashes
 
     def holds(self, alphas: Sequence[float]) -> bool:
         """Whether the frames at all these positions are there and undamaged."""
@@ -142,6 +146,7 @@ class Reel:
         Raises:
             EncodeError: it is not there, or damaged.
         """
+        self._look(alpha)
         data = self._read(alpha)
         if data is None:
             path = self._folder / _name(alpha)
@@ -150,7 +155,13 @@ class Reel:
 
     def pixels_hash(self, alpha: float) -> str:
         """A hash of the pixels of the frame at a position that is kept."""
+        self._look(alpha)
         return self._hashes[_name(alpha)][1]
+
+    def _look(self, alpha: float) -> None:
+        """Read the record again if it does not know a frame: somebody else may have kept it since."""
+        if _name(alpha) not in self._hashes:
+            self._hashes = self._recorded()
 
     def _read(self, alpha: float) -> bytes | None:
         name = _name(alpha)

@@ -1,0 +1,47 @@
+"""The ways of a clip."""
+
+import pytest
+
+from pipelines.request.clip import clip_of
+from pipelines.request.levels import plan_anchors
+from pipelines.request.settings import Settings, changed
+from pipelines.request.ways import Way, fills_in, leaves_choice, ways
+
+
+def test_anchors_stand_only_where_frames_are_between():
+    settings = changed(Settings(), {"anchors.depth": 3})
+    assert Way(settings, 1).anchors == Way(settings, 0).anchors == []
+    assert Way(settings, None).anchors == Way(settings, 2).anchors == plan_anchors(settings)
+
+
+def test_frames_are_filled_in_only_where_no_anchor_stands():
+    whole = changed(Settings(), {"pacing": "uniform", "anchors.depth": 4})
+    assert not fills_in(Way(whole, 16))
+    assert not fills_in(Way(whole, 8))
+    assert fills_in(Way(whole, 15))
+    assert fills_in(Way(changed(whole, {"pacing": "even"}), 16))
+    assert fills_in(Way(changed(whole, {"ease": "in"}), 16))
+    assert not fills_in(Way(Settings(), 1))
+    assert fills_in(Way(whole, None))
+
+
+@pytest.mark.parametrize(("repeat", "ends"), [("once", [(0, 1), (1, 2)]), ("loop", [(0, 1), (1, 2), (2, 0)])])
+def test_ways_know_their_place_and_their_ends(repeat, ends):
+    clip = clip_of(["a.png", "b.png", "c.png"], (), changed(Settings(), {"frames": 12, "repeat": repeat}))
+    every = ways(clip)
+    assert [way.ends for way in every] == ends
+    assert [way.number for way in every] == list(range(len(ends)))
+    assert {way.twins for way in every} == {0}
+
+
+def test_the_same_two_images_again_are_twins():
+    clip = clip_of(["a.png", "b.png", "a.png", "b.png"], (), Settings())
+    assert [way.twins for way in ways(clip)] == [0, 0, 1]
+    other = clip_of(["a.png", "b.png", "a.png", "b.png"], ["one", "two", "one", "three"], Settings())
+    assert [way.twins for way in ways(other)] == [0, 0, 0]
+
+
+def test_a_choice_is_left_where_an_anchor_has_candidates():
+    settings = changed(Settings(), {"anchors.depth": 1, "anchors.candidates": 2})
+    assert leaves_choice(clip_of(["a.png", "b.png"], (), settings))
+    assert not leaves_choice(clip_of(["a.png", "b.png"], (), changed(settings, {"anchors.candidates": 1})))
