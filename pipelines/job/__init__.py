@@ -1,1 +1,1 @@
-"""One clip's folder, what it remembers, and its finished files; films and matches from files."""
+"""One clip's folder: what is made in it, what it remembers, its finished files; films and matches from files."""
