@@ -74,10 +74,11 @@ def render(
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
+    from pipelines.job.aside import Aside
     from pipelines.job.folder import job_folder, opened
     from pipelines.job.job import Job
     from pipelines.output.outputs import place
-    from pipelines.request.ways import leaves_choice, needs_model
+    from pipelines.request.ways import needs_model
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
@@ -90,19 +91,8 @@ def render(
     order = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
-    if clip.controlnet and not clip.settings.pose.detector:
-        raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
-    if choose and not leaves_choice(clip):
-        raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
-    if embeddings and not (clip.settings.textual_inversion.steps and needs_model(clip)):
-        raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
-    for path in (choose, embeddings):
-        if path:
-            check_parent(Path(path))
-    if embeddings and Path(embeddings).is_dir():
-        raise SettingsError(f"--embeddings {embeddings} is a folder; name a file")
-    if choose and Path(choose).is_file():
-        raise SettingsError(f"--choose {choose} is a file; name a folder")
+    aside = Aside(Path(choose) if choose else None, Path(embeddings) if embeddings else None)
+    aside.check(clip)
     if dry_run:
         _say_plan(order, device, dtype, calibrate, as_json)
         return
@@ -114,11 +104,11 @@ def render(
         quiet_libraries()
         started = time.monotonic()
         models = Models.of(clip, device, dtype)
-        person, texts = Person(Path(choose)) if choose else None, Path(embeddings) if embeddings else None
-        result = carry_out(order, models, device, dtype, ProgressBar, person, texts).as_dict()
+        person = Person(aside.choose) if aside.choose else None
+        result = carry_out(order, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
-    aside = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    click.echo(json.dumps({**order.as_dict(), **aside, **result}) if as_json else str(clip.output))
+    more = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
+    click.echo(json.dumps({**order.as_dict(), **more, **result}) if as_json else str(clip.output))
 
 
 def _clip(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from morph.diffusion.geometry import Geometry
+from morph.errors import SettingsError
 from morph.weights.locate import locate
 from pipelines.job.checks import check_files
 from pipelines.job.folder import check_job
@@ -44,6 +45,8 @@ class Job:
         def geometry() -> Geometry:
             return Geometry.from_folder(locate(clip.model, fetch=fetch and needs_model(clip))[0])
 
+        if clip.controlnet and needs_model(clip) and not clip.settings.pose.detector:
+            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
         plan = Plan.of(clip, geometry)
         outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
         check_files(clip, outputs, folder)

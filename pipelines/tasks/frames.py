@@ -21,6 +21,9 @@ from pipelines.request.plan import Plan
 from pipelines.tasks.mattes import Mattes
 from pipelines.tasks.store import FITS, FRAMES, Reel, Store
 
+DIGEST = "each:"
+"""What a hash of frames' hashes begins with; recipes of earlier versions have one of all pixels in a row."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -106,11 +109,11 @@ class Stills:
         return Frame(index, still.alpha, self._reel(still.reel).frame(still.at), still.distance, matte)
 
     def digest(self, stills: Sequence[Still]) -> str:
-        """A hash of all their colours."""
+        """A hash of all their colours, after ``DIGEST``; no frame is read for it."""
         digest = hashlib.blake2b(digest_size=12)
         for still in stills:
             digest.update(self._reel(still.reel).pixels_hash(still.at).encode())
-        return digest.hexdigest()
+        return DIGEST + digest.hexdigest()
 
     @cached_property
     def _mattes(self) -> Mattes | None:
@@ -145,7 +148,7 @@ class Rendered:
         return self.source.plan.sizes.frame
 
     def digest(self) -> str:
-        """A hash of all frames' colours."""
+        """A hash of all frames' colours; see :meth:`Stills.digest`."""
         return self.source.digest(self.stills)
 
     def __len__(self) -> int:

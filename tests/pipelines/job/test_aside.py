@@ -1,0 +1,43 @@
+"""What a person adds to a render does something, or is refused."""
+
+import pytest
+
+from morph.errors import InputError, SettingsError
+from pipelines.job.aside import Aside
+from pipelines.request.clip import clip_of
+from pipelines.request.settings import Settings, changed
+
+CHOICE = {"anchors.depth": 1, "anchors.candidates": 2, "textual_inversion.steps": 3}
+
+
+def clip(**values):
+    return clip_of(["a.png", "b.png"], (), changed(Settings(), values))
+
+
+def test_what_does_something_is_taken(tmp_path):
+    Aside(tmp_path / "sheets", tmp_path / "texts.safetensors").check(clip(**CHOICE))
+    Aside().check(clip())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("choose", {}, "--choose finds no choice"),
+        ("embeddings", {}, "--embeddings finds nothing to keep"),
+        ("embeddings", {**CHOICE, "anchors.depth": 0, "between": "dissolve"}, "finds nothing to keep"),
+    ],
+)
+def test_what_does_nothing_is_refused(tmp_path, name, values, said):
+    with pytest.raises(SettingsError, match=said):
+        Aside(**{name: tmp_path / "new"}).check(clip(**values))
+
+
+def test_what_is_in_the_way_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(SettingsError, match="is a file; name a folder"):
+        Aside(choose=file).check(clip(**CHOICE))
+    with pytest.raises(SettingsError, match="is a folder; name a file"):
+        Aside(embeddings=tmp_path).check(clip(**CHOICE))
+    with pytest.raises(InputError):
+        Aside(embeddings=tmp_path / "none" / "texts").check(clip(**CHOICE))
