@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,38 +12,28 @@ from torch import Tensor
 
 from morph.blending.warp import Warp
 from pipelines.between.anchors import Anchor, render_anchors
-from pipelines.between.keyframes import FittedKeyframe, Progress
+from pipelines.between.keyframes import FittedKeyframe
 from pipelines.between.mix import Between
-from pipelines.between.placed import Choice
+from pipelines.between.placed import CANDIDATES, Choice
 from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.segment import Knot, fit_anchors, unfitted
 from pipelines.request.settings import Settings, look, naming
 from pipelines.request.ways import Way, fills_in
-from pipelines.tasks.memory import Batches
-from pipelines.tasks.models import Models
-from pipelines.tasks.store import Store, hash_of, key_of
+from pipelines.tasks.store import hash_of, key_of
+from pipelines.tasks.workbench import Workbench
 
 
 class Anchoring:
-    """Makes the anchors of segments and keeps them in ``store``; sheets of their candidates go to ``sheets``.
+    """Makes the anchors of segments and keeps them; sheets of their candidates go to the job's folder.
 
     ``choose`` picks among an anchor's candidates in place of the ranking.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        store: Store,
-        batches: Batches,
-        sheets: Path,
-        progress: Progress,
-        choose: Chooser | None,
-    ) -> None:
-        self._models = models
-        self._store = store
-        self._batches = batches
-        self._sheets = sheets
-        self._progress = progress
+    def __init__(self, bench: Workbench, choose: Chooser | None) -> None:
+        self._bench = bench
+        self._models = bench.models
+        self._store = bench.store
+        self._sheets = bench.folder / CANDIDATES
         self._choose = choose
         self._chosen: dict[int, list[Knot]] = {}
 
@@ -116,9 +105,9 @@ class Anchoring:
 
         def run(batch: int) -> list[Anchor]:
             keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
-            return render_anchors(between, replace(settings, batch=batch), ask, self._progress, *keeping)
+            return render_anchors(between, replace(settings, batch=batch), ask, self._bench.progress, *keeping)
 
-        return self._batches.halving(run)
+        return self._bench.batches.halving(run)
 
     def _fitted(self, way: Way, between: Between, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
         """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
@@ -130,11 +119,11 @@ class Anchoring:
             kept = [self._store.load(own) for own in names]
             if all(kept):
                 return [FittedKeyframe.unpacked(one[0], between.model.device) for one in kept if one]
-            made = fit_anchors(between, part, way.settings, self._progress)
+            made = fit_anchors(between, part, way.settings, self._bench.progress)
             self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
             return made
 
-        return self._batches.each(run, anchors)
+        return self._bench.batches.each(run, anchors)
 
 
 def _look(settings: Settings) -> dict[str, Any]:

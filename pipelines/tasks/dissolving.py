@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from pipelines.between.placed import Placed, Shown
-from pipelines.request.plan import Plan
 from pipelines.tasks.facts import Facts
-from pipelines.tasks.models import Models
 from pipelines.tasks.overlay import Overlay
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, FRAMES, Store, hash_of
+from pipelines.tasks.showing import shown_frames
+from pipelines.tasks.store import hash_of
 from pipelines.tasks.task import Ends
-from pipelines.tasks.track import shown_parts
+from pipelines.tasks.workbench import Workbench
 
 
 class Dissolving:
-    """The work of one clip; what it makes is kept in ``folder``. See :class:`pipelines.tasks.task.Work`."""
+    """The work of one clip; see :class:`pipelines.tasks.task.Work`."""
 
-    def __init__(self, models: Models, plan: Plan, folder: Path) -> None:
-        self._models = models
-        self._plan = plan
-        self._folder = folder
-        self._pictures = Pictures(plan)
-        self._pairs = Pairs(models, plan, self._pictures, Store(folder / FITS), folder)
-        self._overlay = Overlay(models, plan, self._pictures, self._pairs, folder)
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._plan = bench.plan
+        self._pairs = Pairs(bench)
+        self._overlay = Overlay(bench, self._pairs)
 
     def facts(self) -> Facts:
         """What will make the clip.
@@ -34,12 +29,12 @@ class Dissolving:
         Raises:
             InputError: what interpolates frames cannot be had.
         """
-        interpolator = self._models.interpolator(self._plan.clip.settings)
+        interpolator = self._bench.models.interpolator(self._plan.clip.settings)
         return Facts.of(
             self._plan,
-            self._models.device,
+            self._bench.models.device,
             "float32",
-            weights=self._models.weights,
+            weights=self._bench.models.weights,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._pairs.landmarks_by,
         )
@@ -50,7 +45,7 @@ class Dissolving:
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Nothing is learnt of the keyframes: hashes of their pixels."""
-        return [hash_of(self._pictures.keyframe(number).pixels) for number in numbers]
+        return [hash_of(self._bench.pictures.keyframe(number).pixels) for number in numbers]
 
     def survey(self, number: int, ends: Ends, count: int) -> list[float]:
         """Measure the way of a number at ``count`` positions; the LPIPS between these."""
@@ -64,8 +59,5 @@ class Dissolving:
         drafts, _ = self._overlay.track(way, sizes.model)
         drafts.survey(count)
         track, reel = self._overlay.track(way, sizes.frame)
-        interpolator = self._models.interpolator(way.settings)
-        shown = yield from shown_parts(
-            track, reel, way, steps, drafts.measured, interpolator, self._folder / FRAMES, self._pairs.key(number)
-        )
+        shown = yield from shown_frames(self._bench, self._pairs, way, steps, drafts.measured, track, reel)
         yield Placed.of(shown, track.measured)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,28 +10,23 @@ from numpy.typing import NDArray
 from morph.media.keyframe import to_levels
 from morph.scaling import Size, reduced_pixels
 from pipelines.between.finishing import dissolved
-from pipelines.request.plan import Plan
 from pipelines.request.ways import Way
-from pipelines.tasks.models import Models
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
+from pipelines.tasks.workbench import Workbench
 
 
 class Overlay:
-    """Makes the tracks of clips that dissolve, and drafts of others; their reels are in the job's ``folder``."""
+    """Makes the tracks of clips that dissolve, and drafts of others; their reels are in the job's folder."""
 
-    def __init__(self, models: Models, plan: Plan, pictures: Pictures, pairs: Pairs, folder: Path) -> None:
-        self._models = models
-        self._plan = plan
-        self._pictures = pictures
+    def __init__(self, bench: Workbench, pairs: Pairs) -> None:
+        self._bench = bench
         self._pairs = pairs
-        self._folder = folder
 
     def track(self, way: Way, size: Size) -> tuple[Track, str]:
         """The frames so far of a way, at a size; the name of their reel."""
-        pictures, depth = self._pictures, way.settings.depth
+        pictures, depth = self._bench.pictures, way.settings.depth
         ends = [pictures.keyframe(end).pixels for end in way.ends]
         first, second = (reduced_pixels(end, size) for end in ends)
 
@@ -46,8 +40,8 @@ class Overlay:
 
         content, align = [hash_of(end) for end in ends], self._pairs.key(way.number)
         reel = key_of("dissolve", content, align, size, depth, way.twins)
-        kept, seen = Reel(self._folder / FRAMES / reel), self._pairs.seen(way.number)
-        batch = self._plan.clip.settings.batch
-        track = Track(kept, self._models.perception, render, batch, self._plan.sizes.model, seen)
+        kept, seen = Reel(self._bench.folder / FRAMES / reel), self._pairs.seen(way.number)
+        batch = self._bench.plan.clip.settings.batch
+        track = Track(kept, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
         track.start([0.0, 1.0], keyframes)
         return track, reel

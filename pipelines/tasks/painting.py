@@ -5,51 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines.between.keyframes import Progress
-from pipelines.between.placed import CANDIDATES, Placed, Shown
+from pipelines.between.placed import Placed, Shown
 from pipelines.between.ranking import Chooser
 from pipelines.between.segment import Knot
-from pipelines.request.plan import Plan
 from pipelines.tasks.anchoring import Anchoring
 from pipelines.tasks.facts import Facts
 from pipelines.tasks.fits import Fits
-from pipelines.tasks.memory import Batches
-from pipelines.tasks.models import Models
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, FRAMES, Store, hash_of
+from pipelines.tasks.showing import shown_frames
+from pipelines.tasks.store import hash_of
 from pipelines.tasks.task import Ends
 from pipelines.tasks.texts import Texts
-from pipelines.tasks.track import shown_parts
 from pipelines.tasks.tracks import Tracks
+from pipelines.tasks.workbench import Workbench
 
 
 class Painting:
-    """The work of one clip, with loaded models; what it makes is kept in ``folder``.
+    """The work of one clip; see :class:`pipelines.tasks.task.Work`.
 
-    See :class:`pipelines.tasks.task.Work`. ``choose`` picks among an anchor's candidates in place of the ranking.
-    ``embeddings`` is a file for what textual inversion fits, in place of the store.
+    ``choose`` picks among an anchor's candidates in place of the ranking. ``embeddings`` is a file for what textual
+    inversion fits, in place of the job's own.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        plan: Plan,
-        folder: Path,
-        progress: Progress = lambda stage, cost: None,
-        choose: Chooser | None = None,
-        embeddings: Path | None = None,
-    ) -> None:
-        model, clip = models.model, plan.clip
-        store, batches, pictures = Store(folder / FITS), Batches(model, clip.settings.batch), Pictures(plan)
-        self._models = models
-        self._plan = plan
-        self._folder = folder
-        self._pairs = Pairs(models, plan, pictures, store, folder)
-        self._texts = Texts(model, clip, pictures, store, batches, progress, embeddings)
-        self._fits = Fits(models, plan, pictures, store, batches, progress)
-        self._anchoring = Anchoring(models, store, batches, folder / CANDIDATES, progress, choose)
-        self._tracks = Tracks(models, plan, pictures, self._pairs, batches, folder, progress)
+    def __init__(self, bench: Workbench, choose: Chooser | None = None, embeddings: Path | None = None) -> None:
+        self._bench = bench
+        self._models = bench.models
+        self._plan = bench.plan
+        self._pairs = Pairs(bench)
+        self._texts = Texts(bench, embeddings)
+        self._fits = Fits(bench)
+        self._anchoring = Anchoring(bench, choose)
+        self._tracks = Tracks(bench, self._pairs)
 
     def facts(self) -> Facts:
         """What will make the clip.
@@ -113,10 +99,7 @@ class Painting:
         track, reel = self._tracks.whole(way, knots)
         surveyed = self._tracks.drafted(way, knots, count) or track
         surveyed.survey(count)
-        interpolator = self._models.interpolator(way.settings)
-        shown = yield from shown_parts(
-            track, reel, way, steps, surveyed.measured, interpolator, self._folder / FRAMES, self._pairs.key(number)
-        )
+        shown = yield from shown_frames(self._bench, self._pairs, way, steps, surveyed.measured, track, reel)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         trips = self._tracks.round_trips(way)
         yield Placed.of(shown, track.measured, trips, choices)

@@ -21,11 +21,9 @@ from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from pipelines.between.panels import match_picture
 from pipelines.between.placed import MATCHES
-from pipelines.request.plan import Plan
 from pipelines.tasks.mattes import Mattes
-from pipelines.tasks.models import Models
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import Store, hash_of, key_of
+from pipelines.tasks.store import hash_of, key_of
+from pipelines.tasks.workbench import Workbench
 
 log = logging.getLogger("morph")
 GROUND = 0.0
@@ -33,15 +31,12 @@ GROUND = 0.0
 
 
 class Pairs:
-    """The fields of a clip's ways, in ``store``; pictures of them go to the job's ``folder``."""
+    """The fields of a clip's ways; pictures of them go to the job's folder."""
 
-    def __init__(self, models: Models, plan: Plan, pictures: Pictures, store: Store, folder: Path) -> None:
-        self._models = models
-        self._plan = plan
-        self._pictures = pictures
-        self._ways = plan.ways
-        self._store = store
-        self._folder = folder
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._plan = bench.plan
+        self._ways = bench.plan.ways
         self.warp = functools.lru_cache(1)(self._warp)
 
     def _warp(self, number: int) -> Warp | None:
@@ -50,7 +45,7 @@ class Pairs:
             return None
         key = self.key(number)
         assert key
-        if kept := self._store.load(key):
+        if kept := self._bench.store.load(key):
             warp = Warp.unpacked(kept[0])
             self._draw(number, warp, key)
             return warp
@@ -62,12 +57,12 @@ class Pairs:
             "features": found.features,
             "landmarks": json.dumps(found.landmarks),
         }
-        self._store.save({key: (found.warp.packed(), said)})
+        self._bench.store.save({key: (found.warp.packed(), said)})
         if found.landmarks:
-            names = [self._pictures.keyframe(end).source for end in self._ways[number].ends]
+            names = [self._bench.pictures.keyframe(end).source for end in self._ways[number].ends]
             log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
         if found.mirrored:
-            name = self._pictures.keyframe(self._ways[number].ends[1]).source
+            name = self._bench.pictures.keyframe(self._ways[number].ends[1]).source
             log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
         self._draw(number, found.warp, key)
         return found.warp
@@ -81,7 +76,7 @@ class Pairs:
             hashlib.blake2b(Path(align.points).read_bytes(), digest_size=12).hexdigest() if align.points else None
         )
         seen = [hash_of(self._compared(end)) for end in self._ways[number].ends]
-        model = self._models.model.fingerprint if align.features == "unet" else None
+        model = self._bench.models.model.fingerprint if align.features == "unet" else None
         return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, seen)
 
     @property
@@ -103,11 +98,11 @@ class Pairs:
         places = None if points is None else torch.from_numpy(points).float()
         one, other = self._compared(first), self._compared(second)
         landmarks = shared_landmarks(one, other) if align.landmarks_by else None
-        return find(one, other, self._models.looker(align.features), places, landmarks)
+        return find(one, other, self._bench.models.looker(align.features), places, landmarks)
 
     def _compared(self, number: int) -> Tensor:
         """A keyframe (1,3,H,W) as it is compared: what is transparent on a ground."""
-        keyframe = self._pictures.keyframe(number)
+        keyframe = self._bench.pictures.keyframe(number)
         if not self._plan.transparent or keyframe.alpha is None:
             return keyframe.pixels
         shown = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
@@ -115,7 +110,7 @@ class Pairs:
 
     def _draw(self, number: int, warp: Warp, key: str) -> None:
         """Draw a way's field, unless the picture of this one is there."""
-        file = self._folder / MATCHES / f"{number}.png"
+        file = self._bench.folder / MATCHES / f"{number}.png"
         if file.is_file() and read_comment(file) == key:
             return
         first, second = map(self._compared, self._ways[number].ends)

@@ -7,34 +7,19 @@ from pathlib import Path
 
 import torch
 
-from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings, origin_of
-from pipelines.between.keyframes import Progress, fit_embeddings
-from pipelines.request.clip import Clip
-from pipelines.tasks.memory import Batches
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import Store, key_of
+from pipelines.between.keyframes import fit_embeddings
+from pipelines.tasks.store import key_of
+from pipelines.tasks.workbench import Workbench
 
 
 class Texts:
-    """Embeds the prompts of a clip once; what textual inversion fits is kept in ``store``, or in ``file``."""
+    """Embeds the prompts of a clip once; what textual inversion fits is kept, in ``file`` if there is one."""
 
-    def __init__(
-        self,
-        model: LatentDiffusion,
-        clip: Clip,
-        pictures: Pictures,
-        store: Store,
-        batches: Batches,
-        progress: Progress,
-        file: Path | None = None,
-    ) -> None:
-        self._model = model
-        self._clip = clip
-        self._pictures = pictures
-        self._store = store
-        self._batches = batches
-        self._progress = progress
+    def __init__(self, bench: Workbench, file: Path | None = None) -> None:
+        self._bench = bench
+        self._model = bench.models.model
+        self._clip = bench.plan.clip
         self._file = file
         self._known: Embeddings | None = None
 
@@ -55,7 +40,7 @@ class Texts:
     def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
         """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""
         settings, file = self._clip.settings, self._file
-        images = torch.cat([self._pictures.pixels(number) for number in range(len(self._clip.keyframes))])
+        images = torch.cat([self._bench.pictures.pixels(number) for number in range(len(self._clip.keyframes))])
         origin = origin_of(
             self._model, images, prompts, asdict(settings.textual_inversion) | {"seed": settings.seed}
         )
@@ -63,13 +48,13 @@ class Texts:
             return Embeddings.load(file, origin)
 
         def run(batch: int) -> Embeddings:
-            return fit_embeddings(self._model, images, start, replace(settings, batch=batch), self._progress)
+            return fit_embeddings(self._model, images, start, replace(settings, batch=batch), self._bench.progress)
 
         key = key_of(origin)
-        kept = self._store.load(key)
-        texts = Embeddings(**kept[0]) if kept else self._batches.halving(run)
+        kept = self._bench.store.load(key)
+        texts = Embeddings(**kept[0]) if kept else self._bench.batches.halving(run)
         if not kept:
-            self._store.save({key: (asdict(texts), {})})
+            self._bench.store.save({key: (asdict(texts), {})})
         if file:
             texts.save(file, origin)
         return texts

@@ -7,9 +7,7 @@ import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +19,9 @@ from morph import pacing
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
-from pipelines.between.placed import Curve, Shown
+from pipelines.between.placed import Curve
 from pipelines.request.settings import Settings
-from pipelines.request.ways import Way
-from pipelines.tasks.store import Reel, key_of
+from pipelines.tasks.store import Reel
 
 EVEN = 1.3
 """The largest gap over the mean at which pacing is content."""
@@ -94,7 +91,7 @@ class Track:
         it measures what it has placed, places again where that says so, and takes the best. ``rendered`` are
         the numbers of those that are rendered, the first and the last among them; by default all.
         """
-        sizes = _progress(steps, settings)
+        sizes = progress_of(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
         if settings.pacing == "uniform" or steps < 2:
             placed = [self._known(alpha) for alpha in pacing.uniform(steps + 1, settings.ease)]
@@ -123,7 +120,7 @@ class Track:
 
         Where they are not, more are rendered first, by halving. ``reel`` takes what is interpolated.
         """
-        times = _progress(len(shown) - 1, settings)
+        times = progress_of(len(shown) - 1, settings)
         while True:
             known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
             apart = [(a, b) for a, b in itertools.pairwise(known) if b > a + 1]
@@ -229,50 +226,6 @@ class Track:
         return self._perception.features(pixels)
 
 
-def shown_parts(
-    track: Track,
-    reel: str,
-    way: Way,
-    steps: int,
-    surveyed: Curve,
-    interpolator: Interpolator | None,
-    folder: Path,
-    warp: str | None,
-) -> Generator[Shown, None, Shown]:
-    """Place the frames of a way and have all that are shown; yields the first of them as they stand, returns all.
-
-    reel: the name of the track's reel in ``folder``. Frames that are not rendered are interpolated, into another.
-    warp: the name of the field that brings the ends into register, if any.
-    """
-    settings = way.settings
-
-    def shown(reels: list[str], alphas: list[float]) -> Shown:
-        return Shown(way.number, reels, alphas, track.distances(alphas), warp)
-
-    placing = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
-    while True:
-        try:
-            first = next(placing)
-        except StopIteration as done:
-            alphas: list[float] = done.value
-            break
-        if interpolator is None:  # what is rendered may still be measured against what is interpolated
-            yield shown([reel] * len(first), first)
-    if interpolator is None:
-        return shown([reel] * len(alphas), alphas)
-    filled = key_of(reel, asdict(settings.inbetween), alphas, settings.ease)
-    track.fill_in(alphas, settings, interpolator, Reel(folder / filled))
-    return shown([filled if alpha in track.interpolated else reel for alpha in alphas], alphas)
-
-
-def _progress(steps: int, settings: Settings) -> NDArray[np.float64]:
+def progress_of(steps: int, settings: Settings) -> NDArray[np.float64]:
     """How much of the way each of ``steps + 1`` frames has behind it, as easing means it: 0 to 1."""
     return np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))])
-
-
-def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:
-    """The frames that are rendered for sure where others may be interpolated; None for all."""
-    frames = settings.inbetween.frames
-    if frames == "0":
-        return None
-    return sorted({0, steps}) if frames == "auto" else sorted({*range(0, steps, int(frames) + 1), steps})

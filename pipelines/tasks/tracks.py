@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,48 +13,31 @@ from morph.media.keyframe import to_levels
 from morph.scaling import Size, enlarged
 from pipelines.between.keyframes import CapturedKeyframe, Progress, capture_keyframe
 from pipelines.between.segment import Knot, Segment
-from pipelines.request.plan import Plan
 from pipelines.request.settings import deciding
 from pipelines.request.ways import Way, drafts
-from pipelines.tasks.memory import Batches
-from pipelines.tasks.models import Models
 from pipelines.tasks.overlay import Overlay
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
+from pipelines.tasks.workbench import Workbench
 
 Times = tuple[int, ...]
 """Those at which a sampler visits a frame, from the noisiest down."""
 
 
 class Tracks:
-    """Makes the tracks of a clip's ways; their reels are in the job's ``folder``."""
+    """Makes the tracks of a clip's ways; their reels are in the job's folder."""
 
-    def __init__(
-        self,
-        models: Models,
-        plan: Plan,
-        pictures: Pictures,
-        pairs: Pairs,
-        batches: Batches,
-        folder: Path,
-        progress: Progress,
-    ) -> None:
-        self._models = models
-        self._model = models.model
-        self._plan = plan
-        self._pictures = pictures
+    def __init__(self, bench: Workbench, pairs: Pairs) -> None:
+        self._bench = bench
+        self._model = bench.models.model
         self._pairs = pairs
-        self._batches = batches
-        self._folder = folder
-        self._progress = progress
-        self._overlay = Overlay(models, plan, pictures, pairs, folder)
+        self._overlay = Overlay(bench, pairs)
         self._captured: dict[tuple[str, Times, float], CapturedKeyframe] = {}
 
     def whole(self, way: Way, knots: Sequence[Knot]) -> tuple[Track, str]:
         """The frames so far of a way, of full size and by all steps; the name of their reel."""
-        return self._track(way, knots, self._times(way), self._progress, self._plan.sizes.frame)
+        return self._track(way, knots, self._times(way), self._bench.progress, self._bench.plan.sizes.frame)
 
     def drafted(self, way: Way, knots: Sequence[Knot], count: int) -> Track | None:
         """Drafts of a way, if it is to be measured by these; whatever they cost is spent on the survey.
@@ -65,12 +47,12 @@ class Tracks:
         if count <= len(knots) or not (steps := drafts(way)):
             return None
         if way.settings.align.on:  # in register they tell how the way looks, and cost nothing
-            return self._overlay.track(way, self._plan.sizes.model)[0]
+            return self._overlay.track(way, self._bench.plan.sizes.model)[0]
 
         def progress(stage: str, cost: int) -> None:
-            self._progress("survey", cost)
+            self._bench.progress("survey", cost)
 
-        return self._track(way, knots, self._times(way, steps), progress, self._plan.sizes.model)[0]
+        return self._track(way, knots, self._times(way, steps), progress, self._bench.plan.sizes.model)[0]
 
     def round_trips(self, way: Way) -> dict[str, float]:
         """DB of the knots that were captured for frames of full size, by their names."""
@@ -85,7 +67,7 @@ class Tracks:
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
     ) -> tuple[Track, str]:
         """The frames so far of a way, of a size and at a sampler's times; the name of their reel."""
-        settings, sizes = way.settings, self._plan.sizes
+        settings, sizes = way.settings, self._bench.plan.sizes
         # features are large: those of other segments go, but for a keyframe that this one starts with
         wanted = {knot.name for knot in knots}
         self._captured = {key: own for key, own in self._captured.items() if key[0] in wanted}
@@ -100,7 +82,7 @@ class Tracks:
 
         def whole(knot: Knot) -> Tensor:
             if knot.alpha in (0, 1) and size == sizes.frame:
-                return self._pictures.keyframe(way.ends[int(knot.alpha)]).pixels
+                return self._bench.pictures.keyframe(way.ends[int(knot.alpha)]).pixels
             return enlarged(knot.keyframe.pixels, size).clamp(-1, 1)  # an anchor has no more
 
         segment = Segment(self._model, knots, settings, capture, whole, self._pairs.warp(way.number))
@@ -112,7 +94,7 @@ class Tracks:
             return segment.render(part, progress).split(1)
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
-            made = self._batches.each(run, alphas)
+            made = self._bench.batches.each(run, alphas)
             return (levels(segment.finished(one, at)) for one, at in zip(made, alphas, strict=True))
 
         def pictures() -> Iterator[NDArray[Any]]:
@@ -123,7 +105,7 @@ class Tracks:
         # the same two keyframes may follow one another twice, on two machines at a time
         names, pair = [knot.name for knot in knots], self._pairs.key(way.number)
         reel = key_of(deciding(unmarked, "frame"), times, names, detail, pair, way.twins)
-        kept, batch = Reel(self._folder / FRAMES / reel), self._plan.clip.settings.batch
-        track = Track(kept, self._models.perception, render, batch, sizes.model, self._pairs.seen(way.number))
+        kept, batch = Reel(self._bench.folder / FRAMES / reel), self._bench.plan.clip.settings.batch
+        track = Track(kept, self._bench.models.perception, render, batch, sizes.model, self._pairs.seen(way.number))
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel

@@ -12,6 +12,7 @@ from pipelines.tasks.dissolving import Dissolving
 from pipelines.tasks.models import Models
 from pipelines.tasks.painting import Painting
 from pipelines.tasks.task import Work
+from pipelines.tasks.workbench import Workbench
 
 
 def work_of(
@@ -22,7 +23,6 @@ def work_of(
     choose: Chooser | None = None,
     embeddings: Path | None = None,
 ) -> Work:
-    """The work of a planned clip; see :class:`pipelines.tasks.painting.Painting`."""
-    if needs_model(plan.clip):
-        return Painting(models, plan, folder, progress, choose, embeddings)
-    return Dissolving(models, plan, folder)
+    """The work of a planned clip; what it makes is kept in ``folder``. See :class:`Painting`."""
+    bench = Workbench(models, plan, folder, progress)
+    return Painting(bench, choose, embeddings) if needs_model(plan.clip) else Dissolving(bench)
