@@ -15,6 +15,10 @@ from pipelines.request.alignment import Align
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 
 
+_WINDOW = "Steps whose mean loss is compared with that of as many before."
+_TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lora(Section, prefix="lora."):
     """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1)."""
@@ -24,8 +28,8 @@ class Lora(Section, prefix="lora."):
     learning_rate: float = setting(2e-4, "Adam's.", 0, 1)
     weight_decay: float = setting(1e-2, "Adam's.", 0, 1)
     draws: int = setting(1, "Noise samples per keyframe and step.", 1, 256)
-    window: int = setting(50, "Steps whose mean loss is compared with that of as many before.", 1, 100_000)
-    tolerance: float = setting(0.0, "The fit stops when it gains less than this share in a window; 0: never.", 0, 1)
+    window: int = setting(50, _WINDOW, 1, 100_000)
+    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +39,8 @@ class TextualInversion(Section, prefix="textual_inversion."):
     steps: int = setting(0, "Steps of the fit; 0 leaves it out.", 0, 100_000)
     learning_rate: float = setting(1e-4, "Adam's.", 0, 1)
     guidance: float = setting(7.5, "Classifier-free guidance of the loss.", 0, 100)
-    window: int = setting(50, "Steps whose mean loss is compared with that of as many before.", 1, 100_000)
-    tolerance: float = setting(0.0, "The fit stops when it gains less than this share in a window; 0: never.", 0, 1)
+    window: int = setting(50, _WINDOW, 1, 100_000)
+    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from pipelines.tasks.models import Models
 from pipelines.tasks.sequence import rendered
 from pipelines.tasks.task import in_process
 from pipelines.tasks.work import work_of
+from pipelines.tasks.workbench import Workbench
 from tests.conftest import SAMPLES
 
 CAT, RACCOON = str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")
@@ -64,6 +65,11 @@ def finished_frames(model, ends, settings, alphas):
     own = [end.keyframe.pixels for end in ends]
     whole = [End.of(pixels, pixels - end.residual, pixels) for pixels, end in zip(own, ends, strict=True)]
     return torch.cat([finished(*one, whole, settings.fade) for one in zip(made.split(1), alphas, strict=True)])
+
+
+def bench_of(models, clip, folder):
+    """What the parts of a clip's work share."""
+    return Workbench(models, Plan.of(clip, lambda: models.geometry(clip.model)), folder, silent)
 
 
 def render(model, clip, folder, progress=silent, choose=None):

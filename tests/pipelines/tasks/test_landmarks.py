@@ -43,8 +43,7 @@ def dissolve(names=PEOPLE, **align):
 
 
 def pairs_of(models, wanted, folder):
-    pictures = Pictures(wanted, models.geometry("embedded"))
-    return Pairs(models, pictures, ways(wanted), Store(folder / FITS), folder)
+    return Pairs(bench_of(models, wanted, folder))
 
 
 def test_a_match_says_how_many_helped(command, tmp_path):
@@ -94,10 +93,10 @@ def test_fields_with_and_without_them_are_kept_apart(models, tmp_path):
 def test_without_mediapipe_auto_is_off(models, tmp_path):
     names = {pairs_of(models, dissolve(landmarks=kind), tmp_path).key(0) for kind in ("auto", "off")}
     assert len(names) == 1
-    assert Dissolving(models, dissolve(), tmp_path).facts()["landmarks"] is None
+    assert Dissolving(bench_of(models, dissolve(), tmp_path)).facts().landmarks is None
 
 
 def test_the_recipe_says_what_found_them(models, tmp_path):
-    assert Dissolving(models, dissolve(), tmp_path).facts()["landmarks"] == version("mediapipe")
-    assert Dissolving(models, dissolve(on=False), tmp_path).facts()["landmarks"] is None
-    assert Dissolving(models, dissolve(landmarks="off"), tmp_path).facts()["landmarks"] is None
+    assert Dissolving(bench_of(models, dissolve(), tmp_path)).facts().landmarks == version("mediapipe")
+    assert Dissolving(bench_of(models, dissolve(on=False), tmp_path)).facts().landmarks is None
+    assert Dissolving(bench_of(models, dissolve(landmarks="off"), tmp_path)).facts().landmarks is None
