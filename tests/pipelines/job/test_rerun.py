@@ -2,20 +2,21 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 
 from morph.errors import ModelError
-from pipelines.job.render import carry_out
 from pipelines.job.rerun import Moved, differences, rerun
+from pipelines.tasks.frames import DIGEST
+from pipelines.tasks.progress import quiet
 from tests.conftest import SAMPLES
 
 QUICK = ["--preset", "warp", "--set", "align.on=false", "--size", "64", "--frames", "3", "--device", "cpu"]
 
 
-def carried_out(plan, models, device, dtype, choose):
-    produced, _ = carry_out(plan, models, device, dtype, lambda stage, cost: None, choose)
-    return produced.as_dict()
+def no_bar(planned):
+    return nullcontext(quiet)
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def rendered(command, tmp_path):
 
 def test_the_same_frames_come_of_images_that_have_moved(rendered, tmp_path):
     moved = Moved(tmp_path / "again", [tmp_path / "away"])
-    again = rerun(rendered, moved, None, False, "auto", "auto", carried_out)
+    again = rerun(rendered, moved, None, False, "auto", "auto", no_bar)
     assert (again.output, again.same) == (tmp_path / "again", True)
     assert again.as_dict()["recipe"]["frames"] == json.loads(rendered.read_text())["frames"]
     assert (tmp_path / "again.job").is_dir()
@@ -42,13 +43,22 @@ def test_the_same_frames_come_of_images_that_have_moved(rendered, tmp_path):
 def test_other_frames_are_told_of_and_a_hub_is_not_asked_unbidden(rendered, tmp_path):
     recipe = json.loads(rendered.read_text())
     moved = Moved(tmp_path / "again", [tmp_path / "away"])
-    rendered.write_text(json.dumps(recipe | {"frames": "others"}))
-    assert not rerun(rendered, moved, tmp_path / "own.job", False, "auto", "auto", carried_out).same
+    rendered.write_text(json.dumps(recipe | {"frames": f"{DIGEST}others"}))
+    assert not rerun(rendered, moved, tmp_path / "own.job", False, "auto", "auto", no_bar).same
     assert (tmp_path / "own.job").is_dir()
     settings = recipe["settings"] | {"ranking.clip": "some/one"}
     rendered.write_text(json.dumps(recipe | {"settings": settings}))
     with pytest.raises(ModelError, match="some/one of a model hub: add --hub"):
-        rerun(rendered, moved, None, False, "auto", "auto", carried_out)
+        rerun(rendered, moved, None, False, "auto", "auto", no_bar)
+
+
+def test_frames_of_an_older_recipe_cannot_be_compared(rendered, tmp_path, caplog):
+    recipe = json.loads(rendered.read_text())
+    rendered.write_text(json.dumps(recipe | {"frames": "0123456789abcdef01234567"}))
+    moved = Moved(tmp_path / "again", [tmp_path / "away"])
+    assert not rerun(rendered, moved, None, False, "auto", "auto", no_bar).same
+    assert "is of an older version: whether the frames are the same as its cannot be told" in caplog.text
+    assert "not the same" not in caplog.text
 
 
 def test_what_differs_is_named_and_else_it_is_the_machine():

@@ -28,13 +28,13 @@ def test_what_is_written_is_counted_and_told_of(film, tmp_path, caplog):
     @contextmanager
     def bar(planned):
         told.append(planned)
-        yield lambda stage, count: told.append((stage, count))
+        yield lambda *step: told.append(step)
         told.append("closed")
 
     out = str(tmp_path / "out")
     how = Retiming(Fraction(48), Fraction(24), method="blend", threshold=10, device="cpu")
     done = retime_film(film, out, how, bar)
-    assert told == [{"frames": 8}, *[("frames", 1)] * 8, "closed"]
+    assert told == [{"frames": 8}, *[("frames", count, 8, None) for count in range(1, 9)], "closed"]
     assert done.as_dict() == {"frames": 8, "source": 5, "between": 3, "cuts": [], "recipe": done.recipe}
     assert (done.recipe["source"], done.recipe["fps"], done.recipe["to_fps"]) == (film, "24", "48")
     assert [int(frame[0, 0, 0]) for frame in read_frames(out)] == [90, 90, 90, 90, 90, 105, 120, 120]

@@ -9,6 +9,7 @@ from morph.errors import SettingsError
 from morph.media.stills import frame_numbers
 from pipelines.report.comparison import Computing, comparable, compare_presets
 from pipelines.request.presets import preset_names
+from pipelines.tasks.progress import quiet
 from tests.pipelines.conftest import CAT, RACCOON
 
 WARP = {"size": "64", "frames": 3, "align.on": False}
@@ -20,7 +21,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
     @contextmanager
     def bar(costs):
         bars.append(costs)
-        yield lambda stage, cost: None
+        yield quiet
         bars.append("closed")
 
     out = tmp_path / "out"

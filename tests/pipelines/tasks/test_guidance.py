@@ -81,7 +81,7 @@ def test_an_oblong_morph_is_guided_too(pipeline, tmp_path):
     values = {"textual_inversion.steps": 1, "anchors.depth": 1, "anchors.candidates": 1, "size": "128x64"}
     settings = changed(SHORT, values | {"model_size": "128x64", "pose.detector": "standing"})
     pipeline.detectors["standing"] = Standing()
-    frames = pipeline.render(clip_of(PEOPLE, ("a photo",), settings), tmp_path, silent)
+    frames = pipeline.render(clip_of(PEOPLE, ("a photo",), settings), tmp_path)
     assert [frame.pixels.shape for frame in frames] == [(64, 128, 3)] * 5
     assert pipeline.detectors["standing"].asked == 2
 

@@ -7,14 +7,12 @@ import pytest
 
 from morph.perception import landmarks
 from pipelines.request.settings import Settings, changed
-from pipelines.request.ways import ways
 from pipelines.tasks.dissolving import Dissolving
 from pipelines.tasks.models import Models
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
 from pipelines.tasks.store import FITS, Store
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import clip
+from tests.pipelines.conftest import bench_of, clip
 
 PEOPLE = ["hopper.jpg", "collins.jpg"]
 
