@@ -86,8 +86,8 @@ def sample_sheet(model: LatentDiffusion, size: int, guidance: float, seed: int =
     def predict(z: Tensor, t: int) -> Any:
         return model.predict(z, t, condition, negative=negative, guidance=guidance)
 
-    *_, clean = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
-    return model.decode(clean)
+    *_, last = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
+    return model.decode(last.latents)
 
 
 @torch.no_grad()

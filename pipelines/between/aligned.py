@@ -15,6 +15,7 @@ from torch import Tensor
 from morph.blending.interpolation import adain, slerp
 from morph.blending.warp import Warp
 from morph.diffusion import attention, ddim, lora
+from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion, Prediction
 from morph.errors import MorphError
 from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
@@ -61,7 +62,7 @@ class AlignedInfill:
                 return nullcontext()
             return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
 
-        def tick() -> None:
+        def tick(step: Step) -> None:
             progress("render", count)
 
         return model.decode(self._between.denoise(latents, alpha, self._times, tick, during=during))
@@ -94,7 +95,7 @@ class AlignedInfill:
             with keeping:
                 return model.predict(latents, t, text, control=control)
 
-        def tick() -> None:
+        def tick(step: Step) -> None:
             progress("invert", len(clean) * iterations)
 
         iterations = settings.align.inversion_iterations

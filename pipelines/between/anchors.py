@@ -13,6 +13,7 @@ from torch import Tensor
 
 from morph import random
 from morph.blending.interpolation import slerp
+from morph.diffusion.ddim import Step
 from pipelines.between.keyframes import Progress
 from pipelines.between.mix import Between
 from pipelines.between.placed import Choice
@@ -172,7 +173,7 @@ def _denoise(
     guidance = settings.anchors.guidance
     cost = len(latents) * (1 if guidance == 1 else 2)
 
-    def tick() -> None:
+    def tick(step: Step) -> None:
         progress("anchors", cost)
 
     return between.denoise(latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)

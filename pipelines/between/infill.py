@@ -11,6 +11,7 @@ from torch import Tensor
 from morph import random
 from morph.blending.interpolation import adain, slerp
 from morph.diffusion import attention
+from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from pipelines.between.keyframes import CapturedKeyframe, Progress, shared_times
 from pipelines.between.mix import Between
@@ -53,7 +54,7 @@ class Infill:
                 return nullcontext()
             return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
 
-        def tick() -> None:
+        def tick(step: Step) -> None:
             progress("render", len(alphas))
 
         latents = self._between.denoise(latents, alpha, first.times, tick, during=during)

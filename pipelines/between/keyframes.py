@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora, textual_inversion
@@ -21,9 +22,23 @@ from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from pipelines.request.settings import Settings
 
-Progress = Callable[[str, int], None]
-"""Told (stage, U-Net forward equivalents just spent); a backward pass counts as two forwards."""
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Is told what has just been done."""
+
+    def __call__(self, stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+        """A stage has spent so many U-Net forward equivalents; a backward pass counts as two forwards.
+
+        ``preview`` makes a small, cheap picture of how far it has come, now or at any later time; None where there
+        is nothing to see.
+        """
+
+
+def silent(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+    """The progress that tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +126,14 @@ def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: fl
     return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (at - 0.5).abs() * (scale - 1))
 
 
-def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
-    """Run a generator to its end, calling ``tick`` after every step; what it returned."""
+def drain(steps: Generator[S, None, T], tick: Callable[[S], None]) -> T:
+    """Run a generator to its end, handing ``tick`` what it yields after every step; what it returned."""
     while True:
         try:
-            next(steps)
+            step = next(steps)
         except StopIteration as stop:
             return stop.value
-        tick()
+        tick(step)
 
 
 def fit_embeddings(
@@ -128,7 +143,7 @@ def fit_embeddings(
     options = asdict(settings.textual_inversion)
     texts = (start.conditions, start.negative)
     fit = textual_inversion.fit(model, pixels, *texts, settings.seed, batch=settings.batch, **options)
-    return drain(fit, lambda: progress("textual inversion", 6 * len(pixels)))
+    return drain(fit, lambda loss: progress("textual inversion", 6 * len(pixels)))
 
 
 def fit_keyframes(
@@ -163,7 +178,7 @@ def fit_latents(
     loras: Sequence[lora.Lora | None] = [None] * count
     if settings.lora.steps:
         fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
-        loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
+        loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * settings.lora.draws))
     parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
     return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
 
@@ -184,7 +199,7 @@ def invert_keyframes(
     times = model.schedule.times(settings.steps)
     with together:
         inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
-        noise = drain(inversion, lambda: progress("invert", len(mean) * settings.inversion_iterations))
+        noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))
     if not noise.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
     return [replace(keyframe, noise=own) for keyframe, own in zip(keyframes, noise.split(1), strict=True)]
@@ -215,7 +230,7 @@ def capture_keyframe(
 
     with together:
         back = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
-        latents = drain(back, lambda: progress("capture ends", 1))
+        latents = drain(back, lambda step: progress("capture ends", 1))
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))

@@ -11,6 +11,7 @@ from torch import Tensor
 from morph.blending.interpolation import lerp, slerp
 from morph.blending.warp import Warp
 from morph.diffusion import ddim, lora
+from morph.diffusion.ddim import Step
 from morph.diffusion.model import Control, LatentDiffusion, Prediction
 from morph.errors import MorphError
 from morph.perception.pose import Pose, interpolate
@@ -77,7 +78,7 @@ class Between:
         latents: Tensor,
         alpha: Tensor,
         times: Sequence[int],
-        tick: Callable[[], None],
+        tick: Callable[[Step], None],
         *,
         guidance: float = 1.0,
         during: Callable[[int], AbstractContextManager[None]] = lambda t: nullcontext(),
@@ -85,7 +86,7 @@ class Between:
         """Latents (B,C,h,w) at ``times[0]`` brought to ``times[-1]``, each at its own alpha (B,).
 
         Text is mixed as the settings say, the LoRAs exactly. ``during`` wraps every prediction; ``tick`` is
-        called after each.
+        handed every step.
 
         Raises:
             MorphError: the network overflowed.

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import groupby
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.blending.warp import Warp
@@ -121,8 +122,8 @@ def fit_anchors(
     """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
     model = between.model
 
-    def fitting(stage: str, cost: int) -> None:
-        progress("fit anchors", cost)
+    def fitting(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+        progress("fit anchors", cost, preview)
 
     places = [anchor.alpha for anchor in anchors]
     at = torch.tensor(places, device=model.device)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:  # --help waits for nothing
+    from PIL.Image import Image
+
     from pipelines.between.ranking import Chooser
     from pipelines.job.render import Planned
     from pipelines.tasks.models import Models
@@ -40,7 +43,7 @@ class ProgressBar:
             disable=not planned,
         )
 
-    def __call__(self, stage: str, cost: int) -> None:
+    def __call__(self, stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         """Count what a stage has just spent; stages before it are over, whatever they had planned."""
         self.spent[stage] = self.spent.get(stage, 0) + cost
         order = list(self.planned)

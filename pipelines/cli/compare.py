@@ -91,7 +91,8 @@ def compare(
             for frame in rendered:
                 stills.write(to_rgb8(frame.pixels))
 
-    running = comparing.compare(pipeline, clips, lambda stage, cost: bar(stage, cost), keep)
+    bar: ProgressBar
+    running = comparing.compare(pipeline, clips, lambda stage, cost, preview=None: bar(stage, cost, preview), keep)
     for number, (name, clip) in enumerate(clips.items(), 1):
         say(f"{name} ({number} of {len(chosen)})")
         bar = ProgressBar(costs(clip))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from pipelines.request.points import marked
 from pipelines.request.settings import keys
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from PIL.Image import Image
+
     from pipelines.between.keyframes import Progress
     from pipelines.between.ranking import Chooser
     from pipelines.job.produce import Produced
@@ -143,9 +146,9 @@ def carry_out(
 
     spent = dict.fromkeys(costs(plan.clip), 0)
 
-    def counted(stage: str, cost: int) -> None:
+    def counted(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         spent[stage] = spent.get(stage, 0) + cost
-        progress(stage, cost)
+        progress(stage, cost, preview)
 
     work = work_of(models, plan.clip, plan.folder, counted, choose, embeddings)
     began = time.monotonic()

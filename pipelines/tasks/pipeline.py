@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.between.keyframes import Progress
+from pipelines.between.keyframes import Progress, silent
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
@@ -31,14 +31,15 @@ class MorphPipeline(Models):
         *,
         preset: str = "default",
         times: Sequence[str] = (),
-        callback: Progress = lambda stage, cost: None,
+        callback: Progress = silent,
         **settings: Any,
     ) -> Iterator[Frame]:
         """Frames from the first image to the last, in order.
 
         ``prompts``: none, one for all, or one per image. ``times``: none, or one per image, such as "2.5s" or
         "60f". ``settings`` are those of ``Settings``, dotted keys included, on top of the preset. ``callback``
-        is told each stage and what it has just cost. While they are made, frames are kept in a temporary folder.
+        is told each stage, what it has just cost, and a function that makes a small picture of how far it has come.
+        While they are made, frames are kept in a temporary folder.
 
         Raises:
             InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.

@@ -7,7 +7,7 @@ be run again, or elsewhere, and the frames are the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.diffusion.textual_inversion import Embeddings, origin_of
@@ -29,6 +30,7 @@ from pipelines.between.keyframes import (
     fit_embeddings,
     fit_keyframes,
     invert_keyframes,
+    silent,
 )
 from pipelines.between.placed import CANDIDATES, Placed
 from pipelines.between.ranking import Chooser
@@ -67,7 +69,7 @@ class Work:
         models: Models,
         clip: Clip,
         folder: Path,
-        progress: Progress = lambda stage, cost: None,
+        progress: Progress = silent,
         choose: Chooser | None = None,
         embeddings: Path | None = None,
     ) -> None:
@@ -266,8 +268,8 @@ class Work:
             return self._dissolve.track(number, self._pictures.sizes.model)[0]
         times = self._times(number, steps)
 
-        def progress(stage: str, cost: int) -> None:
-            self.progress("survey", cost)
+        def progress(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+            self.progress("survey", cost, preview)
 
         return self._track(number, knots, times, progress, self._pictures.sizes.model)[0]
 
@@ -337,7 +339,7 @@ def work_of(
     models: Models,
     clip: Clip,
     folder: Path,
-    progress: Progress = lambda stage, cost: None,
+    progress: Progress = silent,
     choose: Chooser | None = None,
     embeddings: Path | None = None,
 ) -> Tasking:

@@ -41,8 +41,8 @@ def sample(model: LatentDiffusion, prompts: list[str], size: int, guidance: floa
                 return model.predict(z, t, condition)
             return model.predict(z, t, condition, negative=negative, guidance=guidance)
 
-        *_, clean = ddim.sample(predict, model.schedule, torch.stack(noise).to(model.device), times)
-        made.append(model.decode(clean).cpu())
+        *_, last = ddim.sample(predict, model.schedule, torch.stack(noise).to(model.device), times)
+        made.append(model.decode(last.latents).cpu())
     return torch.cat(made)
 
 

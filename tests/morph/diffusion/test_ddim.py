@@ -10,8 +10,8 @@ def predictor(model, prompts=("a photo of a cat", "a photo of a dog")):
 
 
 def last(steps):
-    *_, latents = steps
-    return latents
+    *_, step = steps
+    return step.latents
 
 
 def test_sampling_is_that_of_diffusers(model):
@@ -75,3 +75,22 @@ def test_the_clean_latents_and_noise_of_a_prediction_make_up_the_noisy_ones(mode
     latents = torch.randn(2, 4, 8, 8)
     clean, noise = predictor(model)(latents, 700)
     assert torch.allclose(model.schedule.noise(clean, noise, 700), latents, atol=1e-4)
+
+
+def test_every_step_says_where_it_has_come_to(model):
+    """Down or up, its latents are its clean ones at its time, with the noise that is left of them."""
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    times, predict = model.schedule.times(4), predictor(model)
+    down = list(ddim.sample(predict, model.schedule, latents, times))
+    up = list(ddim.invert(predict, model.schedule, latents, times))
+    assert tuple(step.t for step in down) == times[1:]
+    assert tuple(step.t for step in up) == times[-2::-1]
+    clean, noise = predict(latents, times[0])
+    assert torch.equal(down[0].clean, clean)
+    assert torch.equal(down[0].latents, model.schedule.noise(clean, noise, times[1]))
+    before, t = latents, times[-1]
+    for step in up:
+        alpha, sigma = model.schedule.level(t)
+        noise = ((before - alpha * step.clean) / sigma).float()
+        assert torch.allclose(model.schedule.noise(step.clean, noise, step.t), step.latents, atol=1e-3)
+        before, t = step.latents, step.t

@@ -89,7 +89,7 @@ def test_every_forward_is_counted(morph, way):
     names, values = WAYS[way]
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, values)
@@ -101,7 +101,7 @@ def test_every_forward_is_counted(morph, way):
 def test_a_way_is_measured_by_frames_that_cost_nothing(morph):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     even = changed(QUICK, {"pacing": "even"})
@@ -241,7 +241,7 @@ def test_a_render_that_was_stopped_goes_on_with_the_same_frames(model, fields, m
         (job / FITS / name).write_bytes(content)
     batches = []
 
-    def stop(stage, cost):
+    def stop(stage, cost, preview=None):
         batches.append(stage)
         if batches.count("render") == 4:  # two frames of the second batch are under way
             raise StopError
