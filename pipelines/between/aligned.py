@@ -95,16 +95,25 @@ class AlignedInfill:
             with keeping:
                 return model.predict(latents, t, text, control=control)
 
-        def tick(step: Step) -> None:
-            progress("invert", len(clean) * iterations)
-
-        iterations = settings.align.inversion_iterations
         fitted = [side for side, knot in enumerate(self._ends) if knot.lora]
         own = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, fitted]
         with lora.applied(model, [knot.lora for knot in self._ends if knot.lora], own):
-            noise = drain(ddim.invert(predict, model.schedule, clean, self._times, iterations), tick)
+            if settings.align.inversion == "leap":
+                steps = ddim.leap(predict, model.schedule, clean, self._times)
+                noise = drain(steps, lambda step: progress("invert", len(clean)))
+                # what frames borrow was kept at the noisy end alone, and serves at every time
+                self._spread(features, shared)
+            else:
+                iterations = settings.align.inversion_iterations
+                steps = ddim.invert(predict, model.schedule, clean, self._times, iterations)
+                noise = drain(steps, lambda step: progress("invert", len(clean) * iterations))
         if not noise.isfinite().all():
             raise MorphError(
                 "the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate"
             )
         return noise
+
+    def _spread(self, features: dict[tuple[int, str], Tensor], shared: Sequence[int]) -> None:
+        """Give keys and values of the noisiest time to all times at which frames use any."""
+        own = {name: value for (t, name), value in features.items() if t == self._times[0]}
+        features |= {(t, name): value for t in shared for name, value in own.items()}

@@ -31,7 +31,11 @@ class Align(Section, prefix="align."):
         "either.",
     )
     skip: float = setting(0.75, "The share of the steps, from the noisy end, that frames leave out.", 0, 1)
-    inversion_iterations: int = setting(1, "Fixed-point iterations of each step of their inversion.", 1, 100)
+    inversion: Literal["steps", "leap"] = setting(
+        "steps",
+        "How images are brought to where frames start: in steps, or in one leap by two evaluations.",
+    )
+    inversion_iterations: int = setting(1, "Fixed-point iterations of each such step.", 1, 100)
 
     @property
     def landmarks_by(self) -> str | None:

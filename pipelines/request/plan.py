@@ -246,7 +246,8 @@ def costs(clip: Clip) -> dict[str, int]:
         stages["fit anchors"] += made * _fit(own)
         if own.align.on:
             kept = len(aligned_times(range(own.steps + 1), own)) - 1
-            stages["invert"] += 2 * kept * own.align.inversion_iterations * _rendered(way, made)
+            evaluations = 2 if own.align.inversion == "leap" else kept * own.align.inversion_iterations
+            stages["invert"] += 2 * evaluations * _rendered(way, made)
             stages["render"] += kept * _rendered(way, made)
             continue
         stages["invert"] += made * own.steps * own.inversion_iterations

@@ -53,6 +53,22 @@ def test_fixed_point_iterations_close_the_round_trip(model):
     assert errors[2] < errors[0] / 5
 
 
+def test_a_leap_ends_near_where_steps_do_by_two_evaluations(model):
+    clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    times = model.schedule.times(16)[-5:]
+    seen = []
+
+    def predict(latents, t):
+        seen.append(t)
+        return predictor(model)(latents, t)
+
+    leapt = last(ddim.leap(predict, model.schedule, clean, times))
+    assert seen == [times[-2], times[0]]
+    stepped = last(ddim.invert(predictor(model), model.schedule, clean, times, 3))
+    noise = (stepped - clean).square().mean()
+    assert (leapt - stepped).square().mean() < 0.1 * noise
+
+
 def test_inversion_of_one_sample_does_not_depend_on_its_batch(model):
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     times = model.schedule.times(5)
