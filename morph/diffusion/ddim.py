@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from morph.diffusion.model import Prediction
+from morph.diffusion.prediction import Predictor
 from morph.diffusion.schedule import Schedule
-
-Predictor = Callable[[Tensor, int], Prediction]
-"""(noisy latents (B,C,h,w), time) to a prediction; text, LoRA and attention are bound by the caller."""
 
 
 class Step(NamedTuple):
@@ -70,9 +67,9 @@ def leap(
 ) -> Generator[Step, None, Tensor]:
     """:func:`invert` in one step from ``times[-1]`` to ``times[0]``, by two evaluations.
 
-    Yields where it has come to after each, returns the latents of the last. The noise is what the model
-    sees in the latents as they are,
-    and then what it sees in them under that noise. Fit for a short way, along which the noise hardly changes.
+    Yields where it has come to after each, returns the latents of the last. The noise is what the model sees in
+    the latents as they are, and then what it sees in them under that noise. Fit for a short way, along which the
+    noise hardly changes.
     """
     alpha, sigma = (float(level) for level in schedule.level(times[-1]))
     estimate = latents

@@ -15,8 +15,10 @@ from torch import Tensor
 from morph.blending.interpolation import adain, slerp
 from morph.blending.warp import Warp
 from morph.diffusion import attention, ddim, lora
+from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
-from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
 from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
 from pipelines.between.mix import Between
@@ -86,7 +88,7 @@ class AlignedInfill:
         Their keys and values go to ``features``.
         """
         model, settings, count = self._model, self._settings, len(alpha)
-        text = torch.cat([knot.condition.expand(count, -1, -1) for knot in self._ends])
+        text = Condition.cat([knot.condition.expand(count) for knot in self._ends])
         control = self._between.control(torch.cat([alpha, alpha]))
         shared = shared_times(self._times, settings)
 

@@ -14,7 +14,10 @@ from PIL.Image import Image
 from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora, textual_inversion
-from morph.diffusion.model import Control, LatentDiffusion, Prediction
+from morph.diffusion.condition import Condition
+from morph.diffusion.guidance import conditioned
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Control, Prediction, Predictor
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from morph.media.keyframe import to_uint8
@@ -45,14 +48,14 @@ def silent(stage: str, cost: int, preview: Callable[[], Image] | None = None) ->
 class FittedKeyframe:
     """A keyframe at the size the model works at, and what the model has learnt of it.
 
-    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
+    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
     """
 
     pixels: Tensor
     latents: Tensor
-    condition: Tensor
-    negative: Tensor
+    condition: Condition
+    negative: Condition
     lora: lora.Lora | None
     pose: Pose | None = None
     noise: Tensor | None = None
@@ -60,6 +63,7 @@ class FittedKeyframe:
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
         named = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        named |= self.condition.packed("condition") | self.negative.packed("negative")
         for part in ("down", "up") if self.lora else ():
             named |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
         if self.pose is not None:
@@ -73,16 +77,18 @@ class FittedKeyframe:
         parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
         for name, value in named.items():
             part, _, layer = name.partition(".")
-            if layer:
+            if part in parts:
                 parts[part][layer] = value.to(device)
-        own = {name: named[name].to(device) for name in _TENSORS if name in named}
+        pixels, latents, *noise = (named[name].to(device) for name in _TENSORS if name in named)
+        condition, negative = (Condition.unpacked(named, name).to(device) for name in ("condition", "negative"))
+        fitted = lora.Lora(**parts) if parts["down"] else None
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
-        return cls(**own, lora=lora.Lora(**parts) if parts["down"] else None, pose=pose)
+        return cls(pixels, latents, condition, negative, fitted, pose, *noise)
 
 
-_TENSORS = ("pixels", "latents", "condition", "negative", "noise")
+_TENSORS = ("pixels", "latents", "noise")
 
 
 @dataclass(frozen=True)
@@ -239,16 +245,13 @@ def capture_keyframe(
 
 def _predictor(
     model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, positions: Sequence[float]
-) -> tuple[Callable[[Tensor, int], Prediction], AbstractContextManager[None]]:
+) -> tuple[Predictor, AbstractContextManager[None]]:
     """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
-    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    condition = Condition.cat([keyframe.condition for keyframe in keyframes])
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
     at = torch.tensor(positions, device=model.device)
     control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
     fitted = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
     own = torch.eye(len(keyframes), device=model.device)[:, fitted]
-
-    def predict(latents: Tensor, t: int) -> Prediction:
-        return model.predict(latents, t, condition, control=control)
-
+    predict = conditioned(model.conditional(control), condition)
     return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], own)

@@ -8,18 +8,20 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from morph.blending.interpolation import lerp, slerp
 from morph.blending.warp import Warp
 from morph.diffusion import ddim, lora
+from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
-from morph.diffusion.model import Control, LatentDiffusion, Prediction
+from morph.diffusion.guidance import classifier_free, conditioned
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Control, Prediction
 from morph.errors import MorphError
 from morph.perception.pose import Pose, interpolate
 from morph.scaling import size_of
 from pipelines.between.keyframes import FittedKeyframe, control_of, drain
 from pipelines.request.settings import Settings
 
-MIX = {"lerp": lerp, "slerp": slerp}
+MIX = {"lerp": Condition.lerp, "slerp": Condition.slerp}
 
 
 class Between:
@@ -47,8 +49,8 @@ class Between:
         self._fitted = [side for side, end in enumerate((first, second)) if end.lora]
         self._loras = [end.lora for end in (first, second) if end.lora]
 
-    def condition(self, alpha: Tensor) -> Tensor:
-        """Text embeddings (B,L,D) at alphas (B,)."""
+    def condition(self, alpha: Tensor) -> Condition:
+        """The texts (B) at alphas (B,)."""
         return self._mix(self.first.condition, self.second.condition, alpha)
 
     def latents(self, picture: Tensor, latents: Tensor, at: float, alpha: float) -> Tensor:
@@ -95,11 +97,15 @@ class Between:
         alpha = alpha.to(model.device, torch.float32)
         condition = self.condition(alpha)
         control = self.control(alpha)
-        negative = None if guidance == 1 else self.first.negative.expand(len(latents), -1, -1)
+        guided = (
+            conditioned(model.conditional(control), condition)
+            if guidance == 1
+            else classifier_free(model.conditional(control), condition, self.first.negative, guidance)
+        )
 
         def predict(latents: Tensor, t: int) -> Prediction:
             with during(t):
-                return model.predict(latents, t, condition, negative=negative, guidance=guidance, control=control)
+                return guided(latents, t)
 
         with lora.applied(model, self._loras, torch.stack([1 - alpha, alpha], dim=1)[:, self._fitted]):
             latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)

@@ -147,7 +147,7 @@ class Work:
         """
         texts = self._conditions()
         fitted = self.clip.settings.textual_inversion.steps
-        return hash_of(texts.conditions, texts.negative) if fitted else None
+        return hash_of(*texts.packed().values()) if fitted else None
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the keys of all of them.
@@ -225,9 +225,9 @@ class Work:
 
         key = key_of(origin)
         kept = self._store.load(key)
-        texts = Embeddings(**kept[0]) if kept else self._batches.halving(run)
+        texts = Embeddings.unpacked(kept[0]) if kept else self._batches.halving(run)
         if not kept:
-            self._store.save({key: (asdict(texts), {})})
+            self._store.save({key: (texts.packed(), {})})
         if file:
             texts.save(file, origin)
         return texts
@@ -235,7 +235,8 @@ class Work:
     def _key(self, number: int, texts: Embeddings, inverted: bool) -> str:
         """The name of a fitted keyframe: a hash of all that it depends on."""
         settings, model = self.clip.keyframes[number].settings, self.model
-        content = hash_of(self._pictures.pixels(number), texts.conditions[number], texts.negative)
+        said = Embeddings(texts.conditions[[number]], texts.negative).packed()
+        content = hash_of(self._pictures.pixels(number), *said.values())
         how = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
         steps = settings.steps if inverted else None
         return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)

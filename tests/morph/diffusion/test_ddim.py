@@ -30,11 +30,11 @@ def test_sampling_is_that_of_diffusers(model):
         }
     )
     scheduler.set_timesteps(20)
-    condition = model.embed(["a photo of a cat", "a photo of a dog"])
+    tokens = model.embed(["a photo of a cat", "a photo of a dog"]).tokens
     theirs = latents
     for t in scheduler.timesteps:
         with torch.no_grad():
-            raw = model.unet(theirs, t, encoder_hidden_states=condition).sample
+            raw = model.unet(theirs, t, encoder_hidden_states=tokens).sample
         theirs = scheduler.step(raw, t, theirs, eta=0.0).prev_sample
     assert torch.allclose(ours, theirs, atol=1e-4, rtol=1e-4)
 
@@ -75,16 +75,6 @@ def test_inversion_of_one_sample_does_not_depend_on_its_batch(model):
     both = last(ddim.invert(predictor(model), model.schedule, clean, times))
     alone = last(ddim.invert(predictor(model, ["a photo of a dog"]), model.schedule, clean[1:], times))
     assert torch.allclose(both[1:], alone, atol=1e-4)
-
-
-def test_guidance_of_one_is_no_guidance(model):
-    latents = torch.randn(2, 4, 8, 8)
-    condition, negative = model.embed(["a cat", "a dog"]), model.embed(["", ""])
-    plain = model.predict(latents, 500, condition)
-    guided = model.predict(latents, 500, condition, negative=negative, guidance=1.0)
-    stronger = model.predict(latents, 500, condition, negative=negative, guidance=3.0)
-    assert torch.allclose(plain.clean, guided.clean, atol=1e-4)
-    assert not torch.allclose(plain.clean, stronger.clean, atol=1e-4)
 
 
 def test_the_clean_latents_and_noise_of_a_prediction_make_up_the_noisy_ones(model):

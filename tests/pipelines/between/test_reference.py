@@ -63,7 +63,7 @@ def theirs(model, ends):
     """The same keyframes, inverted and rendered as published, in either form."""
     keyframes, meter = [end.keyframe for end in ends], Meter(model.unet)
     try:
-        own = [diffmorpher.invert(model, k.pixels, k.condition, k.lora, SETTINGS) for k in keyframes]
+        own = [diffmorpher.invert(model, k.pixels, k.condition.tokens, k.lora, SETTINGS) for k in keyframes]
         for end, keyframe in zip(own, keyframes, strict=True):
             assert torch.allclose(end.noise, keyframe.noise, atol=TOLERANCE)
         return {form: diffmorpher.render(model, *own, ALPHAS, SETTINGS, meter, form) for form in ("paper", "code")}
@@ -129,6 +129,6 @@ def test_textual_inversion_as_published_costs_two_calls_for_each_picture(model, 
     texts, negative = wang2023.invert_text(model, [p.pixels for p in pictures], PROMPTS, settings)
     meter.lap()
     assert sum(meter.forwards.values()) == 2 * 2 * 2 * 3
-    start = model.embed(PROMPTS)
+    start = model.embed(PROMPTS).tokens
     assert all(not torch.equal(text, own) for text, own in zip(texts, start.split(1), strict=True))
     assert negative.shape == start[:1].shape
