@@ -26,7 +26,7 @@ from pipelines.between.keyframes import (
     fit_latents,
     invert_keyframes,
 )
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request.settings import Settings
 
@@ -117,10 +117,9 @@ class Segment:
 
 
 def fit_anchors(
-    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
+    model: LatentDiffusion, pair: Pair, anchors: Sequence[Anchor], settings: Settings, progress: Progress
 ) -> list[FittedKeyframe]:
     """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
-    model = between.model
 
     def fitting(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         progress("fit anchors", cost, preview)
@@ -129,13 +128,13 @@ def fit_anchors(
     at = torch.tensor(places, device=model.device)
     latents = torch.cat([anchor.latents for anchor in anchors])
     pixels = torch.cat([anchor.pixels for anchor in anchors])
-    embeddings = Embeddings(between.condition(at), between.first.negative)
+    embeddings = Embeddings(pair.condition(at), pair.first.negative)
     made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
-    posed = [replace(one, pose=between.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
+    posed = [replace(one, pose=pair.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
     return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, places)
 
 
-def unfitted(between: Between, anchor: Anchor) -> FittedKeyframe:
+def unfitted(model: LatentDiffusion, pair: Pair, anchor: Anchor) -> FittedKeyframe:
     """An anchor that nothing starts from: its picture alone."""
-    at = torch.tensor([anchor.alpha], device=between.model.device)
-    return FittedKeyframe(anchor.pixels, anchor.latents, between.condition(at), between.first.negative, None)
+    at = torch.tensor([anchor.alpha], device=model.device)
+    return FittedKeyframe(anchor.pixels, anchor.latents, pair.condition(at), pair.first.negative, None)

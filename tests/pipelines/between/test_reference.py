@@ -12,7 +12,7 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.between.anchors import render_anchors
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import capture_keyframe, invert_keyframes
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request.plan import plan_anchors
 from pipelines.request.presets import load_preset
@@ -112,8 +112,8 @@ def test_wang_and_golland_one_at_a_time_is_what_ours_does_in_batches(model, pict
     def choose(alpha, candidates, left, right):
         return Choice(int(clip.score(candidates, ranking.positive, ranking.negative).argmax()), [], "")
 
-    between = Between(model, *fitted(model, pictures, settings), settings)
-    ours = render_anchors(between, settings, choose, silent)
+    pair = Pair.of(*fitted(model, pictures, settings), settings)
+    ours = render_anchors(model, pair, settings, choose, silent)
     meter.lap()  # ours were booked by none
     meter.forwards.clear()
     pixels = torch.cat([picture.pixels for picture in pictures])
