@@ -45,6 +45,12 @@ class AlignedInfill:
         self._warp = warp
         self._times = aligned_times(model.schedule.times(settings.steps), settings)
 
+    @property
+    def forwards(self) -> int:
+        """What a frame costs: both knots inverted, and a prediction at each step."""
+        steps, align = len(self._times) - 1, self._settings.align
+        return 2 * (2 if align.inversion == "leap" else steps * align.inversion_iterations) + steps
+
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
         model, settings, count = self._model, self._settings, len(alphas)

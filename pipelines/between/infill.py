@@ -40,6 +40,11 @@ class Infill:
         self._model = model
         self._pair = Pair.of(first.keyframe, second.keyframe, settings, span)
 
+    @property
+    def forwards(self) -> int:
+        """What a frame costs: a prediction at each step."""
+        return len(self.first.times) - 1
+
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
         model, first, second = self._model, self.first, self.second

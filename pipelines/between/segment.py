@@ -17,6 +17,7 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
 from pipelines.between.aligned import AlignedInfill
 from pipelines.between.anchors import Anchor
+from pipelines.between.filler import Filler
 from pipelines.between.finishing import End, Register, finished
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import (
@@ -76,10 +77,10 @@ class Segment:
         frames = []
         for index, group in groupby(alphas, self._before):
             inside = [self._inside(alpha, index) for alpha in group]
-            frames.append(self._infill(index).render(inside, progress))
+            frames.append(self._filler(index).render(inside, progress))
         return torch.cat(frames)
 
-    def _infill(self, index: int) -> Infill | AlignedInfill:
+    def _filler(self, index: int) -> Filler:
         """What fills in between a knot and the next."""
         one, other = self.knots[index : index + 2]
         model, settings, span = self._model, self._settings, self._span(index)
