@@ -70,7 +70,7 @@ class AlignedInfill:
             return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
 
         def tick(step: Step) -> None:
-            progress("render", count)
+            progress("render", count, lambda: self._pair.preview.image(step.clean[:1]))
 
         return model.decode(denoise(model, self._pair, latents, alpha, self._times, tick, during=during))
 

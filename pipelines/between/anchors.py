@@ -177,6 +177,6 @@ def _denoise(
     cost = len(latents) * (1 if guidance == 1 else 2)
 
     def tick(step: Step) -> None:
-        progress("anchors", cost)
+        progress("anchors", cost, lambda: pair.preview.image(step.clean[:1]))
 
     return denoise(model, pair, latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)

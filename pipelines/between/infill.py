@@ -62,7 +62,7 @@ class Infill:
             return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
 
         def tick(step: Step) -> None:
-            progress("render", len(alphas))
+            progress("render", len(alphas), lambda: self._pair.preview.image(step.clean[:1]))
 
         latents = denoise(model, self._pair, latents, alpha, first.times, tick, during=during)
         return model.decode(latents)

@@ -35,8 +35,8 @@ class Progress(Protocol):
     def __call__(self, stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         """A stage has spent so many U-Net forward equivalents; a backward pass counts as two forwards.
 
-        ``preview`` makes a small, cheap picture of how far it has come, now or at any later time; None where there
-        is nothing to see.
+        ``preview`` makes a small, cheap picture of the first frame that is being made, as it looks by now, whenever
+        it is called; None where there is nothing to see.
         """
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from morph.blending.warp import Warp
 from morph.diffusion.condition import Condition
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control
+from morph.diffusion.preview import Preview
 from morph.perception.pose import Pose, interpolate
 from morph.scaling import size_of
 from pipelines.between.keyframes import FittedKeyframe, control_of
@@ -51,6 +54,12 @@ class Pair:
     def ends(self) -> tuple[FittedKeyframe, FittedKeyframe]:
         """Both, the first one first."""
         return self.first, self.second
+
+    @cached_property
+    def preview(self) -> Preview:
+        """How latents between the two look, by what their own latents look like."""
+        latents, pixels = [end.latents for end in self.ends], [end.pixels for end in self.ends]
+        return Preview.fit(torch.cat(latents), torch.cat(pixels))
 
     def place(self, alpha: Alpha) -> Alpha:
         """Where an alpha, or each of some, is between the user's own keyframes, which stand at 0 and 1."""

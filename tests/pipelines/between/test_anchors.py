@@ -21,10 +21,10 @@ def keyframes():
     return [load_keyframe(SAMPLES / name, name, (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-def anchors(model, keyframes, values=None, choose=lambda *candidates: Choice(0, [], "")):
+def anchors(model, keyframes, values=None, choose=lambda *candidates: Choice(0, [], ""), progress=silent):
     settings = changed(QUICK, values or {})
     pair = Pair.of(*fitted(model, keyframes, settings), settings)
-    return pair, render_anchors(model, pair, settings, choose, silent)
+    return pair, render_anchors(model, pair, settings, choose, progress)
 
 
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
@@ -83,3 +83,11 @@ def test_noise_guidance_and_seed_make_a_difference(model, keyframes, scheme, swi
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
 def test_no_depth_makes_no_anchors(model, keyframes, scheme):
     assert anchors(model, keyframes, {"anchors.scheme": scheme, "anchors.depth": 0})[1] == []
+
+
+@pytest.mark.parametrize("scheme", ["branch", "cascade"])
+def test_every_step_of_an_anchor_can_be_looked_at(model, keyframes, scheme):
+    told = []
+    anchors(model, keyframes, {"anchors.scheme": scheme}, progress=lambda *step: told.append(step))
+    assert {stage for stage, *_ in told} == {"anchors"}
+    assert {preview().size for _, _, preview in told} == {(8, 8)}

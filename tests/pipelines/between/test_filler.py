@@ -49,3 +49,17 @@ def test_frames_are_of_the_knots_size_and_do_not_depend_on_one_another(filler):
     assert together.abs().max() <= 1
     alone = torch.cat([filler.render([alpha], silent) for alpha in ALPHAS])
     assert torch.allclose(together, alone, atol=2e-3)
+
+
+def test_every_step_of_a_frame_can_be_looked_at_and_looking_changes_nothing(filler):
+    stages, images = [], []
+
+    def look(stage, cost, preview=None):
+        stages.append(stage)
+        images.extend([preview()] if preview else [])
+
+    frames = filler.render(ALPHAS, look)
+    assert len(images) == stages.count("render") > 1
+    assert {image.size for image in images} == {(8, 8)}
+    assert images[0].tobytes() != images[-1].tobytes()
+    assert torch.equal(frames, filler.render(ALPHAS, silent))

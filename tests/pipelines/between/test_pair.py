@@ -6,6 +6,7 @@ import torch
 from morph.blending import interpolation
 from morph.blending.warp import Warp
 from morph.diffusion.condition import Condition
+from morph.diffusion.preview import Preview
 from morph.perception.pose import KEYPOINTS, Person
 from pipelines.between.keyframes import FittedKeyframe
 from pipelines.between.pair import Pair
@@ -67,3 +68,10 @@ def test_latents_are_seen_where_they_stand_in_a_frame(model, ends):
     assert not torch.allclose(moved, model.encode(first.pixels), atol=1e-2)
     # the end of the first half is the middle of the whole
     assert torch.equal(half.latents(model, first.pixels, first.latents, 0.0, 1.0), moved)
+
+
+def test_its_preview_is_fitted_once_to_both_keyframes(ends):
+    pair = Pair.of(*ends, Settings())
+    assert pair.preview is pair.preview
+    own = Preview.fit(*(torch.cat([getattr(end, part) for end in ends]) for part in ("latents", "pixels")))
+    assert torch.equal(pair.preview.weights, own.weights)
