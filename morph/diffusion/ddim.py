@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from morph.diffusion.model import Prediction
+from morph.diffusion.prediction import Predictor
 from morph.diffusion.schedule import Schedule
 
-Predictor = Callable[[Tensor, int], Prediction]
-"""(noisy latents (B,C,h,w), time) to a prediction; text, LoRA and attention are bound by the caller."""
+
+class Step(NamedTuple):
+    """Where a sampler has come to: its time, and latents (B,C,h,w) float32 at that time.
+
+    ``clean`` (B,C,h,w) float32 is what the denoiser takes them to be without noise.
+    """
+
+    t: int
+    latents: Tensor
+    clean: Tensor
 
 
 @torch.no_grad()
 def sample(
     predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]
-) -> Generator[Tensor, None, Tensor]:
-    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``; yields every step, returns the last."""
+) -> Generator[Step, None, Tensor]:
+    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``; yields every step, returns the latents."""
     for t, t_next in pairwise(times):
         clean, noise = predict(latents, t)
         latents = schedule.noise(clean, noise, t_next)
-        yield latents
+        yield Step(t_next, latents, clean)
     return latents
 
 
 @torch.no_grad()
 def invert(
     predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int], iterations: int = 3
-) -> Generator[Tensor, None, Tensor]:
+) -> Generator[Step, None, Tensor]:
     """Find the latents at ``times[0]`` that ``sample`` brings to these at ``times[-1]``.
 
-    Yields the latents after every step, returns the last.
+    Yields every step, returns the latents of the last. ``iterations`` is 1 or more.
 
     A DDIM step z_s = alpha_s z_0(z_t) + sigma_s eps(z_t) is implicit when read backwards: its prediction
     is made at the unknown z_t. The plain inversion (``iterations`` 1) predicts at z_s instead, and the
@@ -45,25 +54,28 @@ def invert(
         estimate = latents
         for _ in range(iterations):
             noise = predict(estimate, t_next).noise
-            estimate = schedule.noise((latents - sigma * noise) / alpha, noise, t_next)
+            clean = (latents - sigma * noise) / alpha
+            estimate = schedule.noise(clean, noise, t_next)
         latents = estimate
-        yield latents
+        yield Step(t_next, latents, clean)
     return latents
 
 
 @torch.no_grad()
 def leap(
     predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]
-) -> Generator[Tensor, None, Tensor]:
+) -> Generator[Step, None, Tensor]:
     """:func:`invert` in one step from ``times[-1]`` to ``times[0]``, by two evaluations.
 
-    Yields the latents after each, returns the last. The noise is what the model sees in the latents as they are,
-    and then what it sees in them under that noise. Fit for a short way, along which the noise hardly changes.
+    Yields where it has come to after each, returns the latents of the last. The noise is what the model sees in
+    the latents as they are, and then what it sees in them under that noise. Fit for a short way, along which the
+    noise hardly changes.
     """
     alpha, sigma = (float(level) for level in schedule.level(times[-1]))
     estimate = latents
     for t in (times[-2], times[0]):
         noise = predict(estimate, t).noise
-        estimate = schedule.noise((latents - sigma * noise) / alpha, noise, times[0])
-        yield estimate
+        clean = (latents - sigma * noise) / alpha
+        estimate = schedule.noise(clean, noise, times[0])
+        yield Step(times[0], estimate, clean)
     return estimate

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from morph import random
+from morph.diffusion.condition import Condition
 from morph.diffusion.fitting import plateau, spread
 from morph.diffusion.model import LatentDiffusion
 
@@ -71,7 +72,7 @@ def fit(
     model: LatentDiffusion,
     mean: Tensor,
     std: Tensor,
-    condition: Tensor,
+    condition: Condition,
     seed: int,
     *,
     steps: int,
@@ -85,7 +86,7 @@ def fit(
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
 
     ``mean`` and ``std`` (K,C,h,w) are the posterior of each keyframe's latents, sampled anew every step;
-    ``condition`` is (K,L,D); ``draws`` noise samples per keyframe and step (DiffMorpher, section 4.1: one).
+    ``condition`` their K texts; ``draws`` noise samples per keyframe and step (DiffMorpher, section 4.1: one).
     A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from morph.diffusion.condition import Condition
 from morph.diffusion.geometry import Geometry
+from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 
@@ -25,20 +27,6 @@ def computes_in_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     known = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # older versions of torch cannot tell
     return device.type == "cpu" and bool(known.get("avx512_bf16") or known.get("amx_bf16"))
-
-
-class Prediction(NamedTuple):
-    """What a denoiser believes of noisy latents: the clean latents and the noise, each (B,C,h,w) float32."""
-
-    clean: Tensor
-    noise: Tensor
-
-
-class Control(NamedTuple):
-    """What a ControlNet is shown: pictures (B,3,H,W) in [0,1], and how much each counts (B,); 1 is as trained."""
-
-    images: Tensor
-    scale: Tensor
 
 
 class LatentDiffusion:
@@ -197,24 +185,26 @@ class LatentDiffusion:
         return [p for p in prompts if len(self.tokenizer(p).input_ids) > self.tokenizer.model_max_length]
 
     @torch.no_grad()
-    def embed(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts to text embeddings (B,L,D) float32."""
-        return self.text_encoder(self.tokenize(prompts)).last_hidden_state.float()
+    def embed(self, prompts: Sequence[str]) -> Condition:
+        """Prompts to text embeddings: tokens (B,L,D) float32 alone, which is all that these models know."""
+        return Condition(self.text_encoder(self.tokenize(prompts)).last_hidden_state.float())
 
-    def output(self, latents: Tensor, t: int | Tensor, condition: Tensor, control: Control | None = None) -> Tensor:
-        """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and embeddings (B,L,D).
+    def output(
+        self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
+    ) -> Tensor:
+        """The U-Net's raw output (B,C,h,w) float32 for noisy latents at time t and texts of B.
 
         Raises:
             ModelError: a control, and no ControlNet to show it to.
         """
-        latents, condition = latents.to(self.dtype), condition.to(self.dtype)
-        guides = self._guides(latents, t, condition, control) if control else {}
-        return self.unet(latents, t, encoder_hidden_states=condition, **guides).sample.float()
+        latents, tokens = latents.to(self.dtype), condition.tokens.to(self.dtype)
+        guides = self._guides(latents, t, tokens, control) if control else {}
+        return self.unet(latents, t, encoder_hidden_states=tokens, **guides).sample.float()
 
-    def way_up(self, latents: Tensor, t: int, condition: Tensor) -> list[Tensor]:
+    def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
         """What the U-Net's blocks on the way up say of noisy latents (B,C,h,w), but for the first and the last.
 
-        condition: (1,L,D). From coarse to fine, (B,C,h,w) each.
+        condition: one text for all. From coarse to fine, (B,C,h,w) each.
         """
         seen: list[Tensor] = []
         handles = [
@@ -222,54 +212,43 @@ class LatentDiffusion:
             for block in self.unet.up_blocks[1:-1]
         ]
         try:
-            self.output(latents, t, condition.expand(len(latents), -1, -1))
+            self.output(latents, t, condition.expand(len(latents)))
         finally:
             for handle in handles:
                 handle.remove()
         return seen
 
-    def _guides(self, latents: Tensor, t: int | Tensor, condition: Tensor, control: Control) -> dict[str, Any]:
+    def _guides(self, latents: Tensor, t: int | Tensor, tokens: Tensor, control: Control) -> dict[str, Any]:
         """What the ControlNet adds to the U-Net's skip connections (Zhang et al., 2023, arXiv 2302.05543)."""
         if self.controlnet is None:
             raise ModelError(f"model {self.name} has no ControlNet")
         times = len(latents) // len(control.images)  # guidance doubles the batch
         images = control.images.to(latents).repeat(times, 1, 1, 1)
         scale = control.scale.to(latents).repeat(times).reshape(-1, 1, 1, 1)
-        down, middle = self.controlnet(latents, t, condition, images, return_dict=False)
+        down, middle = self.controlnet(latents, t, tokens, images, return_dict=False)
         return {
             "down_block_additional_residuals": tuple(part * scale for part in down),
             "mid_block_additional_residual": middle * scale,
         }
 
+    def conditional(self, control: Control | None = None) -> Conditional:
+        """The denoiser, shown a control (B) or none, that is still to be given its text, as guidance takes it."""
+        return Conditional(
+            lambda latents, t, condition: self.output(latents, t, condition, control), self.schedule.prediction
+        )
+
     def predict(
-        self,
-        latents: Tensor,
-        t: int,
-        condition: Tensor,
-        *,
-        negative: Tensor | None = None,
-        guidance: float = 1.0,
-        control: Control | None = None,
+        self, latents: Tensor, t: int, condition: Condition, *, control: Control | None = None
     ) -> Prediction:
-        """What the denoiser believes of noisy latents (B,C,h,w) at time t, whatever it was trained to predict.
+        """What the denoiser believes of noisy latents (B,C,h,w) at time t under texts of B, without guidance.
 
-        With ``negative`` (B,L,D), classifier-free guidance (Ho & Salimans, 2022): the prediction moves
-        ``guidance`` times the way from the negative to the condition.
+        Raises:
+            ModelError: a control, and no ControlNet to show it to.
         """
-        if negative is None:
-            raw = self.output(latents, t, condition, control)
-        else:
-            both = self.output(torch.cat([latents] * 2), t, torch.cat([negative, condition]), control)
-            away, towards = both.chunk(2)
-            raw = torch.lerp(away, towards, guidance)
-        alpha, sigma = (float(level) for level in self.schedule.level(t))
-        if self.schedule.target == "epsilon":
-            return Prediction((latents - sigma * raw) / alpha, raw)
-        # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
-        return Prediction(alpha * latents - sigma * raw, sigma * latents + alpha * raw)
+        return self.conditional(control)(latents, t, condition)
 
-    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,)."""
+    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,), B texts."""
         raw = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
         if self.schedule.target == "epsilon":
             target = noise

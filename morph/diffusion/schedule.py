@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from morph.diffusion.prediction import Prediction
 from morph.errors import ModelError, SettingsError
 
 CLEAN = -1
@@ -98,3 +99,11 @@ class Schedule:
         """Clean latents and noise (B,C,H,W) at time t: alpha_t z_0 + sigma_t eps, in the latents' dtype."""
         alpha, sigma = (level.to(clean) for level in self.level(t))
         return alpha * clean + sigma * eps
+
+    def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
+        """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t, by its target."""
+        alpha, sigma = (float(level) for level in self.level(t))
+        if self.target == "epsilon":
+            return Prediction((latents - sigma * output) / alpha, output)
+        # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
+        return Prediction(alpha * latents - sigma * output, sigma * latents + alpha * output)

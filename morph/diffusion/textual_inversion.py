@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from morph import random
+from morph.diffusion.condition import Condition
 from morph.diffusion.fitting import plateau, spread
+from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError, SettingsError
 from morph.media.stills import atomic_path
@@ -27,14 +29,27 @@ from morph.media.stills import atomic_path
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Fitted text embeddings: ``conditions`` (K,L,D), one per photograph, and ``negative`` (1,L,D); float32."""
+    """Fitted text embeddings, float32: ``conditions``, a text for each of K photographs, and one ``negative``."""
 
-    conditions: Tensor
-    negative: Tensor
+    conditions: Condition
+    negative: Condition
+
+    def packed(self) -> dict[str, Tensor]:
+        """As named tensors, to be kept in a file."""
+        return self.conditions.packed("conditions") | self.negative.packed("negative")
+
+    @classmethod
+    def unpacked(cls, named: Mapping[str, Tensor]) -> Embeddings:
+        """What :meth:`packed` made.
+
+        Raises:
+            KeyError: they are something else.
+        """
+        return cls(Condition.unpacked(named, "conditions"), Condition.unpacked(named, "negative"))
 
     def save(self, path: Path, origin: Mapping[str, str]) -> None:
         """Write as safetensors, with what they were fitted to, which ``load`` compares."""
-        tensors = {"conditions": self.conditions.cpu().contiguous(), "negative": self.negative.cpu().contiguous()}
+        tensors = {name: value.cpu().contiguous() for name, value in self.packed().items()}
         with atomic_path(path) as partial:
             save_file(tensors, partial, dict(origin))
 
@@ -49,7 +64,9 @@ class Embeddings:
         try:
             with safe_open(path, "pt") as file:
                 found = file.metadata() or {}
-                made = cls(file.get_tensor("conditions"), file.get_tensor("negative"))
+                made = cls.unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except KeyError as error:
+            raise InputError(f"{path} holds no fitted embeddings: there is no {error} in it") from error
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} holds no fitted embeddings: {error}") from error
         for key, value in origin.items():
@@ -72,8 +89,8 @@ def origin_of(
 def fit(
     model: LatentDiffusion,
     images: Tensor,
-    condition: Tensor,
-    negative: Tensor,
+    condition: Condition,
+    negative: Condition,
     seed: int,
     *,
     steps: int,
@@ -85,15 +102,15 @@ def fit(
 ) -> Generator[float, None, Embeddings]:
     """Fit embeddings to images (K,3,H,W) in [-1,1] side by side, ``batch`` at once; yields each step's loss.
 
-    They start from ``condition`` (K,L,D) and ``negative`` (1,L,D). The loss is the squared error of the noise
-    predicted under ``guidance``, at timesteps of the schedule's middle third, on augmented images: earlier
-    ones hold no structure yet and later ones only detail. The fit ends early when the loss of the last
-    ``window`` steps is not at least ``tolerance`` (a share) below that of the window before.
+    They start from K texts, ``condition``, and one ``negative``; their tokens are fitted, and what else a model
+    takes of a text stays as it is. The loss is the squared error of the noise predicted under ``guidance``, at
+    timesteps of the schedule's middle third, on augmented images: earlier ones hold no structure yet and later
+    ones only detail. The fit ends early when the loss of the last ``window`` steps is not at least ``tolerance``
+    (a share) below that of the window before.
     """
     count = len(images)
-    conditions = condition.detach().clone().requires_grad_()
-    shared = negative.detach().clone().requires_grad_()
-    optimizer = torch.optim.Adam([conditions, shared], lr=learning_rate)
+    conditions, shared = (replace(text, tokens=_to_fit(text.tokens)) for text in (condition, negative))
+    optimizer = torch.optim.Adam([conditions.tokens, shared.tokens], lr=learning_rate)
     pixels = (images.cpu() + 1) / 2
     height, width = images.shape[2:]
     ratio = (
@@ -113,9 +130,8 @@ def fit(
         for start in range(0, count, batch):
             part = slice(start, start + batch)
             with torch.enable_grad():
-                own = conditions[part]
-                away = shared.expand(len(own), -1, -1)
-                predicted = model.predict(noisy[part], t, own, negative=away, guidance=guidance).noise
+                predict = classifier_free(model.conditional(), conditions[part], shared, guidance)
+                predicted = predict(noisy[part], t).noise
                 share = (predicted - noise[part]).square().sum() / noise.numel()
                 share.backward()
             loss += float(share.detach())
@@ -125,7 +141,11 @@ def fit(
         yield losses[-1]
         if plateau(losses, window, tolerance):
             break
-    return Embeddings(conditions.detach(), shared.detach())
+    return Embeddings(*(replace(text, tokens=text.tokens.detach()) for text in (conditions, shared)))
+
+
+def _to_fit(tokens: Tensor) -> Tensor:
+    return tokens.detach().clone().requires_grad_()
 
 
 def _augmented(change: v2.Transform, pixels: Tensor, seed: int, step: int) -> Tensor:

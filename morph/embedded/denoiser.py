@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -12,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from morph import random
 from morph.diffusion import ddim
+from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.embedded.photographs import LatentBatches, cache_latents, phrasings, read_captions
@@ -80,14 +80,10 @@ def sample_sheet(model: LatentDiffusion, size: int, guidance: float, seed: int =
     latents = torch.stack(
         [random.normal((channels, side, side), seed, "sheet", i) for i in range(len(SHEET_PROMPTS))]
     ).to(model.device)
-    condition = model.embed(SHEET_PROMPTS)
-    negative = model.embed([""] * len(SHEET_PROMPTS))
-
-    def predict(z: Tensor, t: int) -> Any:
-        return model.predict(z, t, condition, negative=negative, guidance=guidance)
-
-    *_, clean = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
-    return model.decode(clean)
+    condition, negative = model.embed(SHEET_PROMPTS), model.embed([""] * len(SHEET_PROMPTS))
+    predict = classifier_free(model.conditional(), condition, negative, guidance)
+    *_, last = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
+    return model.decode(last.latents)
 
 
 @torch.no_grad()

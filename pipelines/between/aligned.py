@@ -15,10 +15,14 @@ from torch import Tensor
 from morph.blending.interpolation import adain, slerp
 from morph.blending.warp import Warp
 from morph.diffusion import attention, ddim, lora
-from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.condition import Condition
+from morph.diffusion.ddim import Step
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
+from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
 from pipelines.request.ways import aligned_times
 
@@ -36,12 +40,16 @@ class AlignedInfill:
         span: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         self._model = model
-        self._ends = (first, second)
         self._settings = settings
+        self._pair = Pair.of(first, second, settings, span, warp)
         self._warp = warp
-        self._span = span
-        self._between = Between(model, first, second, settings, span)
         self._times = aligned_times(model.schedule.times(settings.steps), settings)
+
+    @property
+    def forwards(self) -> int:
+        """What a frame costs: both knots inverted, and a prediction at each step."""
+        steps, align = len(self._times) - 1, self._settings.align
+        return 2 * (2 if align.inversion == "leap" else steps * align.inversion_iterations) + steps
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
@@ -61,19 +69,19 @@ class AlignedInfill:
                 return nullcontext()
             return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
 
-        def tick() -> None:
-            progress("render", count)
+        def tick(step: Step) -> None:
+            progress("render", count, lambda: self._pair.preview.image(step.clean[:1]))
 
-        return model.decode(self._between.denoise(latents, alpha, self._times, tick, during=during))
+        return model.decode(denoise(model, self._pair, latents, alpha, self._times, tick, during=during))
 
     def _pictures(self, alphas: Sequence[float]) -> Tensor:
         """The first knot as it stands in each frame, then the second one, (2B,3,h,w)."""
-        start, end = self._span
+        pair = self._pair
         made: list[list[Tensor]] = [[], []]
         for alpha in alphas:
-            height, width = self._ends[0].pixels.shape[2:]
-            places = self._warp.places(start + (end - start) * alpha, (width, height), self._span)
-            for own, knot, place in zip(made, self._ends, places, strict=False):
+            height, width = pair.first.pixels.shape[2:]
+            places = self._warp.places(pair.place(alpha), (width, height), pair.span)
+            for own, knot, place in zip(made, pair.ends, places, strict=False):
                 own.append(self._warp.warped(knot.pixels, place).clamp(-1, 1))
         return torch.cat([*made[0], *made[1]])
 
@@ -85,8 +93,9 @@ class AlignedInfill:
         Their keys and values go to ``features``.
         """
         model, settings, count = self._model, self._settings, len(alpha)
-        text = torch.cat([knot.condition.expand(count, -1, -1) for knot in self._ends])
-        control = self._between.control(torch.cat([alpha, alpha]))
+        ends = self._pair.ends
+        text = Condition.cat([knot.condition.expand(count) for knot in ends])
+        control = self._pair.control(torch.cat([alpha, alpha]))
         shared = shared_times(self._times, settings)
 
         def predict(latents: Tensor, t: int) -> Prediction:
@@ -94,20 +103,18 @@ class AlignedInfill:
             with keeping:
                 return model.predict(latents, t, text, control=control)
 
-        def tick(evaluations: int) -> None:
-            progress("invert", len(clean) * evaluations)
-
-        fitted = [side for side, knot in enumerate(self._ends) if knot.lora]
+        fitted = [side for side, knot in enumerate(ends) if knot.lora]
         own = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, fitted]
-        with lora.applied(model, [knot.lora for knot in self._ends if knot.lora], own):
+        with lora.applied(model, [knot.lora for knot in ends if knot.lora], own):
             if settings.align.inversion == "leap":
-                noise = drain(ddim.leap(predict, model.schedule, clean, self._times), lambda: tick(1))
+                steps = ddim.leap(predict, model.schedule, clean, self._times)
+                noise = drain(steps, lambda step: progress("invert", len(clean)))
                 # what frames borrow was kept at the noisy end alone, and serves at every time
                 self._spread(features, shared)
             else:
                 iterations = settings.align.inversion_iterations
                 steps = ddim.invert(predict, model.schedule, clean, self._times, iterations)
-                noise = drain(steps, lambda: tick(iterations))
+                noise = drain(steps, lambda step: progress("invert", len(clean) * iterations))
         if not noise.isfinite().all():
             raise MorphError(
                 "the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate"

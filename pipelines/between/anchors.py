@@ -13,8 +13,11 @@ from torch import Tensor
 
 from morph import random
 from morph.blending.interpolation import slerp
+from morph.diffusion.ddim import Step
+from morph.diffusion.model import LatentDiffusion
+from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import Progress
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request import settings as config
 from pipelines.request.levels import Level, Place, plan_anchors
@@ -38,7 +41,8 @@ Choose = Callable[[float, Tensor, Tensor, Tensor], Choice]
 
 
 def render_anchors(
-    between: Between,
+    model: LatentDiffusion,
+    pair: Pair,
     settings: config.Settings,
     choose: Choose,
     progress: Progress,
@@ -56,11 +60,10 @@ def render_anchors(
     if settings.anchors.scheme == "cascade":
         kept = load(0)
         if kept is None:
-            kept = _cascade(between, levels, settings, progress)
+            kept = _cascade(model, pair, levels, settings, progress)
             save(0, kept)
         return kept
-    ends = (between.first, between.second)
-    done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(ends)}
+    done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(pair.ends)}
     for number, level in enumerate(levels):
         if kept := load(number):
             done |= {anchor.alpha: anchor for anchor in kept}
@@ -70,18 +73,18 @@ def render_anchors(
         for start in range(0, len(jobs), settings.batch):
             batch = jobs[start : start + settings.batch]
             parents = [
-                torch.cat([_seen(between, done[position], place.alpha) for place, position in positions])
+                torch.cat([_seen(model, pair, done[position], place.alpha) for place, position in positions])
                 for positions in zip(
                     *[((place, place.left), (place, place.right)) for place, _ in batch], strict=True
                 )
             ]
             weights = torch.tensor([place.weight for place, _ in batch], dtype=torch.float64)
-            left, right = _noised(between, parents, batch, level.steps, settings)
+            left, right = _noised(model, parents, batch, level.steps, settings)
             noisy = slerp(left, right, weights)
             alphas = torch.tensor([place.alpha for place, _ in batch])
-            made.append(_denoise(between, noisy, alphas, level.steps, 0, settings, progress))
+            made.append(_denoise(model, pair, noisy, alphas, level.steps, 0, settings, progress))
         latents = torch.cat(made)
-        pixels = _decoded(between, latents, settings)
+        pixels = _decoded(model, latents, settings)
         for i, place in enumerate(level.places):
             rows = slice(i * level.candidates, (i + 1) * level.candidates)
             parents = [done[place.left].pixels, done[place.right].pixels]
@@ -92,13 +95,13 @@ def render_anchors(
     return [done[alpha] for alpha in sorted(done)[1:-1]]
 
 
-def _seen(between: Between, parent: Anchor, alpha: float) -> Tensor:
+def _seen(model: LatentDiffusion, pair: Pair, parent: Anchor, alpha: float) -> Tensor:
     """A parent's latents (1,C,h,w) as it stands in the frame at alpha."""
-    return between.latents(parent.pixels, parent.latents, parent.alpha, alpha)
+    return pair.latents(model, parent.pixels, parent.latents, parent.alpha, alpha)
 
 
 def _noised(
-    between: Between,
+    model: LatentDiffusion,
     parents: Sequence[Tensor],
     jobs: Sequence[tuple[Place, int]],
     steps: int,
@@ -107,7 +110,7 @@ def _noised(
     """Both parents (B,C,h,w) of every job at its noise level, with noise that depends on nothing but the job."""
     if not steps:
         return list(parents)
-    schedule = between.model.schedule
+    schedule = model.schedule
     t = schedule.times(settings.steps)[-1 - steps]
     shape, seed = parents[0].shape[1:], settings.seed
 
@@ -123,14 +126,14 @@ def _noised(
 
 
 def _cascade(
-    between: Between, levels: Sequence[Level], settings: config.Settings, progress: Progress
+    model: LatentDiffusion, pair: Pair, levels: Sequence[Level], settings: config.Settings, progress: Progress
 ) -> list[Anchor]:
     """Denoise-interpolate-denoise: new latents are slerped while their parents are still noisy.
 
     The keyframes stand at every level with the same noise of their own; anchors come down from level to level.
     """
-    schedule = between.model.schedule
-    clean = [between.first.latents, between.second.latents]
+    schedule = model.schedule
+    clean = [end.latents for end in pair.ends]
     shape, seed = clean[0].shape, settings.seed
     purposes = ("anchor", "anchor" if settings.anchors.shared_noise else "anchor, right parent")
     noises = [random.normal(shape, seed, purpose).to(clean[0]) for purpose in purposes]
@@ -147,19 +150,20 @@ def _cascade(
             batch = alphas[start : start + settings.batch]
             latents = torch.cat([noisy[alpha] for alpha in batch])
             at = torch.tensor(batch)
-            latents = _denoise(between, latents, at, level.steps, level.until, settings, progress)
+            latents = _denoise(model, pair, latents, at, level.steps, level.until, settings, progress)
             noisy |= dict(zip(batch, latents.split(1), strict=True))
     alphas = sorted(noisy)
-    pixels = _decoded(between, torch.cat([noisy[alpha] for alpha in alphas]), settings).split(1)
+    pixels = _decoded(model, torch.cat([noisy[alpha] for alpha in alphas]), settings).split(1)
     return [Anchor(alpha, noisy[alpha], image) for alpha, image in zip(alphas, pixels, strict=True)]
 
 
-def _decoded(between: Between, latents: Tensor, settings: config.Settings) -> Tensor:
-    return torch.cat([between.model.decode(part) for part in latents.split(settings.batch)])
+def _decoded(model: LatentDiffusion, latents: Tensor, settings: config.Settings) -> Tensor:
+    return torch.cat([model.decode(part) for part in latents.split(settings.batch)])
 
 
 def _denoise(
-    between: Between,
+    model: LatentDiffusion,
+    pair: Pair,
     latents: Tensor,
     alphas: Tensor,
     steps: int,
@@ -168,11 +172,11 @@ def _denoise(
     progress: Progress,
 ) -> Tensor:
     """Latents (B,C,h,w) with ``steps`` steps left, denoised until ``until`` are left."""
-    times = between.model.schedule.times(settings.steps)
+    times = model.schedule.times(settings.steps)
     guidance = settings.anchors.guidance
     cost = len(latents) * (1 if guidance == 1 else 2)
 
-    def tick() -> None:
-        progress("anchors", cost)
+    def tick(step: Step) -> None:
+        progress("anchors", cost, lambda: pair.preview.image(step.clean[:1]))
 
-    return between.denoise(latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)
+    return denoise(model, pair, latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)

@@ -11,9 +11,11 @@ from torch import Tensor
 from morph import random
 from morph.blending.interpolation import adain, slerp
 from morph.diffusion import attention
+from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
+from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import CapturedKeyframe, Progress, shared_times
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
 
 
@@ -35,11 +37,17 @@ class Infill:
         self.first = first
         self.second = second
         self.settings = settings
-        self._between = Between(model, first.keyframe, second.keyframe, settings, span)
+        self._model = model
+        self._pair = Pair.of(first.keyframe, second.keyframe, settings, span)
+
+    @property
+    def forwards(self) -> int:
+        """What a frame costs: a prediction at each step."""
+        return len(self.first.times) - 1
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
-        model, first, second = self._between.model, self.first, self.second
+        model, first, second = self._model, self.first, self.second
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
         latents = slerp(first.noise, second.noise, alpha)
         if self.settings.noise:
@@ -53,10 +61,10 @@ class Infill:
                 return nullcontext()
             return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
 
-        def tick() -> None:
-            progress("render", len(alphas))
+        def tick(step: Step) -> None:
+            progress("render", len(alphas), lambda: self._pair.preview.image(step.clean[:1]))
 
-        latents = self._between.denoise(latents, alpha, first.times, tick, during=during)
+        latents = denoise(model, self._pair, latents, alpha, first.times, tick, during=during)
         return model.decode(latents)
 
     def _refreshed(self, latents: Tensor, alpha: Tensor) -> Tensor:

@@ -6,14 +6,18 @@ import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora, textual_inversion
-from morph.diffusion.model import Control, LatentDiffusion, Prediction
+from morph.diffusion.condition import Condition
+from morph.diffusion.guidance import conditioned
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Control, Prediction, Predictor
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from morph.media.keyframe import to_uint8
@@ -21,23 +25,37 @@ from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from pipelines.request.settings import Settings
 
-Progress = Callable[[str, int], None]
-"""Told (stage, U-Net forward equivalents just spent); a backward pass counts as two forwards."""
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Is told what has just been done."""
+
+    def __call__(self, stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+        """A stage has spent so many U-Net forward equivalents; a backward pass counts as two forwards.
+
+        ``preview`` makes a small, cheap picture of the first frame that is being made, as it looks by now, whenever
+        it is called; None where there is nothing to see.
+        """
+
+
+def silent(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+    """The progress that tells nobody."""
 
 
 @dataclass(frozen=True)
 class FittedKeyframe:
     """A keyframe at the size the model works at, and what the model has learnt of it.
 
-    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative (1,L,D); lora or None; pose,
+    pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
     """
 
     pixels: Tensor
     latents: Tensor
-    condition: Tensor
-    negative: Tensor
+    condition: Condition
+    negative: Condition
     lora: lora.Lora | None
     pose: Pose | None = None
     noise: Tensor | None = None
@@ -45,6 +63,7 @@ class FittedKeyframe:
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
         named = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        named |= self.condition.packed("condition") | self.negative.packed("negative")
         for part in ("down", "up") if self.lora else ():
             named |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
         if self.pose is not None:
@@ -58,16 +77,18 @@ class FittedKeyframe:
         parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
         for name, value in named.items():
             part, _, layer = name.partition(".")
-            if layer:
+            if part in parts:
                 parts[part][layer] = value.to(device)
-        own = {name: named[name].to(device) for name in _TENSORS if name in named}
+        pixels, latents, *noise = (named[name].to(device) for name in _TENSORS if name in named)
+        condition, negative = (Condition.unpacked(named, name).to(device) for name in ("condition", "negative"))
+        fitted = lora.Lora(**parts) if parts["down"] else None
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
-        return cls(**own, lora=lora.Lora(**parts) if parts["down"] else None, pose=pose)
+        return cls(pixels, latents, condition, negative, fitted, pose, *noise)
 
 
-_TENSORS = ("pixels", "latents", "condition", "negative", "noise")
+_TENSORS = ("pixels", "latents", "noise")
 
 
 @dataclass(frozen=True)
@@ -111,14 +132,14 @@ def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: fl
     return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (at - 0.5).abs() * (scale - 1))
 
 
-def drain(steps: Generator[object, None, T], tick: Callable[[], None]) -> T:
-    """Run a generator to its end, calling ``tick`` after every step; what it returned."""
+def drain(steps: Generator[S, None, T], tick: Callable[[S], None]) -> T:
+    """Run a generator to its end, handing ``tick`` what it yields after every step; what it returned."""
     while True:
         try:
-            next(steps)
+            step = next(steps)
         except StopIteration as stop:
             return stop.value
-        tick()
+        tick(step)
 
 
 def fit_embeddings(
@@ -128,7 +149,7 @@ def fit_embeddings(
     options = asdict(settings.textual_inversion)
     texts = (start.conditions, start.negative)
     fit = textual_inversion.fit(model, pixels, *texts, settings.seed, batch=settings.batch, **options)
-    return drain(fit, lambda: progress("textual inversion", 6 * len(pixels)))
+    return drain(fit, lambda loss: progress("textual inversion", 6 * len(pixels)))
 
 
 def fit_keyframes(
@@ -163,7 +184,7 @@ def fit_latents(
     loras: Sequence[lora.Lora | None] = [None] * count
     if settings.lora.steps:
         fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
-        loras = drain(fit, lambda: progress("fit LoRA", 3 * count * settings.lora.draws))
+        loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * settings.lora.draws))
     parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
     return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
 
@@ -184,7 +205,7 @@ def invert_keyframes(
     times = model.schedule.times(settings.steps)
     with together:
         inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
-        noise = drain(inversion, lambda: progress("invert", len(mean) * settings.inversion_iterations))
+        noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))
     if not noise.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
     return [replace(keyframe, noise=own) for keyframe, own in zip(keyframes, noise.split(1), strict=True)]
@@ -215,7 +236,7 @@ def capture_keyframe(
 
     with together:
         back = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
-        latents = drain(back, lambda: progress("capture ends", 1))
+        latents = drain(back, lambda step: progress("capture ends", 1))
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
@@ -224,16 +245,13 @@ def capture_keyframe(
 
 def _predictor(
     model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, positions: Sequence[float]
-) -> tuple[Callable[[Tensor, int], Prediction], AbstractContextManager[None]]:
+) -> tuple[Predictor, AbstractContextManager[None]]:
     """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
-    condition = torch.cat([keyframe.condition for keyframe in keyframes])
+    condition = Condition.cat([keyframe.condition for keyframe in keyframes])
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
     at = torch.tensor(positions, device=model.device)
     control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
     fitted = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
     own = torch.eye(len(keyframes), device=model.device)[:, fitted]
-
-    def predict(latents: Tensor, t: int) -> Prediction:
-        return model.predict(latents, t, condition, control=control)
-
+    predict = conditioned(model.conditional(control), condition)
     return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], own)

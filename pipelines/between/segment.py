@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import groupby
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.blending.warp import Warp
@@ -16,6 +17,7 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
 from pipelines.between.aligned import AlignedInfill
 from pipelines.between.anchors import Anchor
+from pipelines.between.filler import Filler
 from pipelines.between.finishing import End, Register, finished
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import (
@@ -25,7 +27,7 @@ from pipelines.between.keyframes import (
     fit_latents,
     invert_keyframes,
 )
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request.settings import Settings
 
@@ -75,10 +77,10 @@ class Segment:
         frames = []
         for index, group in groupby(alphas, self._before):
             inside = [self._inside(alpha, index) for alpha in group]
-            frames.append(self._infill(index).render(inside, progress))
+            frames.append(self._filler(index).render(inside, progress))
         return torch.cat(frames)
 
-    def _infill(self, index: int) -> Infill | AlignedInfill:
+    def _filler(self, index: int) -> Filler:
         """What fills in between a knot and the next."""
         one, other = self.knots[index : index + 2]
         model, settings, span = self._model, self._settings, self._span(index)
@@ -116,25 +118,24 @@ class Segment:
 
 
 def fit_anchors(
-    between: Between, anchors: Sequence[Anchor], settings: Settings, progress: Progress
+    model: LatentDiffusion, pair: Pair, anchors: Sequence[Anchor], settings: Settings, progress: Progress
 ) -> list[FittedKeyframe]:
     """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
-    model = between.model
 
-    def fitting(stage: str, cost: int) -> None:
-        progress("fit anchors", cost)
+    def fitting(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+        progress("fit anchors", cost, preview)
 
     places = [anchor.alpha for anchor in anchors]
     at = torch.tensor(places, device=model.device)
     latents = torch.cat([anchor.latents for anchor in anchors])
     pixels = torch.cat([anchor.pixels for anchor in anchors])
-    embeddings = Embeddings(between.condition(at), between.first.negative)
+    embeddings = Embeddings(pair.condition(at), pair.first.negative)
     made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
-    posed = [replace(one, pose=between.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
+    posed = [replace(one, pose=pair.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
     return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, places)
 
 
-def unfitted(between: Between, anchor: Anchor) -> FittedKeyframe:
+def unfitted(model: LatentDiffusion, pair: Pair, anchor: Anchor) -> FittedKeyframe:
     """An anchor that nothing starts from: its picture alone."""
-    at = torch.tensor([anchor.alpha], device=between.model.device)
-    return FittedKeyframe(anchor.pixels, anchor.latents, between.condition(at), between.first.negative, None)
+    at = torch.tensor([anchor.alpha], device=model.device)
+    return FittedKeyframe(anchor.pixels, anchor.latents, pair.condition(at), pair.first.negative, None)

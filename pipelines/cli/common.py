@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.tasks.progress import Preview
+    from pipelines.tasks.progress import Look
 
 
 def say(message: str) -> None:
@@ -44,7 +44,7 @@ class ProgressBar:
     def __exit__(self, *failure: object) -> None:
         self._bar.close()
 
-    def __call__(self, stage: str, step: int, of: int, preview: Preview | None = None) -> None:
+    def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
         """Show how far a stage has come; stages before it are over, whatever they had planned."""
         self.spent[stage] = step
         order = list(self.planned)

@@ -13,7 +13,7 @@ from torch import Tensor
 from morph.blending.warp import Warp
 from pipelines.between.anchors import Anchor, render_anchors
 from pipelines.between.keyframes import FittedKeyframe
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import CANDIDATES, Choice
 from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.segment import Knot, fit_anchors, unfitted
@@ -54,7 +54,7 @@ class Anchoring:
         if number not in self._chosen:
             (_, first), (_, second) = ends
             names = [name for name, _ in ends]
-            between = Between(self._models.model, first, second, way.settings, warp=warp)
+            pair = Pair.of(first, second, way.settings, warp=warp)
             name = key_of(
                 "anchors",
                 "chosen" if self._choose else "ranked",
@@ -62,8 +62,8 @@ class Anchoring:
                 names,
                 warp and hash_of(warp.control),
             )
-            anchors = self._made(number, count, between, way.settings, name)
-            fitted = self._fitted(way, between, anchors, name)
+            anchors = self._made(number, count, pair, way.settings, name)
+            fitted = self._fitted(way, pair, anchors, name)
             knots = [
                 Knot(anchor.alpha, keyframe, key_of(names, hash_of(anchor.latents)), anchor.choice)
                 for anchor, keyframe in zip(anchors, fitted, strict=True)
@@ -73,7 +73,7 @@ class Anchoring:
             self._chosen[number] = knots  # nobody is asked twice
         return self._chosen[number]
 
-    def _made(self, number: int, count: int, between: Between, settings: Settings, name: str) -> list[Anchor]:
+    def _made(self, number: int, count: int, pair: Pair, settings: Settings, name: str) -> list[Anchor]:
         """The anchors' pictures, kept level by level."""
         ranker, model = self._models.ranker(settings), self._models.model
 
@@ -105,21 +105,22 @@ class Anchoring:
 
         def run(batch: int) -> list[Anchor]:
             keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
-            return render_anchors(between, replace(settings, batch=batch), ask, self._bench.progress, *keeping)
+            return render_anchors(model, pair, replace(settings, batch=batch), ask, self._bench.progress, *keeping)
 
         return self._bench.batches.halving(run)
 
-    def _fitted(self, way: Way, between: Between, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
+    def _fitted(self, way: Way, pair: Pair, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
         """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
+        model = self._models.model
         if not fills_in(way):
-            return [unfitted(between, anchor) for anchor in anchors]
+            return [unfitted(model, pair, anchor) for anchor in anchors]
 
         def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
             names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
             kept = [self._store.load(own) for own in names]
             if all(kept):
-                return [FittedKeyframe.unpacked(one[0], between.model.device) for one in kept if one]
-            made = fit_anchors(between, part, way.settings, self._bench.progress)
+                return [FittedKeyframe.unpacked(one[0], model.device) for one in kept if one]
+            made = fit_anchors(model, pair, part, way.settings, self._bench.progress)
             self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
             return made
 

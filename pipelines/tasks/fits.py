@@ -67,7 +67,8 @@ class Fits:
 
     def _name(self, number: int, texts: Embeddings) -> str:
         settings, model = self._keyframes[number].settings, self._model
-        content = hash_of(self._bench.pictures.pixels(number), texts.conditions[number], texts.negative)
+        said = Embeddings(texts.conditions[[number]], texts.negative).packed()
+        content = hash_of(self._bench.pictures.pixels(number), *said.values())
         how = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
         steps = settings.steps if self._inverted else None
         return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)

@@ -80,7 +80,7 @@ class Painting:
         """
         texts = self._texts.embeddings()
         fitted = self._plan.clip.settings.textual_inversion.steps
-        return hash_of(texts.conditions, texts.negative) if fitted else None
+        return hash_of(*texts.packed().values()) if fitted else None
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them."""

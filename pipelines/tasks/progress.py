@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from PIL import Image
+from PIL.Image import Image
 
-Preview = Callable[[], Image.Image]
-"""A small picture of a frame that is being made; it costs something only when it is asked for."""
+Look = Callable[[], Image]
+"""Makes a small picture of a frame that is being made; it costs something only when it is called."""
 
 
 class Callback(Protocol):
     """Told after every step. What it raises ends the render, which can be taken up again from what is kept."""
 
-    def __call__(self, stage: str, step: int, of: int, preview: Preview | None) -> None:
+    def __call__(self, stage: str, step: int, of: int, preview: Look | None) -> None:
         """``step`` of so many are done of a stage, in U-Net forward equivalents; a stage may end early."""
         ...
 
@@ -24,7 +24,7 @@ Bar = Callable[[Mapping[str, int]], AbstractContextManager[Callback]]
 """Of what stages are planned to take, makes what is told of them for as long as the context lasts."""
 
 
-def quiet(stage: str, step: int, of: int, preview: Preview | None) -> None:
+def quiet(stage: str, step: int, of: int, preview: Look | None) -> None:
     """A callback that tells nobody."""
 
 
@@ -36,7 +36,7 @@ class Meter:
         self._planned = planned
         self._callback = callback
 
-    def __call__(self, stage: str, cost: int, preview: Preview | None = None) -> None:
+    def __call__(self, stage: str, cost: int, preview: Look | None = None) -> None:
         """Count what a stage has just spent."""
         done = self.spent[stage] = self.spent.get(stage, 0) + cost
         self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)

@@ -52,9 +52,9 @@ class Texts:
 
         key = key_of(origin)
         kept = self._bench.store.load(key)
-        texts = Embeddings(**kept[0]) if kept else self._bench.batches.halving(run)
+        texts = Embeddings.unpacked(kept[0]) if kept else self._bench.batches.halving(run)
         if not kept:
-            self._bench.store.save({key: (asdict(texts), {})})
+            self._bench.store.save({key: (texts.packed(), {})})
         if file:
             texts.save(file, origin)
         return texts

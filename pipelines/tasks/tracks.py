@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL.Image import Image
 from torch import Tensor
 
 from morph.media.keyframe import to_levels
@@ -49,8 +50,8 @@ class Tracks:
         if way.settings.align.on:  # in register they tell how the way looks, and cost nothing
             return self._overlay.track(way, self._bench.plan.sizes.model)[0]
 
-        def progress(stage: str, cost: int) -> None:
-            self._bench.progress("survey", cost)
+        def progress(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
+            self._bench.progress("survey", cost, preview)
 
         return self._track(way, knots, self._times(way, steps), progress, self._bench.plan.sizes.model)[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipelines.between.keyframes import Progress
+from pipelines.between.keyframes import Progress, silent
 from pipelines.between.ranking import Chooser
 from pipelines.request.plan import Plan
 from pipelines.request.ways import needs_model
@@ -19,7 +19,7 @@ def work_of(
     models: Models,
     plan: Plan,
     folder: Path,
-    progress: Progress = lambda stage, cost: None,
+    progress: Progress = silent,
     choose: Chooser | None = None,
     embeddings: Path | None = None,
 ) -> Work:

@@ -23,6 +23,7 @@ from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.quality.evaluate import Report, measure
 from pipelines import MorphPipeline
+from pipelines.between.keyframes import silent
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Lora, Settings, changed
@@ -131,7 +132,7 @@ def render(
         fitting = time.perf_counter() - started
         fits[settings.lora] = (folder / FITS, fitting)
     started = time.perf_counter()
-    rendered = pipeline.render(clip, folder, lambda stage, cost: None)
+    rendered = pipeline.render(clip, folder, silent)
     pixels = np.stack([frame.pixels for frame in rendered])
     seconds = fitting + time.perf_counter() - started
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1

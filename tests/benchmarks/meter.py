@@ -69,7 +69,7 @@ class Meter:
 
         return call
 
-    def tick(self, stage: str, cost: int) -> None:
+    def tick(self, stage: str, cost: int, preview: object = None) -> None:
         """A pipeline's progress: all that no stage has claimed so far was spent on this one."""
         self.lap()
         self.seconds[stage] += self.seconds.pop(OTHER, 0.0)

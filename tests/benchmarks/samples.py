@@ -15,8 +15,9 @@ from torch import Tensor
 
 from morph import random
 from morph.diffusion import ddim
+from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.loading import load_model
-from morph.diffusion.model import LatentDiffusion, Prediction
+from morph.diffusion.model import LatentDiffusion
 from morph.embedded.denoiser import held_out_loss
 from morph.embedded.photographs import read_captions
 from morph.media.keyframe import to_uint8
@@ -35,14 +36,11 @@ def sample(model: LatentDiffusion, prompts: list[str], size: int, guidance: floa
         some = prompts[start : start + 16]
         noise = [random.normal((channels, side, side), 0, "sample", start + i) for i in range(len(some))]
         condition, negative = model.embed(some), model.embed([""] * len(some))
-
-        def predict(z: Tensor, t: int, condition: Tensor = condition, negative: Tensor = negative) -> Prediction:
-            if guidance == 1:
-                return model.predict(z, t, condition)
-            return model.predict(z, t, condition, negative=negative, guidance=guidance)
-
-        *_, clean = ddim.sample(predict, model.schedule, torch.stack(noise).to(model.device), times)
-        made.append(model.decode(clean).cpu())
+        denoiser = model.conditional()
+        guided = classifier_free(denoiser, condition, negative, guidance)
+        predict = conditioned(denoiser, condition) if guidance == 1 else guided
+        *_, last = ddim.sample(predict, model.schedule, torch.stack(noise).to(model.device), times)
+        made.append(model.decode(last.latents).cpu())
     return torch.cat(made)
 
 

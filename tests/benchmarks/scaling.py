@@ -135,7 +135,7 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
     models = Models.from_pretrained(clip.model, device="cpu")
     spent: dict[str, int] = {}
 
-    def count(stage: str, cost: int) -> None:
+    def count(stage: str, cost: int, preview: object = None) -> None:
         spent[stage] = spent.get(stage, 0) + cost
 
     Path("/proc/self/clear_refs").write_text("5")  # what loading took for a moment would hide what the clip takes

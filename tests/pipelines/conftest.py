@@ -12,7 +12,7 @@ from morph.diffusion.textual_inversion import Embeddings
 from morph.perception.lpips import PerceptualDistance
 from pipelines.between.finishing import End, finished
 from pipelines.between.infill import Infill
-from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes
+from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_keyframes, invert_keyframes, silent
 from pipelines.cli import main
 from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
@@ -38,10 +38,6 @@ QUICK = [
     "--device",
     "cpu",
 ]
-
-
-def silent(stage, cost, preview=None):
-    return None
 
 
 def fitted(model, keyframes, settings, progress=silent, detector=None):

@@ -233,7 +233,7 @@ def diffmorpher(
     """A morph between two prepared keyframes (2,3,H,W) in [-1,1]: frames (N,3,H,W) and their alphas."""
     images = pixels.to(model.device).split(1)
     with meter.stage("text"):
-        conditions = model.embed(prompts).split(1)
+        conditions = model.embed(prompts).tokens.split(1)
     try:
         with meter.stage("fit LoRA"):
             loras = [fit_lora(model, images[i], conditions[i], settings, i) for i in range(2)]

@@ -37,8 +37,8 @@ def invert_text(
 ) -> tuple[list[Tensor], Tensor]:
     """An embedding (1,L,D) for each picture (1,3,H,W), and one negative for both (section 4.2)."""
     own, count = settings.textual_inversion, model.schedule.length
-    conditions = [condition.clone() for condition in model.embed(prompts).split(1)]
-    negative = model.embed([settings.negative])
+    conditions = [condition.clone() for condition in model.embed(prompts).tokens.split(1)]
+    negative = model.embed([settings.negative]).tokens
     parameters = [embedding.requires_grad_() for embedding in (*conditions, negative)]
     optimizer = torch.optim.Adam(parameters, own.learning_rate)
     size = list(pixels[0].shape[2:])

@@ -4,8 +4,9 @@ import pytest
 import torch
 from diffusers import ControlNetModel
 
+from morph.diffusion.guidance import classifier_free
 from morph.diffusion.loading import load_model
-from morph.diffusion.model import Control
+from morph.diffusion.prediction import Control
 from morph.errors import ModelError
 from tests.conftest import build_controlnet
 
@@ -21,7 +22,7 @@ def inputs(model, count=2):
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(count, 4, 8, 8, generator=generator)
     images = torch.rand(count, 3, 64, 64, generator=generator)
-    return latents, model.embed(["a cat"]).expand(count, -1, -1), images
+    return latents, model.embed(["a cat"]).expand(count), images
 
 
 @torch.no_grad()
@@ -41,7 +42,7 @@ def test_guidance_shows_the_control_to_both_passes(guided):
     latents, condition, images = inputs(guided)
     control = Control(images, torch.ones(2))
     once = guided.predict(latents, T, condition, control=control).noise
-    same = guided.predict(latents, T, condition, negative=condition, guidance=4.0, control=control).noise
+    same = classifier_free(guided.conditional(control), condition, condition, 4.0)(latents, T).noise
     assert torch.allclose(once, same, atol=1e-4)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from morph.diffusion import lora
+from morph.diffusion.guidance import classifier_free
 
 PAPER = {
     "steps": 200,
@@ -33,7 +34,7 @@ def random_lora(model, seed, rank=3):
 def test_the_mix_is_exact_in_the_weights_and_its_own_for_every_sample(model):
     first, second = random_lora(model, 1), random_lora(model, 2, rank=5)
     latents = torch.randn(3, 4, 8, 8)
-    condition = model.embed(["a photo of a cat"]).expand(3, -1, -1)
+    condition = model.embed(["a photo of a cat"]).expand(3)
     alphas = [0.0, 0.3, 1.0]
     weights = torch.tensor([[1 - alpha, alpha] for alpha in alphas])
     with torch.no_grad():
@@ -53,7 +54,7 @@ def test_a_guided_batch_repeats_the_mix(model):
     latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog"])
     with torch.no_grad(), lora.applied(model, [own], torch.tensor([[0.2], [0.9]])):
         plain = model.predict(latents, 400, condition)
-        guided = model.predict(latents, 400, condition, negative=condition, guidance=2.0)
+        guided = classifier_free(model.conditional(), condition, condition, 2.0)(latents, 400)
     assert torch.allclose(plain.noise, guided.noise, atol=1e-4)
 
 

@@ -1,8 +1,11 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from morph import random
 from morph.diffusion import textual_inversion
+from morph.diffusion.condition import Condition
+from morph.diffusion.guidance import classifier_free
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from morph.errors import InputError, SettingsError
 from morph.media.keyframe import load_keyframe
@@ -34,35 +37,35 @@ def test_every_picture_gets_an_embedding_and_all_share_the_negative(model):
     losses, fitted = fit(model, images)
     assert torch.equal(torch.get_rng_state(), before)  # the augmentation draws from a stream of its own
     assert len(losses) == 6
-    assert fitted.conditions.shape == (2, 32, 16)
-    assert fitted.negative.shape == (1, 32, 16)
-    start = model.embed(["a photo"])
-    assert not torch.allclose(fitted.conditions[:1], start, atol=1e-3)
-    assert not torch.equal(fitted.conditions[0], fitted.conditions[1])
+    assert fitted.conditions.tokens.shape == (2, 32, 16)
+    assert fitted.negative.tokens.shape == (1, 32, 16)
+    start = model.embed(["a photo"]).tokens
+    assert not torch.allclose(fitted.conditions.tokens[:1], start, atol=1e-3)
+    assert not torch.equal(*fitted.conditions.tokens)
     again = fit(model, images)
     assert again[0] == losses
-    assert torch.equal(again[1].conditions, fitted.conditions)
+    assert torch.equal(again[1].conditions.tokens, fitted.conditions.tokens)
     assert not any(parameter.requires_grad for parameter in model.unet.parameters())
 
 
 def test_no_steps_leave_the_prompts_as_they_are_and_a_plateau_stops(model):
     images = pictures()
     _, fitted = fit(model, images, steps=0)
-    assert torch.equal(fitted.conditions[:1], model.embed(["a photo"]))
+    assert torch.equal(fitted.conditions.tokens[:1], model.embed(["a photo"]).tokens)
     losses, _ = fit(model, images, steps=40, learning_rate=0.0, tolerance=0.9)
     assert len(losses) == 4
 
 
 def test_embeddings_are_kept_with_what_they_were_fitted_to(model, tmp_path):
     images = pictures()
-    made = Embeddings(torch.randn(2, 32, 16), torch.randn(1, 32, 16))
+    made = Embeddings(Condition(torch.randn(2, 32, 16)), Condition(torch.randn(1, 32, 16)))
     origin = origin_of(model, images, ["a", "b"], {"steps": 3, "seed": 0})
     path = tmp_path / "fitted.safetensors"
     made.save(path, origin)
     assert [file.name for file in tmp_path.iterdir()] == ["fitted.safetensors"]
     read = Embeddings.load(path, origin)
-    assert torch.equal(read.conditions, made.conditions)
-    assert torch.equal(read.negative, made.negative)
+    assert torch.equal(read.conditions.tokens, made.conditions.tokens)
+    assert torch.equal(read.negative.tokens, made.negative.tokens)
     for pixels, second, steps, key in (
         (images, "c", 3, "prompts"),
         (-images, "b", 3, "images"),
@@ -70,6 +73,9 @@ def test_embeddings_are_kept_with_what_they_were_fitted_to(model, tmp_path):
     ):
         with pytest.raises(SettingsError, match=key):
             Embeddings.load(path, origin_of(model, pixels, ["a", second], {"steps": steps, "seed": 0}))
+    save_file({"pixels": images}, path)
+    with pytest.raises(InputError, match=r"fitted\.safetensors holds no.* there is no 'conditions'"):
+        Embeddings.load(path, origin)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match=r"fitted\.safetensors"):
         Embeddings.load(path, origin)
@@ -85,13 +91,8 @@ def test_it_lowers_the_loss_of_its_own_pictures_under_noise_it_has_not_seen(embe
         for index, t in enumerate((350, 450, 550, 650)):
             noise = random.normal(clean.shape, 1, "held out", index)
             with torch.no_grad():
-                predicted = embedded.predict(
-                    embedded.schedule.noise(clean, noise, t),
-                    t,
-                    embeddings.conditions,
-                    negative=embeddings.negative.expand(2, -1, -1),
-                    guidance=3.0,
-                ).noise
+                predict = classifier_free(embedded.conditional(), embeddings.conditions, embeddings.negative, 3.0)
+                predicted = predict(embedded.schedule.noise(clean, noise, t), t).noise
             total += float((predicted - noise).square().mean())
         return total
 

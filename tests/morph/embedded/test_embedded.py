@@ -176,7 +176,7 @@ def test_the_recipe_runs_from_photographs_to_a_model_that_loads(data, tmp_path):
     third = stage("denoiser", second, "--fresh", *sides)
     model = load_model(str(third))
     assert model.schedule.target == "v_prediction"
-    assert model.embed(["a cat"]).shape == (1, 32, 192)
+    assert model.embed(["a cat"]).tokens.shape == (1, 32, 192)
     weight = "embeddings.token_embedding.weight"
     clip = load_clip(str(third))
     assert torch.equal(clip.model.text_model.state_dict()[weight], model.text_encoder.state_dict()[weight])
@@ -187,4 +187,4 @@ def test_the_recipe_runs_from_photographs_to_a_model_that_loads(data, tmp_path):
     assert torch.equal(decoder.encode(image), model.encode(image))
     assert not torch.equal(decoder.decode(torch.ones(1, 8, 8, 8)), model.decode(torch.ones(1, 8, 8, 8)))
     seeing = load_model(str(stage("clip", third)))
-    assert torch.equal(seeing.embed(["a cat"]), model.embed(["a cat"]))  # the denoiser listens to it
+    assert torch.equal(seeing.embed(["a cat"]).tokens, model.embed(["a cat"]).tokens)  # the denoiser listens to it

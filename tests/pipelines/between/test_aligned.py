@@ -9,7 +9,7 @@ from morph.diffusion.loading import load_model
 from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe, to_uint8
 from pipelines.between.anchors import render_anchors
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
@@ -90,7 +90,7 @@ def test_every_forward_is_counted(morph, way):
     names, values = WAYS[way]
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, values)
@@ -102,7 +102,7 @@ def test_every_forward_is_counted(morph, way):
 def test_a_way_is_measured_by_frames_that_cost_nothing(morph):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     even = changed(QUICK, {"pacing": "even"})
@@ -180,12 +180,12 @@ def test_both_parents_of_an_anchor_come_to_where_it_stands(embedded, discs, sche
         keyframe.latents.copy_(embedded.encode(picture))
         ends.append(keyframe)
     for field, expected in ((warp, 1.0), (None, None)):
-        between = Between(embedded, *ends, settings, warp=field)
+        pair = Pair.of(*ends, settings, warp=field)
         places = [
-            across(embedded.decode(between.latents(end.pixels, end.latents, at, 0.5)))
+            across(embedded.decode(pair.latents(embedded, end.pixels, end.latents, at, 0.5)))
             for end, at in zip(ends, (0.0, 1.0), strict=True)
         ]
-        (anchor,) = render_anchors(between, settings, lambda *candidates: 0, silent)
+        (anchor,) = render_anchors(embedded, pair, settings, lambda *candidates: 0, silent)
         spread = red_spread(anchor.pixels)
         if expected:
             assert places == pytest.approx([32, 32], abs=2)
@@ -242,7 +242,7 @@ def test_a_render_that_was_stopped_goes_on_with_the_same_frames(model, fields, m
         (job / FITS / name).write_bytes(content)
     batches = []
 
-    def stop(stage, cost):
+    def stop(stage, cost, preview=None):
         batches.append(stage)
         if batches.count("render") == 4:  # two frames of the second batch are under way
             raise StopError

@@ -4,7 +4,7 @@ import torch
 from morph.blending.interpolation import slerp
 from morph.media.keyframe import load_keyframe
 from pipelines.between.anchors import render_anchors
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
@@ -21,10 +21,10 @@ def keyframes():
     return [load_keyframe(SAMPLES / name, name, (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-def anchors(model, keyframes, values=None, choose=lambda *candidates: Choice(0, [], "")):
+def anchors(model, keyframes, values=None, choose=lambda *candidates: Choice(0, [], ""), progress=silent):
     settings = changed(QUICK, values or {})
-    between = Between(model, *fitted(model, keyframes, settings), settings)
-    return between, render_anchors(between, settings, choose, silent)
+    pair = Pair.of(*fitted(model, keyframes, settings), settings)
+    return pair, render_anchors(model, pair, settings, choose, progress)
 
 
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
@@ -40,18 +40,18 @@ def test_every_scheme_makes_its_anchors_in_order_whatever_the_batch(model, keyfr
 
 
 def test_latents_alone_are_slerped_between_the_keyframes(model, keyframes):
-    between, made = anchors(model, keyframes, {"anchors.scheme": "latent"})
-    expected = slerp(between.first.latents, between.second.latents, torch.tensor([0.25, 0.5, 0.75]))
+    pair, made = anchors(model, keyframes, {"anchors.scheme": "latent"})
+    expected = slerp(pair.first.latents, pair.second.latents, torch.tensor([0.25, 0.5, 0.75]))
     assert torch.allclose(torch.cat([anchor.latents for anchor in made]), expected, atol=1e-6)
 
 
 def test_a_branch_without_noise_is_halfway_between_its_parents(model, keyframes):
-    between, made = anchors(model, keyframes, {"anchors.noise_first": 0, "anchors.noise_last": 0})
+    pair, made = anchors(model, keyframes, {"anchors.noise_first": 0, "anchors.noise_last": 0})
     half = torch.tensor([0.5])
-    middle = slerp(between.first.latents, between.second.latents, half)
+    middle = slerp(pair.first.latents, pair.second.latents, half)
     assert torch.allclose(made[1].latents, middle, atol=1e-6)
-    assert torch.allclose(made[0].latents, slerp(between.first.latents, middle, half), atol=1e-6)
-    assert torch.allclose(made[2].latents, slerp(middle, between.second.latents, half), atol=1e-6)
+    assert torch.allclose(made[0].latents, slerp(pair.first.latents, middle, half), atol=1e-6)
+    assert torch.allclose(made[2].latents, slerp(middle, pair.second.latents, half), atol=1e-6)
 
 
 def test_the_chosen_candidate_is_the_anchor_and_the_parent_of_the_next(model, keyframes):
@@ -83,3 +83,11 @@ def test_noise_guidance_and_seed_make_a_difference(model, keyframes, scheme, swi
 @pytest.mark.parametrize("scheme", ["branch", "cascade", "flat", "latent"])
 def test_no_depth_makes_no_anchors(model, keyframes, scheme):
     assert anchors(model, keyframes, {"anchors.scheme": scheme, "anchors.depth": 0})[1] == []
+
+
+@pytest.mark.parametrize("scheme", ["branch", "cascade"])
+def test_every_step_of_an_anchor_can_be_looked_at(model, keyframes, scheme):
+    told = []
+    anchors(model, keyframes, {"anchors.scheme": scheme}, progress=lambda *step: told.append(step))
+    assert {stage for stage, *_ in told} == {"anchors"}
+    assert {preview().size for _, _, preview in told} == {(8, 8)}

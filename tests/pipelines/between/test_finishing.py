@@ -70,7 +70,7 @@ def spending():
     """A dictionary of what each stage costs, and what fills it."""
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     return spent, count

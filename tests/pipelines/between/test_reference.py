@@ -12,7 +12,7 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.between.anchors import render_anchors
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import capture_keyframe, invert_keyframes
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.between.placed import Choice
 from pipelines.request.levels import plan_anchors
 from pipelines.request.presets import load_preset
@@ -63,7 +63,7 @@ def theirs(model, ends):
     """The same keyframes, inverted and rendered as published, in either form."""
     keyframes, meter = [end.keyframe for end in ends], Meter(model.unet)
     try:
-        own = [diffmorpher.invert(model, k.pixels, k.condition, k.lora, SETTINGS) for k in keyframes]
+        own = [diffmorpher.invert(model, k.pixels, k.condition.tokens, k.lora, SETTINGS) for k in keyframes]
         for end, keyframe in zip(own, keyframes, strict=True):
             assert torch.allclose(end.noise, keyframe.noise, atol=TOLERANCE)
         return {form: diffmorpher.render(model, *own, ALPHAS, SETTINGS, meter, form) for form in ("paper", "code")}
@@ -112,8 +112,8 @@ def test_wang_and_golland_one_at_a_time_is_what_ours_does_in_batches(model, pict
     def choose(alpha, candidates, left, right):
         return Choice(int(clip.score(candidates, ranking.positive, ranking.negative).argmax()), [], "")
 
-    between = Between(model, *fitted(model, pictures, settings), settings)
-    ours = render_anchors(between, settings, choose, silent)
+    pair = Pair.of(*fitted(model, pictures, settings), settings)
+    ours = render_anchors(model, pair, settings, choose, silent)
     meter.lap()  # ours were booked by none
     meter.forwards.clear()
     pixels = torch.cat([picture.pixels for picture in pictures])
@@ -129,6 +129,6 @@ def test_textual_inversion_as_published_costs_two_calls_for_each_picture(model, 
     texts, negative = wang2023.invert_text(model, [p.pixels for p in pictures], PROMPTS, settings)
     meter.lap()
     assert sum(meter.forwards.values()) == 2 * 2 * 2 * 3
-    start = model.embed(PROMPTS)
+    start = model.embed(PROMPTS).tokens
     assert all(not torch.equal(text, own) for text, own in zip(texts, start.split(1), strict=True))
     assert negative.shape == start[:1].shape

@@ -124,7 +124,7 @@ def test_frames_are_kept_when_others_are_interpolated_between_them(folder, tmp_p
     def spent(**inbetween):
         stages, settings = [], changed(Settings(), {**values, "inbetween": {"threshold": 9, **inbetween}})
         clip = clip_of([CAT, RACCOON], [], settings)
-        list(pipeline.render(clip, tmp_path / "job", lambda stage, cost: stages.append(stage)))
+        list(pipeline.render(clip, tmp_path / "job", lambda stage, cost, preview=None: stages.append(stage)))
         return stages
 
     assert spent()

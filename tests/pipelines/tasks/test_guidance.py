@@ -10,7 +10,7 @@ from morph.media.keyframe import load_keyframe
 from morph.perception.lpips import PerceptualDistance
 from morph.perception.pose import KEYPOINTS, Person
 from pipelines import MorphPipeline
-from pipelines.between.mix import Between
+from pipelines.between.pair import Pair
 from pipelines.request.clip import clip_of
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES, build_controlnet
@@ -55,8 +55,8 @@ def test_the_control_counts_most_halfway_and_the_pose_moves(pipeline, keyframes)
     detector = Standing()
     ends = fitted(pipeline.model, keyframes, SHORT, detector=detector)
     assert detector.asked == 2
-    between = Between(pipeline.model, *ends, changed(SHORT, {"pose.scale": 1.5}))
-    control = between.control(ALPHAS)
+    pair = Pair.of(*ends, changed(SHORT, {"pose.scale": 1.5}))
+    control = pair.control(ALPHAS)
     assert control.scale.tolist() == [1.0, 1.25, 1.5, 1.0]  # s - 2 |f - 1/2| (s - 1)
     assert control.images.shape == (4, 3, 64, 64)
     columns = [image.sum((0, 1)).nonzero().float().mean() for image in control.images]
@@ -68,7 +68,7 @@ def test_a_stretch_of_the_way_counts_by_its_place_on_the_whole(pipeline, keyfram
     from pipelines.between.keyframes import invert_keyframes
 
     ends = fitted(pipeline.model, keyframes, SHORT, detector=Standing())
-    half = Between(pipeline.model, *ends, SHORT, (0.5, 1.0))
+    half = Pair.of(*ends, SHORT, (0.5, 1.0))
     assert half.control(ALPHAS).scale.tolist() == [1.5, 1.375, 1.25, 1.0]
     scales = {}
     for at in (0.0, 0.5):  # inverted under the scale of its place: another noise
@@ -89,7 +89,7 @@ def test_an_oblong_morph_is_guided_too(pipeline, tmp_path):
 def test_keyframes_without_poses_have_no_control(pipeline, keyframes):
 
     ends = fitted(pipeline.model, keyframes, SHORT)
-    assert Between(pipeline.model, *ends, SHORT).control(ALPHAS) is None
+    assert Pair.of(*ends, SHORT).control(ALPHAS) is None
 
 
 @pytest.mark.parametrize("anchors", [{}, {"anchors.depth": 1, "anchors.candidates": 1}])

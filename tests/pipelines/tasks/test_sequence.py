@@ -131,7 +131,7 @@ SCHEMES = {
 def test_every_forward_is_counted(morph, scheme):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, {"pacing": "uniform", **SCHEMES[scheme]})
@@ -147,7 +147,7 @@ def test_drafts_are_counted_by_themselves_and_never_shown(model, tmp_path):
     settings = changed(QUICK, {"steps": 6, "survey": 2, "frames": 9})
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     rendered = render(model, clip(PAIR, settings), tmp_path / "job", count)
@@ -167,7 +167,9 @@ def test_drafts_are_counted_by_themselves_and_never_shown(model, tmp_path):
 def test_finished_frames_that_survey_the_way_are_known_when_others_are_placed(model, tmp_path):
     settings = changed(QUICK, {"survey": 0, "frames": 16})
     costs_paid = []
-    way = render(model, clip(PAIR, settings), tmp_path, lambda stage, cost: costs_paid.append((stage, cost)))
+    way = render(
+        model, clip(PAIR, settings), tmp_path, lambda stage, cost, preview=None: costs_paid.append((stage, cost))
+    )
     (placed,) = way.placed
     rendered = len(placed.measured.alphas) - 2
     assert sum(cost for stage, cost in costs_paid if stage == "render") == settings.steps * rendered
@@ -195,7 +197,7 @@ def test_every_keyframe_of_a_sequence_is_among_its_frames_once(morph, count, pac
 def test_interior_keyframes_are_fitted_inverted_and_captured_once(morph):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     for values in ({}, {"anchors.depth": 1, "anchors.candidates": 2, "anchors.candidates_least": 2}):
@@ -309,7 +311,7 @@ def test_a_clip_that_no_timing_fits_is_refused(values, times, message):
 def test_frames_between_close_ones_are_interpolated(morph, method, pacing):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, {"frames": 13, "pacing": pacing, "steps": 6})
@@ -327,7 +329,7 @@ def test_frames_between_close_ones_are_interpolated(morph, method, pacing):
 def test_nothing_is_interpolated_across_a_large_gap(morph):
     spent = {}
 
-    def count(stage, cost):
+    def count(stage, cost, preview=None):
         spent[stage] = spent.get(stage, 0) + cost
 
     settings = changed(QUICK, {"frames": 9, "pacing": "uniform"})

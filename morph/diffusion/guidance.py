@@ -1,0 +1,63 @@
+"""Guidance: from a denoiser that takes a text to one that follows what is wanted of it.
+
+A model's is :meth:`LatentDiffusion.conditional`. Latents are shown with each text in one batch, all with the first
+text first, which costs as many forwards of a sample as there are latents times texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from morph.diffusion.condition import Condition
+from morph.diffusion.prediction import Conditional, Prediction, Predictor
+
+
+def conditioned(predict: Conditional, condition: Condition) -> Predictor:
+    """The text (B) alone, without guidance."""
+
+    def told(latents: Tensor, t: int) -> Prediction:
+        return predict(latents, t, condition)
+
+    return told
+
+
+def classifier_free(predict: Conditional, condition: Condition, negative: Condition, scale: float) -> Predictor:
+    """``scale`` times the way from the negative text (B or 1) to the text (B), which is where a scale of 1 ends.
+
+    Ho & Salimans, "Classifier-Free Diffusion Guidance", 2022.
+    """
+    both = Condition.cat([negative.expand(len(condition)), condition])
+
+    def guided(latents: Tensor, t: int) -> Prediction:
+        away, towards = predict.output(torch.cat([latents] * 2), t, both).chunk(2)
+        return predict.read(latents, t, torch.lerp(away, towards, scale))
+
+    return guided
+
+
+def composed(
+    predict: Conditional, base: Condition, conditions: Sequence[Condition], weights: Sequence[float]
+) -> Predictor:
+    """Base + sum_i weights[i] (conditions[i] - base) of texts (B) each: this one AND that one, NOT one below 0.
+
+    Liu et al., "Compositional Visual Generation with Composable Diffusion Models", 2022. Of one text it is
+    what :func:`classifier_free` gives.
+
+    Raises:
+        ValueError: not as many weights as conditions.
+    """
+    if len(weights) != len(conditions):
+        raise ValueError(f"{len(conditions)} conditions and {len(weights)} weights: give one for each")
+    every = Condition.cat([base, *conditions])
+
+    def guided(latents: Tensor, t: int) -> Prediction:
+        start, *ends = predict.output(torch.cat([latents] * (1 + len(weights))), t, every).chunk(1 + len(weights))
+        raw = start
+        for weight, end in zip(weights, ends, strict=True):
+            raw = raw + weight * (end - start)
+        return predict.read(latents, t, raw)
+
+    return guided

@@ -1,0 +1,57 @@
+"""The denoiser on its way between two keyframes: each frame under the text, LoRA and pose of its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from morph.diffusion import ddim, lora
+from morph.diffusion.ddim import Step
+from morph.diffusion.guidance import classifier_free, conditioned
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.prediction import Prediction
+from morph.errors import MorphError
+from pipelines.between.keyframes import drain
+from pipelines.between.pair import Pair
+
+
+def denoise(
+    model: LatentDiffusion,
+    pair: Pair,
+    latents: Tensor,
+    alpha: Tensor,
+    times: Sequence[int],
+    tick: Callable[[Step], None],
+    *,
+    guidance: float = 1.0,
+    during: Callable[[int], AbstractContextManager[None]] = lambda t: nullcontext(),
+) -> Tensor:
+    """Latents (B,C,h,w) at ``times[0]`` brought to ``times[-1]``, each at its own alpha (B,) between the pair.
+
+    Text is mixed as the pair says, the LoRAs exactly. ``guidance`` is classifier-free, from the first keyframe's
+    negative; 1 is none. ``during`` wraps every prediction; ``tick`` is handed every step.
+
+    Raises:
+        MorphError: the network overflowed.
+    """
+    alpha = alpha.to(model.device, torch.float32)
+    conditional, condition = model.conditional(pair.control(alpha)), pair.condition(alpha)
+    if guidance == 1:
+        guided = conditioned(conditional, condition)
+    else:
+        guided = classifier_free(conditional, condition, pair.first.negative, guidance)
+
+    def predict(latents: Tensor, t: int) -> Prediction:
+        with during(t):
+            return guided(latents, t)
+
+    fitted = [side for side, end in enumerate(pair.ends) if end.lora]
+    weights = torch.stack([1 - alpha, alpha], dim=1)[:, fitted]
+    with lora.applied(model, [end.lora for end in pair.ends if end.lora], weights):
+        latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)
+    if not latents.isfinite().all():
+        raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
+    return latents

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from morph.diffusion.guidance import classifier_free, composed, conditioned
+
+T = 500
+
+
+@pytest.fixture
+def latents():
+    return torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def texts(model):
+    return [model.embed([f"a {one}", f"a {one}"]) for one in ("cat", "dog", "")]
+
+
+def apart(one, other):
+    return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
+
+
+@torch.no_grad()
+def test_a_text_alone_is_what_the_model_predicts(model, latents, texts):
+    plain = conditioned(model.conditional(), texts[0])(latents, T)
+    assert apart(plain, model.predict(latents, T, texts[0])) == 0
+
+
+@torch.no_grad()
+def test_guidance_goes_its_scale_from_the_negative_to_the_text(model, latents, texts):
+    predict, (text, _, negative) = model.conditional(), texts
+    towards, away = predict(latents, T, text), predict(latents, T, negative)
+    assert apart(towards, away) > 1e-3
+    for scale in (0.0, 1.0, 3.0):
+        guided = classifier_free(predict, text, negative[:1], scale)(latents, T)  # one negative serves all
+        expected = [a + scale * (b - a) for a, b in zip(away, towards, strict=True)]
+        assert apart(guided, expected) < 1e-4
+
+
+@torch.no_grad()
+def test_guidance_asks_the_network_once(model, latents, texts):
+    asked = []
+    handle = model.unet.register_forward_pre_hook(lambda network, inputs: asked.append(len(inputs[0])))
+    try:
+        classifier_free(model.conditional(), texts[0], texts[2], 3.0)(latents, T)
+        composed(model.conditional(), texts[2], texts[:2], [1.0, 1.0])(latents, T)
+    finally:
+        handle.remove()
+    assert asked == [4, 6]
+
+
+@torch.no_grad()
+def test_a_composition_is_the_sum_of_what_each_text_adds(model, latents, texts):
+    predict, (cat, dog, base) = model.conditional(), texts
+    said = [predict(latents, T, text) for text in texts]
+    both = composed(predict, base, [cat, dog], [2.0, -1.5])(latents, T)
+    expected = [none + 2 * (one - none) - 1.5 * (other - none) for one, other, none in zip(*said, strict=True)]
+    assert apart(both, expected) < 1e-4
+    one = composed(predict, base, [cat], [3.0])(latents, T)
+    assert apart(one, classifier_free(predict, cat, base, 3.0)(latents, T)) < 1e-4
+    assert apart(composed(predict, base, [], [])(latents, T), predict(latents, T, base)) < 1e-5
+
+
+def test_every_text_of_a_composition_needs_its_weight(model, texts):
+    with pytest.raises(ValueError, match="1 conditions and 2 weights"):
+        composed(model.conditional(), texts[2], texts[:1], [1.0, 1.0])
