@@ -14,7 +14,6 @@ from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 
-
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
 _TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
 

@@ -21,6 +21,24 @@ QUICK = changed(
 THREE = ("cat.jpg", "raccoon.jpg", "coffee.jpg")
 
 
+def test_what_is_being_painted_can_be_seen(stream):
+    seen = {}
+
+    def look(stage, step, of, preview):
+        assert 0 < step <= of
+        if preview:
+            seen.setdefault(stage, []).append(preview())
+
+    frames, plan, _ = stream(callback=look)
+    list(frames)
+    assert set(seen) == {"render"}
+    factor = 8  # of the autoencoder
+    assert {image.size for image in seen["render"]} == {tuple(side // factor for side in plan.sizes.model)}
+    first, last = seen["render"][0], seen["render"][-1]
+    assert first.mode == "RGB"
+    assert list(first.getdata()) != list(last.getdata())
+
+
 class StoppedError(Exception):
     """Somebody has seen enough."""
 
