@@ -3,11 +3,16 @@
 import shutil
 
 import pytest
+import torch
 import yaml
 
+from pipelines.batch.run import run_here
+from pipelines.batch.where import Where
+from pipelines.manifest.read import read_manifest
 from pipelines.request.clip import clip_of
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
+from tests.pipelines.conftest import frames_of, write_manifest
 
 QUICK = {"between": "dissolve", "align.on": False, "frames": 3, "size": 64}
 
@@ -34,3 +39,15 @@ def shots(tmp_path):
     path = place / "shots.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+@pytest.fixture(scope="session")
+def alone(folder, tmp_path_factory):
+    """The frames of one clip after the other, on one thread: sums come out the same whoever does them."""
+    path = write_manifest(folder, tmp_path_factory.mktemp("here") / "here", frames=15)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    outcomes = list(run_here(read_manifest(path), path.with_suffix(".job"), Where(device="cpu")))
+    torch.set_num_threads(before)
+    assert [one.error for one in outcomes] == ["", ""]
+    return frames_of(path.with_suffix(".job"))

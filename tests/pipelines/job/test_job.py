@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file
 
 from morph.media.stills import read_frames
@@ -359,3 +360,22 @@ def test_ctrl_c_stops_soon_says_how_to_go_on_and_leaves_no_process(folder, tmp_p
     assert "To go on: morph render" in errors
     assert not (tmp_path / "m.mp4").exists()
     assert not subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, text=True).stdout
+
+
+def test_what_a_file_cannot_keep_is_said_once_whoever_renders(command, manifest):
+    path = manifest([{"name": "a", "output": "a.gif", "keyframes": ["cat.png", "raccoon.png"]}], frames=3, depth=16)
+    for name in ("cat", "raccoon"):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            image.putalpha(128)
+            image.save(path.parent / f"{name}.png")
+    said = ("laid on black", "8 of the 16 bits", "motion is slightly uneven")
+    cpu = ("--device", "cpu")
+    for arguments in (
+        ("render", str(path), "--dry-run"),
+        ("batch", str(path), *cpu),
+        ("render", str(path), "-o", "b.gif", *cpu),
+        ("rerun", "a.gif.json", "-o", "c.gif", *cpu),
+    ):
+        result = command(*arguments, cwd=path.parent)
+        assert result.returncode == 0, result.stderr
+        assert [result.stderr.count(what) for what in said] == [1, 1, 1], result.stderr
