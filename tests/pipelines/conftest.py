@@ -19,6 +19,7 @@ from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_ke
 from pipelines.cli import main
 from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
+from pipelines.request.settings import Settings, changed
 from pipelines.tasks.models import Models
 from pipelines.tasks.sequence import rendered
 from pipelines.tasks.task import in_process
@@ -42,7 +43,10 @@ QUICK = [
     "cpu",
 ]
 
+LAID_OVER = {"between": "dissolve", "align.on": False, "frames": 3, "size": 64}
+"""Settings of a clip that needs no model."""
 SHORT = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
+"""Settings of the clips of a manifest."""
 CLIPS = [
     {"name": "pair", "keyframes": ["cat.jpg", "raccoon.jpg"]},
     {"name": "three", "keyframes": ["raccoon.jpg", {"image": "coffee.jpg", "prompt": "a cup"}, "cat.jpg"]},
@@ -114,6 +118,17 @@ def command(monkeypatch, capsys):
         return subprocess.CompletedProcess(arguments, code, out, err)
 
     return here
+
+
+@pytest.fixture
+def dissolve(tmp_path):
+    """A clip of two photographs under a name, or of other images."""
+
+    def named(name, *images, **settings):
+        images = images or [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
+        return clip_of(images, (), changed(Settings(), {**LAID_OVER, **settings}), tmp_path / f"{name}.mp4")
+
+    return named
 
 
 def write_manifest(folder, place, clips=CLIPS, **settings):
