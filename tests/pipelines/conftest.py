@@ -1,12 +1,15 @@
 """The command line in this process, and what a quick render is told."""
 
+import hashlib
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from morph.diffusion.textual_inversion import Embeddings
 from morph.perception.lpips import PerceptualDistance
@@ -16,6 +19,7 @@ from pipelines.between.keyframes import capture_keyframe, fit_embeddings, fit_ke
 from pipelines.cli import main
 from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
+from pipelines.request.settings import Settings, changed
 from pipelines.tasks.models import Models
 from pipelines.tasks.sequence import rendered
 from pipelines.tasks.task import in_process
@@ -37,6 +41,15 @@ QUICK = [
     "64",
     "--device",
     "cpu",
+]
+
+LAID_OVER = {"between": "dissolve", "align.on": False, "frames": 3, "size": 64}
+"""Settings of a clip that needs no model."""
+SHORT = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
+"""Settings of the clips of a manifest."""
+CLIPS = [
+    {"name": "pair", "keyframes": ["cat.jpg", "raccoon.jpg"]},
+    {"name": "three", "keyframes": ["raccoon.jpg", {"image": "coffee.jpg", "prompt": "a cup"}, "cat.jpg"]},
 ]
 
 
@@ -101,3 +114,38 @@ def command(monkeypatch, capsys):
         return subprocess.CompletedProcess(arguments, code, out, err)
 
     return here
+
+
+@pytest.fixture
+def dissolve(tmp_path):
+    """A clip of two photographs under a name, or of other images."""
+
+    def named(name, *images, **settings):
+        images = images or [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
+        return clip_of(images, (), changed(Settings(), {**LAID_OVER, **settings}), tmp_path / f"{name}.mp4")
+
+    return named
+
+
+def write_manifest(folder, place, clips=CLIPS, **settings):
+    """A manifest in a folder of its own, with the photographs and the model beside it."""
+    place.mkdir()
+    for image in SAMPLES.glob("*.jpg"):
+        shutil.copy(image, place)
+    shutil.copytree(folder, place / "model")
+    content = {"defaults": {"model": "model", "settings": {**SHORT, **settings}}, "clips": clips}
+    path = place / f"{place.name}.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def manifest(folder, tmp_path):
+    """Writes a manifest of clips, by default of two short ones."""
+    return lambda clips=CLIPS, name="shots", **settings: write_manifest(folder, tmp_path / name, clips, **settings)
+
+
+def frames_of(folder):
+    """Hashes of all PNGs in a folder."""
+    files = sorted(folder.rglob("*.png"))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

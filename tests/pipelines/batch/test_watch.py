@@ -1,7 +1,12 @@
 """A watched folder: what is dropped in, what lies there already, and what comes later."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +17,7 @@ from pipelines.batch.options import Options
 from pipelines.batch.watch import dropped, watch
 from pipelines.batch.where import Where
 from tests.conftest import SAMPLES
+from tests.pipelines.conftest import CLIPS
 
 QUICK = {"frames": 3, "steps": 3, "lora.steps": 1, "lora.rank": 2, "size": 64}
 
@@ -120,3 +126,33 @@ def test_what_becomes_of_a_drop_comes_before_the_next_look(shots, tmp_path, monk
     assert said[:2] == [f"watching {shots.parent}; Ctrl-C ends it", f"{shots}:"]
     with pytest.raises(SettingsError, match="is no folder"):
         next(watch(shots, Options()))
+
+
+@pytest.mark.slow
+def test_a_watched_folder_renders_what_is_dropped_in(manifest, tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{start}; from pipelines.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
+    arguments = ["batch", "--watch", str(inbox), "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    path = manifest(CLIPS[:1], name="dropped", frames=3)
+    (inbox / "bad.yaml").write_text("keyframes: [nothing.png]")
+    for file in path.parent.iterdir():
+        file.rename(inbox / file.name)
+    while not (inbox / "pair.mp4").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "bad.yaml is not rendered" in errors
+    assert "| pair | 3 |" in out

@@ -9,8 +9,7 @@ from pipelines.batch.clips import clips_at
 from pipelines.batch.options import Options
 from pipelines.job.folder import claim
 from tests.conftest import SAMPLES
-from tests.pipelines.batch.test_batch import CLIPS, manifest  # noqa: F401
-from tests.pipelines.conftest import QUICK
+from tests.pipelines.conftest import CLIPS, QUICK
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_movies_of_a_timeline_that_somebody_else_made(refused, tmp_path):
     assert "cut/001.mov: is there already, and this job did not write it" in said
 
 
-def test_a_video_that_nobody_named_replaces_only_its_own(command, manifest):  # noqa: F811
+def test_a_video_that_nobody_named_replaces_only_its_own(command, manifest):
     path = manifest(CLIPS[:1])
     video = path.parent / "pair.mp4"
     video.write_text("mine")

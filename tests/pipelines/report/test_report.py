@@ -18,7 +18,6 @@ from pipelines.between.placed import MATCHES
 from pipelines.job.folder import job_folder, opened
 from pipelines.job.produce import produce
 from pipelines.job.result import RESULT, load_result
-from pipelines.job.timings import RUNS, Stopwatch, read_runs
 from pipelines.report import film
 from pipelines.report.markup import Markup, element
 from pipelines.report.page import find_job, write_report
@@ -395,31 +394,6 @@ def test_what_is_not_finished_or_no_job_is_refused(command, job, tmp_path):
         assert len(refused.stderr.splitlines()) == 1
         assert said in refused.stderr
     assert not list(tmp_path.glob("*.html"))
-
-
-def test_times_of_a_run_that_breaks_off_are_kept_and_torn_lines_left_out(tmp_path):
-    first = Stopwatch(tmp_path)
-    with first.stage("facts"):
-        pass
-    assert not (tmp_path / RUNS).exists()  # nothing is made, so nothing is left
-
-    def broken_off(name, jobs):
-        (tmp_path / "fits").mkdir()
-        (tmp_path / "fits" / "one").write_text("fitted")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        first.timed(broken_off)("fit", [()])
-    with (tmp_path / RUNS).open("a") as file:
-        file.write('{"run": "torn')
-    second = Stopwatch(tmp_path)
-    second.timed(lambda name, jobs: [])("fit", [()])  # finds it made
-    one, two = read_runs(tmp_path)
-    assert [(stage.name, stage.ended, stage.kept) for stage in one.stages] == [
-        ("facts", True, False),
-        ("fit", False, False),
-    ]
-    assert [(stage.name, stage.ended, stage.kept) for stage in two.stages] == [("fit", True, True)]
 
 
 @pytest.mark.parametrize("top", [1e-9, 0.0123, 0.99, 1, 3, 24, 100, 2047])

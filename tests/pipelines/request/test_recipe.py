@@ -6,12 +6,11 @@ import shutil
 import subprocess
 import sys
 import wave
-from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
@@ -188,63 +187,3 @@ def test_a_file_in_the_way_of_the_recipe_is_left_alone(command, folder, tmp_path
     assert done.returncode == 2
     assert "the recipe goes here" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4.json"]
-
-
-@pytest.fixture(scope="module")
-def cut_out(tmp_path_factory):
-    """Two pictures with a shape cut out of each."""
-    here = tmp_path_factory.mktemp("cut-out")
-    for name, box in (("cat", (40, 30, 220, 240)), ("raccoon", (20, 60, 240, 200))):
-        with Image.open(SAMPLES / f"{name}.jpg") as image:
-            picture = image.convert("RGB").resize((256, 256))
-        matte = Image.new("L", picture.size)
-        ImageDraw.Draw(matte).ellipse(box, fill=255)
-        picture.putalpha(matte)
-        picture.save(here / f"{name}.png")
-    return here
-
-
-def test_transparency_16_bits_and_timelines_from_one_render(command, folder, cut_out, tmp_path):
-    images = [str(cut_out / "cat.png"), str(cut_out / "raccoon.png")]
-    more = ["--depth", "16", "--timecode", "01:00:00:00", "--model", str(folder), *QUICK]
-    out = str(tmp_path / "shot.%04d.png")
-    done = command("render", *images, "-o", out, "--timeline", str(tmp_path / "cut.otio"), *more)
-    assert done.returncode == 0, done.stderr
-    frames = list(read_frames(Path(out)))
-    assert {(frame.shape, frame.dtype.name) for frame in frames} == {((64, 64, 4), "uint16")}
-    for frame in frames:
-        inside = frame[..., 3] > 0
-        assert 0.3 < inside.mean() < 0.7
-        assert len(np.unique(frame[inside][:, :3])) > 256  # more than 8 bits hold
-    import opentimelineio as otio
-
-    timeline = otio.adapters.read_from_file(str(tmp_path / "cut.otio"))
-    assert timeline.global_start_time.to_timecode() == "01:00:00:00"
-    (clip,) = timeline.tracks[0]
-    reference = clip.media_reference
-    paths = [tmp_path / reference.target_url_for_image_number(number) for number in range(5)]
-    assert [path.name for path in paths] == [f"shot.{number}.png" for number in range(1001, 1006)]
-    assert all(path.is_file() for path in paths)
-    assert [marker.name for marker in timeline.tracks.markers] == ["cat.png", "raccoon.png"]
-    assert [marker.marked_range.start_time.value for marker in timeline.tracks.markers] == [0, 4]
-
-    movie = str(tmp_path / "a.mov")
-    options = [
-        "--codec",
-        "prores-4444",
-        "--timeline",
-        str(tmp_path / "cut.xml"),
-        "--job",
-        str(tmp_path / "shot.job"),
-    ]
-    done = command("render", *images, "-o", movie, *options, *more)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "cut" / "001.mov").is_file()
-    assert read_recipe(Path(movie))["frames"] == read_recipe(Path(out).with_name("shot.1001.png"))["frames"]
-
-    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), "--codec", "hevc", "--dry-run", *QUICK)
-    assert "hevc has no transparency, so frames are laid on black" in done.stderr
-    keep = ["--set", "encode.alpha=keep", "--codec", "hevc"]
-    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), *keep, *QUICK)
-    assert done.returncode == 2
-    assert "hevc has no transparency" in done.stderr

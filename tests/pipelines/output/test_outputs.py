@@ -1,39 +1,79 @@
-"""What cannot be written is refused in one line, before anything is made."""
+"""What goes into a file of a name, and what cannot be written is refused in one line before anything is made."""
 
-import tempfile
 import wave
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from morph.errors import InputError, SettingsError
-from morph.media.stills import FrameFolder
+from morph.errors import InputError
+from morph.media.stills import FrameFolder, read_frames
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.output.targets import load_target, target_names
 from pipelines.request.settings import Encode
-
-SIZE, FPS = (256, 128), Fraction(24)
-GOOD = """
-about = "proxy"
-suffixes = [".mov"]
-arguments = ["-c:v", "prores_ks"]
-smallest = [1, 1]
-fastest = 60
-[pixels]
-plain = "yuv422p10le"
-"""
+from tests.pipelines.conftest import CAT, RACCOON
+from tests.pipelines.output.conftest import FILES, FPS, NTSC, SIZE, TARGETS, refusal, stream_of, write
+from tests.readback import chart
 
 
-def refusal(path, stream=None, kind=SettingsError, **encode):
-    """The one line that an output is refused with; its folder stays as it is."""
-    before = sorted(path.parent.glob("*")) if path.parent.is_dir() else None
-    with pytest.raises(kind) as caught:
-        Output.of(path, stream or Stream(SIZE, FPS, 3), Encode(**encode)).check()
-    assert (sorted(path.parent.glob("*")) if path.parent.is_dir() else None) == before
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+def test_alpha_is_kept_where_it_can_be_and_dropped_when_told(tmp_path):
+    transparent = Stream((256, 128), NTSC, 2, alpha=True)
+    for preset, suffix in FILES:
+        path = tmp_path / f"a{suffix}"
+        kept = Output.of(path, transparent, Encode(preset=preset))
+        assert kept.stream.alpha == bool(TARGETS[preset].pixels.alpha)
+        laid = [notice for notice in kept.notices(transparent=True) if "laid on black" in notice]
+        assert bool(laid) != kept.stream.alpha
+        dropped = Output.of(path, transparent, Encode(preset=preset, alpha="drop"))
+        assert not dropped.stream.alpha
+        assert not any("laid on black" in notice for notice in dropped.notices(transparent=True))
+    assert Output.of(tmp_path / "frames", transparent, Encode()).stream.alpha
+
+
+def test_a_name_chooses_between_stills_and_video(tmp_path):
+    (tmp_path / "there.mp4").mkdir()
+    frame = chart()[:47, :63]
+    for name in ("frames", "new.mp4/", "there.mp4", "shot/a.%04d.png"):
+        path = f"{tmp_path}/{name}"
+        output = Output.of(path, stream_of([frame]), Encode())
+        assert output.target is None
+        output.check()
+        with output.open("recipe") as writer:
+            written = writer.write(frame)
+        assert np.array_equal(next(read_frames(path)), frame)
+        with Image.open(written) as image:
+            assert image.text == {"Comment": "recipe"}
+    for name, preset in (("a.mp4", "h264"), ("a.MOV", "h264"), ("a.webm", "webm-vp9"), ("a.apng", "apng")):
+        output = Output.of(tmp_path / name, Stream((64, 48), NTSC, 1), Encode())
+        assert output.target == TARGETS[preset]
+        assert write(tmp_path / name, [chart()]).is_file()
+
+
+def test_notices_say_what_becomes_of_rate_recipe_and_depth(tmp_path):
+    def text(name, fps, depth=8, **encode):
+        stream = Stream((64, 48), Fraction(fps), 1, depth=depth)
+        return " ".join(Output.of(tmp_path / name, stream, Encode(**encode)).notices())
+
+    assert "1/100 s: at 24 fps a frame lasts 4 or 5 of them" in text("a.gif", 24)
+    assert "41 or 42 of them" in text("a.webp", 24)
+    assert "a frame lasts" not in text("a.gif", 25) + text("a.gif", 50) + text("a.webp", 25)
+    assert "down to 10" in text("a.gif", 60)
+    for name in ("a.gif", "a.webp", "a.apng"):
+        assert "keeps no recipe" in text(name, 25)
+    for name in ("frames", "a.mp4", "a.mov", "a.mkv", "a.webm"):
+        assert text(name, 24) == ""
+    for name, preset in (("a.mp4", "h264"), ("a.webm", "webm-vp9"), ("a.gif", "gif"), ("a.webp", "webp")):
+        assert "keeps 8 of the 16 bits" in text(name, 25, 16, preset=preset)
+    for name, preset in (("a.mp4", "hevc"), ("a.mov", "prores-hq"), ("a.mkv", "ffv1"), ("a.apng", "apng")):
+        assert "16 bits" not in text(name, 25, 16, preset=preset)
+
+
+def test_stills_in_a_folder_that_is_not_there_yet_can_be_planned(command, tmp_path):
+    result = command("render", CAT, RACCOON, "-o", "shot/a.%04d.exr", "--depth", "16", "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("preset", ["h264", "hevc", "av1", "prores-hq", "dnxhr-hqx", "gif"])
@@ -144,48 +184,3 @@ def test_places_that_cannot_be_written_to(tmp_path):
     ):
         assert reason in refusal(tmp_path / name, kind=InputError)
     Output.of(tmp_path / "old", Stream(SIZE, FPS, 3), Encode()).check(replace=range(2000))
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (("[pixels]", "[pixels"), "cannot be read"),
-        (('fastest = 60\n[pixels]\nplain = "yuv422p10le"', 'pixels = "x"'), "pixels is 'x'; it must be a table"),
-        (('[pixels]\nplain = "yuv422p10le"', ""), "pixels is missing"),
-        (('about = "proxy"\n', ""), "about is missing"),
-        (('"proxy"', "7"), "about is 7; it must be text"),
-        (('[".mov"]', '".mov"'), "suffixes is '.mov'; it must be a list"),
-        (('"prores_ks"', "1"), "arguments is ['-c:v', 1]; it must be a list"),
-        (("[1, 1]", "[1]"), "smallest is [1]; it must be a list of two, each a whole number"),
-        (("[1, 1]", "[1, true]"), "smallest is [1, True]"),
-        (("60", '"60"'), "fastest is '60'; it must be a whole number"),
-        (("60", "59.94"), "fastest is 59.94"),
-        (("60", "60\ncodec = 1"), "there is no codec; known are about, alpha_arguments"),
-        (("60", '60\nname = "x"'), "there is no name"),
-        (("plain", "alpha"), "pixels.plain is missing"),
-        (('10le"', '10le"\nnone = "x"'), "there is no pixels.none; known are alpha, deep, deep_alpha, plain"),
-        (('".mov"', '".avi"'), "does not go into .mov: use .avi"),
-        (("prores_ks", "libnothing"), "does not work: ffmpeg ended"),
-        (("yuv422p10le", "yuv9"), "does not work: ffmpeg ended"),
-        (("prores_ks", "libvpx-vp9"), "does not work: ffmpeg ended"),
-        (('"prores_ks"', '"prores_ks", "-profile:v", "best"'), "does not work: ffmpeg ended"),
-    ],
-)
-def test_broken_preset_files(tmp_path, change, reason):
-    text = GOOD.replace(*change)
-    assert text != GOOD
-    path = tmp_path / "own.toml"
-    path.write_text(text)
-    assert reason in refusal(tmp_path / "a.mov", preset=str(path))
-
-
-def test_a_preset_file_works_and_its_limits_hold(tmp_path, monkeypatch):
-    path = tmp_path / "own.toml"
-    path.write_text(GOOD)
-    (tmp_path / "tried").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tried"))
-    Output.of(tmp_path / "a.mov", Stream(SIZE, FPS, 3, depth=16), Encode(preset=str(path))).check()
-    assert list((tmp_path / "tried").iterdir()) == []
-    assert "at most 60" in refusal(tmp_path / "a.mov", Stream(SIZE, Fraction(61), 3), preset=str(path))
-    path.with_name("text.toml").write_bytes(b"\xff\xfe")
-    assert "cannot be read" in refusal(tmp_path / "a.mov", preset=str(path.with_name("text.toml")))

@@ -1,32 +1,23 @@
 """Every encode preset in every file it goes into, read back by decoders that are not morph's."""
 
 import subprocess
-from dataclasses import replace
 from fractions import Fraction
 
 import av
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from PIL import Image
 
 from morph.media.frame import to_rgb8
 from morph.media.recipe import read_recipe
-from morph.media.stills import read_frames
 from morph.media.target import CONTAINERS, Stream
 from morph.media.video import read_video
-from pipelines.output.outputs import Output
-from pipelines.output.targets import load_target, target_names
-from pipelines.request.settings import Encode
-from tests.pipelines.conftest import CAT, RACCOON
+from tests.pipelines.output.conftest import FILES, NTSC, TARGETS, errors, write
 from tests.readback import centres, chart, read_back
 
-TARGETS = {name: load_target(name) for name in target_names()}
-FILES = [(name, suffix) for name, target in TARGETS.items() for suffix in target.suffixes]
 ONE_EACH = [(name, target.suffixes[0]) for name, target in TARGETS.items()]
 ALPHA = [(name, suffix) for name, suffix in FILES if TARGETS[name].pixels.alpha]
 RATES = [Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)]
-NTSC = Fraction(24000, 1001)
 
 # what the decoder finds for frames of 8 bits, of 16 bits, and of 8 bits with transparency
 FORMATS = {
@@ -45,33 +36,9 @@ FORMATS = {
 LOSSLESS = ("ffv1", "apng")
 
 
-def stream_of(frames, fps=NTSC):
-    height, width, channels = frames[0].shape
-    return Stream((width, height), fps, len(frames), channels == 4, frames[0].itemsize * 8)
-
-
-def write(path, frames, preset="auto", fps=NTSC, comment=None, **encode):
-    """Frames written as a render writes them."""
-    output = Output.of(path, stream_of(frames, fps), Encode(preset=preset, **encode))
-    output.check()
-    with output.open(comment) as writer:
-        for frame in frames:
-            writer.write(frame)
-    return path
-
-
 def grey(count, width=256, height=128):
     """Frames that tell which they are."""
     return [np.full((height, width, 3), 20 + 8 * index, np.uint8) for index in range(count)]
-
-
-def errors(path, frame):
-    """The largest errors of the patches' colours, where they are not fully transparent, and of their alpha."""
-    expected = centres(frame.astype(float)) / (257 if frame.itemsize == 2 else 1)
-    seen = expected[..., 3] > 0 if frame.shape[2] == 4 else np.ones(expected.shape[:2], bool)
-    found = np.stack([centres(decoded) for decoded in read_back(path).frames])
-    alpha = np.abs(found[..., 3:] - expected[..., 3:]).max() if frame.shape[2] == 4 else 0
-    return np.abs(found[..., :3] - expected[..., :3])[:, seen].max(), alpha
 
 
 @pytest.mark.parametrize(("preset", "suffix"), FILES)
@@ -256,75 +223,3 @@ def test_frames_that_stand_still_in_webp_last_longer(tmp_path):
     read = read_back(write(tmp_path / "a.webp", [*frames, *[frames[-1]] * 4], fps=Fraction(25)))
     assert len(read.frames) == 4
     assert read.seconds == pytest.approx(8 / 25)
-
-
-def test_alpha_is_kept_where_it_can_be_and_dropped_when_told(tmp_path):
-    transparent = Stream((256, 128), NTSC, 2, alpha=True)
-    for preset, suffix in FILES:
-        path = tmp_path / f"a{suffix}"
-        kept = Output.of(path, transparent, Encode(preset=preset))
-        assert kept.stream.alpha == bool(TARGETS[preset].pixels.alpha)
-        laid = [notice for notice in kept.notices(transparent=True) if "laid on black" in notice]
-        assert bool(laid) != kept.stream.alpha
-        dropped = Output.of(path, transparent, Encode(preset=preset, alpha="drop"))
-        assert not dropped.stream.alpha
-        assert not any("laid on black" in notice for notice in dropped.notices(transparent=True))
-    assert Output.of(tmp_path / "frames", transparent, Encode()).stream.alpha
-
-
-def test_a_name_chooses_between_stills_and_video(tmp_path):
-    (tmp_path / "there.mp4").mkdir()
-    frame = chart()[:47, :63]
-    for name in ("frames", "new.mp4/", "there.mp4", "shot/a.%04d.png"):
-        path = f"{tmp_path}/{name}"
-        output = Output.of(path, stream_of([frame]), Encode())
-        assert output.target is None
-        output.check()
-        with output.open("recipe") as writer:
-            written = writer.write(frame)
-        assert np.array_equal(next(read_frames(path)), frame)
-        with Image.open(written) as image:
-            assert image.text == {"Comment": "recipe"}
-    for name, preset in (("a.mp4", "h264"), ("a.MOV", "h264"), ("a.webm", "webm-vp9"), ("a.apng", "apng")):
-        output = Output.of(tmp_path / name, Stream((64, 48), NTSC, 1), Encode())
-        assert output.target == TARGETS[preset]
-        assert write(tmp_path / name, [chart()]).is_file()
-
-
-def test_notices_say_what_becomes_of_rate_recipe_and_depth(tmp_path):
-    def text(name, fps, depth=8, **encode):
-        stream = Stream((64, 48), Fraction(fps), 1, depth=depth)
-        return " ".join(Output.of(tmp_path / name, stream, Encode(**encode)).notices())
-
-    assert "1/100 s: at 24 fps a frame lasts 4 or 5 of them" in text("a.gif", 24)
-    assert "41 or 42 of them" in text("a.webp", 24)
-    assert "a frame lasts" not in text("a.gif", 25) + text("a.gif", 50) + text("a.webp", 25)
-    assert "down to 10" in text("a.gif", 60)
-    for name in ("a.gif", "a.webp", "a.apng"):
-        assert "keeps no recipe" in text(name, 25)
-    for name in ("frames", "a.mp4", "a.mov", "a.mkv", "a.webm"):
-        assert text(name, 24) == ""
-    for name, preset in (("a.mp4", "h264"), ("a.webm", "webm-vp9"), ("a.gif", "gif"), ("a.webp", "webp")):
-        assert "keeps 8 of the 16 bits" in text(name, 25, 16, preset=preset)
-    for name, preset in (("a.mp4", "hevc"), ("a.mov", "prores-hq"), ("a.mkv", "ffv1"), ("a.apng", "apng")):
-        assert "16 bits" not in text(name, 25, 16, preset=preset)
-
-
-def test_stills_in_a_folder_that_is_not_there_yet_can_be_planned(command, tmp_path):
-    result = command("render", CAT, RACCOON, "-o", "shot/a.%04d.exr", "--depth", "16", "--dry-run", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_target_from_a_toml_file(tmp_path):
-    preset = tmp_path / "proxy.toml"
-    preset.write_text(
-        'about = "small"\nsuffixes = [".mov"]\narguments = ["-c:v", "prores_ks", "-profile:v", "proxy"]\n'
-        'largest = [512, 512]\n[pixels]\nplain = "yuv422p10le"\n'
-    )
-    frame = chart()
-    path = write(tmp_path / "a.mov", [frame] * 3, str(preset))
-    assert errors(path, frame)[0] <= 1
-    assert read_back(path).codec == "prores"
-    assert load_target(str(preset)) == replace(load_target(str(preset)), name="proxy")
-    assert sorted(tmp_path.iterdir()) == [path, preset]

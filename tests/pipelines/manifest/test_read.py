@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from fractions import Fraction
 
@@ -108,26 +107,6 @@ clips:
     assert second.settings.fps == Fraction(24000, 1001)
 
 
-def test_scalars_are_taken_as_written(read):
-    (clip,) = read(
-        "name: no\nprompt: no\ncontrolnet: ~\nsettings:\n  adain: off\n  attention: 2.5e-1\n  negative: on\n"
-        "  fps: 23.976\n  hold: 2\n  size: 64\nkeyframes:\n- {image: cat.jpg, prompt: ''}\n- image: raccoon.jpg\n"
-    )
-    settings = clip.settings
-    assert (clip.name, clip.controlnet, clip.output.name) == ("no", None, "no.mp4")
-    assert [keyframe.prompt for keyframe in clip.keyframes] == ["", "no"]
-    assert [keyframe.hold for keyframe in clip.keyframes] == [2, 2]
-    assert (settings.adain, settings.attention, settings.negative) == (False, 0.25, "on")
-    assert settings.fps == Fraction(24000, 1001)
-
-
-def test_json_keeps_emoji_and_escapes(read):
-    text = json.dumps({"prompt": 'ki"tty \U0001f600', "keyframes": ["cat.jpg", "raccoon.jpg"]})
-    (clip,) = read(text.replace("cat.jpg", "cat\\u002ejpg"), "My clips!.json")
-    assert clip.keyframes[0].prompt == 'ki"tty \U0001f600'
-    assert (clip.name, clip.output.name) == ("My-clips", "My-clips.mp4")
-
-
 def test_defaults_come_between_the_preset_and_the_clip(read):
     text = """\
 defaults: {prompt: both, settings: {frames: 30, steps: 9}}
@@ -141,11 +120,6 @@ clips:
     assert [clip.keyframes[0].prompt for clip in (first, second)] == ["both", "own"]
 
 
-def test_a_csv_of_one_clip_needs_no_name(read):
-    (clip,) = read("image,frames\ncat.jpg,9\nraccoon.jpg,\n", "table.csv")
-    assert (clip.name, clip.settings.frames, len(clip.keyframes)) == ("table", 9, 2)
-
-
 def test_a_folder_is_one_clip_in_natural_order(tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -153,6 +127,14 @@ def test_a_folder_is_one_clip_in_natural_order(tmp_path):
         shutil.copy(SAMPLES / "cat.jpg", folder / name)
     (folder / "folder.png").mkdir()
     assert [image.name for image in pictures(folder)] == ["a.jpeg", "B1.jpg", "b2.JPG", "b10.jpg"]
+
+
+def test_a_folder_needs_two_pictures(tmp_path):
+    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
+    with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
+        pictures(tmp_path)
+    with pytest.raises(ManifestError, match="cannot be read as a folder"):
+        pictures(tmp_path / "cat.jpg")
 
 
 def test_given_settings_come_before_the_manifests_and_times_follow_them(tmp_path, read):
@@ -172,24 +154,38 @@ def test_the_first_keyframe_is_at_0_where_only_others_have_a_time(read):
     assert second.output.name == "two.gif"
 
 
-def test_a_folder_needs_two_pictures(tmp_path):
-    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
-    with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
-        pictures(tmp_path)
-    with pytest.raises(ManifestError, match="cannot be read as a folder"):
-        pictures(tmp_path / "cat.jpg")
-
-
-def test_images_must_be_regular_files(errors, folder):
-    os.mkfifo(folder / "pipe.jpg")
-    found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
-    assert len(found) == 5
-    assert "pipe.jpg is not a regular file" in found[0]
-
-
 def test_sizes_are_names_or_numbers(read, errors):
     for size, model_size in (("image", "auto"), ("native", "native"), ("1920x1080", "512x320")):
         (clip,) = read(one(more=f"settings: {{size: {size}, model_size: {model_size}}}\n"))
         assert (clip.settings.size, clip.settings.model_size) == (size, model_size)
     (said,) = errors(one(more="settings:\n  size: 128\n  model_size: image\n"))
     assert said.startswith("4: size 'image': write it as 256")
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "what"),
+    [
+        ("[cat.jpg, raccoon.jpg, coffee.jpg]", "3 images need at least 3 frames"),
+        ("[{image: cat.jpg, at: 0}, {image: raccoon.jpg, at: 9999999}]", "it may have 100000"),
+        ("[{image: cat.jpg, at: 0, hold: 1}, {image: raccoon.jpg, at: 24f}]", "too early"),
+        ("[{image: cat.jpg, at: inf}, raccoon.jpg]", "time 'inf'"),
+        ("", "no keyframes"),
+        ("[]", "at least two keyframes"),
+    ],
+)
+def test_times_that_cannot_be_are_errors(errors, keyframes, what):
+    (line,) = errors(one(keyframes, "settings: {frames: 2}\n"))
+    assert what in line
+
+
+def test_settings_that_do_not_go_together_are_told_with_all_else(errors, read):
+    deep = "settings: {depth: 16, inbetween.frames: 2}\n"
+    found = errors(one("[cat.jpg, none.jpg]", deep))
+    assert [line.partition(":")[0] for line in found] == ["2", "3"]
+    assert "depth is 16, but frames are interpolated in 8 bits" in found[0]
+    clips = "clips:\n- {name: a, keyframes: [cat.jpg, cat.jpg]}\n"
+    assert errors(f"defaults:\n  {deep}{clips}")[0].startswith("4: depth is 16")
+    assert errors(one(more="settings: {inbetween.frames: 2}\n"), given={"depth": "16"})[0].startswith("2: depth")
+    for given in ({"depth": "8"}, {"inbetween.frames": "0"}):
+        (clip,) = read(one(more=deep), given=given)
+        assert clip.keyframes[0].settings == clip.settings

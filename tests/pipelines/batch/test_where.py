@@ -1,0 +1,20 @@
+"""Which models a process holds for a batch."""
+
+from dataclasses import replace
+
+from pipelines.batch.where import loaded, needs
+
+
+def test_only_what_a_clip_needs_is_named(dissolve):
+    diffusing = replace(dissolve("a", between="diffusion"), model="own", controlnet="poses")
+    assert needs(diffusing) == ("own", "poses")
+    assert needs(replace(dissolve("a"), model="own", controlnet="poses")) == (None, None)
+
+
+def test_models_are_loaded_once_and_kept_until_others_are_asked_for(folder):
+    none = loaded(None, None, "cpu", "auto")
+    assert none.weights is None
+    assert loaded(None, None, "cpu", "auto") is none
+    own = loaded(str(folder), None, "cpu", "float32")
+    assert own.model.name == str(folder.resolve())
+    assert loaded(None, None, "cpu", "auto") is not none

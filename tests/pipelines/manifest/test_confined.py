@@ -1,0 +1,146 @@
+"""What a manifest names on the disk stays in its folder, and is there."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.conftest import SAMPLES
+from tests.pipelines.manifest.conftest import one
+
+
+def test_images_must_be_regular_files(errors, folder):
+    os.mkfifo(folder / "pipe.jpg")
+    found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
+    assert len(found) == 5
+    assert "pipe.jpg is not a regular file" in found[0]
+
+
+def test_paths_stay_in_the_folder_unless_allowed(errors, read, folder, tmp_path):
+    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "mine.toml").write_text("frames = 9\n")
+    (folder / "link.jpg").symlink_to(tmp_path / "cat.jpg")
+    (folder / "here.jpg").symlink_to("cat.jpg")
+    (folder / "out").symlink_to(tmp_path)
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    absolute = folder / "cat.jpg"
+    text = f"""\
+output: out/a.mp4
+model: ../model
+controlnet: out/model
+preset: ../mine.toml
+settings:
+  ranking: {{clip: {tmp_path}/model}}
+  pose.detector: ../in/../model
+keyframes:
+- here.jpg
+- link.jpg
+- ../cat.jpg
+- {absolute}
+- out/cat.jpg
+"""
+    found = errors(text)
+    assert [line.split(":")[0] for line in found] == ["1", "2", "3", "4", "6", "7", "10", "11", "12", "13"]
+    assert all("leads out of the manifest's folder" in line and "--allow-outside" in line for line in found)
+    (clip,) = read(text, allow_outside=True)
+    assert clip.output == folder / "out/a.mp4"
+    assert clip.model == str(folder / "../model")
+    assert clip.settings.frames == 9
+    assert clip.settings.ranking.clip == f"{tmp_path}/model"
+    assert clip.keyframes[3].image == absolute
+    (line,) = errors(one("[cat.jpg, loop.jpg]"))
+    assert line.startswith("2: image loop.jpg")
+
+
+def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder):
+    (folder / "models" / "mine").mkdir(parents=True)
+    for text, model in (
+        ("models/mine", f"{folder}/models/mine"),
+        ("some/one", "some/one"),
+        ("embedded", "embedded"),
+    ):
+        assert read(one(more=f"model: {text}\n"))[0].model == model
+    for text in ("./none", "none", "a/b/c"):
+        assert "is not there; write embedded, a folder, or a hub id" in errors(one(more=f"model: {text}\n"))[0]
+
+
+def test_preset_files_are_read_and_their_paths_confined(errors, read, folder):
+    mine = folder / "mine.toml"
+    mine.write_text("frames = 5\n")
+    assert read(one(more="preset: mine.toml\n"))[0].settings.frames == 5
+    mine.write_text("[ranking]\nclip = '/etc'\n")
+    assert "ranking.clip /etc leads out" in errors(one(more="preset: ./mine.toml\n"))[0]
+    for content in ("a = " + "[" * 5000, "frames = " + "1" * 5000, "framse = 3", "frames = "):
+        mine.write_text(content)
+        assert errors(one(more="preset: mine.toml\n"))[0].startswith("2: preset")
+    mine.unlink()
+    os.mkfifo(mine)
+    assert "preset mine.toml is not there" in errors(one(more="preset: mine.toml\n"))[0]
+
+
+@pytest.mark.parametrize("output", [".", "shot.mp4/", "x.jpg", "x", "none/x.mp4", "n" * 300 + ".mp4", "''"])
+def test_outputs_that_cannot_be_written(errors, read, folder, output):
+    (folder / "x").write_text("in the way")
+    text = one(more=f"output: {output}\n")
+    if output == ".":
+        assert read(text)[0].output == folder
+    else:
+        (line,) = errors(text)
+        assert line.startswith("2: ")
+        assert len(line) < 420
+
+
+def test_a_timeline_of_two_clips(errors, read):
+    clips = "clips:\n" + "".join(f"- {{name: {name}, keyframes: [cat.jpg, cat.jpg]}}\n" for name in "abc")
+    (one, two) = errors("defaults: {settings: {encode.timeline: cut.otio}}\n" + clips)
+    assert one == "4: encode.timeline cut.otio is that of the clip on line 3 too; choose another"
+    assert two.startswith("5: ")
+    own = "clips:\n" + "".join(
+        f"- {{name: {name}, settings: {{encode.timeline: {name}.otio}}, keyframes: [cat.jpg, cat.jpg]}}\n"
+        for name in "abc"
+    )
+    assert len(read(own)) == 3
+
+
+def test_an_output_that_is_an_image_of_any_clip(errors, folder):
+    (folder / "cat.webp").write_bytes((folder / "cat.jpg").read_bytes())
+    (folder / "same").symlink_to(".")
+    text = (
+        "clips:\n- {name: a, output: same/cat.webp, keyframes: [rocket.jpg, coffee.jpg]}\n"
+        "- {name: b, keyframes: [rocket.jpg, cat.webp]}\n"
+    )
+    (line,) = errors(text)
+    assert line == "2: output same/cat.webp is the image on line 3; choose another"
+
+
+def test_two_names_of_one_output(errors, folder):
+    (folder / "same").symlink_to(".")
+    text = "".join(
+        f"- {{name: {n}, output: {o}, keyframes: [cat.jpg, cat.jpg]}}\n" for n, o in (("a", "x"), ("b", "./x"))
+    )
+    (line,) = errors("clips:\n" + text.replace("output: .", "output: same"))
+    assert line.startswith("3: output same/x is that of the clip on line 2")
+    assert "output x/frame.%04d.png is" in errors("clips:\n" + text.replace("./x", "x/frame.%04d.png"))[0]
+    clip = {"name": "a", "keyframes": ["cat.jpg", "cat.jpg"]}
+    found = errors(json.dumps({"clips": [clip, clip]}), "line.json")
+    assert [line.split()[1] for line in found] == ["name", "output"]
+
+
+def test_settings_of_the_encode_are_confined_too(errors, read, folder, tmp_path):
+    (folder / "mine.toml").write_text("")
+    (tmp_path / "music.wav").write_text("")
+    (folder / "music.wav").write_text("")
+    settings = "settings: {{encode: {{preset: {}, audio: {}, timeline: {}}}}}\n"
+    found = errors(one(more=settings.format("./mine.toml", "../music.wav", "../cut.otio")))
+    assert len(found) == 3
+    assert "ffmpeg write anywhere; allow that: --allow-outside" in found[0]
+    assert all("leads out of the manifest's folder" in line for line in found[1:])
+    (line,) = errors(one(more=settings.format("nonsense", "music.wav", "cut.otio")))
+    assert line.startswith("2: there is no encode preset nonsense; there are apng,")
+    (clip,) = read(one(more=settings.format("hevc", "music.wav", "cut.otio")))
+    encode = clip.settings.encode
+    assert (encode.preset, encode.audio, encode.timeline) == (
+        "hevc", f"{folder}/music.wav", f"{folder}/cut.otio"
+    )  # fmt: skip
