@@ -3,12 +3,14 @@
 import logging
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 import torch
 
 from morph.diffusion.textual_inversion import Embeddings
+from morph.perception import landmarks
 from morph.perception.lpips import PerceptualDistance
 from pipelines.between.finishing import End, finished
 from pipelines.between.infill import Infill
@@ -41,6 +43,13 @@ QUICK = [
 
 def silent(stage, cost, preview=None):
     return None
+
+
+class Spent(dict):
+    """What each stage has spent so far; it is told of all that is spent."""
+
+    def __call__(self, stage, cost, preview=None):
+        self[stage] = self.get(stage, 0) + cost
 
 
 def fitted(model, keyframes, settings, progress=silent, detector=None):
@@ -99,3 +108,16 @@ def command(monkeypatch, capsys):
         return subprocess.CompletedProcess(arguments, code, out, err)
 
     return here
+
+
+@pytest.fixture
+def without_mediapipe(monkeypatch):
+    """As if the extra had never been installed."""
+
+    def nothing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(landmarks, "distribution", nothing)
+    landmarks.installed.cache_clear()
+    yield
+    landmarks.installed.cache_clear()
