@@ -5,6 +5,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from morph.diffusion.textual_inversion import Embeddings
+from morph.perception import landmarks
 from morph.perception.lpips import PerceptualDistance
 from pipelines.between.finishing import End, finished
 from pipelines.between.infill import Infill
@@ -51,6 +53,13 @@ CLIPS = [
     {"name": "pair", "keyframes": ["cat.jpg", "raccoon.jpg"]},
     {"name": "three", "keyframes": ["raccoon.jpg", {"image": "coffee.jpg", "prompt": "a cup"}, "cat.jpg"]},
 ]
+
+
+class Spent(dict):
+    """What each stage has spent so far; it is told of all that is spent."""
+
+    def __call__(self, stage, cost, preview=None):
+        self[stage] = self.get(stage, 0) + cost
 
 
 def fitted(model, keyframes, settings, progress=silent, detector=None):
@@ -149,3 +158,16 @@ def frames_of(folder):
     """Hashes of all PNGs in a folder."""
     files = sorted(folder.rglob("*.png"))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture
+def without_mediapipe(monkeypatch):
+    """As if the extra had never been installed."""
+
+    def nothing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(landmarks, "distribution", nothing)
+    landmarks.installed.cache_clear()
+    yield
+    landmarks.installed.cache_clear()

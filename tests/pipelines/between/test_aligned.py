@@ -13,7 +13,7 @@ from pipelines.between.pair import Pair
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
-from pipelines.tasks.store import FITS, Reel, Store
+from pipelines.tasks.store import FITS, Store
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import clip, fitted, render, silent
 
@@ -255,35 +255,3 @@ def test_a_render_that_was_stopped_goes_on_with_the_same_frames(model, fields, m
     for one, other in zip(whole, again, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
-
-
-def test_what_is_found_between_two_images_is_found_once(model, fields, tmp_path):
-    settings = changed(QUICK, {"frames": 3})
-    for names in (PAIR, THREE):
-        render(model, clip(names, changed(settings, {"frames": len(names)})), tmp_path)
-        kept = {file: file.stat().st_mtime_ns for file in (tmp_path / FITS).iterdir()}
-        pictures = {file: file.stat().st_mtime_ns for file in (tmp_path / "matches").iterdir()}
-        assert len(pictures) == len(names) - 1
-        assert sum(name.name in fields for name in kept) == len(names) - 1
-        render(model, clip(names, changed(settings, {"steps": 5, "frames": 5})), tmp_path)
-        assert all(file.stat().st_mtime_ns == written for file, written in (kept | pictures).items())
-    # of another pair the picture of the way is another, and so it is of the first one again
-    first = (tmp_path / "matches" / "0.png").read_bytes()
-    render(model, clip((PAIR[1], PAIR[0]), settings), tmp_path)
-    assert (tmp_path / "matches" / "0.png").read_bytes() != first
-    render(model, clip(PAIR, settings), tmp_path)
-    assert (tmp_path / "matches" / "0.png").read_bytes() == first
-
-
-def test_no_frame_of_other_pictures_is_taken(morph, tmp_path):
-    """Frames are kept under what they were made of: with and without a field they do not meet."""
-    aligned = changed(QUICK, {"frames": 3})
-    apart = changed(aligned, {"align.on": False})
-    job = tmp_path / "0" / "job" / "frames"
-    morph(PAIR, aligned)
-    reels = {path.name for path in job.iterdir()}
-    morph(PAIR, apart)
-    others = {path.name for path in (tmp_path / "1" / "job" / "frames").iterdir()}
-    assert len(reels) == len(others) == 1
-    assert not reels & others
-    assert Reel(job / reels.pop()).holds([0.0, 0.5, 1.0])

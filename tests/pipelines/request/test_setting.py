@@ -104,7 +104,7 @@ def test_no_frame_is_kept_that_another_setting_would_change(folder, tmp_path, al
                 clip_of([CAT, RACCOON], [], settings), tmp_path / "job", lambda *one: stages.append(one)
             )
         )
-        return {stage for stage, _ in stages}
+        return {stage for stage, *_ in stages}
 
     assert spent(base)
     assert not spent(base)
@@ -124,7 +124,7 @@ def test_frames_are_kept_when_others_are_interpolated_between_them(folder, tmp_p
     def spent(**inbetween):
         stages, settings = [], changed(Settings(), {**values, "inbetween": {"threshold": 9, **inbetween}})
         clip = clip_of([CAT, RACCOON], [], settings)
-        list(pipeline.render(clip, tmp_path / "job", lambda stage, cost, preview=None: stages.append(stage)))
+        list(pipeline.render(clip, tmp_path / "job", lambda stage, *_: stages.append(stage)))
         return stages
 
     assert spent()

@@ -3,22 +3,7 @@ from fractions import Fraction
 import pytest
 
 from morph.errors import SettingsError
-from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.settings import Settings, changed, keys
-
-
-def test_every_preset_loads():
-    assert {"default", "diffmorpher"} <= set(preset_names())
-    for name in preset_names():
-        assert isinstance(load_preset(name), Settings)
-
-
-def test_diffmorpher_has_the_papers_numbers():
-    paper = load_preset("diffmorpher")
-    assert (paper.frames, paper.steps, paper.attention, paper.adain) == (16, 50, 0.6, True)
-    assert (paper.lora.rank, paper.lora.steps, paper.lora.learning_rate, paper.lora.draws) == (16, 200, 2e-4, 1)
-    assert paper.lora.weight_decay == 1e-2
-    assert paper.lora.tolerance == 0
 
 
 def test_strings_are_parsed_as_the_settings_kind():
@@ -76,39 +61,3 @@ def test_an_unknown_key_names_the_nearest(key, near):
 def test_a_value_of_the_wrong_kind_or_range_is_an_error_that_names_its_key(key, value):
     with pytest.raises(SettingsError, match="fps" if key == "fps" else key.split(".")[0]):
         changed(Settings(), {key: value})
-
-
-def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
-    path = tmp_path / "mine.toml"
-    path.write_text("frames = 9\n[lora]\nsteps = 5\n")
-    assert load_preset(str(path)).lora.steps == 5
-    for text, message in (("frames = ", "cannot be read"), ("framse = 3", "did you mean frames")):
-        path.write_text(text)
-        with pytest.raises(SettingsError, match=rf"mine\.toml.*{message}"):
-            load_preset(str(path))
-    with pytest.raises(SettingsError, match="no preset file"):
-        load_preset(str(tmp_path / "none.toml"))
-    with pytest.raises(SettingsError, match="presets are default, did"):
-        load_preset("nope")
-
-
-def test_wang2023_has_the_papers_numbers_and_its_baselines_differ_by_their_scheme():
-    paper = load_preset("wang2023")
-    assert (paper.frames, paper.steps, paper.text, paper.pacing) == (17, 200, "slerp", "uniform")
-    anchors = paper.anchors
-    assert (anchors.depth, anchors.scheme, anchors.shared_noise) == (4, "branch", True)
-    assert (anchors.noise_first, anchors.noise_last, anchors.guidance) == (0.55, 0.30, 7.5)
-    assert (anchors.candidates, anchors.candidates_least) == (8, 3)
-    assert (paper.textual_inversion.steps, paper.textual_inversion.learning_rate) == (200, 1e-4)
-    assert (paper.lora.steps, paper.attention, paper.adain) == (0, 0, False)
-    assert paper.pose.scale == 1.5
-    schemes = {
-        "interpolate_only": {"anchors.scheme": "latent", "textual_inversion.steps": 0},
-        "interpolate_denoise": {"anchors.scheme": "flat"},
-        "did": {"anchors.scheme": "cascade"},
-        "did_no_shared_noise": {"anchors.scheme": "cascade", "anchors.shared_noise": False},
-    }
-    for name, differences in schemes.items():
-        values = keys(load_preset(name))
-        said = {key: value for key, value in keys(paper).items() if not key.startswith(("ranking.", "pose."))}
-        assert {key: values[key] for key in said} == said | differences

@@ -1,7 +1,6 @@
 """Clips that need no diffusion model: images laid over one another, in register or not."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -16,48 +15,14 @@ from pipelines.batch.where import Where, loaded, needs
 from pipelines.batch.workers import run_workers
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import costs
-from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from pipelines.request.ways import NO_MODEL
-from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import render_clip
 from pipelines.tasks.store import FITS
-from pipelines.tasks.work import in_process, work_of
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CAT, RACCOON, clip
+from tests.pipelines.tasks.conftest import PAIR, WARP, decibels, photographs
 
-PAIR = ("cat.jpg", "raccoon.jpg")
-WARP = changed(load_preset("warp"), {"align.features": "alexnet", "frames": 5})
 QUICK = ["--preset", "warp", "--set", "align.features=alexnet", "--size", "96", "--frames", "5"]
-
-
-@pytest.fixture(scope="module")
-def configs(folder, tmp_path_factory):
-    """A model of which only the configs are there: whoever loaded it would fail."""
-    place = tmp_path_factory.mktemp("configs") / "model"
-    shutil.copytree(folder, place, ignore=shutil.ignore_patterns("*.safetensors"))
-    return place
-
-
-@pytest.fixture
-def dissolve(configs, tmp_path):
-    """A clip rendered without a model, by default in one folder."""
-
-    def run(images, settings, job="job"):
-        own = clip_of(images, (), settings, "clip.mp4", model=str(configs))
-        models = Models.of(own, "cpu", "auto")
-        return render_clip(own, in_process(work_of(models, own, tmp_path / job)), tmp_path / job)
-
-    return run
-
-
-def photographs(*names):
-    return [SAMPLES / name for name in names or PAIR]
-
-
-def decibels(one, other):
-    error = np.square(one.astype(float) - other).mean()
-    return 100.0 if error == 0 else 10 * np.log10(255**2 / error)
 
 
 def test_frames_have_full_size_and_end_with_the_images_bit_for_bit(dissolve):
@@ -67,12 +32,6 @@ def test_frames_have_full_size_and_end_with_the_images_bit_for_bit(dissolve):
         assert np.array_equal(frames[at].pixels, to_uint8(load_keyframe(SAMPLES / name, "", (384, 384)).pixels)[0])
     assert min(frame.distance for frame in frames[1:]) > 0
     assert costs(clip(PAIR, WARP)) == {}
-
-
-def test_without_register_it_is_a_cross_fade(dissolve):
-    plain = changed(WARP, {"align.on": False, "size": "64", "frames": 3, "pacing": "uniform"})
-    first, middle, last = (frame.pixels.astype(int) for frame in dissolve(photographs(), plain))
-    assert np.abs(middle - (first + last) / 2).max() <= 1
 
 
 def test_backwards_it_is_the_same_and_so_is_the_way_back_of_a_loop(dissolve):

@@ -1,21 +1,18 @@
-"""The bars of a morph on the embedded model and the sample photographs, through the Python interface."""
+"""The pipeline as a Python object: pictures of any kind in, frames out, and whoever waits is told."""
 
+import tempfile
+
+import cv2
 import numpy as np
 import pytest
-import torch
+from PIL import Image
 
-from morph.media.keyframe import load_keyframe, to_uint8
-from morph.pacing import Evenness
+from morph.errors import KeyframeError
 from morph.perception.lpips import PerceptualDistance
-from morph.quality.evaluate import measure, psnr
 from pipelines import MorphPipeline
-from pipelines.request.presets import load_preset
-from pipelines.request.settings import changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, clip, finished_frames
 
-PAIRS = [("cat.jpg", "raccoon.jpg"), ("hopper.jpg", "collins.jpg"), ("coffee.jpg", "retina.jpg")]
-SMALL = changed(load_preset("default"), {"size": "128", "frames": 17, "align.on": False, "lora.steps": 20})
+QUICK = {"preset": "diffmorpher", "size": "64", "frames": 3, "steps": 4, "pacing": "uniform", "lora.steps": 0}
 
 
 @pytest.fixture(scope="module")
@@ -23,66 +20,18 @@ def pipeline(embedded):
     return MorphPipeline(embedded, PerceptualDistance())
 
 
-@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: pair[0].removesuffix(".jpg"))
-def pair(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def job(pair, tmp_path_factory):
-    return tmp_path_factory.mktemp(pair[0])
+def small(noise_model):
+    return MorphPipeline(noise_model, PerceptualDistance())
 
 
-@pytest.mark.slow
-def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, job):
-    even = pipeline.render(clip(pair, SMALL), job)
-    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), job)
-    assert min(even.round_trips) >= 30
-    for rendered in (list(even), list(uniform)):
-        for frame, name in ((rendered[0], pair[0]), (rendered[-1], pair[1])):
-            pixels = load_keyframe(SAMPLES / name, "", (128, 128)).pixels
-            assert np.array_equal(frame.pixels, to_uint8(pixels)[0])
-    gaps = [still.distance for still in even.stills[1:]]
-    plain = Evenness.of([still.distance for still in uniform.stills[1:]])
-    assert even.evenness == Evenness.of(gaps)
-    assert even.evenness.max_mean_gap <= 1.5
-    assert even.evenness.pdv <= plain.pdv / 3
-    assert max(gaps[0], gaps[-1]) <= max(gaps[1:-1])
-
-
-@pytest.mark.slow
-def test_frames_in_register_are_evenly_paced_between_exact_ends(pipeline, tmp_path):
-    pair = ("red-panda.jpg", "raccoon-wide.jpg")
-    rendered = pipeline.render(clip(pair, changed(SMALL, {"align.on": True, "lora.steps": 0})), tmp_path)
-    frames = list(rendered)
-    for frame, name in ((frames[0], pair[0]), (frames[-1], pair[1])):
-        assert np.array_equal(frame.pixels, to_uint8(load_keyframe(SAMPLES / name, "", (128, 128)).pixels)[0])
-    assert rendered.evenness.max_mean_gap <= 1.5
-    pixels = torch.from_numpy(np.stack([frame.pixels for frame in frames])).permute(0, 3, 1, 2) / 127.5 - 1
-    report = measure(pixels)
-    assert report.ghosting <= 0.1
-    assert report.motion >= 0.4
-    assert report.sharpness >= 0.8
-
-
-@pytest.mark.slow
-def test_fixed_point_iterations_are_what_brings_latents_back(pipeline, tmp_path):
-    keyframes = [load_keyframe(SAMPLES / name, "", (128, 128)) for name in PAIRS[0]]
-    trips = []
-    for iterations in (1, 3):
-        settings = changed(SMALL, {"inversion_iterations": iterations, "lora.steps": 0})
-        trips.append(min(one.round_trip for one in captured(pipeline.model, keyframes, settings)))
-    assert trips[1] > trips[0] + 6
-
-
-@pytest.mark.slow
-def test_a_frame_does_not_depend_on_its_batch(pipeline):
-    keyframes = [load_keyframe(SAMPLES / name, "", (128, 128)) for name in PAIRS[0]]
-    ends = captured(pipeline.model, keyframes, SMALL)
-    alphas = [0.05, 0.2, 0.3, 0.45, 0.55, 0.7, 0.8, 0.95]
-    together = finished_frames(pipeline.model, ends, SMALL, alphas)
-    for alpha, frame in zip(alphas, together, strict=True):
-        assert psnr(frame[None], finished_frames(pipeline.model, ends, SMALL, [alpha])) >= 50
+def picture(channels, dtype, seed):
+    """Levels (64,64,channels) of smooth noise; the last of four, its alpha, is nothing on the left."""
+    coarse = np.random.default_rng(seed).random((8, 8, channels))
+    levels = np.stack([cv2.resize(plane, (64, 64)) for plane in np.moveaxis(coarse, 2, 0)], 2)
+    if channels == 4:
+        levels[..., 3] = np.linspace(-1, 2, 64).clip(0, 1)
+    return np.rint(levels * np.iinfo(dtype).max).astype(dtype)
 
 
 @pytest.mark.slow
@@ -101,14 +50,62 @@ def test_the_python_interface_gives_the_same_frames_twice(pipeline):
     assert {stage for stage, *_ in heard} == {"fit LoRA", "invert", "render"}
 
 
-def test_the_embedded_model_makes_something_of_a_prompt(pipeline):
-    """One denoising step of a noised photograph brings it nearer to the photograph than the noise did."""
-    model = pipeline.model
-    clean = model.encode(load_keyframe(SAMPLES / "cat.jpg", "", (128, 128)).pixels)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
-    for t, share in ((200, 0.5), (500, 0.7)):
-        noisy = model.schedule.noise(clean, noise, t)
-        with torch.no_grad():
-            guess = model.predict(noisy, t, model.embed(["a close-up photo of the face of a cat"])).clean
-        alpha, _ = model.schedule.level(t)
-        assert float((guess - clean).square().mean()) < share * float((noisy / alpha - clean).square().mean())
+@pytest.mark.parametrize("kind", ["pillow", "array"])
+@pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint8), (4, np.uint8), (3, np.uint16), (4, np.uint16)])
+def test_pictures_in_memory_are_the_same_as_in_files(small, tmp_path, kind, channels, dtype):
+    levels = [picture(channels, dtype, seed) for seed in (0, 1)]
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for one, file in zip(levels, files, strict=True):
+        cv2.imwrite(str(file), one[..., [2, 1, 0, 3][:channels]])
+    if kind == "pillow":
+        if dtype == np.uint16:
+            pytest.skip("Pillow has no colours of 16 bits")
+        levels = [Image.fromarray(one) for one in levels]
+    settings = QUICK | {"depth": np.iinfo(dtype).bits}
+    made, expected = list(small(levels, **settings)), list(small(files, **settings))
+    assert len(made) == 3
+    for one, other in zip(made, expected, strict=True):
+        assert one.colour.dtype == dtype
+        assert np.array_equal(one.colour, other.colour)
+        assert np.array_equal(one.written(alpha=channels == 4), other.written(alpha=channels == 4))
+    assert not np.array_equal(made[0].colour, made[2].colour)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (np.zeros((64, 64, 3)), r"image-2: an array of float64 \(64, 64, 3\)"),
+        (np.zeros((64, 64), np.uint8), r"image-2: an array of uint8 \(64, 64\)"),
+        (np.zeros((64, 64, 2), np.uint8), r"image-2: an array of uint8 \(64, 64, 2\)"),
+    ],
+)
+def test_an_array_that_is_no_picture_is_refused_at_once(small, wrong, said):
+    with pytest.raises(KeyframeError, match=said + r": give \(H,W,3\) or \(H,W,4\) of uint8 or uint16") as caught:
+        small([picture(3, np.uint8, 0), wrong], **QUICK)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_callback_is_told_how_far_every_stage_has_come(small):
+    heard = []
+    frames = small([SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"], callback=lambda *one: heard.append(one), **QUICK)
+    assert heard == []  # nothing is made before somebody asks
+    assert len(list(frames)) == 3
+    assert {stage for stage, _, _, _ in heard} == {"invert", "capture ends", "render"}
+    for stage in ("invert", "capture ends", "render"):
+        steps = [(step, of) for name, step, of, _ in heard if name == stage]
+        assert steps == sorted(steps)
+        assert all(0 < step <= of for step, of in steps)
+        assert steps[-1][0] == steps[-1][1]  # what was planned is what it took
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_nothing_is_left_behind(small, tmp_path, monkeypatch, closed):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    frames = small([SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"], **QUICK)
+    next(frames)
+    assert len(list(tmp_path.iterdir())) == 1
+    if closed:
+        frames.close()
+    else:
+        assert len(list(frames)) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morph.blending.matte import on_black
 from morph.media.frame import to_rgb8
 from morph.media.keyframe import load_keyframe, to_uint8
 from pipelines.request.clip import clip_of
+from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
+from pipelines.tasks.mattes import Mattes
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import render
 
@@ -63,3 +66,25 @@ def test_the_ends_laid_on_black_are_the_keyframes(model, tmp_path):
     mixed = list(render(model, clip_of([paths[0], SAMPLES / "raccoon.jpg"], (), quick), tmp_path / "mixed"))
     assert [frame.matte for frame in mixed] == [None] * 3
     assert np.array_equal(mixed[0].pixels, to_uint8(load_keyframe(paths[0], "", (SIZE, SIZE)).pixels)[0])
+
+
+def test_mattes_of_a_clip_are_its_keyframes_where_these_stand(noise_model, discs):
+    loop = clip_of(discs, (), changed(SETTINGS, {"repeat": "loop"}))
+    mattes = Mattes.of(Plan.of(loop, lambda: noise_model.geometry))
+    own = [np.array(Image.open(disc))[..., 3] for disc in discs]
+    for alpha, expected in ((0, own[0]), (1 / 2, own[1]), (1, own[0])):
+        assert np.array_equal(np.rint(mattes.at(alpha) * 255), expected)
+    quarter = mattes.at(0.25)
+    rows, columns = np.nonzero(quarter > 0.5)
+    assert (columns.mean(), rows.mean()) == pytest.approx((32, 31), abs=1)
+    assert quarter.sum() == pytest.approx(own[0].sum() / 255, rel=0.1)
+    frame = np.full((32, 32, 3), 200, np.uint8)  # smaller than the matte
+    shown = mattes.seen(0)(0.5, frame)
+    assert (shown[0, 0].tolist(), shown[15, 15].tolist()) == ([0, 0, 0], [200, 200, 200])
+    whole = np.full((SIZE, SIZE, 3), 200, np.uint8)
+    assert np.array_equal(mattes.seen(1)(0.0, whole), on_black(whole, own[1] / np.float32(255)))
+
+
+def test_a_clip_with_an_opaque_image_has_no_mattes(noise_model, discs):
+    mixed = clip_of([discs[0], SAMPLES / "cat.jpg"], (), SETTINGS)
+    assert Mattes.of(Plan.of(mixed, lambda: noise_model.geometry)) is None

@@ -1,0 +1,85 @@
+"""What is learnt of keyframes: once, and found again."""
+
+import pytest
+import torch
+
+from morph.errors import MorphError
+from morph.perception.lpips import PerceptualDistance
+from pipelines.request.costs import costs
+from pipelines.request.settings import changed
+from pipelines.tasks.fits import Fits
+from pipelines.tasks.memory import Batches
+from pipelines.tasks.models import Models
+from pipelines.tasks.pictures import Pictures
+from pipelines.tasks.store import FITS, Store
+from pipelines.tasks.texts import Texts
+from tests.pipelines.conftest import Spent, clip
+from tests.pipelines.tasks.conftest import FOUR, QUICK, planned
+
+
+@pytest.fixture
+def fits_of(noise_model, tmp_path):
+    """The fits of a clip, its texts, and what has been spent."""
+    models = Models(noise_model, PerceptualDistance())
+
+    def made(names, job="job", **values):
+        plan = planned(models, names, **values)
+        pictures, store, batches, spent = (
+            Pictures(plan),
+            Store(tmp_path / job / FITS),
+            Batches(noise_model, 3),
+            Spent(),
+        )
+        texts = Texts(noise_model, plan.clip, pictures, store, batches, spent)
+        return Fits(models, plan, pictures, store, batches, spent), texts.embeddings(), spent, pictures
+
+    return made
+
+
+def test_fits_are_made_once_and_load_as_they_are_kept(fits_of):
+    fits, texts, spent, pictures = fits_of(FOUR[:2])
+    names = fits.fit([0, 1], texts)
+    assert len(set(names)) == 2
+    assert spent.keys() == {"fit LoRA", "invert"}
+    for number, name in enumerate(names):
+        keyframe = fits.load(name)
+        assert torch.equal(keyframe.pixels, pictures.pixels(number))
+        assert keyframe.lora is not None
+        assert keyframe.noise is not None
+    again, texts, spent, _ = fits_of(FOUR[:2])
+    assert again.fit([1, 0], texts) == names[::-1]
+    assert spent == {}
+
+
+def test_the_same_keyframe_twice_is_fitted_once(fits_of):
+    fits, texts, once, _ = fits_of(FOUR[:2], job="one")
+    alone = fits.fit([0], texts)
+    fits, texts, spent, _ = fits_of(FOUR, job="two", frames=12)
+    names = fits.fit([0, 3], texts)
+    assert names == alone * 2
+    assert spent == once
+
+
+@pytest.mark.parametrize("values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 3}])
+def test_what_decides_a_fit_decides_its_name(fits_of, values):
+    names = {fits.fit([0], texts)[0] for fits, texts, _, _ in (fits_of(FOUR[:2]), fits_of(FOUR[:2], **values))}
+    assert len(names) == 2
+
+
+def test_a_fit_that_is_gone_says_what_to_do(fits_of):
+    fits, _, _, _ = fits_of(FOUR[:2])
+    with pytest.raises(
+        MorphError, match="fitted keyframe abc was removed or damaged while in use; run the command"
+    ):
+        fits.load("abc")
+
+
+def test_interior_keyframes_are_fitted_inverted_and_captured_once(morph):
+    spent = Spent()
+    for values in ({}, {"anchors.depth": 1, "anchors.candidates": 2, "anchors.candidates_least": 2}):
+        spent.clear()
+        settings = changed(QUICK, {"pacing": "uniform", "frames": 12, **values})
+        morph(FOUR, settings, spent, choose=lambda *candidates: 1)
+        assert spent == costs(clip(FOUR, settings))
+    plain = changed(QUICK, {"pacing": "uniform", "frames": 12})
+    assert costs(clip(FOUR, plain))["capture ends"] == 4 * QUICK.steps

@@ -1,0 +1,169 @@
+"""Frames on the way from one keyframe to the next: where they stand, how far apart they look."""
+
+import numpy as np
+import pytest
+import torch
+
+from morph.motion.flow import Blend
+from morph.perception.lpips import PerceptualDistance
+from pipelines.request.settings import Settings, changed
+from pipelines.request.ways import Way
+from pipelines.tasks.store import Reel
+from pipelines.tasks.track import Track, rendered_numbers, shown_parts
+from tests.pipelines.conftest import Spent
+from tests.pipelines.tasks.conftest import PAIR, QUICK, pixels_of
+
+UNIFORM = changed(Settings(), {"pacing": "uniform"})
+
+
+@pytest.fixture(scope="module")
+def perception():
+    return PerceptualDistance()
+
+
+@pytest.fixture
+def fade(perception, tmp_path):
+    """A track that fades from one photograph to the other, ever faster, and the batches that it rendered."""
+    first, last = (pixels_of(name).astype(float) for name in PAIR)
+
+    def made(batch=2):
+        batches = []
+
+        def render(alphas):
+            batches.append(list(alphas))
+            return [np.rint((1 - at**3) * first + at**3 * last).astype(np.uint8) for at in alphas]
+
+        track = Track(Reel(tmp_path / "reel"), perception, render, batch, (64, 64))
+        track.start([0.0, 1.0], lambda: render([0.0, 1.0]))
+        batches.clear()
+        return track, batches
+
+    return made
+
+
+def run(generator):
+    """What a generator yields, and what it returns."""
+    parts = []
+    while True:
+        try:
+            parts.append(next(generator))
+        except StopIteration as done:
+            return parts, done.value
+
+
+def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
+    track, batches = fade()
+    parts, placed = run(track.place(6, UNIFORM, track.measured))
+    assert placed == pytest.approx(np.linspace(0, 1, 7), abs=1e-9)
+    assert [len(part) for part in parts] == [1, 3, 5, 7]
+    for part in parts:
+        assert part == placed[: len(part)]
+    assert batches == [placed[1:3], placed[3:5], placed[5:6]]
+
+
+def test_even_pacing_tells_of_none_before_all_are_placed(fade):
+    track, _ = fade()
+    track.survey(6)
+    parts, placed = run(track.place(6, Settings(), track.measured))
+    assert parts == []
+    assert len(placed) == 7
+    assert (placed[0], placed[-1]) == (0, 1)
+    assert set(placed) <= set(track.measured.alphas)
+    assert np.median(placed) > 0.6  # where the way is fast
+    gaps, uniform = track.distances(placed), track.distances(track.visit(np.linspace(0, 1, 7)))
+    assert max(gaps) < 0.8 * max(uniform)
+
+
+def test_what_a_reel_holds_is_not_rendered_again(fade):
+    track, batches = fade()
+    track.visit([0.25, 0.5, 0.75])
+    assert batches == [[0.25, 0.5], [0.75]]
+    again, batches = fade()
+    again.visit([0.25, 0.5, 0.75])
+    assert batches == []
+    assert again.measured == track.measured
+    again.visit([0.5000000001, 0.875])  # the same but for rounding
+    assert batches == [[0.875]]
+
+
+def test_what_is_interpolated_goes_to_a_reel_of_its_own(fade, tmp_path):
+    track, batches = fade()
+    settings = changed(UNIFORM, {"inbetween.frames": "1", "inbetween.method": "blend", "inbetween.threshold": 10})
+    parts, shown = run(shown_parts(track, "reel", Way(settings, 4), 4, track.measured, Blend(), tmp_path, None))
+    assert parts == []  # gaps to what is interpolated are not known before
+    assert batches == [[0.5]]
+    other = shown.reels[1]
+    assert shown.reels == ["reel", other, "reel", other, "reel"]
+    between = Reel(tmp_path / other)
+    assert between.holds([0.25, 0.75])
+    ends = [Reel(tmp_path / "reel").frame(at).astype(float) for at in (0, 0.5)]
+    assert np.abs(between.frame(0.25) - sum(ends) / 2).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "numbers"), [("0", None), ("auto", [0, 7]), ("1", [0, 2, 4, 6, 7]), ("2", [0, 3, 6, 7])]
+)
+def test_frames_that_are_rendered_for_sure(frames, numbers):
+    assert rendered_numbers(7, changed(Settings(), {"inbetween.frames": frames})) == numbers
+
+
+def test_reported_distances_are_those_of_the_frames(morph):
+    frames = morph(PAIR, QUICK)
+    pixels = torch.from_numpy(np.stack([frame.pixels for frame in frames])).permute(0, 3, 1, 2) / 127.5 - 1
+    gaps = PerceptualDistance().consecutive(pixels).tolist()
+    assert [frame.distance for frame in frames] == pytest.approx([0.0, *gaps], abs=1e-5)
+
+
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+def test_easing_starts_and_stops_slowly(morph, pacing):
+    values = {"frames": 13, "pacing": pacing, "steps": 8}
+    for ease in ("in", "out", "in-out"):
+        frames = morph(PAIR, changed(QUICK, {**values, "ease": ease}))
+        steps = np.diff([frame.alpha for frame in frames])
+        start, middle, stop = steps[:3].sum(), steps[5:8].sum(), steps[-3:].sum()
+        assert (start < 0.7 * middle) == (ease != "out")
+        assert (stop < 0.7 * middle) == (ease != "in")
+
+
+@pytest.mark.parametrize("method", ["flow", "blend"])
+@pytest.mark.parametrize("pacing", ["even", "uniform"])
+def test_frames_between_close_ones_are_interpolated(morph, method, pacing):
+    spent = Spent()
+    settings = changed(QUICK, {"frames": 13, "pacing": pacing, "steps": 6})
+    whole = morph(PAIR, settings, spent)
+    rendered = spent.pop("render")
+    inbetween = {"inbetween.frames": "2", "inbetween.method": method, "inbetween.threshold": 10}
+    frames = morph(PAIR, changed(settings, inbetween), spent)
+    assert [frame.index for frame in frames] == [frame.index for frame in whole]
+    assert spent["render"] < 0.6 * rendered
+    assert np.array_equal(frames[0].pixels, whole[0].pixels)
+    assert np.array_equal(frames[-1].pixels, whole[-1].pixels)
+    assert max(frame.distance for frame in frames) < 3 * max(frame.distance for frame in whole)
+
+
+def test_nothing_is_interpolated_across_a_large_gap(morph):
+    spent = Spent()
+    settings = changed(QUICK, {"frames": 9, "pacing": "uniform"})
+    whole = morph(PAIR, settings)
+    for frames, threshold in (("3", 0), ("auto", 0)):
+        values = {"inbetween.frames": frames, "inbetween.threshold": threshold}
+        spent.clear()
+        own = morph(PAIR, changed(settings, values), spent)
+        assert spent["render"] == 7 * settings.steps
+        for one, other in zip(own, whole, strict=True):
+            assert np.abs(one.pixels.astype(int) - other.pixels).max() <= 2
+    spent.clear()
+    auto = morph(PAIR, changed(settings, {"inbetween.frames": "auto", "inbetween.threshold": 10}), spent)
+    assert len(auto) == 9
+    assert spent.get("render", 0) == 0  # all but the keyframes themselves
+
+
+def test_what_is_interpolated_keeps_to_the_anchors(morph):
+    values = {"frames": 9, "pacing": "uniform", "anchors.depth": 1, "anchors.scheme": "latent"}
+    plain = morph(PAIR, changed(QUICK, values))
+    auto = {"inbetween.frames": "auto", "inbetween.threshold": 10, "inbetween.method": "blend"}
+    frames = morph(PAIR, changed(QUICK, {**values, **auto}))
+    assert np.array_equal(frames[4].pixels, plain[4].pixels)
+    for a, b, between in ((0, 4, 2), (4, 8, 6)):
+        half = (frames[a].pixels.astype(float) + frames[b].pixels) / 2
+        assert np.abs(half - frames[between].pixels).max() <= 1

@@ -1,0 +1,63 @@
+"""Frames as a model paints them, and drafts by which a way is measured."""
+
+import numpy as np
+import pytest
+
+from pipelines.request.costs import costs
+from pipelines.request.settings import changed
+from pipelines.tasks.store import FRAMES, Reel
+from tests.pipelines.conftest import Spent, clip, render
+from tests.pipelines.tasks.conftest import PAIR, QUICK
+
+
+def test_drafts_are_counted_by_themselves_and_never_shown(noise_model, tmp_path):
+    settings = changed(QUICK, {"steps": 6, "survey": 2, "frames": 9})
+    spent = Spent()
+    rendered = render(noise_model, clip(PAIR, settings), tmp_path / "job", spent)
+    planned = costs(clip(PAIR, settings))
+    assert spent["survey"] == planned["survey"]
+    assert spent["capture ends"] == planned["capture ends"]
+    reels = {path.parent.name for path in (tmp_path / "job/frames").glob("*/*")}
+    shown = {still.reel for still in rendered.stills}
+    assert len(reels) == 2
+    assert len(shown) == 1
+    # frames of all steps at the same positions are the ones that are shown
+    again = render(noise_model, clip(PAIR, changed(settings, {"survey": 0})), tmp_path / "again")
+    assert {still.reel for still in again.stills} == shown
+    assert not {still.reel for still in again.stills} & (reels - shown)
+
+
+def test_finished_frames_that_survey_the_way_are_known_when_others_are_placed(noise_model, tmp_path):
+    settings = changed(QUICK, {"survey": 0, "frames": 16})
+    costs_paid = []
+    way = render(
+        noise_model,
+        clip(PAIR, settings),
+        tmp_path,
+        lambda stage, cost, preview=None: costs_paid.append((stage, cost)),
+    )
+    (placed,) = way.placed
+    rendered = len(placed.measured.alphas) - 2
+    assert sum(cost for stage, cost in costs_paid if stage == "render") == settings.steps * rendered
+
+
+def test_the_batch_size_changes_nothing(morph):
+    runs = [morph(PAIR, changed(QUICK, {"frames": 13, "batch": batch})) for batch in (1, 4)]
+    for one, four in zip(*runs, strict=True):
+        assert one.alpha == pytest.approx(four.alpha, abs=1e-3)
+        difference = one.pixels.astype(float) - four.pixels
+        assert np.sqrt((difference**2).mean()) < 255 * 10 ** (-50 / 20)
+
+
+def test_no_frame_of_other_pictures_is_taken(morph, tmp_path):
+    """Frames are kept under what they were made of: with and without a field they do not meet."""
+    aligned = changed(QUICK, {"frames": 3, "pacing": "uniform", "align.on": True, "align.features": "alexnet"})
+    apart = changed(aligned, {"align.on": False})
+    job = tmp_path / "0" / FRAMES
+    morph(PAIR, aligned)
+    reels = {path.name for path in job.iterdir()}
+    morph(PAIR, apart)
+    others = {path.name for path in (tmp_path / "1" / FRAMES).iterdir()}
+    assert len(reels) == len(others) == 1
+    assert not reels & others
+    assert Reel(job / reels.pop()).holds([0.0, 0.5, 1.0])
