@@ -9,10 +9,9 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.request.settings import changed
 from pipelines.request.ways import Way
 from pipelines.tasks.anchoring import Anchoring
-from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
 from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, Store
+from pipelines.tasks.workbench import Workbench
 from tests.pipelines.conftest import Spent, fitted
 from tests.pipelines.tasks.conftest import PAIR, QUICK, planned
 
@@ -38,8 +37,7 @@ def ends(models):
 def anchoring(models, tmp_path):
     def made(choose=None):
         spent = Spent()
-        store, batches = Store(tmp_path / FITS), Batches(models.model, 3)
-        return Anchoring(models, store, batches, tmp_path / "sheets", spent, choose), spent
+        return Anchoring(Workbench(models, planned(models), tmp_path, spent), choose), spent
 
     return made
 

@@ -8,11 +8,9 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.request.costs import costs
 from pipelines.request.settings import changed
 from pipelines.tasks.fits import Fits
-from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, Store
 from pipelines.tasks.texts import Texts
+from pipelines.tasks.workbench import Workbench
 from tests.pipelines.conftest import Spent, clip
 from tests.pipelines.tasks.conftest import FOUR, QUICK, planned
 
@@ -24,14 +22,9 @@ def fits_of(noise_model, tmp_path):
 
     def made(names, job="job", **values):
         plan = planned(models, names, **values)
-        pictures, store, batches, spent = (
-            Pictures(plan),
-            Store(tmp_path / job / FITS),
-            Batches(noise_model, 3),
-            Spent(),
-        )
-        texts = Texts(noise_model, plan.clip, pictures, store, batches, spent)
-        return Fits(models, plan, pictures, store, batches, spent), texts.embeddings(), spent, pictures
+        spent = Spent()
+        bench = Workbench(models, plan, tmp_path / job, spent)
+        return Fits(bench), Texts(bench).embeddings(), spent, bench.pictures
 
     return made
 

@@ -6,17 +6,17 @@ from pipelines.request.settings import changed
 from pipelines.tasks.models import Models
 from pipelines.tasks.overlay import Overlay
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, FRAMES, Reel, Store
+from pipelines.tasks.store import FRAMES, Reel
+from pipelines.tasks.workbench import Workbench
+from tests.pipelines.conftest import silent
 from tests.pipelines.tasks.conftest import WARP, photographs, planned
 
 
 def test_a_track_has_both_ends_and_makes_what_lies_between_at_any_size(tmp_path):
     models = Models.without_model()
     plan = planned(models, between="dissolve")
-    pictures = Pictures(plan)
-    pairs = Pairs(models, plan, pictures, Store(tmp_path / FITS), tmp_path)
-    overlay = Overlay(models, plan, pictures, pairs, tmp_path)
+    bench = Workbench(models, plan, tmp_path, silent)
+    overlay = Overlay(bench, Pairs(bench))
     names = []
     for size in ((64, 64), (32, 32)):
         track, name = overlay.track(plan.ways[0], size)

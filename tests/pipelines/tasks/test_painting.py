@@ -10,8 +10,9 @@ from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.request.settings import changed
 from pipelines.tasks.models import Models
 from pipelines.tasks.painting import Painting
+from pipelines.tasks.workbench import Workbench
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import render
+from tests.pipelines.conftest import render, silent
 from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, planned
 
 
@@ -19,7 +20,9 @@ from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, planned
 def painting(noise_model, tmp_path):
     """The work of a clip with some settings."""
     models = Models(noise_model, PerceptualDistance())
-    return lambda prompts=(), **values: Painting(models, planned(models, PAIR, prompts, **values), tmp_path)
+    return lambda prompts=(), **values: Painting(
+        Workbench(models, planned(models, PAIR, prompts, **values), tmp_path, silent)
+    )
 
 
 def test_the_facts_name_the_model_and_what_it_will_not_do(painting, noise_model):

@@ -4,14 +4,12 @@ from importlib.metadata import version
 
 import pytest
 
-from pipelines.request.plan import Plan
 from pipelines.request.settings import Settings, changed
 from pipelines.tasks.dissolving import Dissolving
 from pipelines.tasks.models import Models
 from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.pictures import Pictures
 from pipelines.tasks.store import FITS, Store
-from tests.pipelines.conftest import clip, render
+from tests.pipelines.conftest import bench_of, clip, render
 from tests.pipelines.tasks.conftest import PAIR, QUICK, THREE
 
 PEOPLE = ["hopper.jpg", "collins.jpg"]
@@ -27,17 +25,12 @@ def dissolve(names=PEOPLE, **align):
     return clip(names, changed(Settings(), values | {f"align.{key}": value for key, value in align.items()}))
 
 
-def plan_of(models, wanted):
-    return Plan.of(wanted, lambda: models.geometry("embedded"))
-
-
 def pairs_of(models, wanted, folder):
-    plan = plan_of(models, wanted)
-    return Pairs(models, plan, Pictures(plan), Store(folder / FITS), folder)
+    return Pairs(bench_of(models, wanted, folder))
 
 
 def landmarks_by(models, wanted, folder):
-    return Dissolving(models, plan_of(models, wanted), folder).facts().landmarks
+    return Dissolving(bench_of(models, wanted, folder)).facts().landmarks
 
 
 def test_a_way_says_once_how_many_helped_and_keeps_it(models, caplog, tmp_path):

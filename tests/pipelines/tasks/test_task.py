@@ -9,6 +9,8 @@ from pipelines.between.placed import Placed, Shown
 from pipelines.tasks.dissolving import Dissolving
 from pipelines.tasks.models import Models
 from pipelines.tasks.task import Embed, FindFacts, Fit, Render, Survey, in_process
+from pipelines.tasks.workbench import Workbench
+from tests.pipelines.conftest import silent
 from tests.pipelines.tasks.conftest import planned
 
 
@@ -16,7 +18,8 @@ from tests.pipelines.tasks.conftest import planned
 def work(tmp_path):
     """The work of a cross-fade of two photographs in three steps."""
     models = Models.without_model()
-    return Dissolving(models, planned(models, between="dissolve", frames=4, pacing="uniform"), tmp_path)
+    plan = planned(models, between="dissolve", frames=4, pacing="uniform")
+    return Dissolving(Workbench(models, plan, tmp_path, silent))
 
 
 @dataclass

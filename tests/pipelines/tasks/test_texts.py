@@ -5,11 +5,9 @@ import torch
 
 from morph.errors import SettingsError
 from morph.perception.lpips import PerceptualDistance
-from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
-from pipelines.tasks.pictures import Pictures
-from pipelines.tasks.store import FITS, Store
 from pipelines.tasks.texts import Texts
+from pipelines.tasks.workbench import Workbench
 from tests.pipelines.conftest import Spent
 from tests.pipelines.tasks.conftest import PAIR, planned
 
@@ -24,17 +22,15 @@ def embedded_texts(noise_model, tmp_path):
 
     def made(prompts=PROMPTS, file=None, job="job", **values):
         plan, spent = planned(models, PAIR, prompts, **values), Spent()
-        store, batches = Store(tmp_path / job / FITS), Batches(noise_model, 3)
-        texts = Texts(noise_model, plan.clip, Pictures(plan), store, batches, spent, file)
-        return texts.embeddings(), spent
+        return Texts(Workbench(models, plan, tmp_path / job, spent), file).embeddings(), spent
 
     return made
 
 
 def test_prompts_are_embedded_as_they_are(embedded_texts, noise_model, tmp_path):
     texts, spent = embedded_texts(negative="blurred")
-    assert torch.equal(texts.conditions, noise_model.embed(PROMPTS))
-    assert torch.equal(texts.negative, noise_model.embed(["blurred"]))
+    assert torch.equal(texts.conditions.tokens, noise_model.embed(PROMPTS).tokens)
+    assert torch.equal(texts.negative.tokens, noise_model.embed(["blurred"]).tokens)
     assert spent == {}
     assert not (tmp_path / "job").exists()
 
@@ -42,10 +38,10 @@ def test_prompts_are_embedded_as_they_are(embedded_texts, noise_model, tmp_path)
 def test_what_was_fitted_is_found_again(embedded_texts, noise_model):
     texts, spent = embedded_texts(**FITTED)
     assert sum(spent.values()) > 0
-    assert not torch.allclose(texts.conditions, noise_model.embed(PROMPTS), atol=1e-3)
+    assert not torch.allclose(texts.conditions.tokens, noise_model.embed(PROMPTS).tokens, atol=1e-3)
     again, spent = embedded_texts(**FITTED)
-    assert torch.equal(again.conditions, texts.conditions)
-    assert torch.equal(again.negative, texts.negative)
+    assert torch.equal(again.conditions.tokens, texts.conditions.tokens)
+    assert torch.equal(again.negative.tokens, texts.negative.tokens)
     assert spent == {}
 
 
@@ -53,7 +49,7 @@ def test_a_file_of_ones_own_is_obeyed_and_never_mixed_up(embedded_texts, tmp_pat
     file = tmp_path / "own.safetensors"
     texts, _ = embedded_texts(file=file, **FITTED)
     again, spent = embedded_texts(file=file, job="another", **FITTED)
-    assert torch.equal(again.conditions, texts.conditions)
+    assert torch.equal(again.conditions.tokens, texts.conditions.tokens)
     assert spent == {}
     with pytest.raises(
         SettingsError, match=r"was fitted with prompts a photo of a cat \| a photo of a dog \| blurred"
