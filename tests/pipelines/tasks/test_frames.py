@@ -70,9 +70,8 @@ def test_stills_are_read_in_the_order_in_which_they_are_asked_for(colours, tmp_p
 
 def test_a_digest_depends_on_pixels_and_their_order_alone(plan, colours, tmp_path):
     one = keep(tmp_path / "one", "a", ALPHAS, colours)
-    other = keep(tmp_path / "other", "b", (0.125, 0.25), colours[:2]) + keep(
-        tmp_path / "other", "c", (0.75,), colours[2:]
-    )
+    other = keep(tmp_path / "other", "b", (0.125, 0.25), colours[:2])
+    other += keep(tmp_path / "other", "c", (0.75,), colours[2:])
     digest = Stills(plan, tmp_path / "one").digest(one)
     assert Stills(plan, tmp_path / "other").digest(other) == digest
     assert Stills(plan, tmp_path / "one").digest(one[::-1]) != digest
