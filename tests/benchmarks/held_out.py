@@ -35,6 +35,7 @@ from pipelines.report.compare import compare
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.progress import quiet
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")
@@ -190,7 +191,7 @@ def morphs(
         for path, pixels in zip(images, to_uint8(ends), strict=True):
             write_png(path, pixels)
         clips = {name: clip_of(images, captions, settings) for name, settings in presets.items()}
-        for one in compare(pipeline, clips, lambda stage, cost: None):
+        for one in compare(pipeline, clips, quiet):
             made[one.name] = one.frames, one.report
     return made
 
