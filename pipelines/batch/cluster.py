@@ -12,8 +12,8 @@ from typing import Self
 from morph.errors import MorphError
 from pipelines.batch.where import Where, loaded, needs
 from pipelines.request.plan import Plan
-from pipelines.tasks.task import Runner, T, Task, Work
-from pipelines.tasks.work import work_of
+from pipelines.tasks.maker import maker_of
+from pipelines.tasks.task import Maker, Runner, T, Task
 
 RETRIES = 3
 """How often Ray starts a task again whose worker died; it goes on from what is kept."""
@@ -84,5 +84,5 @@ def _task(plan: Plan, folder: Path, where: Where, task: Task[T]) -> list[T]:
 
 
 @functools.lru_cache(maxsize=1)
-def _work(plan: Plan, folder: Path, where: Where) -> Work:
-    return work_of(loaded(*needs(plan.clip), where.device, where.dtype), plan, folder)
+def _work(plan: Plan, folder: Path, where: Where) -> Maker:
+    return maker_of(loaded(*needs(plan.clip), where.device, where.dtype), plan, folder)

@@ -77,11 +77,11 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def here(plan: Plan, folder: Path, where: Where) -> Runner:
     """Runs a clip's tasks in this process, on the device that is its share."""
+    from pipelines.tasks.maker import maker_of
     from pipelines.tasks.task import in_process
-    from pipelines.tasks.work import work_of
 
     models = loaded(*needs(plan.clip), _own_device(where.device), where.dtype)
-    return in_process(work_of(models, plan, folder))
+    return in_process(maker_of(models, plan, folder))
 
 
 _number = 0

@@ -18,7 +18,7 @@ from morph.diffusion.model import LatentDiffusion
 from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import Progress
 from pipelines.between.pair import Pair
-from pipelines.between.placed import Choice
+from pipelines.between.rendered_way import Choice
 from pipelines.request import settings as config
 from pipelines.request.levels import Level, Place, plan_anchors
 

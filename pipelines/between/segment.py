@@ -28,7 +28,7 @@ from pipelines.between.keyframes import (
     invert_keyframes,
 )
 from pipelines.between.pair import Pair
-from pipelines.between.placed import Choice
+from pipelines.between.rendered_way import Choice
 from pipelines.request.settings import Settings
 
 
@@ -50,7 +50,7 @@ class Segment:
     """Frames anywhere between two keyframes, at their ``knots``, and in-fill between these.
 
     ``capture`` is asked for what in-fill borrows of a knot, when a frame next to it is first rendered, and
-    ``whole`` for a knot's pixels (1,3,H,W) at the size of finished frames, when one is first finished.
+    ``full_pixels`` for a knot's pixels (1,3,H,W) at the size of finished frames, when one is first finished.
     With ``warp`` knots are in register, and nothing is borrowed of them as they are.
     """
 
@@ -60,7 +60,7 @@ class Segment:
         knots: Sequence[Knot],
         settings: Settings,
         capture: Callable[[Knot], CapturedKeyframe],
-        whole: Callable[[Knot], Tensor],
+        full_pixels: Callable[[Knot], Tensor],
         warp: Warp | None = None,
     ) -> None:
         self.knots = list(knots)
@@ -68,7 +68,7 @@ class Segment:
         self._model = model
         self._settings = settings
         self._capture = capture
-        self._whole = whole
+        self._full_pixels = full_pixels
         self._warp = warp
         self._end = lru_cache(2)(self._end_of)  # they are large, and a frame stands between two
 
@@ -102,7 +102,7 @@ class Segment:
             made = own - self._capture(knot).residual
         else:
             made = self._model.decode(knot.keyframe.latents)
-        return End.of(own, made, self._whole(knot).to(self._model.device))
+        return End.of(own, made, self._full_pixels(knot).to(self._model.device))
 
     def _before(self, alpha: float) -> int:
         """The number of the last knot before a position."""

@@ -20,7 +20,7 @@ from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import recipe_of
 from pipelines.tasks.frames import Rendered
-from pipelines.tasks.sequence import rendered
+from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import FindFacts, Runner
 
 log = logging.getLogger("morph")
@@ -71,7 +71,7 @@ def produce(job: Job, run: Runner) -> Produced:
     job.tell()
     for notice in facts.notices:
         log.warning("%s", notice)
-    whole = rendered(job.plan, run, folder)
+    whole = render_to_store(job.plan, run, folder)
     recipe = {**facts.as_dict(), **recipe_of(clip), **_made(whole)}
     with watch.stage("encode"):
         parts = parts_folder(clip)

@@ -14,10 +14,10 @@ from pipelines.job.job import Job
 from pipelines.job.produce import Produced, produce
 from pipelines.request.clip import Clip
 from pipelines.request.ways import needs_model
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.progress import Bar, Meter
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 
 SPEED_FROM = 100
 """U-Net forward equivalents below which a render says nothing about the machine's speed."""
@@ -58,7 +58,7 @@ def carry_out(
     began = time.monotonic()
     with bar(plan.forwards) as callback:
         meter = Meter(plan.forwards, callback)
-        produced = produce(job, in_process(work_of(models, plan, job.folder, meter, choose, embeddings)))
+        produced = produce(job, in_process(maker_of(models, plan, job.folder, meter, choose, embeddings)))
     if (forwards := sum(meter.spent.values())) >= SPEED_FROM:
         took = time.monotonic() - began
         speed.remember(_machine(plan.clip, device, dtype), plan.sizes.model, took / forwards)

@@ -11,11 +11,11 @@ from typing import Any, Self
 from morph.errors import InputError
 from morph.media.stills import atomic_path
 from morph.pacing import Evenness
-from pipelines.between.placed import MATCHES, Choice, Curve
+from pipelines.between.rendered_way import MATCHES, Choice, Curve
 from pipelines.job.folder import finished
 from pipelines.job.timings import Run, Stage, read_runs
 from pipelines.request.clip import Clip
-from pipelines.tasks.frames import Rendered, Still
+from pipelines.tasks.frames import Rendered, StoredFrame
 
 RESULT = "result.json"
 
@@ -42,7 +42,7 @@ class Result:
 
     output: str
     size: tuple[int, int]
-    frames: list[Still]
+    frames: list[StoredFrame]
     evenness: Evenness
     segments: list[Paced]
     choices: dict[float, Choice]
@@ -52,10 +52,10 @@ class Result:
     @classmethod
     def of(cls, clip: Clip, rendered: Rendered, recipe: dict[str, Any], folder: Path) -> Self:
         """What became of a clip whose job is in ``folder``."""
-        matches = [f"{number}.png" for number in range(len(rendered.placed))]
+        matches = [f"{number}.png" for number in range(len(rendered.ways))]
         segments = [
             Paced(one.measured, Curve(one.alphas, one.gaps), name if (folder / MATCHES / name).is_file() else None)
-            for one, name in zip(rendered.placed, matches, strict=True)
+            for one, name in zip(rendered.ways, matches, strict=True)
         ]
         return cls(
             output=str(clip.output.absolute()),
@@ -75,7 +75,7 @@ class Result:
         return cls(
             output=said["output"],
             size=(int(width), int(height)),
-            frames=[Still(**one) for one in said["frames"]],
+            frames=[StoredFrame(**one) for one in said["frames"]],
             evenness=Evenness(**said["evenness"]),
             segments=[
                 Paced(Curve(**one["measured"]), Curve(**one["shown"]), one.get("match")) for one in said["segments"]

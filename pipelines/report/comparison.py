@@ -92,9 +92,9 @@ def compare_presets(
 
     from morph.media.frame import to_rgb8
     from pipelines.report.compare import compare
+    from pipelines.tasks.maker import maker_of
     from pipelines.tasks.models import quiet_libraries
     from pipelines.tasks.pipeline import MorphPipeline
-    from pipelines.tasks.work import work_of
 
     quiet_libraries()
     pipeline = MorphPipeline.from_pretrained(
@@ -102,7 +102,7 @@ def compare_presets(
     )
     log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
     # whatever cannot run is found before anything is rendered
-    facts = [work_of(pipeline, pipeline.plan(clip), folder).facts() for clip in clips.values()]
+    facts = [maker_of(pipeline, pipeline.plan(clip), folder).facts() for clip in clips.values()]
     folder.mkdir(exist_ok=True)
     settings_of = {name: keys(settings) for name, settings in chosen.items()}
     recipe = facts[0].as_dict() | {"images": images, "prompts": prompts, "settings": settings_of}

@@ -18,14 +18,14 @@ from morph.errors import EncodeError, InputError
 from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
-from pipelines.between.placed import CANDIDATES, MATCHES, Choice
+from pipelines.between.rendered_way import CANDIDATES, MATCHES, Choice
 from pipelines.job.folder import ASKED, job_folder, wrote
 from pipelines.job.result import Result, load_result
 from pipelines.job.timings import Run, Stage
 from pipelines.report import distances
 from pipelines.report.film import Film, film_of
 from pipelines.report.markup import Markup, data_uri, element, joined
-from pipelines.tasks.frames import Still, read_stills
+from pipelines.tasks.frames import StoredFrame, read_stills
 
 SHEET = 48
 """Frames on the contact sheet, at most."""
@@ -308,7 +308,7 @@ def _facts(result: Result) -> Markup:
 
 def _pictures(result: Result, folder: Path, numbers: Sequence[int], longest: int) -> Iterable[str]:
     """Frames of these numbers as small JPEGs, one at a time."""
-    stills: list[Still] = [result.frames[number] for number in numbers]
+    stills: list[StoredFrame] = [result.frames[number] for number in numbers]
     return (_thumbnail(pixels, longest) for pixels in read_stills(folder, stills))
 
 

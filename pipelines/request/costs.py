@@ -7,7 +7,16 @@ import math
 from pipelines.request.clip import Clip
 from pipelines.request.settings import Settings
 from pipelines.request.sizes import Sizes
-from pipelines.request.ways import Way, aligned_times, captures, drafts, fills_in, needs_model, surveyed, ways
+from pipelines.request.ways import (
+    Way,
+    aligned_times,
+    captures,
+    draft_steps,
+    fills_in,
+    needs_model,
+    survey_positions,
+    ways,
+)
 
 
 def costs(clip: Clip) -> dict[str, int]:
@@ -52,13 +61,13 @@ def costs(clip: Clip) -> dict[str, int]:
             stages["render"] += kept * _rendered(way, made)
             continue
         stages["invert"] += made * own.steps * own.inversion_iterations
-        drafted = drafts(way)
+        drafted = draft_steps(way)
         visits = 2 if way.steps is None and not drafted else 1
         ends = {number, number + 1} - (known if visits == 1 else set())
         known = {number + 1}
         stages["capture ends"] += (made + len(ends) / visits) * own.steps * visits
-        if drafted and surveyed(way) > made + 2:
-            stages["survey"] += drafted * (surveyed(way) - 2 + len(ends))
+        if drafted and survey_positions(way) > made + 2:
+            stages["survey"] += drafted * (survey_positions(way) - 2 + len(ends))
         stages["render"] += own.steps * _rendered(way, made)
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
@@ -71,7 +80,7 @@ def _rendered(way: Way, anchors: int) -> float:
     """Frames of a way that are rendered, anchors left out."""
     steps = way.expected / way.settings.inbetween.stride
     if way.settings.pacing == "even":
-        return max(0, math.ceil((DRAFTED if drafts(way) else FINISHED) * (steps - 1)))
+        return max(0, math.ceil((DRAFTED if draft_steps(way) else FINISHED) * (steps - 1)))
     if way.settings.ease != "none":
         return max(0.0, steps - 1)
     # a step that is a whole number of the anchors' ends on one
@@ -88,8 +97,10 @@ def disk_bytes(clip: Clip, sizes: Sizes) -> int:
     Drafts are kept at the model's size, all other frames at theirs.
     """
     every = ways(clip)
-    kept = sum(way.expected + _rendered(way, 0) + (0 if drafts(way) else surveyed(way)) for way in every)
-    drafted = sum(surveyed(way) for way in every if drafts(way))
+    kept = sum(
+        way.expected + _rendered(way, 0) + (0 if draft_steps(way) else survey_positions(way)) for way in every
+    )
+    drafted = sum(survey_positions(way) for way in every if draft_steps(way))
     fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
     whole, draft = (width * height * 3 * clip.settings.depth // 8 for width, height in (sizes.frame, sizes.model))
     return round((kept + clip.length) * whole + drafted * draft) + fitted * FITTED

@@ -97,14 +97,14 @@ def fills_in(way: Way) -> bool:
     return way.steps > 1 and (way.settings.ease != "none" or 2**way.settings.anchors.depth % way.steps != 0)
 
 
-def drafts(way: Way) -> int:
+def draft_steps(way: Way) -> int:
     """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
     return way.settings.survey if way.settings.survey < way.settings.steps else 0
 
 
-def surveyed(way: Way) -> int:
+def survey_positions(way: Way) -> int:
     """At how many positions a way is measured before frames are placed; its ends where distances decide nothing."""
     steps = math.ceil(round(way.expected) / way.settings.inbetween.stride)
     if steps < 2 or (way.settings.pacing == "uniform" and way.steps is not None):
         return 2
-    return max(4, math.ceil((steps + 1) * (0.8 if drafts(way) else 0.5)))
+    return max(4, math.ceil((steps + 1) * (0.8 if draft_steps(way) else 0.5)))

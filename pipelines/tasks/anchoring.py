@@ -14,8 +14,8 @@ from morph.blending.warp import Warp
 from pipelines.between.anchors import Anchor, render_anchors
 from pipelines.between.keyframes import FittedKeyframe
 from pipelines.between.pair import Pair
-from pipelines.between.placed import CANDIDATES, Choice
 from pipelines.between.ranking import Chooser, candidate_sheet
+from pipelines.between.rendered_way import CANDIDATES, Choice
 from pipelines.between.segment import Knot, fit_anchors, unfitted
 from pipelines.request.settings import Settings, look, naming
 from pipelines.request.ways import Way, fills_in

@@ -16,7 +16,7 @@ from PIL import Image
 from morph.blending.matte import cut_out, on_black
 from morph.blending.warp import Warp
 from morph.pacing import Evenness
-from pipelines.between.placed import Choice, Placed
+from pipelines.between.rendered_way import Choice, RenderedWay
 from pipelines.request.plan import Plan
 from pipelines.tasks.mattes import Mattes
 from pipelines.tasks.store import FITS, FRAMES, Reel, Store
@@ -64,7 +64,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Still:
+class StoredFrame:
     """Where a frame is kept: its reel, its position there and on the whole clip, and LPIPS from the one before.
 
     LPIPS is measured at the size that the model works at, whatever that of the frames.
@@ -76,7 +76,7 @@ class Still:
     distance: float
 
 
-def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]:
+def read_stills(folder: Path, stills: Iterable[StoredFrame]) -> Iterator[NDArray[Any]]:
     """The colours of stills, (H,W,3) uint8 or uint16, of the job in ``folder``, one at a time.
 
     Raises:
@@ -86,7 +86,7 @@ def read_stills(folder: Path, stills: Iterable[Still]) -> Iterator[NDArray[Any]]
     return (reel(still.reel).frame(still.at) for still in stills)
 
 
-class Stills:
+class FrameReader:
     """Reads the stills of a clip whose job is in ``folder``, each from its file to a frame, and no file twice."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
@@ -99,7 +99,7 @@ class Stills:
         """Have the mattes of the way of a number travel by the field that is kept under a name, if there is one."""
         self._fields[number] = field
 
-    def frame(self, index: int, still: Still) -> Frame:
+    def frame(self, index: int, still: StoredFrame) -> Frame:
         """A still as the frame of a number.
 
         Raises:
@@ -108,7 +108,7 @@ class Stills:
         matte = self._mattes.at(still.alpha) if self._mattes else None
         return Frame(index, still.alpha, self._reel(still.reel).frame(still.at), still.distance, matte)
 
-    def digest(self, stills: Sequence[Still]) -> str:
+    def digest(self, stills: Sequence[StoredFrame]) -> str:
         """A hash of all their colours, after ``DIGEST``; no frame is read for it."""
         digest = hashlib.blake2b(digest_size=12)
         for still in stills:
@@ -131,16 +131,16 @@ class Rendered:
 
     evenness: of the moving frames, as pacing, easing and times meant them to be. round_trips: dB of the knots
     that were captured. choices: which candidate each anchor was, by its alpha. embeddings: a hash of the text
-    embeddings, if any were fitted. placed: what each segment's rendering told.
+    embeddings, if any were fitted. ways: what rendering each told.
     """
 
-    source: Stills
-    stills: list[Still]
+    source: FrameReader
+    stills: list[StoredFrame]
     evenness: Evenness
     round_trips: list[float]
     choices: dict[float, Choice]
     embeddings: str | None
-    placed: list[Placed]
+    ways: list[RenderedWay]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -148,7 +148,7 @@ class Rendered:
         return self.source.plan.sizes.frame
 
     def digest(self) -> str:
-        """A hash of all frames' colours; see :meth:`Stills.digest`."""
+        """A hash of all frames' colours; see :meth:`FrameReader.digest`."""
         return self.source.digest(self.stills)
 
     def __len__(self) -> int:

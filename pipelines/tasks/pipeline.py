@@ -19,11 +19,11 @@ from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from pipelines.tasks.frames import Frame, Rendered
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.progress import Callback, Meter, quiet
-from pipelines.tasks.sequence import render_clip, rendered
+from pipelines.tasks.sequence import render_frames, render_to_store
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 
 Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
 """A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
@@ -64,13 +64,13 @@ class MorphPipeline(Models):
             files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times)
             plan = self.plan(clip)
-            work = work_of(self, plan, folder, Meter(plan.forwards, callback))
+            work = maker_of(self, plan, folder, Meter(plan.forwards, callback))
             work.facts()
             held = stack.pop_all()
 
         def frames() -> Iterator[Frame]:
             with held:
-                yield from render_clip(plan, in_process(work), folder)
+                yield from render_frames(plan, in_process(work), folder)
 
         return frames()
 
@@ -85,7 +85,9 @@ class MorphPipeline(Models):
     def render(self, clip: Clip, folder: Path, callback: Callback = quiet) -> Rendered:
         """Render a clip in this process, keeping all of it in ``folder``."""
         plan = self.plan(clip)
-        return rendered(plan, in_process(work_of(self, plan, folder, Meter(plan.forwards, callback))), folder)
+        return render_to_store(
+            plan, in_process(maker_of(self, plan, folder, Meter(plan.forwards, callback))), folder
+        )
 
 
 def _file(image: Picture, place: Path) -> Path:

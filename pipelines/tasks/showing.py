@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import asdict
 
-from pipelines.between.placed import Curve, Shown
+from pipelines.between.rendered_way import Curve, WayFrames
 from pipelines.request.settings import Settings
 from pipelines.request.ways import Way
-from pipelines.tasks.pairs import Pairs
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, key_of
 from pipelines.tasks.track import Track
 from pipelines.tasks.workbench import Workbench
 
 
-def shown_frames(
-    bench: Workbench, pairs: Pairs, way: Way, steps: int, surveyed: Curve, track: Track, reel: str
-) -> Generator[Shown, None, Shown]:
-    """Have the frames of a way in ``steps`` steps; yields the first of them as they stand for good, returns all.
+def way_frames(
+    bench: Workbench, fields: Fields, way: Way, steps: int, surveyed: Curve, track: Track, reel: str
+) -> Generator[WayFrames, None, WayFrames]:
+    """Have the frames of a way in ``steps`` steps; yields the first of them as they are final, returns all.
 
     surveyed: how far apart the way looks at positions on it. reel: the name of the track's. Frames that are not
     rendered are interpolated, into another.
     """
-    settings, warp = way.settings, pairs.key(way.number)
+    settings, field = way.settings, fields.key(way.number)
     interpolator = bench.models.interpolator(settings)
 
-    def shown(reels: list[str], alphas: list[float]) -> Shown:
-        return Shown(way.number, reels, alphas, track.distances(alphas), warp)
+    def frames(reels: list[str], alphas: list[float]) -> WayFrames:
+        return WayFrames(way.number, reels, alphas, track.distances(alphas), field)
 
-    placing = track.place(steps, settings, surveyed, rendered_numbers(steps, settings))
+    placing = track.choose_positions(steps, settings, surveyed, rendered_numbers(steps, settings))
     while True:
         try:
             first = next(placing)
@@ -36,12 +36,12 @@ def shown_frames(
             alphas: list[float] = done.value
             break
         if interpolator is None:  # what is rendered may still be measured against what is interpolated
-            yield shown([reel] * len(first), first)
+            yield frames([reel] * len(first), first)
     if interpolator is None:
-        return shown([reel] * len(alphas), alphas)
+        return frames([reel] * len(alphas), alphas)
     filled = key_of(reel, asdict(settings.inbetween), alphas, settings.ease)
-    track.fill_in(alphas, settings, interpolator, Reel(bench.folder / FRAMES / filled))
-    return shown([filled if alpha in track.interpolated else reel for alpha in alphas], alphas)
+    track.interpolate_missing(alphas, settings, interpolator, Reel(bench.folder / FRAMES / filled))
+    return frames([filled if alpha in track.interpolated else reel for alpha in alphas], alphas)
 
 
 def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""The tasks that a clip is made of, as values that travel: its ``Work`` carries them out, here or elsewhere.
+"""The tasks that a clip is made of, as values that travel: its ``Maker`` carries them out, here or elsewhere.
 
 A task keeps what it makes, and does nothing that is kept already. So it may be run again, or on another machine,
 and the frames are the same.
@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
-from pipelines.between.placed import Placed, Shown
+from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.tasks.facts import Facts
 
-Ends = tuple[str, str]
-"""The names under which the fits of a way's keyframes are kept."""
+FitNames = tuple[str, str]
+"""The names under which the fits of a way's two keyframes are kept."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Work(Protocol):
-    """Whoever makes one clip: of a model, or without one."""
+class Maker(Protocol):
+    """Carries out a clip's tasks: with a diffusion model, ``DiffusionMaker``, or without, ``DissolveMaker``."""
 
     def facts(self) -> Facts:
         """What will make the clip.
@@ -38,14 +38,14 @@ class Work(Protocol):
         """Fit the keyframes of these numbers side by side; the names under which the fits are kept."""
         ...
 
-    def survey(self, number: int, ends: Ends, count: int) -> list[float]:
-        """Measure the way of a number at ``count`` positions; LPIPS from each to the next."""
+    def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
+        """Measure the way of a number at so many positions; LPIPS from each to the next."""
         ...
 
-    def render(self, number: int, ends: Ends, count: int, steps: int) -> Iterator[Shown | Placed]:
-        """The way of a number in ``steps`` steps, after a survey of ``count`` positions.
+    def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
+        """The way of a number in ``steps`` steps, after a survey of so many positions.
 
-        What stands for good may be told as it comes, from the first frame on; all of it is told last.
+        Its first frames may be told as soon as they are final; all of it is told last.
         """
         ...
 
@@ -55,7 +55,7 @@ class Task(Protocol[T_co]):
 
     stage: ClassVar[str]
 
-    def run(self, work: Work) -> Iterator[T_co]:
+    def run(self, maker: Maker) -> Iterator[T_co]:
         """Do it, and give what it makes as soon as it is there."""
         ...
 
@@ -74,9 +74,9 @@ class FindFacts:
 
     stage: ClassVar[str] = "facts"
 
-    def run(self, work: Work) -> Iterator[Facts]:
+    def run(self, maker: Maker) -> Iterator[Facts]:
         """The facts."""
-        yield work.facts()
+        yield maker.facts()
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,9 @@ class Embed:
 
     stage: ClassVar[str] = "embed"
 
-    def run(self, work: Work) -> Iterator[str | None]:
+    def run(self, maker: Maker) -> Iterator[str | None]:
         """A hash of the texts; None where none were fitted."""
-        yield work.embed()
+        yield maker.embed()
 
 
 @dataclass(frozen=True)
@@ -97,45 +97,45 @@ class Fit:
     numbers: tuple[int, ...]
     stage: ClassVar[str] = "fit"
 
-    def run(self, work: Work) -> Iterator[str]:
+    def run(self, maker: Maker) -> Iterator[str]:
         """The name under which each is kept."""
-        yield from work.fit(self.numbers)
+        yield from maker.fit(self.numbers)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Measure a way at ``count`` positions."""
+    """Measure a way at so many positions."""
 
     number: int
-    ends: Ends
-    count: int
+    names: FitNames
+    positions: int
     stage: ClassVar[str] = "survey"
 
-    def run(self, work: Work) -> Iterator[list[float]]:
+    def run(self, maker: Maker) -> Iterator[list[float]]:
         """LPIPS from each position to the next."""
-        yield work.survey(self.number, self.ends, self.count)
+        yield maker.survey(self.number, self.names, self.positions)
 
 
 @dataclass(frozen=True)
 class Render:
-    """Render a way in ``steps`` steps, after a survey of ``count`` positions."""
+    """Render a way in ``steps`` steps, after a survey of so many positions."""
 
     number: int
-    ends: Ends
-    count: int
+    names: FitNames
+    positions: int
     steps: int
     stage: ClassVar[str] = "render"
 
-    def run(self, work: Work) -> Iterator[Shown | Placed]:
-        """Frames that stand for good, as they come, and at last all that rendering told."""
-        yield from work.render(self.number, self.ends, self.count, self.steps)
+    def run(self, maker: Maker) -> Iterator[WayFrames | RenderedWay]:
+        """Frames that are final, as they come, and at last all that rendering told."""
+        yield from maker.render(self.number, self.names, self.positions, self.steps)
 
 
-def in_process(work: Work) -> Runner:
+def in_process(maker: Maker) -> Runner:
     """Tasks run one after the other, here, each as its results are asked for."""
 
     def run(tasks: Sequence[Task[T]]) -> Iterator[T]:
         for task in tasks:
-            yield from task.run(work)
+            yield from task.run(maker)
 
     return run

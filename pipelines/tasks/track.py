@@ -19,19 +19,19 @@ from morph import pacing
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
-from pipelines.between.placed import Curve
+from pipelines.between.rendered_way import Curve
 from pipelines.request.settings import Settings
 from pipelines.tasks.store import Reel
 
-EVEN = 1.3
+EVEN_ENOUGH = 1.3
 """The largest gap over the mean at which pacing is content."""
-PASSES = 3
-"""How often frames may be placed anew before pacing takes what it has."""
-MOST, MORE = 2.0, 8
-"""Frames that may be rendered for each that is shown when pacing places them anew, and so many more: a short clip
+MAX_PASSES = 3
+"""How often positions may be picked before pacing returns the most even."""
+RENDERED_PER_SHOWN, RENDERED_MORE = 2.0, 8
+"""Frames that may be rendered for each that is shown when positions are picked anew, and so many more: a short clip
 whose way jumps needs them."""
-ROUND = 8
-"""Most frames of a survey that are placed before the gaps are measured again; a batch must not decide it."""
+SURVEY_BATCH = 8
+"""Most positions of a survey before the gaps are measured again; a batch must not decide it."""
 DIGITS = 9
 """Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
 REMEMBERED = 32
@@ -67,60 +67,62 @@ class Track:
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
-        self._features = lru_cache(REMEMBERED)(self._look)
-        self._passing: dict[float, NDArray[Any]] = {}
+        self._features = lru_cache(REMEMBERED)(self._look_at)
+        self._small: dict[float, NDArray[Any]] = {}
         self.interpolated: set[float] = set()
-        self._filled = reel
+        self._interpolated_reel = reel
         self._distance = cache(self._compare)
 
     def survey(self, count: int) -> None:
-        """Visit until ``count`` positions are known, in rounds, each where the gaps measured so far are largest."""
+        """Render until ``count`` positions are known, in rounds, each where the gaps so far are largest."""
         if len(self.alphas) == 2:
-            self.visit(pacing.uniform(min(count - 2, ROUND, max(3, count // 3)) + 2))
+            self.ensure(pacing.uniform(min(count - 2, SURVEY_BATCH, max(3, count // 3)) + 2))
         while (left := count - len(self.alphas)) > 0:
-            self.visit(pacing.refine(self.alphas, self.gaps, left, min(ROUND, (left + 1) // 2)))
+            self.ensure(pacing.refine(self.alphas, self.gaps, left, min(SURVEY_BATCH, (left + 1) // 2)))
 
-    def place(
+    def choose_positions(
         self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
     ) -> Generator[list[float], None, list[float]]:
-        """Have frames at ``steps + 1`` positions, placed as the settings' pacing and easing say; the positions.
+        """Pick ``steps + 1`` positions as the settings' pacing and easing say, and render their frames.
 
-        Yields the first positions as soon as their frames stand for good: those of uniform pacing batch by batch.
+        Yields the first positions whenever more of them are final, batch by batch, for uniform pacing; returns all.
 
-        Even pacing starts from the way as ``surveyed``, by these frames or by drafts of them. It closes the loop:
-        it measures what it has placed, places again where that says so, and takes the best. ``rendered`` are
-        the numbers of those that are rendered, the first and the last among them; by default all.
+        Even pacing picks by the curve that was ``surveyed``, on these frames or on drafts of them, measures what
+        it has rendered, picks again where that is uneven, and returns the most even. ``rendered`` are the numbers
+        of those that are rendered, the first and the last among them; by default all.
         """
-        sizes = progress_of(steps, settings)
+        shares = eased_shares(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
         if settings.pacing == "uniform" or steps < 2:
             placed = [self._known(alpha) for alpha in pacing.uniform(steps + 1, settings.ease)]
-            for _ in self.visiting([placed[number] for number in numbers]):
+            for _ in self.ensuring([placed[number] for number in numbers]):
                 yield list(itertools.takewhile(self._holds, placed))
             return placed
         shown, best, curve = [0.0], math.inf, surveyed
-        for _ in range(PASSES):
+        for _ in range(MAX_PASSES):
             placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
             placed = [self._known(alpha) for alpha in placed]
             new = sum(not self._holds(placed[number]) for number in numbers)
-            if best < math.inf and len(self.alphas) + new > MOST * (steps + 1) + MORE:
+            if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
-            here = self.visit([placed[number] for number in numbers])
-            gaps = np.array(self.distances(here)) / np.square(np.diff(sizes[numbers]) * steps)
+            here = self.ensure([placed[number] for number in numbers])
+            gaps = np.array(self.distances(here)) / np.square(np.diff(shares[numbers]) * steps)
             evenness = pacing.Evenness.of(gaps.tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
-            if evenness.max_mean_gap <= EVEN:
+            if evenness.max_mean_gap <= EVEN_ENOUGH:
                 break
             curve = self.measured
         return shown
 
-    def fill_in(self, shown: Sequence[float], settings: Settings, interpolator: Interpolator, reel: Reel) -> None:
+    def interpolate_missing(
+        self, shown: Sequence[float], settings: Settings, interpolator: Interpolator, reel: Reel
+    ) -> None:
         """Have the shown frames that are not rendered: interpolated where the rendered ones around are close.
 
         Where they are not, more are rendered first, by halving. ``reel`` takes what is interpolated.
         """
-        times = progress_of(len(shown) - 1, settings)
+        shares = eased_shares(len(shown) - 1, settings)
         while True:
             known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
             apart = [(a, b) for a, b in itertools.pairwise(known) if b > a + 1]
@@ -129,7 +131,7 @@ class Track:
             ]
             if not wide:
                 break
-            self.visit([shown[number] for number in wide])
+            self.ensure([shown[number] for number in wide])
         made: list[float] = []
         for a, b in apart:
             ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
@@ -137,11 +139,11 @@ class Track:
                 part = range(start, min(b, start + self._batch))
                 alphas = [shown[number] for number in part]
                 if not reel.holds(alphas):
-                    at = [float((times[number] - times[a]) / (times[b] - times[a])) for number in part]
+                    at = [float((shares[number] - shares[a]) / (shares[b] - shares[a])) for number in part]
                     reel.keep(alphas, interpolator.between(*ends, at))
                 made += alphas
         self.interpolated = set(made)
-        self._filled = reel
+        self._interpolated_reel = reel
         self._insert(made)
 
     def _widest(self, start: float, end: float) -> float:
@@ -150,33 +152,33 @@ class Track:
         before, after = (reduced(self._reel.frame(alpha), self._size) for alpha in (start, end))
         return max(distance(before, after, self._perception), *self.gaps[first:last])
 
-    def visit(self, alphas: Sequence[float]) -> list[float]:
+    def ensure(self, alphas: Sequence[float]) -> list[float]:
         """Have frames at these positions, rendered in batches where they are new; the positions, rounded."""
         alphas = [self._known(alpha) for alpha in alphas]
-        collections.deque(self.visiting(alphas), maxlen=0)
+        collections.deque(self.ensuring(alphas), maxlen=0)
         return alphas
 
-    def visiting(self, alphas: Sequence[float]) -> Iterator[None]:
+    def ensuring(self, alphas: Sequence[float]) -> Iterator[None]:
         """Have frames at rounded positions; yields before the first batch of new ones, and after each."""
         new = [alpha for alpha in alphas if not self._holds(alpha)]
         yield
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
             if not self._reel.holds(batch):
-                self._reel.keep(batch, self._watched(batch, self._render(batch)))
+                self._reel.keep(batch, self._keeping_small(batch, self._render(batch)))
             self._insert(batch)
             yield
 
     def start(self, alphas: Sequence[float], frames: Callable[[], Iterable[NDArray[Any]]]) -> None:
         """Take frames that are there already, the ends among them."""
         if not self._reel.holds(alphas):
-            self._reel.keep(alphas, self._watched(alphas, frames()))
+            self._reel.keep(alphas, self._keeping_small(alphas, frames()))
         self._insert(alphas)
 
-    def _watched(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    def _keeping_small(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         """The same frames; what distances look at is taken as they pass, or they would be read again for it."""
         for alpha, frame in zip(alphas, frames, strict=True):
-            self._passing[alpha] = reduced(frame, self._size)
+            self._small[alpha] = reduced(frame, self._size)
             yield frame
 
     @property
@@ -214,10 +216,10 @@ class Track:
     def _compare(self, first: float, second: float) -> float:
         return float(self._perception.between(self._features(first), self._features(second)))
 
-    def _look(self, alpha: float) -> Tensor:
-        frame = self._passing.pop(alpha, None)
+    def _look_at(self, alpha: float) -> Tensor:
+        frame = self._small.pop(alpha, None)
         if frame is None:
-            reel = self._filled if alpha in self.interpolated else self._reel
+            reel = self._interpolated_reel if alpha in self.interpolated else self._reel
             frame = reduced(reel.frame(alpha), self._size)
         if self._seen:
             frame = self._seen(alpha, frame)
@@ -226,6 +228,6 @@ class Track:
         return self._perception.features(pixels)
 
 
-def progress_of(steps: int, settings: Settings) -> NDArray[np.float64]:
+def eased_shares(steps: int, settings: Settings) -> NDArray[np.float64]:
     """How much of the way each of ``steps + 1`` frames has behind it, as easing means it: 0 to 1."""
     return np.concatenate([[0.0], np.cumsum(pacing.eased(steps, settings.ease))])

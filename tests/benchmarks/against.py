@@ -73,8 +73,8 @@ def run(plan: Plan) -> Outcome:
     from morph.quality.evaluate import measure
     from pipelines.request.clip import clip_of
     from pipelines.tasks.models import quiet_libraries
+    from pipelines.tasks.pictures import Pictures
     from pipelines.tasks.pipeline import MorphPipeline
-    from pipelines.tasks.work import Work
     from tests.benchmarks.meter import Meter, forget_peak, peak
 
     quiet_libraries()
@@ -84,8 +84,8 @@ def run(plan: Plan) -> Outcome:
     clip = clip_of([SAMPLES / f"{name}.jpg" for name in PAIR], prompts, plan.settings)
     with TemporaryDirectory(prefix="morph-") as temporary:
         folder = Path(temporary)
-        keyframes = [Work(pipeline, clip, folder).keyframe(number).pixels for number in range(len(PAIR))]
-        ends = torch.cat(keyframes)
+        pictures = Pictures(pipeline.plan(clip))
+        ends = torch.cat([pictures.keyframe(number).pixels for number in range(len(PAIR))])
         if plan.published:  # nothing there asks for another layout than a network comes in
             model.unet.to(memory_format=torch.contiguous_format)
             model.vae.to(memory_format=torch.contiguous_format)

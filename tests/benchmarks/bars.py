@@ -23,12 +23,12 @@ from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.quality.evaluate import Report, measure
 from pipelines import MorphPipeline
-from pipelines.between.keyframes import silent
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Lora, Settings, changed
+from pipelines.tasks.maker import maker_of
+from pipelines.tasks.pictures import Pictures
 from pipelines.tasks.store import FITS
-from pipelines.tasks.work import Work
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 PAIRS = (("cat", "raccoon"), ("hopper", "collins"), ("coffee", "retina"))
@@ -80,8 +80,8 @@ def main(model: str, size: str, frames: int, chosen: tuple[str, ...], sheets: Pa
             continue
         rows = []
         name, images = f"{first}, {second}", [SAMPLES / f"{name}.jpg" for name in (first, second)]
-        work = Work(pipeline, clip_of(images, (), base), Path())
-        ends = torch.cat([work.keyframe(number).pixels for number in range(len(images))])
+        pictures = Pictures(pipeline.plan(clip_of(images, (), base)))
+        ends = torch.cat([pictures.keyframe(number).pixels for number in range(len(images))])
         alphas = pacing.uniform(frames)
         fade = torch.cat([torch.lerp(ends[:1], ends[1:], alpha) for alpha in alphas])
         report = measure(fade, ends, alphas)
@@ -128,11 +128,11 @@ def render(
         shutil.copytree(made, folder / FITS)
     else:
         started = time.perf_counter()
-        Work(pipeline, clip, folder).fit(range(len(images)))
+        maker_of(pipeline, pipeline.plan(clip), folder).fit(range(len(images)))
         fitting = time.perf_counter() - started
         fits[settings.lora] = (folder / FITS, fitting)
     started = time.perf_counter()
-    rendered = pipeline.render(clip, folder, silent)
+    rendered = pipeline.render(clip, folder)
     pixels = np.stack([frame.pixels for frame in rendered])
     seconds = fitting + time.perf_counter() - started
     tensor = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1

@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from pipelines import MorphPipeline
-from pipelines.report.compare import compare
+from pipelines.report.compare import Compared, compare
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
@@ -57,7 +57,7 @@ def main(size: str, frames: int, only: tuple[str, ...]) -> None:
         pipeline = MorphPipeline.from_pretrained("embedded", dtype="float32" if "float32" in name else "auto")
         settings = changed(load_preset("default"), CHOICES[name] | {"size": size, "frames": frames})
         meter = Meter(pipeline.model.unet)
-        made = []
+        made: list[Compared] = []
         for pair in PAIRS:
             images, prompts = [SAMPLES / f"{one}.jpg" for one in pair], [f"a photo of a {one}" for one in pair]
             made += compare(pipeline, {name: clip_of(images, prompts, settings)}, meter.tick)

@@ -31,11 +31,11 @@ from morph.media.stills import write_png
 from morph.quality.evaluate import Report, measure
 from morph.quality.fid import Inception, fid, kid
 from pipelines import MorphPipeline
-from pipelines.between.keyframes import silent
 from pipelines.report.compare import compare
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.progress import quiet
 
 KINDS = ("same class", "across classes", "faces")
 FACES = ("cat face", "face of a person")
@@ -191,7 +191,7 @@ def morphs(
         for path, pixels in zip(images, to_uint8(ends), strict=True):
             write_png(path, pixels)
         clips = {name: clip_of(images, captions, settings) for name, settings in presets.items()}
-        for one in compare(pipeline, clips, silent):
+        for one in compare(pipeline, clips, quiet):
             made[one.name] = one.frames, one.report
     return made
 

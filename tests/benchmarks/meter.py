@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipelines.tasks.progress import Preview
 from tests.benchmarks.scaling import memory
 
 OTHER = "other"
@@ -69,8 +70,8 @@ class Meter:
 
         return call
 
-    def tick(self, stage: str, cost: int, preview: object = None) -> None:
-        """A pipeline's progress: all that no stage has claimed so far was spent on this one."""
+    def tick(self, stage: str, step: int, of: int, preview: Preview | None) -> None:
+        """A pipeline's callback: all that no stage has claimed so far was spent on this one."""
         self.lap()
         self.seconds[stage] += self.seconds.pop(OTHER, 0.0)
         self.forwards[stage] += self.forwards.pop(OTHER, 0)

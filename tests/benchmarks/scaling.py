@@ -126,29 +126,29 @@ def render_one(clip: Clip, folder: Path) -> dict[str, float]:
     """What one clip costs on one thread, its video included; loading the model comes before."""
     import torch
 
+    from pipelines.job.job import Job
     from pipelines.job.produce import produce
+    from pipelines.tasks.maker import maker_of
     from pipelines.tasks.models import Models, quiet_libraries
-    from pipelines.tasks.work import Work, in_process
+    from pipelines.tasks.progress import Meter, quiet
+    from pipelines.tasks.task import in_process
 
     torch.set_num_threads(1)
     quiet_libraries()
     models = Models.from_pretrained(clip.model, device="cpu")
-    spent: dict[str, int] = {}
-
-    def count(stage: str, cost: int, preview: object = None) -> None:
-        spent[stage] = spent.get(stage, 0) + cost
-
     Path("/proc/self/clear_refs").write_text("5")  # what loading took for a moment would hide what the clip takes
     loaded = memory("VmRSS")
     started, worked = time.perf_counter(), time.process_time()
-    produce(clip, in_process(Work(models, clip, folder, count)), folder)
+    job = Job.of(clip, folder)
+    meter = Meter(job.plan.forwards, quiet)
+    produce(job, in_process(maker_of(models, job.plan, folder, meter)))
     return {
         "frames": clip.length,
         "keyframes": len(clip.keyframes),
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - worked,
-        "forwards": sum(spent.values()),
-        "rendered": spent["render"] / clip.settings.steps,
+        "forwards": sum(meter.spent.values()),
+        "rendered": meter.spent["render"] / clip.settings.steps,
         "loaded": loaded,
         "peak": memory("VmHWM"),
         "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,

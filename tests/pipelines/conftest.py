@@ -22,10 +22,10 @@ from pipelines.cli import main
 from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import rendered
+from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 from pipelines.tasks.workbench import Workbench
 from tests.conftest import SAMPLES
 
@@ -93,8 +93,8 @@ def bench_of(models, clip, folder):
 def render(model, clip, folder, progress=silent, choose=None):
     """A clip rendered in this process, its work kept in a folder."""
     plan = Plan.of(clip, lambda: model.geometry)
-    work = work_of(Models(model, PerceptualDistance()), plan, folder, progress, choose)
-    return rendered(plan, in_process(work), folder)
+    work = maker_of(Models(model, PerceptualDistance()), plan, folder, progress, choose)
+    return render_to_store(plan, in_process(work), folder)
 
 
 def clip(names, settings, prompts=(), **options):

@@ -5,7 +5,7 @@ from morph.blending.interpolation import slerp
 from morph.media.keyframe import load_keyframe
 from pipelines.between.anchors import render_anchors
 from pipelines.between.pair import Pair
-from pipelines.between.placed import Choice
+from pipelines.between.rendered_way import Choice
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import fitted, silent

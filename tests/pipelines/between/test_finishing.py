@@ -217,11 +217,11 @@ def test_frames_are_kept_one_at_a_time(tmp_path):
 
     track = Track(Reel(folder), PerceptualDistance(), frames, 8, (32, 32))
     track.start([0.0, 1.0], lambda: iter(ends))
-    track.visit([0.0, 0.25, 0.5, 0.75, 1.0])
+    track.ensure([0.0, 0.25, 0.5, 0.75, 1.0])
     assert track.alphas == [0.0, 0.25, 0.5, 0.75, 1.0]
     gaps, again = track.gaps, Track(Reel(folder), PerceptualDistance(), frames, 8, (32, 32))
     again.start([0.0, 1.0], lambda: iter(ends))
-    again.visit([0.0, 0.25, 0.5, 0.75, 1.0])
+    again.ensure([0.0, 0.25, 0.5, 0.75, 1.0])
     assert again.gaps == gaps  # read back, they are no further apart
 
 

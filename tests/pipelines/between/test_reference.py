@@ -13,7 +13,7 @@ from pipelines.between.anchors import render_anchors
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import capture_keyframe, invert_keyframes
 from pipelines.between.pair import Pair
-from pipelines.between.placed import Choice
+from pipelines.between.rendered_way import Choice
 from pipelines.request.levels import plan_anchors
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed

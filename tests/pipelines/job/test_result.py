@@ -6,11 +6,11 @@ import pytest
 
 from morph.errors import InputError
 from morph.pacing import Evenness
-from pipelines.between.placed import Choice, Curve
+from pipelines.between.rendered_way import Choice, Curve
 from pipelines.job.folder import ASKED
 from pipelines.job.result import RESULT, Paced, Result, load_result, save_result
 from pipelines.job.timings import Run, Stage
-from pipelines.tasks.frames import Still
+from pipelines.tasks.frames import StoredFrame
 
 WAY = Paced(Curve([0, 0.25, 0.5, 1], [0.1, 0.1, 0.2]), Curve([0, 0.5, 1], [0.2, 0.2]), "0.png")
 
@@ -20,7 +20,7 @@ def result(alphas=(0, 0, 0.5, 1), keyframes=2):
     return Result(
         output="/somewhere/a.mp4",
         size=(64, 48),
-        frames=[Still("reel", alpha, alpha, 0.2) for alpha in alphas],
+        frames=[StoredFrame("reel", alpha, alpha, 0.2) for alpha in alphas],
         evenness=Evenness.of([0.2, 0.2]),
         segments=[WAY],
         choices={0.5: Choice(1, [0.1, 0.3], "sheet.png")},

@@ -13,10 +13,10 @@ from morph.media.stills import read_frames
 from pipelines.output.cutting import check_cut, parts_folder, write_cut
 from pipelines.output.outputs import outputs_of
 from pipelines.request.plan import Plan
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import rendered
+from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import QUICK
 
@@ -27,7 +27,7 @@ def test_every_way_is_a_clip_and_every_keyframe_a_marker(dissolve, tmp_path):
     clip = dissolve("a", *images, frames=5, repeat="ping-pong", hold=1, **{"encode.timeline": timeline})
     models, job = Models.without_model(), tmp_path / "job"
     plan = Plan.of(clip, lambda: models.geometry("embedded"))
-    whole = rendered(plan, in_process(work_of(models, plan, job)), job)
+    whole = render_to_store(plan, in_process(maker_of(models, plan, job)), job)
     clip.output.touch()  # no timeline looks into it
     write_cut(clip, whole, outputs_of(clip, whole.size, transparent=False))
     made = otio.adapters.read_from_file(timeline)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from pipelines.batch.where import loaded
-from pipelines.between.placed import MATCHES
+from pipelines.between.rendered_way import MATCHES
 from pipelines.job.folder import job_folder, opened
 from pipelines.job.produce import produce
 from pipelines.job.result import RESULT, load_result
@@ -25,7 +25,7 @@ from pipelines.report.plot import ticks
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
-from pipelines.tasks.work import Work, in_process
+from pipelines.tasks.maker import Maker, in_process
 from tests.conftest import SAMPLES, build_clip_folder
 
 NASTY = "</script><script>alert(1)</script>"
@@ -64,7 +64,7 @@ class Page(HTMLParser):
 
 
 def here(clip, job):
-    return in_process(Work(loaded(clip.model, None, "cpu", "auto"), clip, job))
+    return in_process(Maker(loaded(clip.model, None, "cpu", "auto"), clip, job))
 
 
 def elsewhere(clip, job):

@@ -12,10 +12,10 @@ from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
-from pipelines.tasks.sequence import rendered
+from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import clip, render, silent
 
@@ -83,6 +83,6 @@ def dissolve(configs, tmp_path):
         own = clip_of(images, (), settings, "clip.mp4", model=str(configs))
         models = Models.of(own, "cpu", "auto")
         plan = Plan.of(own, lambda: models.geometry(own.model))
-        return rendered(plan, in_process(work_of(models, plan, tmp_path / job)), tmp_path / job)
+        return render_to_store(plan, in_process(maker_of(models, plan, tmp_path / job)), tmp_path / job)
 
     return run

@@ -53,7 +53,7 @@ def test_the_same_keyframe_twice_is_fitted_once(fits_of):
     assert spent == once
 
 
-@pytest.mark.parametrize("values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 3}])
+@pytest.mark.parametrize("values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 2}])
 def test_what_decides_a_fit_decides_its_name(fits_of, values):
     names = {fits.fit([0], texts)[0] for fits, texts, _, _ in (fits_of(FOUR[:2]), fits_of(FOUR[:2], **values))}
     assert len(names) == 2
@@ -61,9 +61,7 @@ def test_what_decides_a_fit_decides_its_name(fits_of, values):
 
 def test_a_fit_that_is_gone_says_what_to_do(fits_of):
     fits, _, _, _ = fits_of(FOUR[:2])
-    with pytest.raises(
-        MorphError, match="fitted keyframe abc was removed or damaged while in use; run the command"
-    ):
+    with pytest.raises(MorphError, match="fitted keyframe abc was removed or damaged while in use"):
         fits.load("abc")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from morph.errors import EncodeError
 from pipelines.request.settings import changed
-from pipelines.tasks.frames import Frame, Still, Stills, read_stills
+from pipelines.tasks.frames import Frame, FrameReader, StoredFrame, read_stills
 from pipelines.tasks.models import Models
 from pipelines.tasks.store import FRAMES, Reel
 from tests.pipelines.tasks.conftest import WARP, photographs, planned
@@ -26,7 +26,7 @@ def plan():
 def keep(folder, reel, alphas, frames):
     """Keep frames in a job; where they are."""
     Reel(folder / FRAMES / reel).keep(alphas, frames)
-    return [Still(reel, at, at, 0.1) for at in alphas]
+    return [StoredFrame(reel, at, at, 0.1) for at in alphas]
 
 
 def test_an_opaque_frame_is_its_colours(colours):
@@ -70,16 +70,15 @@ def test_stills_are_read_in_the_order_in_which_they_are_asked_for(colours, tmp_p
 
 def test_a_digest_depends_on_pixels_and_their_order_alone(plan, colours, tmp_path):
     one = keep(tmp_path / "one", "a", ALPHAS, colours)
-    other = keep(tmp_path / "other", "b", (0.125, 0.25), colours[:2]) + keep(
-        tmp_path / "other", "c", (0.75,), colours[2:]
-    )
-    digest = Stills(plan, tmp_path / "one").digest(one)
-    assert Stills(plan, tmp_path / "other").digest(other) == digest
-    assert Stills(plan, tmp_path / "one").digest(one[::-1]) != digest
-    assert Stills(plan, tmp_path / "one").digest(one[:2]) != digest
+    other = keep(tmp_path / "other", "b", (0.125, 0.25), colours[:2])
+    other += keep(tmp_path / "other", "c", (0.75,), colours[2:])
+    digest = FrameReader(plan, tmp_path / "one").digest(one)
+    assert FrameReader(plan, tmp_path / "other").digest(other) == digest
+    assert FrameReader(plan, tmp_path / "one").digest(one[::-1]) != digest
+    assert FrameReader(plan, tmp_path / "one").digest(one[:2]) != digest
     colours[1, 3, 3, 0] ^= 1
     changed_one = keep(tmp_path / "changed", "a", ALPHAS, colours)
-    assert Stills(plan, tmp_path / "changed").digest(changed_one) != digest
+    assert FrameReader(plan, tmp_path / "changed").digest(changed_one) != digest
 
 
 def test_the_same_clip_has_the_same_digest_in_two_jobs(dissolve):

@@ -7,11 +7,11 @@ from morph.diffusion.loading import load_model
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.plan import Plan
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.progress import Meter
-from pipelines.tasks.sequence import render_clip
+from pipelines.tasks.sequence import render_frames
 from pipelines.tasks.task import in_process
-from pipelines.tasks.work import work_of
 from tests.pipelines.conftest import clip
 
 QUICK = changed(
@@ -55,8 +55,8 @@ def stream(models, tmp_path):
     def start(names=THREE[:2], job="job", callback=None, **values):
         plan = Plan.of(clip(names, changed(QUICK, values)), lambda: models.model.geometry)
         meter = Meter(plan.forwards, callback or (lambda *told: None))
-        work = work_of(models, plan, tmp_path / job, meter)
-        return render_clip(plan, in_process(work), tmp_path / job), plan, meter.spent
+        work = maker_of(models, plan, tmp_path / job, meter)
+        return render_frames(plan, in_process(work), tmp_path / job), plan, meter.spent
 
     return start
 

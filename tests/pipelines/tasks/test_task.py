@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from pipelines.between.placed import Placed, Shown
-from pipelines.tasks.dissolving import Dissolving
+from pipelines.between.rendered_way import RenderedWay, WayFrames
+from pipelines.tasks.dissolve import DissolveMaker
 from pipelines.tasks.models import Models
 from pipelines.tasks.task import Embed, FindFacts, Fit, Render, Survey, in_process
 from pipelines.tasks.workbench import Workbench
@@ -19,7 +19,7 @@ def work(tmp_path):
     """The work of a cross-fade of two photographs in three steps."""
     models = Models.without_model()
     plan = planned(models, between="dissolve", frames=4, pacing="uniform")
-    return Dissolving(Workbench(models, plan, tmp_path, silent))
+    return DissolveMaker(Workbench(models, plan, tmp_path, silent))
 
 
 @dataclass
@@ -60,8 +60,8 @@ def test_every_task_asks_its_part_of_the_work(work):
     ((gap,),) = run([Survey(0, (first, second), 2)])
     assert gap > 0
     *shown, whole = run([Render(0, (first, second), 2, 3)])
-    assert {type(part) for part in shown} == {Shown}
-    assert type(whole) is Placed
+    assert {type(part) for part in shown} == {WayFrames}
+    assert type(whole) is RenderedWay
     assert len(whole.alphas) == 4
     for part in shown:
         assert part.alphas == whole.alphas[: len(part.alphas)]

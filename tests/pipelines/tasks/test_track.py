@@ -53,7 +53,7 @@ def run(generator):
 
 def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
     track, batches = fade()
-    parts, placed = run(track.place(6, UNIFORM, track.measured))
+    parts, placed = run(track.choose_positions(6, UNIFORM, track.measured))
     assert placed == pytest.approx(np.linspace(0, 1, 7), abs=1e-9)
     assert [len(part) for part in parts] == [1, 3, 5, 7]
     for part in parts:
@@ -64,25 +64,25 @@ def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
 def test_even_pacing_tells_of_none_before_all_are_placed(fade):
     track, _ = fade()
     track.survey(6)
-    parts, placed = run(track.place(6, Settings(), track.measured))
+    parts, placed = run(track.choose_positions(6, Settings(), track.measured))
     assert parts == []
     assert len(placed) == 7
     assert (placed[0], placed[-1]) == (0, 1)
     assert set(placed) <= set(track.measured.alphas)
     assert np.median(placed) > 0.6  # where the way is fast
-    gaps, uniform = track.distances(placed), track.distances(track.visit(np.linspace(0, 1, 7)))
+    gaps, uniform = track.distances(placed), track.distances(track.ensure(np.linspace(0, 1, 7)))
     assert max(gaps) < 0.8 * max(uniform)
 
 
 def test_what_a_reel_holds_is_not_rendered_again(fade):
     track, batches = fade()
-    track.visit([0.25, 0.5, 0.75])
+    track.ensure([0.25, 0.5, 0.75])
     assert batches == [[0.25, 0.5], [0.75]]
     again, batches = fade()
-    again.visit([0.25, 0.5, 0.75])
+    again.ensure([0.25, 0.5, 0.75])
     assert batches == []
     assert again.measured == track.measured
-    again.visit([0.5000000001, 0.875])  # the same but for rounding
+    again.ensure([0.5000000001, 0.875])  # the same but for rounding
     assert batches == [[0.875]]
 
 

@@ -20,7 +20,7 @@ from morph.media.stills import read_comment, write_png
 from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from pipelines.between.panels import match_picture
-from pipelines.between.placed import MATCHES
+from pipelines.between.rendered_way import MATCHES
 from pipelines.tasks.mattes import Mattes
 from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
@@ -30,7 +30,7 @@ GROUND = 0.0
 """What transparent keyframes are laid on to be compared, in [-1,1]: neither black nor white, so shapes show."""
 
 
-class Pairs:
+class Fields:
     """The fields of a clip's ways; pictures of them go to the job's folder."""
 
     def __init__(self, bench: Workbench) -> None:

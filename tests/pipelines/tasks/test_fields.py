@@ -5,9 +5,9 @@ from importlib.metadata import version
 import pytest
 
 from pipelines.request.settings import Settings, changed
-from pipelines.tasks.dissolving import Dissolving
+from pipelines.tasks.dissolve import DissolveMaker
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.models import Models
-from pipelines.tasks.pairs import Pairs
 from pipelines.tasks.store import FITS, Store
 from tests.pipelines.conftest import bench_of, clip, render
 from tests.pipelines.tasks.conftest import PAIR, QUICK, THREE
@@ -26,11 +26,11 @@ def dissolve(names=PEOPLE, **align):
 
 
 def pairs_of(models, wanted, folder):
-    return Pairs(bench_of(models, wanted, folder))
+    return Fields(bench_of(models, wanted, folder))
 
 
 def landmarks_by(models, wanted, folder):
-    return Dissolving(bench_of(models, wanted, folder)).facts().landmarks
+    return DissolveMaker(bench_of(models, wanted, folder)).facts().landmarks
 
 
 def test_a_way_says_once_how_many_helped_and_keeps_it(models, caplog, tmp_path):

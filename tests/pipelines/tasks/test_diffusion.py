@@ -8,8 +8,8 @@ import pytest
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.request.settings import changed
+from pipelines.tasks.diffusion import DiffusionMaker
 from pipelines.tasks.models import Models
-from pipelines.tasks.painting import Painting
 from pipelines.tasks.workbench import Workbench
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import render, silent
@@ -20,7 +20,7 @@ from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, planned
 def painting(noise_model, tmp_path):
     """The work of a clip with some settings."""
     models = Models(noise_model, PerceptualDistance())
-    return lambda prompts=(), **values: Painting(
+    return lambda prompts=(), **values: DiffusionMaker(
         Workbench(models, planned(models, PAIR, prompts, **values), tmp_path, silent)
     )
 

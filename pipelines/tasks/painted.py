@@ -15,9 +15,9 @@ from morph.scaling import Size, enlarged
 from pipelines.between.keyframes import CapturedKeyframe, Progress, capture_keyframe
 from pipelines.between.segment import Knot, Segment
 from pipelines.request.settings import deciding
-from pipelines.request.ways import Way, drafts
-from pipelines.tasks.overlay import Overlay
-from pipelines.tasks.pairs import Pairs
+from pipelines.request.ways import Way, draft_steps
+from pipelines.tasks.dissolved import DissolvedTracks
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
 from pipelines.tasks.workbench import Workbench
@@ -26,29 +26,29 @@ Times = tuple[int, ...]
 """Those at which a sampler visits a frame, from the noisiest down."""
 
 
-class Tracks:
+class PaintedTracks:
     """Makes the tracks of a clip's ways; their reels are in the job's folder."""
 
-    def __init__(self, bench: Workbench, pairs: Pairs) -> None:
+    def __init__(self, bench: Workbench, fields: Fields) -> None:
         self._bench = bench
         self._model = bench.models.model
-        self._pairs = pairs
-        self._overlay = Overlay(bench, pairs)
+        self._fields = fields
+        self._dissolved = DissolvedTracks(bench, fields)
         self._captured: dict[tuple[str, Times, float], CapturedKeyframe] = {}
 
-    def whole(self, way: Way, knots: Sequence[Knot]) -> tuple[Track, str]:
-        """The frames so far of a way, of full size and by all steps; the name of their reel."""
+    def full_size(self, way: Way, knots: Sequence[Knot]) -> tuple[Track, str]:
+        """The track of a way's frames, of full size and by all steps; the name of its reel."""
         return self._track(way, knots, self._times(way), self._bench.progress, self._bench.plan.sizes.frame)
 
-    def drafted(self, way: Way, knots: Sequence[Knot], count: int) -> Track | None:
-        """Drafts of a way, if it is to be measured by these; whatever they cost is spent on the survey.
+    def draft(self, way: Way, knots: Sequence[Knot], positions: int) -> Track | None:
+        """The track of a way's drafts, if it is to be measured by these; what they cost is spent on the survey.
 
         They stay at the size at which they are looked at.
         """
-        if count <= len(knots) or not (steps := drafts(way)):
+        if positions <= len(knots) or not (steps := draft_steps(way)):
             return None
         if way.settings.align.on:  # in register they tell how the way looks, and cost nothing
-            return self._overlay.track(way, self._bench.plan.sizes.model)[0]
+            return self._dissolved.track(way, self._bench.plan.sizes.model)[0]
 
         def progress(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
             self._bench.progress("survey", cost, preview)
@@ -56,9 +56,9 @@ class Tracks:
         return self._track(way, knots, self._times(way, steps), progress, self._bench.plan.sizes.model)[0]
 
     def round_trips(self, way: Way) -> dict[str, float]:
-        """DB of the knots that were captured for frames of full size, by their names."""
+        """How well the knots of frames of full size came back, in dB, by their names."""
         times = self._times(way)
-        return {name: own.round_trip for (name, at, _), own in self._captured.items() if at == times}
+        return {name: knot.round_trip for (name, taken, _), knot in self._captured.items() if taken == times}
 
     def _times(self, way: Way, taken: int | None = None) -> Times:
         """Those of the frames of a way, or of drafts of so many steps."""
@@ -67,11 +67,11 @@ class Tracks:
     def _track(
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
     ) -> tuple[Track, str]:
-        """The frames so far of a way, of a size and at a sampler's times; the name of their reel."""
+        """The track of a way's frames, of a size and at a sampler's times; the name of its reel."""
         settings, sizes = way.settings, self._bench.plan.sizes
         # features are large: those of other segments go, but for a keyframe that this one starts with
         wanted = {knot.name for knot in knots}
-        self._captured = {key: own for key, own in self._captured.items() if key[0] in wanted}
+        self._captured = {key: knot for key, knot in self._captured.items() if key[0] in wanted}
 
         def capture(knot: Knot) -> CapturedKeyframe:
             key = knot.name, times, settings.attention
@@ -81,12 +81,12 @@ class Tracks:
                 self._captured[key] = captured
             return self._captured[key]
 
-        def whole(knot: Knot) -> Tensor:
+        def full_pixels(knot: Knot) -> Tensor:
             if knot.alpha in (0, 1) and size == sizes.frame:
                 return self._bench.pictures.keyframe(way.ends[int(knot.alpha)]).pixels
             return enlarged(knot.keyframe.pixels, size).clamp(-1, 1)  # an anchor has no more
 
-        segment = Segment(self._model, knots, settings, capture, whole, self._pairs.warp(way.number))
+        segment = Segment(self._model, knots, settings, capture, full_pixels, self._fields.warp(way.number))
 
         def levels(pixels: Tensor) -> NDArray[Any]:
             return to_levels(pixels, settings.depth)[0]
@@ -99,14 +99,16 @@ class Tracks:
             return (levels(segment.finished(one, at)) for one, at in zip(made, alphas, strict=True))
 
         def pictures() -> Iterator[NDArray[Any]]:
-            return (levels(whole(knot)) for knot in knots)
+            return (levels(full_pixels(knot)) for knot in knots)
 
-        unmarked = replace(settings, align=replace(settings.align, points=""))  # pairs know the points
-        detail = [size, *(hash_of(whole(knot)) for knot in (knots[0], knots[-1]))]
+        unmarked = replace(settings, align=replace(settings.align, points=""))  # fields know the points
+        detail = [size, *(hash_of(full_pixels(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
-        names, pair = [knot.name for knot in knots], self._pairs.key(way.number)
-        reel = key_of(deciding(unmarked, "frame"), times, names, detail, pair, way.twins)
+        names, field = [knot.name for knot in knots], self._fields.key(way.number)
+        reel = key_of(deciding(unmarked, "frame"), times, names, detail, field, way.twins)
         kept, batch = Reel(self._bench.folder / FRAMES / reel), self._bench.plan.clip.settings.batch
-        track = Track(kept, self._bench.models.perception, render, batch, sizes.model, self._pairs.seen(way.number))
+        track = Track(
+            kept, self._bench.models.perception, render, batch, sizes.model, self._fields.seen(way.number)
+        )
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel

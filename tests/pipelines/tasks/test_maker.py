@@ -5,10 +5,10 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
-from pipelines.tasks.dissolving import Dissolving
+from pipelines.tasks.diffusion import DiffusionMaker
+from pipelines.tasks.dissolve import DissolveMaker
+from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
-from pipelines.tasks.painting import Painting
-from pipelines.tasks.work import work_of
 from tests.pipelines.conftest import clip
 
 PAIR = ("cat.jpg", "raccoon.jpg")
@@ -16,6 +16,6 @@ PAIR = ("cat.jpg", "raccoon.jpg")
 
 def test_a_model_paints_where_one_is_needed(folder, tmp_path):
     models = Models(load_model(str(folder)), PerceptualDistance())
-    for preset, kind in (("default", Painting), ("warp", Dissolving)):
+    for preset, kind in (("default", DiffusionMaker), ("warp", DissolveMaker)):
         own = clip(PAIR, changed(load_preset(preset), {"size": "64"}))
-        assert type(work_of(models, Plan.of(own, lambda: models.model.geometry), tmp_path)) is kind
+        assert type(maker_of(models, Plan.of(own, lambda: models.model.geometry), tmp_path)) is kind

@@ -36,27 +36,27 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The first frames of the way of a number that are shown for good, while others are still to come.
+class WayFrames:
+    """Frames of a way that are final, from its first one on; perhaps not all of them yet.
 
-    reels: the name of the folder that holds each. alphas, gaps: their positions, and LPIPS from each to the next.
-    warp: the name of the field that brings the ends into register, if any.
+    number: the way's. reels: the name of the folder that holds each. alphas, gaps: their positions on the way, and
+    LPIPS from each to the next. field: the name of the field that brings the ends into register, if any.
     """
 
     number: int
     reels: list[str]
     alphas: list[float]
     gaps: list[float]
-    warp: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The frames of the way of a number that are shown: positions, both ends among them, and LPIPS to the next.
+class RenderedWay:
+    """All frames of a way that are shown, both ends among them, and what rendering it told; see ``WayFrames``.
 
-    reels: the name of the folder that holds each. round_trips: dB of the knots that were captured, by their
+    round_trips: dB of the knots that were captured, by their
     names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
-    those that are not shown among them. warp: the name of the field that brings the ends into register, if any.
+    those that are not shown among them.
     """
 
     number: int
@@ -66,16 +66,24 @@ class Placed:
     round_trips: dict[str, float]
     choices: dict[float, Choice]
     measured: Curve
-    warp: str | None = None
+    field: str | None = None
 
     @classmethod
     def of(
         cls,
-        shown: Shown,
+        frames: WayFrames,
         measured: Curve,
         round_trips: Mapping[str, float] = MappingProxyType({}),
         choices: Mapping[float, Choice] = MappingProxyType({}),
     ) -> Self:
-        """All that rendering a way told, once all of its frames are shown."""
-        trips, taken = dict(round_trips), dict(choices)
-        return cls(shown.number, shown.reels, shown.alphas, shown.gaps, trips, taken, measured, shown.warp)
+        """A way all of whose frames are final."""
+        return cls(
+            frames.number,
+            frames.reels,
+            frames.alphas,
+            frames.gaps,
+            dict(round_trips),
+            dict(choices),
+            measured,
+            frames.field,
+        )

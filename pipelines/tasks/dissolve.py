@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.between.placed import Placed, Shown
+from pipelines.between.rendered_way import RenderedWay, WayFrames
+from pipelines.tasks.dissolved import DissolvedTracks
 from pipelines.tasks.facts import Facts
-from pipelines.tasks.overlay import Overlay
-from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.showing import shown_frames
+from pipelines.tasks.fields import Fields
+from pipelines.tasks.showing import way_frames
 from pipelines.tasks.store import hash_of
-from pipelines.tasks.task import Ends
+from pipelines.tasks.task import FitNames
 from pipelines.tasks.workbench import Workbench
 
 
-class Dissolving:
-    """The work of one clip; see :class:`pipelines.tasks.task.Work`."""
+class DissolveMaker:
+    """The work of one clip; see :class:`pipelines.tasks.task.Maker`."""
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._plan = bench.plan
-        self._pairs = Pairs(bench)
-        self._overlay = Overlay(bench, self._pairs)
+        self._fields = Fields(bench)
+        self._tracks = DissolvedTracks(bench, self._fields)
 
     def facts(self) -> Facts:
         """What will make the clip.
@@ -36,7 +36,7 @@ class Dissolving:
             "float32",
             weights=self._bench.models.weights,
             inbetween=interpolator.name if interpolator else None,
-            landmarks=self._pairs.landmarks_by,
+            landmarks=self._fields.landmarks_by,
         )
 
     def embed(self) -> None:
@@ -47,17 +47,17 @@ class Dissolving:
         """Nothing is learnt of the keyframes: hashes of their pixels."""
         return [hash_of(self._bench.pictures.keyframe(number).pixels) for number in numbers]
 
-    def survey(self, number: int, ends: Ends, count: int) -> list[float]:
-        """Measure the way of a number at ``count`` positions; the LPIPS between these."""
-        track, _ = self._overlay.track(self._plan.ways[number], self._plan.sizes.model)
-        track.survey(count)
+    def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
+        """Measure the way of a number at so many positions; the LPIPS between these."""
+        track, _ = self._tracks.track(self._plan.ways[number], self._plan.sizes.model)
+        track.survey(positions)
         return track.measured.gaps
 
-    def render(self, number: int, ends: Ends, count: int, steps: int) -> Iterator[Shown | Placed]:
-        """The way of a number in ``steps`` steps, after a survey of ``count`` positions."""
+    def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
+        """The way of a number in ``steps`` steps, after a survey of so many positions."""
         way, sizes = self._plan.ways[number], self._plan.sizes
-        drafts, _ = self._overlay.track(way, sizes.model)
-        drafts.survey(count)
-        track, reel = self._overlay.track(way, sizes.frame)
-        shown = yield from shown_frames(self._bench, self._pairs, way, steps, drafts.measured, track, reel)
-        yield Placed.of(shown, track.measured)
+        drafts, _ = self._tracks.track(way, sizes.model)
+        drafts.survey(positions)
+        track, reel = self._tracks.track(way, sizes.frame)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.measured, track, reel)
+        yield RenderedWay.of(frames, track.measured)

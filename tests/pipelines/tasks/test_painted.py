@@ -36,7 +36,7 @@ def test_finished_frames_that_survey_the_way_are_known_when_others_are_placed(no
         tmp_path,
         lambda stage, cost, preview=None: costs_paid.append((stage, cost)),
     )
-    (placed,) = way.placed
+    (placed,) = way.ways
     rendered = len(placed.measured.alphas) - 2
     assert sum(cost for stage, cost in costs_paid if stage == "render") == settings.steps * rendered
 

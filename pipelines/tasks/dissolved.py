@@ -11,36 +11,36 @@ from morph.media.keyframe import to_levels
 from morph.scaling import Size, reduced_pixels
 from pipelines.between.finishing import dissolved
 from pipelines.request.ways import Way
-from pipelines.tasks.pairs import Pairs
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
 from pipelines.tasks.workbench import Workbench
 
 
-class Overlay:
+class DissolvedTracks:
     """Makes the tracks of clips that dissolve, and drafts of others; their reels are in the job's folder."""
 
-    def __init__(self, bench: Workbench, pairs: Pairs) -> None:
+    def __init__(self, bench: Workbench, fields: Fields) -> None:
         self._bench = bench
-        self._pairs = pairs
+        self._fields = fields
 
     def track(self, way: Way, size: Size) -> tuple[Track, str]:
-        """The frames so far of a way, at a size; the name of their reel."""
+        """The track of a way's frames, of a size; the name of its reel."""
         pictures, depth = self._bench.pictures, way.settings.depth
         ends = [pictures.keyframe(end).pixels for end in way.ends]
         first, second = (reduced_pixels(end, size) for end in ends)
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
-            warp = self._pairs.warp(way.number)
+            warp = self._fields.warp(way.number)
             for alpha in alphas:
                 yield to_levels(dissolved(alpha, (first, second), warp), depth)[0]
 
         def keyframes() -> Iterator[NDArray[Any]]:
             return (to_levels(end, depth)[0] for end in (first, second))
 
-        content, align = [hash_of(end) for end in ends], self._pairs.key(way.number)
+        content, align = [hash_of(end) for end in ends], self._fields.key(way.number)
         reel = key_of("dissolve", content, align, size, depth, way.twins)
-        kept, seen = Reel(self._bench.folder / FRAMES / reel), self._pairs.seen(way.number)
+        kept, seen = Reel(self._bench.folder / FRAMES / reel), self._fields.seen(way.number)
         batch = self._bench.plan.clip.settings.batch
         track = Track(kept, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
         track.start([0.0, 1.0], keyframes)

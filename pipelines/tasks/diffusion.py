@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines.between.placed import Placed, Shown
 from pipelines.between.ranking import Chooser
+from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.between.segment import Knot
 from pipelines.tasks.anchoring import Anchoring
 from pipelines.tasks.facts import Facts
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.fits import Fits
-from pipelines.tasks.pairs import Pairs
-from pipelines.tasks.showing import shown_frames
+from pipelines.tasks.painted import PaintedTracks
+from pipelines.tasks.showing import way_frames
 from pipelines.tasks.store import hash_of
-from pipelines.tasks.task import Ends
+from pipelines.tasks.task import FitNames
 from pipelines.tasks.texts import Texts
-from pipelines.tasks.tracks import Tracks
 from pipelines.tasks.workbench import Workbench
 
 
-class Painting:
-    """The work of one clip; see :class:`pipelines.tasks.task.Work`.
+class DiffusionMaker:
+    """The work of one clip; see :class:`pipelines.tasks.task.Maker`.
 
     ``choose`` picks among an anchor's candidates in place of the ranking. ``embeddings`` is a file for what textual
     inversion fits, in place of the job's own.
@@ -31,11 +31,11 @@ class Painting:
         self._bench = bench
         self._models = bench.models
         self._plan = bench.plan
-        self._pairs = Pairs(bench)
+        self._fields = Fields(bench)
         self._texts = Texts(bench, embeddings)
         self._fits = Fits(bench)
         self._anchoring = Anchoring(bench, choose)
-        self._tracks = Tracks(bench, self._pairs)
+        self._tracks = PaintedTracks(bench, self._fields)
 
     def facts(self) -> Facts:
         """What will make the clip.
@@ -68,7 +68,7 @@ class Painting:
             controlnet=model.controlnet_name,
             clip=clips[0] if clips else None,
             inbetween=interpolator.name if interpolator else None,
-            landmarks=self._pairs.landmarks_by,
+            landmarks=self._fields.landmarks_by,
             notices=tuple(notices),
         )
 
@@ -86,27 +86,27 @@ class Painting:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them."""
         return self._fits.fit(numbers, self._texts.embeddings())
 
-    def survey(self, number: int, ends: Ends, count: int) -> list[float]:
-        """Measure the way of a number at ``count`` positions; the LPIPS between these."""
-        way, knots = self._plan.ways[number], self._knots(number, ends)
-        track = self._tracks.drafted(way, knots, count) or self._tracks.whole(way, knots)[0]
-        track.survey(count)
+    def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
+        """Measure the way of a number at so many positions; the LPIPS between these."""
+        way, knots = self._plan.ways[number], self._knots(number, names)
+        track = self._tracks.draft(way, knots, positions) or self._tracks.full_size(way, knots)[0]
+        track.survey(positions)
         return track.measured.gaps
 
-    def render(self, number: int, ends: Ends, count: int, steps: int) -> Iterator[Shown | Placed]:
-        """The way of a number in ``steps`` steps, after a survey of ``count`` positions."""
-        way, knots = self._plan.ways[number], self._knots(number, ends)
-        track, reel = self._tracks.whole(way, knots)
-        surveyed = self._tracks.drafted(way, knots, count) or track
-        surveyed.survey(count)
-        shown = yield from shown_frames(self._bench, self._pairs, way, steps, surveyed.measured, track, reel)
+    def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
+        """The way of a number in ``steps`` steps, after a survey of so many positions."""
+        way, knots = self._plan.ways[number], self._knots(number, names)
+        track, reel = self._tracks.full_size(way, knots)
+        surveyed = self._tracks.draft(way, knots, positions) or track
+        surveyed.survey(positions)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         trips = self._tracks.round_trips(way)
-        yield Placed.of(shown, track.measured, trips, choices)
+        yield RenderedWay.of(frames, track.measured, trips, choices)
 
-    def _knots(self, number: int, ends: Ends) -> list[Knot]:
+    def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""
-        way, (first, second) = self._plan.ways[number], [(name, self._fits.load(name)) for name in ends]
-        warp = self._pairs.warp(number)
+        way, (first, second) = self._plan.ways[number], [(name, self._fits.load(name)) for name in names]
+        warp = self._fields.warp(number)
         anchors = self._anchoring.knots(number, len(self._plan.ways), way, (first, second), warp)
         return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]

@@ -8,21 +8,21 @@ from pipelines.between.keyframes import Progress, silent
 from pipelines.between.ranking import Chooser
 from pipelines.request.plan import Plan
 from pipelines.request.ways import needs_model
-from pipelines.tasks.dissolving import Dissolving
+from pipelines.tasks.diffusion import DiffusionMaker
+from pipelines.tasks.dissolve import DissolveMaker
 from pipelines.tasks.models import Models
-from pipelines.tasks.painting import Painting
-from pipelines.tasks.task import Work
+from pipelines.tasks.task import Maker
 from pipelines.tasks.workbench import Workbench
 
 
-def work_of(
+def maker_of(
     models: Models,
     plan: Plan,
     folder: Path,
     progress: Progress = silent,
     choose: Chooser | None = None,
     embeddings: Path | None = None,
-) -> Work:
-    """The work of a planned clip; what it makes is kept in ``folder``. See :class:`Painting`."""
+) -> Maker:
+    """The work of a planned clip; what it makes is kept in ``folder``. See :class:`DiffusionMaker`."""
     bench = Workbench(models, plan, folder, progress)
-    return Painting(bench, choose, embeddings) if needs_model(plan.clip) else Dissolving(bench)
+    return DiffusionMaker(bench, choose, embeddings) if needs_model(plan.clip) else DissolveMaker(bench)

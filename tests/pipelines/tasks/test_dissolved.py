@@ -3,9 +3,9 @@
 import numpy as np
 
 from pipelines.request.settings import changed
+from pipelines.tasks.dissolved import DissolvedTracks
+from pipelines.tasks.fields import Fields
 from pipelines.tasks.models import Models
-from pipelines.tasks.overlay import Overlay
-from pipelines.tasks.pairs import Pairs
 from pipelines.tasks.store import FRAMES, Reel
 from pipelines.tasks.workbench import Workbench
 from tests.pipelines.conftest import silent
@@ -16,12 +16,12 @@ def test_a_track_has_both_ends_and_makes_what_lies_between_at_any_size(tmp_path)
     models = Models.without_model()
     plan = planned(models, between="dissolve")
     bench = Workbench(models, plan, tmp_path, silent)
-    overlay = Overlay(bench, Pairs(bench))
+    overlay = DissolvedTracks(bench, Fields(bench))
     names = []
     for size in ((64, 64), (32, 32)):
         track, name = overlay.track(plan.ways[0], size)
         assert track.measured.alphas == [0, 1]
-        track.visit([0.25])
+        track.ensure([0.25])
         reel = Reel(tmp_path / FRAMES / name)
         first, quarter, last = (reel.frame(at).astype(float) for at in (0, 0.25, 1))
         assert quarter.shape == (*size, 3)
