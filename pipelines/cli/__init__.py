@@ -17,9 +17,9 @@ from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.match import match
 from pipelines.cli.pose import pose
-from pipelines.cli.recipe import rerun, show
 from pipelines.cli.render import render
 from pipelines.cli.report import report
+from pipelines.cli.rerun import rerun, show
 from pipelines.cli.settings import settings
 
 INTERRUPTED = 130

@@ -88,3 +88,12 @@ def test_a_folders_video_is_one_that_nobody_named(tmp_path):
         shutil.copy(SAMPLES / name, tmp_path)
     (clip,) = clips_at(tmp_path, Options())
     assert (clip.output, clip.named) == (tmp_path.with_name(f"{tmp_path.name}.mp4"), False)
+
+
+def test_a_file_in_the_way_of_the_recipe_is_left_alone(command, folder, tmp_path):
+    (tmp_path / "a.mp4.json").write_text("mine")
+    images = [str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")]
+    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), "--model", str(folder), *QUICK)
+    assert done.returncode == 2
+    assert "the recipe goes here" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4.json"]

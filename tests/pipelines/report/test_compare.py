@@ -1,101 +1,46 @@
-"""``morph compare``: every preset, on the random model and on the embedded one."""
+"""Presets on one pair of keyframes, rendered, measured and shown."""
 
-import json
+import numpy as np
 
-import pytest
-from PIL import Image
-
-from morph.media.stills import frame_numbers, read_frames
-from pipelines.request.presets import preset_names
-from tests.conftest import build_clip_folder
-from tests.pipelines.conftest import CAT, RACCOON
-
-PRESETS = {
-    "default",
-    "diffmorpher",
-    "wang2023",
-    "interpolate_only",
-    "interpolate_denoise",
-    "did",
-    "did_no_shared_noise",
-    "warp",
-}
-SHORT = {
-    "steps": 10,
-    "lora.steps": 2,
-    "lora.rank": 2,
-    "textual_inversion.steps": 2,
-    "anchors.candidates": 2,
-    "anchors.candidates_least": 1,
-}
+from morph.quality.evaluate import Report
+from pipelines import MorphPipeline
+from pipelines.report.compare import COLUMNS, Compared, compare, sheet, table
+from pipelines.tasks.progress import quiet
 
 
-def settings(**more):
-    return [part for key, value in {**SHORT, **more}.items() for part in ("--set", f"{key}={value}")]
+def compared(name, grey, **figures):
+    frames = np.full((5, 32, 48, 3), grey, np.uint8)
+    known = {"ghosting": 0.25, "motion": None, "sharpness": 1.0, "endpoint_psnr": (100.0, 41.2)} | figures
+    return Compared(name, frames, Report(ppl=1.5, pdv=2e-4, mean_gap=0.1, max_mean_gap=1.25, **known), 61.4)
 
 
-def test_every_preset_is_there():
-    assert set(preset_names()) == PRESETS
+def test_each_preset_is_rendered_measured_and_handed_on_at_full_size(dissolve, folder, tmp_path):
+    pipeline, kept = MorphPipeline.from_pretrained(str(folder), device="cpu"), []
+    clips = {name: dissolve(name, size="96x64", model_size="64", seed=seed) for name, seed in (("a", 1), ("b", 2))}
+
+    def keep(name, rendered):
+        kept.append((name, [frame.pixels.shape for frame in rendered]))
+
+    found = list(compare(pipeline, clips, quiet, keep))
+    assert kept == [(name, [(64, 96, 3)] * 3) for name in ("a", "b")]
+    assert [(one.name, one.frames.shape) for one in found] == [(name, (3, 64, 64, 3)) for name in ("a", "b")]
+    assert np.array_equal(found[0].frames, found[1].frames)  # photographs laid over one another have no seed
+    assert min(found[0].as_dict()["endpoint_psnr"]) > 50
 
 
-def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
-    clip = build_clip_folder(tmp_path / "clip")
-    out = tmp_path / "compared"
-    quick = settings(**{"ranking.clip": clip})
-    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *quick)
-    assert result.returncode == 0, result.stderr
-    report = json.loads((out / "table.json").read_text())
-    assert {row["preset"] for row in report["presets"]} == PRESETS
-    for row in report["presets"]:
-        assert row["endpoint_psnr"] == [100.0, 100.0]
-        assert row["ppl"] > 0
-        assert len(frame_numbers(out / row["preset"])) == row["frames"]
-    assert (out / "table.md").read_text() == result.stdout
-    with Image.open(out / "sheet.png") as sheet:
-        assert sheet.size[1] >= 64 * len(PRESETS)
-        assert sheet.size[0] >= 64 * 9
-    again = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder))
-    assert again.returncode == 2
-    assert "not empty" in again.stderr
+def test_a_table_leaves_out_what_there_was_nothing_to_measure_on():
+    head, _, row, bare = table([compared("a", 9), compared("b", 9, ghosting=None, endpoint_psnr=None)]).splitlines()
+    assert head == f"| {' | '.join(COLUMNS)} |"
+    assert row == "| a | 1.500 | 2.0e-04 | 1.25 | 0.25 |  | 1.00 | 100 / 41 | 61 |"
+    assert bare == "| b | 1.500 | 2.0e-04 | 1.25 |  |  | 1.00 |  | 61 |"
 
 
-def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(command, folder, tmp_path):
-    out = tmp_path / "compared"
-    quick = ["--preset", "default", "--frames", "3", *settings()]
-    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "150x128", *quick)
-    assert result.returncode == 0, result.stderr
-    report = json.loads((out / "table.json").read_text())
-    assert (report["recipe"]["size"], report["recipe"]["model_size"]) == ([150, 128], [64, 64])
-    assert min(report["presets"][0]["endpoint_psnr"]) > 50
-    assert [frame.shape for frame in read_frames(out / "default")] == [(128, 150, 3)] * 3
-    with Image.open(out / "sheet.png") as sheet:
-        assert sheet.size[1] < 128
-
-
-def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):
-    arguments = ["compare", CAT, RACCOON, "-o", str(tmp_path / "out"), "--model", str(folder), *settings()]
-    result = command(*arguments, "--set", "ranking.clip=none")
-    assert result.returncode == 2
-    assert "none" in result.stderr
-    (tmp_path / "mine.toml").write_text('size = "128"')
-    result = command(*arguments, "--preset", "default", "--preset", str(tmp_path / "mine.toml"))
-    assert result.returncode == 2
-    assert "differ in size" in result.stderr
-    for repeat in ("loop", "ping-pong"):
-        result = command(*arguments, "--preset", "default", "--set", f"repeat={repeat}")
-        assert result.returncode == 2
-        assert f"repeat is {repeat} in default" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_all_presets_with_a_model_run_on_the_embedded_one(command, tmp_path):
-    arguments = ["--size", "64", *settings(frames=5, **{"anchors.depth": 1}), "--json"]
-    result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)
-    assert result.returncode == 2  # warp has no anchors
-    assert result.stderr.startswith("Error: preset warp: between is dissolve")
-    diffusing = PRESETS - {"warp"}
-    arguments += [part for name in diffusing for part in ("--preset", name)]
-    result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)
-    assert result.returncode == 0, result.stderr
-    assert {row["preset"] for row in json.loads(result.stdout)["presets"]} == diffusing
+def test_a_sheet_has_a_row_for_each_preset():
+    one, two = (
+        sheet([compared(name, grey) for name, grey in rows], columns=3)
+        for rows in ([("a", 200)], [("a", 200), ("b", 90)])
+    )
+    assert two.shape[0] > one.shape[0] + 32 - 1
+    assert two.shape[1] == one.shape[1] >= 3 * 48
+    assert (one == 200).all(-1).sum() >= 3 * 32 * 48 * 0.9
+    assert (two == 90).all(-1).sum() >= 3 * 32 * 48 * 0.9

@@ -1,189 +1,74 @@
-"""Recipes in files, and the same frames from them again."""
+"""A clip as a recipe says it, and from there the same clip again."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import wave
+from dataclasses import replace
+from pathlib import Path
 
-import imageio_ffmpeg
-import numpy as np
 import pytest
-from PIL import Image
 
-from morph.media.recipe import read_recipe
-from morph.media.stills import read_frames
-from tests.conftest import SAMPLES, build_clip_folder
-from tests.pipelines.conftest import QUICK
-
-ANCHORS = ["--set", "anchors.depth=1", "--set", "anchors.candidates=3", "--set", "textual_inversion.steps=1"]
+from morph.errors import InputError, SettingsError
+from pipelines.request.clip import clip_of
+from pipelines.request.recipe import choices_of, clip_from, recipe_of, remote
+from pipelines.request.settings import Settings, changed
+from tests.conftest import SAMPLES
 
 
-@pytest.fixture(scope="module")
-def rendered(folder, tmp_path_factory):
-    """A render with choices of its own in every kind of file, in a folder with its images."""
-    here = tmp_path_factory.mktemp("rendered")
+@pytest.fixture
+def clip(tmp_path):
+    """A clip of two images with times and prompts, and with a file of points."""
     for name in ("cat.jpg", "raccoon.jpg"):
-        shutil.copy(SAMPLES / name, here)
-    (here / "picks").mkdir()
-    (here / "picks" / "choices.json").write_text('{"0.5": 3}')
-    more = ["--model", str(folder), "--choose", "picks", "--prompt", 'a "cat"; #1 = \\x', "--frames-dir", "stills"]
-    arguments = ["render", "cat.jpg", "raccoon.jpg", "-o", "a.mp4", *QUICK, *ANCHORS, *more]
-    environment = {**os.environ, "PYTHONPATH": str(SAMPLES.parent)}
-    code = [sys.executable, "-c", "from pipelines.cli import main; main()"]
-    subprocess.run([*code, *arguments], cwd=here, env=environment, check=True)
-    return here
+        shutil.copy(SAMPLES / name, tmp_path)
+    (tmp_path / "points.csv").write_text("1,1,2,2\n")
+    values = {"fps": "24000/1001", "seed": 7, "align.on": True, "align.points": str(tmp_path / "points.csv")}
+    settings = changed(Settings(), values)
+    images = [tmp_path / "cat.jpg", tmp_path / "raccoon.jpg"]
+    return clip_of(images, ["a cat", 'a "b"; #1'], settings, tmp_path / "a.mp4", ["0f", "30f"], model="some/one")
 
 
-def test_every_file_holds_the_same_recipe(rendered, command):
-    said = read_recipe(rendered / "a.mp4")
-    for name in ("a.mp4.json", "stills", "stills/frame.1003.png"):
-        assert read_recipe(rendered / name) == said, name
-    shown = command("show", str(rendered / "a.mp4"))
-    assert json.loads(shown.stdout) == said
-    assert [entry["prompt"] for entry in said["keyframes"]] == ['a "cat"; #1 = \\x'] * 2
-    assert said["choices"] == {"0.5": 2}
-    assert said["embeddings"]
-    assert said["settings"]["anchors.candidates"] == 3
+def told(clip, **more):
+    """Its recipe, as a file has it."""
+    facts = {"device": "cpu", "dtype": "float32", "frames": ""}
+    return json.loads(json.dumps({**recipe_of(clip), **facts, **more}))
 
 
-def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_path):
-    copy = tmp_path / "copy.mov"
-    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", rendered / "a.mp4", "-c", "copy", copy]
-    subprocess.run(ffmpeg, check=True)
-    out = tmp_path / "again"
-    done = command("rerun", str(copy), "-o", str(out), "--images", str(rendered), "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["same"] is True
-    for before, after in zip(read_frames(rendered / "stills"), read_frames(out), strict=True):
-        np.testing.assert_array_equal(before, after)
-    assert "the same 5 frames" in done.stderr
+def test_the_same_clip_comes_of_its_recipe(clip, tmp_path):
+    assert clip_from(told(clip), tmp_path / "b.mp4", []) == replace(clip, output=tmp_path / "b.mp4", named=True)
+    unnamed = clip_from(told(clip), None, [])
+    assert (unnamed.output, unnamed.named) == (Path("a-rerun.mp4"), False)
+    assert remote(unnamed) == ["some/one"]
 
 
-def test_a_rerun_that_was_broken_off_is_changed_or_kept_elsewhere(rendered, command, tmp_path):
-    run = ["rerun", str(rendered / "a.mp4"), "--images", str(rendered)]
-    job = tmp_path / "a-rerun.mp4.job"
-    (job / "fits").mkdir(parents=True)
-    (job / "job.json").write_text('{"asked": {"seed": 7}, "finished": false}')
-    refused = command(*run, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "seed was 7 and is 0: ask for the same again, add --change" in refused.stderr
-    assert command(*run, "--job", "other.job", "-o", "other.mp4", cwd=tmp_path).returncode == 0
-    assert (tmp_path / "other.job" / "job.json").exists()
-    assert command(*run, "--change", cwd=tmp_path).returncode == 0
+def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):
+    recipe, away = told(clip), tmp_path / "away"
+    away.mkdir()
+    for name in ("cat.jpg", "points.csv"):
+        (tmp_path / name).rename(away / name)
+    with pytest.raises(InputError, match=r"points\.csv is not there: name the folder of the points with SHA-256"):
+        clip_from(recipe, None, [])
+    found = clip_from(recipe, None, [away])
+    assert [keyframe.image for keyframe in found.keyframes] == [away / "cat.jpg", tmp_path / "raccoon.jpg"]
+    assert found.settings.align.points == str(away / "points.csv")
+    shutil.copy(away / "cat.jpg", tmp_path / "raccoon.jpg")
+    with pytest.raises(InputError, match=r"raccoon\.jpg is there, but it has changed"):
+        clip_from(recipe, None, [away])
 
 
-def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
-    (tmp_path / "a-rerun.mp4").write_text("mine")
-    done = command("rerun", str(rendered / "a.mp4"), "--images", str(rendered), cwd=tmp_path)
-    assert done.returncode == 2
-    assert "a-rerun.mp4: is there already, and this job did not write it" in done.stderr
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+def test_a_recipe_follows_no_file_of_an_encode_preset_and_moves_only_what_is_a_file(clip):
+    recipe = told(clip)
+    recipe["settings"]["encode.preset"] = "./own.toml"
+    with pytest.raises(SettingsError, match="can make ffmpeg write anywhere"):
+        clip_from(recipe, None, [])
+    assert clip_from(recipe, None, [], codec="hevc").settings.encode.preset == "hevc"
+    with pytest.raises(SettingsError, match="seed stays as the recipe has it"):
+        clip_from(recipe, None, [], moved={"seed": "1"})
+    with pytest.raises(SettingsError, match="no recipe of a rendered clip"):
+        clip_from(told(clip, keyframes=3), None, [])
 
 
-def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
-    (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
-    shutil.copy(rendered / "a.mp4.json", tmp_path)
-    for arguments, what in (
-        (["a.mp4.json"], "cat.jpg is there, but it has changed"),
-        (["a.mp4.json", "--images", str(rendered), "-o", "none/a.mp4"], "there is no folder"),
-    ):
-        done = command("rerun", *arguments, cwd=tmp_path)
-        assert done.returncode == 2
-        assert what in done.stderr
-        assert done.stderr.count("\n") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4.json", "cat.jpg"]
-
-
-def test_other_weights_are_refused(rendered, command, tmp_path):
-    done = command("rerun", str(rendered / "a.mp4"), "--model", "embedded", "-o", str(tmp_path / "b.mp4"))
-    assert done.returncode == 2
-    assert "has other weights than those that made" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
-    recipe = read_recipe(rendered / "a.mp4") | {"frames": "0" * 24, "torch": "1.0"}
-    (rendered / "told.json").write_text(json.dumps(recipe))
-    done = command("rerun", str(rendered / "told.json"), "-o", str(tmp_path / "b.mp4"), "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["same"] is False
-    assert "not the same frames" in done.stderr
-    assert "torch was 1.0 and is" in done.stderr
-
-
-def test_sound_and_weights_that_have_moved_are_named(rendered, command, tmp_path):
-    sound = tmp_path / "here.wav"
-    with wave.open(str(sound), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(8000))
-    clip = build_clip_folder(tmp_path / "clip")
-    recipe = read_recipe(rendered / "a.mp4")
-    recipe["settings"] |= {"encode.audio": "gone.wav", "ranking.clip": "gone"}
-    (rendered / "moved.json").write_text(json.dumps(recipe))
-    arguments = ["rerun", str(rendered / "moved.json"), "-o", str(tmp_path / "b.mp4"), "--json"]
-    assert "gone.wav" in command(*arguments).stderr
-    assert "seed stays as the recipe has it" in command(*arguments, "--set", "seed=1").stderr
-    done = command(*arguments, "--audio", str(sound), "--set", f"ranking.clip={clip}")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["same"] is True  # what was chosen is in the recipe
-    assert str(sound) in done.stderr
-
-
-def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):
-    recipe = read_recipe(rendered / "a.mp4")
-    recipe["asked"]["model"] = "some/one"
-    (rendered / "hub.json").write_text(json.dumps(recipe))
-    done = command("rerun", str(rendered / "hub.json"), "-o", str(tmp_path / "b.mp4"))
-    assert done.returncode == 2
-    assert "some/one of a model hub: add --hub" in done.stderr
-
-
-def test_a_preset_file_that_nobody_named_is_not_followed(rendered, command, tmp_path):
-    recipe = read_recipe(rendered / "a.mp4")
-    preset = shutil.copy(SAMPLES.parent / "configs" / "encode" / "h264.toml", rendered / "mine.toml")
-    recipe["settings"]["encode.preset"] = "mine.toml"
-    (rendered / "preset.json").write_text(json.dumps(recipe))
-    arguments = ["rerun", str(rendered / "preset.json"), "-o", str(tmp_path / "b.mp4")]
-    done = command(*arguments, cwd=rendered)
-    assert done.returncode == 2
-    assert "can make ffmpeg write anywhere: name it by --codec" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-    done = command(*arguments, "--codec", str(preset))
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "b.mp4").is_file()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.json", b"{}"),
-        ("b.json", b"[" * 100_000),
-        ("c.json", b"\xff\x00"),
-        ("d.png", None),
-        ("e.mp4", b"no video"),
-        ("none.json", None),
-        ("f.json", b'{"morph": "0.1.0", "keyframes": 3, "settings": {}}'),
-        ("g.json", b'{"morph": "0.1.0", "settings": {"nothing": 3}, "keyframes": []}'),
-        ("h.json", b'{"morph": "0.1.0", "output": 3, "settings": {}, "keyframes": [], "asked": {}}'),
-    ],
-)
-def test_what_holds_no_recipe_is_one_clear_line(command, tmp_path, name, content):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    if name == "d.png":
-        Image.new("RGB", (8, 8)).save(tmp_path / name)
-    done = command("rerun", name, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
-
-
-def test_a_file_in_the_way_of_the_recipe_is_left_alone(command, folder, tmp_path):
-    (tmp_path / "a.mp4.json").write_text("mine")
-    images = [str(SAMPLES / "cat.jpg"), str(SAMPLES / "raccoon.jpg")]
-    done = command("render", *images, "-o", str(tmp_path / "a.mp4"), "--model", str(folder), *QUICK)
-    assert done.returncode == 2
-    assert "the recipe goes here" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4.json"]
+def test_choices_are_those_that_were_made():
+    assert choices_of({}) is None
+    choose = choices_of({"choices": {"0.5": 2, "0.3333333333333333": 1}})
+    assert [choose(0.5), choose(1 / 3, "a picture")] == [2, 1]
+    with pytest.raises(KeyError):
+        choose(0.25)

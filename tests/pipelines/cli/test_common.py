@@ -1,0 +1,40 @@
+"""What several commands share."""
+
+import logging
+import time
+
+import pytest
+
+from morph.errors import SettingsError
+from pipelines.cli.common import Notices, ProgressBar, assigned, say
+
+
+def test_assignments_are_split_at_the_first_sign():
+    assert assigned(("a = b", "c.d=e=f", "g=")) == {"a": "b", "c.d": "e=f", "g": ""}
+    with pytest.raises(SettingsError, match="'steps': write it as key=value"):
+        assigned(("steps",))
+
+
+def test_lines_for_people_go_to_stderr(capsys):
+    log = logging.Logger("another")
+    log.addHandler(Notices())
+    log.warning("%d of them", 3)
+    say("done")
+    assert capsys.readouterr() == ("", "3 of them\ndone\n")
+
+
+def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
+    with ProgressBar({"fit LoRA": 10, "render": 30}) as bar:
+        time.sleep(0.6)  # as long as nothing new is drawn
+        bar("fit LoRA", 5, 10)
+        assert " 12% |" in capsys.readouterr().err.rpartition("fit LoRA")[2]
+        time.sleep(0.6)
+        bar("render", 15, 30)
+        assert " 57% |" in capsys.readouterr().err.rpartition("render")[2]
+    assert bar.spent == {"fit LoRA": 5, "render": 15}
+
+
+def test_nothing_is_drawn_where_nothing_is_planned(capsys):
+    with ProgressBar({}) as bar:
+        bar("render", 1, 1)
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,101 @@
+"""``morph compare``: every preset, on the random model and on the embedded one."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from morph.media.stills import frame_numbers, read_frames
+from pipelines.request.presets import preset_names
+from tests.conftest import build_clip_folder
+from tests.pipelines.conftest import CAT, RACCOON
+
+PRESETS = {
+    "default",
+    "diffmorpher",
+    "wang2023",
+    "interpolate_only",
+    "interpolate_denoise",
+    "did",
+    "did_no_shared_noise",
+    "warp",
+}
+SHORT = {
+    "steps": 10,
+    "lora.steps": 2,
+    "lora.rank": 2,
+    "textual_inversion.steps": 2,
+    "anchors.candidates": 2,
+    "anchors.candidates_least": 1,
+}
+
+
+def settings(**more):
+    return [part for key, value in {**SHORT, **more}.items() for part in ("--set", f"{key}={value}")]
+
+
+def test_every_preset_is_there():
+    assert set(preset_names()) == PRESETS
+
+
+def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
+    clip = build_clip_folder(tmp_path / "clip")
+    out = tmp_path / "compared"
+    quick = settings(**{"ranking.clip": clip})
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *quick)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "table.json").read_text())
+    assert {row["preset"] for row in report["presets"]} == PRESETS
+    for row in report["presets"]:
+        assert row["endpoint_psnr"] == [100.0, 100.0]
+        assert row["ppl"] > 0
+        assert len(frame_numbers(out / row["preset"])) == row["frames"]
+    assert (out / "table.md").read_text() == result.stdout
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.size[1] >= 64 * len(PRESETS)
+        assert sheet.size[0] >= 64 * 9
+    again = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder))
+    assert again.returncode == 2
+    assert "not empty" in again.stderr
+
+
+def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(command, folder, tmp_path):
+    out = tmp_path / "compared"
+    quick = ["--preset", "default", "--frames", "3", *settings()]
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "150x128", *quick)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((out / "table.json").read_text())
+    assert (report["recipe"]["size"], report["recipe"]["model_size"]) == ([150, 128], [64, 64])
+    assert min(report["presets"][0]["endpoint_psnr"]) > 50
+    assert [frame.shape for frame in read_frames(out / "default")] == [(128, 150, 3)] * 3
+    with Image.open(out / "sheet.png") as sheet:
+        assert sheet.size[1] < 128
+
+
+def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):
+    arguments = ["compare", CAT, RACCOON, "-o", str(tmp_path / "out"), "--model", str(folder), *settings()]
+    result = command(*arguments, "--set", "ranking.clip=none")
+    assert result.returncode == 2
+    assert "none" in result.stderr
+    (tmp_path / "mine.toml").write_text('size = "128"')
+    result = command(*arguments, "--preset", "default", "--preset", str(tmp_path / "mine.toml"))
+    assert result.returncode == 2
+    assert "differ in size" in result.stderr
+    for repeat in ("loop", "ping-pong"):
+        result = command(*arguments, "--preset", "default", "--set", f"repeat={repeat}")
+        assert result.returncode == 2
+        assert f"repeat is {repeat} in default" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_all_presets_with_a_model_run_on_the_embedded_one(command, tmp_path):
+    arguments = ["--size", "64", *settings(frames=5, **{"anchors.depth": 1}), "--json"]
+    result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)
+    assert result.returncode == 2  # warp has no anchors
+    assert result.stderr.startswith("Error: preset warp: between is dissolve")
+    diffusing = PRESETS - {"warp"}
+    arguments += [part for name in diffusing for part in ("--preset", name)]
+    result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)
+    assert result.returncode == 0, result.stderr
+    assert {row["preset"] for row in json.loads(result.stdout)["presets"]} == diffusing
