@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipelines.tasks.progress import Preview
+from pipelines.tasks.progress import Look
 from tests.benchmarks.scaling import memory
 
 OTHER = "other"
@@ -70,7 +70,7 @@ class Meter:
 
         return call
 
-    def tick(self, stage: str, step: int, of: int, preview: Preview | None) -> None:
+    def tick(self, stage: str, step: int, of: int, preview: Look | None) -> None:
         """A pipeline's callback: all that no stage has claimed so far was spent on this one."""
         self.lap()
         self.seconds[stage] += self.seconds.pop(OTHER, 0.0)

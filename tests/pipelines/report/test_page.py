@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipelines.between.placed import MATCHES
+from pipelines.between.rendered_way import MATCHES
 from pipelines.job.result import RESULT, load_result
 from pipelines.report.markup import Markup, element
 from pipelines.report.page import find_job

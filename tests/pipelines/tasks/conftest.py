@@ -8,6 +8,7 @@ import pytest
 
 from morph.diffusion.loading import load_model
 from morph.media.keyframe import load_keyframe
+from morph.perception.lpips import PerceptualDistance
 from pipelines.request.clip import clip_of
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
@@ -15,7 +16,9 @@ from pipelines.request.settings import Settings, changed
 from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.sequence import render_to_store
+from pipelines.tasks.store import FRAMES, Reel
 from pipelines.tasks.task import in_process
+from pipelines.tasks.track import Track
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import clip, render, silent
 
@@ -86,3 +89,38 @@ def dissolve(configs, tmp_path):
         return render_to_store(plan, in_process(maker_of(models, plan, tmp_path / job)), tmp_path / job)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def perception():
+    return PerceptualDistance()
+
+
+@pytest.fixture
+def fade(perception, tmp_path):
+    """A track that fades from one photograph to the other, ever faster, and the batches that it rendered."""
+    first, last = (pixels_of(name).astype(float) for name in PAIR)
+
+    def made(batch=2):
+        batches = []
+
+        def render(alphas):
+            batches.append(list(alphas))
+            return [np.rint((1 - at**3) * first + at**3 * last).astype(np.uint8) for at in alphas]
+
+        track = Track(Reel(tmp_path / FRAMES / "reel"), perception, render, batch, (64, 64))
+        track.start([0.0, 1.0], lambda: render([0.0, 1.0]))
+        batches.clear()
+        return track, batches
+
+    return made
+
+
+def run_out(generator):
+    """What a generator yields, and what it returns."""
+    parts = []
+    while True:
+        try:
+            parts.append(next(generator))
+        except StopIteration as done:
+            return parts, done.value

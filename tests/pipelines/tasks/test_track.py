@@ -4,56 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from morph.motion.flow import Blend
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.settings import Settings, changed
-from pipelines.request.ways import Way
-from pipelines.tasks.store import Reel
-from pipelines.tasks.track import Track, rendered_numbers, shown_parts
 from tests.pipelines.conftest import Spent
-from tests.pipelines.tasks.conftest import PAIR, QUICK, pixels_of
+from tests.pipelines.tasks.conftest import PAIR, QUICK, run_out
 
 UNIFORM = changed(Settings(), {"pacing": "uniform"})
 
 
-@pytest.fixture(scope="module")
-def perception():
-    return PerceptualDistance()
-
-
-@pytest.fixture
-def fade(perception, tmp_path):
-    """A track that fades from one photograph to the other, ever faster, and the batches that it rendered."""
-    first, last = (pixels_of(name).astype(float) for name in PAIR)
-
-    def made(batch=2):
-        batches = []
-
-        def render(alphas):
-            batches.append(list(alphas))
-            return [np.rint((1 - at**3) * first + at**3 * last).astype(np.uint8) for at in alphas]
-
-        track = Track(Reel(tmp_path / "reel"), perception, render, batch, (64, 64))
-        track.start([0.0, 1.0], lambda: render([0.0, 1.0]))
-        batches.clear()
-        return track, batches
-
-    return made
-
-
-def run(generator):
-    """What a generator yields, and what it returns."""
-    parts = []
-    while True:
-        try:
-            parts.append(next(generator))
-        except StopIteration as done:
-            return parts, done.value
-
-
 def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
     track, batches = fade()
-    parts, placed = run(track.choose_positions(6, UNIFORM, track.measured))
+    parts, placed = run_out(track.choose_positions(6, UNIFORM, track.measured))
     assert placed == pytest.approx(np.linspace(0, 1, 7), abs=1e-9)
     assert [len(part) for part in parts] == [1, 3, 5, 7]
     for part in parts:
@@ -64,7 +25,7 @@ def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
 def test_even_pacing_tells_of_none_before_all_are_placed(fade):
     track, _ = fade()
     track.survey(6)
-    parts, placed = run(track.choose_positions(6, Settings(), track.measured))
+    parts, placed = run_out(track.choose_positions(6, Settings(), track.measured))
     assert parts == []
     assert len(placed) == 7
     assert (placed[0], placed[-1]) == (0, 1)
@@ -84,27 +45,6 @@ def test_what_a_reel_holds_is_not_rendered_again(fade):
     assert again.measured == track.measured
     again.ensure([0.5000000001, 0.875])  # the same but for rounding
     assert batches == [[0.875]]
-
-
-def test_what_is_interpolated_goes_to_a_reel_of_its_own(fade, tmp_path):
-    track, batches = fade()
-    settings = changed(UNIFORM, {"inbetween.frames": "1", "inbetween.method": "blend", "inbetween.threshold": 10})
-    parts, shown = run(shown_parts(track, "reel", Way(settings, 4), 4, track.measured, Blend(), tmp_path, None))
-    assert parts == []  # gaps to what is interpolated are not known before
-    assert batches == [[0.5]]
-    other = shown.reels[1]
-    assert shown.reels == ["reel", other, "reel", other, "reel"]
-    between = Reel(tmp_path / other)
-    assert between.holds([0.25, 0.75])
-    ends = [Reel(tmp_path / "reel").frame(at).astype(float) for at in (0, 0.5)]
-    assert np.abs(between.frame(0.25) - sum(ends) / 2).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("frames", "numbers"), [("0", None), ("auto", [0, 7]), ("1", [0, 2, 4, 6, 7]), ("2", [0, 3, 6, 7])]
-)
-def test_frames_that_are_rendered_for_sure(frames, numbers):
-    assert rendered_numbers(7, changed(Settings(), {"inbetween.frames": frames})) == numbers
 
 
 def test_reported_distances_are_those_of_the_frames(morph):
