@@ -14,6 +14,7 @@ from PIL import Image
 
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
+from pipelines.tasks.frames import DIGEST
 from tests.conftest import SAMPLES, build_clip_folder
 from tests.pipelines.conftest import QUICK
 
@@ -104,7 +105,7 @@ def test_other_weights_are_refused(rendered, command, tmp_path):
 
 
 def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
-    recipe = read_recipe(rendered / "a.mp4") | {"frames": "0" * 24, "torch": "1.0"}
+    recipe = read_recipe(rendered / "a.mp4") | {"frames": f"{DIGEST}others", "torch": "1.0"}
     (rendered / "told.json").write_text(json.dumps(recipe))
     done = command("rerun", str(rendered / "told.json"), "-o", str(tmp_path / "b.mp4"), "--json")
     assert done.returncode == 0, done.stderr
