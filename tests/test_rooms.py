@@ -87,3 +87,16 @@ def test_no_files_import_one_another_in_a_circle():
         TopologicalSorter(ARROWS).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_every_module_of_the_pipeline_has_its_tests_in_the_same_place():
+    modules = [path.relative_to(ROOT) for name, path in SOURCES.items() if name.startswith("pipelines.")]
+    tests = {path: ROOT / "tests" / path.with_name(f"test_{path.name}") for path in modules}
+    without = [str(path) for path, test in tests.items() if path.name != "__init__.py" and not test.is_file()]
+    assert not without, "\n".join(sorted(without))
+
+
+def test_no_file_is_long():
+    files = [path for package in ("morph", "pipelines", "tests") for path in (ROOT / package).rglob("*.py")]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert {name: count for name, count in lines.items() if count > 400} == {}

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 
 from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe
-from pipelines.between.infill import Infill
 from pipelines.request.clip import keyframe_settings
 from pipelines.request.costs import costs
 from pipelines.request.settings import changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import Spent, captured, clip, finished_frames, silent
+from tests.pipelines.conftest import Spent, clip
 from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, pixels_of
 
 
@@ -40,35 +38,6 @@ def test_identical_keyframes_give_a_clip_that_stands_still(morph):
     assert np.isfinite([frame.distance for frame in frames]).all()
     for frame in frames:
         assert np.sqrt(((frame.pixels.astype(float) - pixels_of("cat.jpg")) ** 2).mean()) < 1
-
-
-def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(noise_model, keyframes):
-    settings = changed(QUICK, {"fade": 0, "noise": 0.5})
-    first, second = captured(noise_model, keyframes, settings)
-    ends = Infill(noise_model, first, second, settings).render([0.0, 1.0], silent)
-    assert torch.allclose(ends[:1], first.keyframe.pixels - first.residual, atol=1e-3)
-    assert torch.allclose(ends[1:], second.keyframe.pixels - second.residual, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    "switch",
-    [{"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}],
-)
-def test_every_stage_can_be_left_out_and_makes_a_difference(noise_model, keyframes, switch):
-    settings = changed(QUICK, {"lora.learning_rate": 1e-2})
-    frames = {}
-    for name, chosen in (("with", settings), ("without", changed(settings, switch))):
-        frames[name] = finished_frames(noise_model, captured(noise_model, keyframes, chosen), chosen, [0.2])
-    assert not torch.equal(frames["with"], frames["without"])
-
-
-def test_one_keyframe_may_go_without_a_lora(noise_model, keyframes):
-    settings = changed(QUICK, {"lora.learning_rate": 1e-2, "fade": 0})
-    plain = captured(noise_model, keyframes, changed(settings, {"lora.steps": 0}))
-    adapted = captured(noise_model, keyframes, settings)
-    for ends in ((adapted[0], plain[1]), (plain[0], adapted[1])):
-        frames = Infill(noise_model, *ends, settings).render([0.0, 1.0], silent)
-        assert torch.allclose(frames, torch.cat([end.keyframe.pixels - end.residual for end in ends]), atol=1e-3)
 
 
 SCHEMES = {
