@@ -10,7 +10,7 @@ import torch
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
-from morph.weights.locate import WEIGHTS, check_hashes, locate, read_json
+from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 
 
 def load_model(
@@ -46,9 +46,9 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     from diffusers import ControlNetModel
     from safetensors import SafetensorError
 
-    folder, name = locate(source, patterns=("config.json", WEIGHTS["unet"]))
-    if not (folder / WEIGHTS["unet"]).is_file():
-        raise ModelError(f"ControlNet {folder} has no {WEIGHTS['unet']}; only safetensors are loaded")
+    folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
+    if not (folder / WEIGHT_FILES["unet"]).is_file():
+        raise ModelError(f"ControlNet {folder} has no {WEIGHT_FILES['unet']}; only safetensors are loaded")
     kind = read_json(folder / "config.json").get("_class_name")
     if kind != "ControlNetModel":
         raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
@@ -71,7 +71,7 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     from safetensors import SafetensorError
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    for part, file in WEIGHTS.items():
+    for part, file in WEIGHT_FILES.items():
         if not (folder / part / file).is_file():
             others = [path.name for path in sorted((folder / part).glob("*.bin"))]
             found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""

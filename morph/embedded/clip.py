@@ -30,7 +30,7 @@ from morph.embedded.training import Run, save_half
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.clip import Clip, build_small, load_clip
+from morph.perception.clip import CLIP, build_small, load_clip
 from morph.perception.tower import STATISTICS, AlexNetTower
 
 GOOD = ("sharp", "clear", "clean", "detailed", "high quality", "good quality", "best quality", "beautiful")
@@ -124,19 +124,19 @@ class ImageText:
     def _view(self, photographs: Sequence[Photograph], number: int) -> View:
         return cache_view(self.tower, self.run.data, photographs, self.seed, number, self.run.out)
 
-    def _start(self, run: Run) -> Clip:
+    def _start(self, run: Run) -> CLIP:
         """A new CLIP, the base's, or a new one on the base's text tower."""
         torch.manual_seed(run.seed)
         if run.fresh:
             tokenizer = save_tokenizer(self.captions, run.out / "tokenizer")
-            return Clip(build_clip(tokenizer), tokenizer, "training")
+            return CLIP(build_clip(tokenizer), tokenizer, "training")
         if (run.base / "clip").is_dir():
             return load_clip(str(run.base))
         tokenizer = CLIPTokenizer.from_pretrained(run.base / "tokenizer", local_files_only=True)
         model = build_clip(tokenizer)
         text = CLIPTextModel.from_pretrained(run.base / "text_encoder", use_safetensors=True, dtype=torch.float32)
         model.text_model.load_state_dict(text.state_dict())
-        clip = Clip(model, tokenizer, "training")
+        clip = CLIP(model, tokenizer, "training")
         with torch.no_grad():
             model.text_projection.whiten(self._read(clip, self.captions))
         return clip
@@ -198,7 +198,7 @@ class ImageText:
         return F.normalize(self.clip.model.visual_projection(features).float(), dim=-1)
 
     @staticmethod
-    def _read(clip: Clip, texts: Sequence[str]) -> Tensor:
+    def _read(clip: CLIP, texts: Sequence[str]) -> Tensor:
         """Features of texts (N,D) before their projection; those of like length together, as they are padded."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows = []

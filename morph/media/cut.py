@@ -34,7 +34,7 @@ class Marker:
 
 
 @dataclass(frozen=True)
-class Frames:
+class NumberedStills:
     """The clip as numbered stills; number ``first`` is its first frame.
 
     An editing program takes the number of a still for its timecode, so ``first`` is also where the source begins.
@@ -68,7 +68,7 @@ class PartMovies:
     stamped: bool = False
 
 
-Media = Frames | Movie | PartMovies
+Media = NumberedStills | Movie | PartMovies
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def sources(cut: Cut) -> list[Source]:
     media = cut.media
     everything = range(cut.length)
     start = cut.start.frame if cut.start else 0
-    if isinstance(media, Frames):
+    if isinstance(media, NumberedStills):
         return [Source(1, media.stills.folder, everything, media.first)] * len(cut.parts)
     if isinstance(media, Movie):
         return [Source(1, media.path, everything, start if media.stamped else 0)] * len(cut.parts)
@@ -169,6 +169,6 @@ def sources(cut: Cut) -> list[Source]:
 
 def files(cut: Cut) -> list[Path]:
     """Every file that a timeline of ``cut`` points at."""
-    if isinstance(cut.media, Frames):
+    if isinstance(cut.media, NumberedStills):
         return [cut.media.path(frame) for frame in range(cut.length)]
     return [cut.media.path] if isinstance(cut.media, Movie) else list(cut.media.paths)

@@ -6,12 +6,12 @@ A frame is uint8 or uint16 and sRGB-encoded: (H,W,3), or (H,W,4) with straight a
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8 | np.uint16]
+FrameArray = NDArray[np.uint8 | np.uint16]
 """Any frame: 8 or 16 bits, with or without alpha."""
 
 
 def checked_frame(
-    frame: Frame, size: tuple[int, int] | None = None
+    frame: FrameArray, size: tuple[int, int] | None = None
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8 | np.uint16]]:
     """Return ``frame``, contiguous, if it is one and of ``size`` (W,H); else ValueError."""
     shaped = frame.ndim == 3 and frame.shape[2] in (3, 4) and frame.size > 0
@@ -24,7 +24,7 @@ def checked_frame(
 
 
 def checked_rgb(
-    frame: Frame, size: tuple[int, int] | None = None
+    frame: FrameArray, size: tuple[int, int] | None = None
 ) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
     """Return ``frame``, contiguous, if it is uint8 (H,W,3) and of ``size`` (W,H); else ValueError."""
     if frame.dtype != np.uint8 or frame.shape[2:] != (3,):
@@ -32,7 +32,7 @@ def checked_rgb(
     return checked_frame(frame, size).view(np.uint8)
 
 
-def to_rgb8(frame: Frame) -> NDArray[np.uint8]:
+def to_rgb8(frame: FrameArray) -> NDArray[np.uint8]:
     """Return any frame as uint8 (H,W,3): rounded to 8 bits, and what is transparent laid on black.
 
     Raises ValueError for what is no frame.
@@ -47,7 +47,7 @@ def to_rgb8(frame: Frame) -> NDArray[np.uint8]:
     return np.rint(colour).astype(np.uint8)
 
 
-def coloured(pixels: Frame) -> Frame:
+def coloured(pixels: FrameArray) -> FrameArray:
     """Return grey (H,W), (H,W,1) or grey with alpha (H,W,2) as the frame that looks the same."""
     if pixels.ndim == 2:
         pixels = pixels[..., None]

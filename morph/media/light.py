@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.media.frame import Frame
+from morph.media.frame import FrameArray
 
 
-def to_linear(frame: Frame) -> NDArray[np.float16]:
+def to_linear(frame: FrameArray) -> NDArray[np.float16]:
     """Return a frame in linear light, (H,W,3) or (H,W,4), black 0 and white 1.
 
     Colour is multiplied by alpha, as EXR holds it: where alpha is zero, colour is lost.

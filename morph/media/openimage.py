@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 from morph.errors import InputError
-from morph.media.frame import Frame, coloured
+from morph.media.frame import FrameArray, coloured
 from morph.media.image import MAX_PIXELS
 from morph.media.light import from_linear, to_linear
 from morph.media.png import MAX_COMMENT
@@ -34,7 +34,7 @@ def check_usable(path: object) -> None:
         raise InputError(f"{str(path)!a}: OpenImageIO takes names in UTF-8 alone: choose another") from error
 
 
-def write_tiff(path: Path, frame: Frame, comment: str | None = None) -> None:
+def write_tiff(path: Path, frame: FrameArray, comment: str | None = None) -> None:
     """Write a checked frame with its depth, straight alpha, an sRGB profile, and ``comment`` as the description.
 
     Raises OSError when the disk refuses.
@@ -50,7 +50,7 @@ def write_tiff(path: Path, frame: Frame, comment: str | None = None) -> None:
     _write(path, "tiff", frame, attributes)
 
 
-def write_exr(path: Path, frame: Frame, comment: str | None = None, fps: Fraction | None = None) -> None:
+def write_exr(path: Path, frame: FrameArray, comment: str | None = None, fps: Fraction | None = None) -> None:
     """Write a checked frame as half floats in linear light of Rec.709's primaries, channels R, G, B and A.
 
     Alpha is associated, by EXR's convention: colour is multiplied by it. ``comment`` and ``fps`` become the
@@ -82,7 +82,7 @@ def write_st_map(path: Path, places: NDArray[np.float32]) -> None:
     _write(path, "openexr", places, attributes)
 
 
-def read_tiff(path: Path) -> Frame:
+def read_tiff(path: Path) -> FrameArray:
     """Read a TIFF of 8 or 16 bits; grey becomes colour. Raises ValueError, saying why it cannot be read."""
     with _opened(path, "tiff") as file:
         spec = file.spec()

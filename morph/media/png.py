@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from morph.media.frame import Frame, checked_frame, coloured
+from morph.media.frame import FrameArray, checked_frame, coloured
 from morph.media.image import MAX_PIXELS
 
 LEVEL = 1
@@ -32,7 +32,7 @@ _MAX_CHUNKS = 1_000_000  # a file can be made of empty ones
 _COLOUR = ((b"sRGB", bytes([0])), (b"cICP", bytes([1, 13, 0, 1])))
 
 
-def encode_png(frame: Frame, comment: str | None = None) -> bytes:
+def encode_png(frame: FrameArray, comment: str | None = None) -> bytes:
     """Return ``frame`` as a PNG of its own depth and channels; ``comment`` goes into an iTXt chunk.
 
     Raises ValueError for what is no frame.
@@ -50,7 +50,7 @@ def encode_png(frame: Frame, comment: str | None = None) -> bytes:
     return b"".join([whole[:_AFTER_HEADER], *chunks, whole[_AFTER_HEADER:]])
 
 
-def decode_png(data: bytes) -> Frame:
+def decode_png(data: bytes) -> FrameArray:
     """Return the pixels of a PNG, in its own depth; grey and palettes become colour, fewer bits become 8.
 
     Every chunk's checksum is verified, so a cut or altered file is found wherever it was hit.

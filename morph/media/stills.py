@@ -17,7 +17,7 @@ from typing import Self
 
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media import openimage
-from morph.media.frame import Frame, checked_frame
+from morph.media.frame import FrameArray, checked_frame
 from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import decode_png, encode_png, png_comment
 
@@ -70,7 +70,7 @@ def atomic_path(path: Path, mark: str = "") -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_png(path: Path, image: Frame, comment: str | None = None, mark: str = "") -> None:
+def write_png(path: Path, image: FrameArray, comment: str | None = None, mark: str = "") -> None:
     """Write a frame to ``path`` as a PNG of its depth and channels, tagged sRGB, atomically.
 
     ``comment`` (the recipe) goes into a text chunk called ``Comment``.
@@ -85,7 +85,7 @@ def write_png(path: Path, image: Frame, comment: str | None = None, mark: str = 
 
 
 def write_still(
-    path: Path, image: Frame, comment: str | None = None, fps: Fraction | None = None, mark: str = ""
+    path: Path, image: FrameArray, comment: str | None = None, fps: Fraction | None = None, mark: str = ""
 ) -> None:
     """Write a frame to ``path`` atomically, as the kind its suffix names: PNG, TIFF or EXR.
 
@@ -109,7 +109,7 @@ def write_still(
             openimage.write_tiff(temporary, frame, comment)
 
 
-def read_png(source: Path | bytes) -> Frame:
+def read_png(source: Path | bytes) -> FrameArray:
     """Return the pixels of a PNG, a file or its bytes, in its own depth; grey and palettes become colour.
 
     Raises:
@@ -125,7 +125,7 @@ def read_png(source: Path | bytes) -> Frame:
         raise _unreadable(name, error) from error
 
 
-def read_still(path: Path) -> Frame:
+def read_still(path: Path) -> FrameArray:
     """Return the pixels of a PNG or TIFF in its own depth, or of an EXR at 16 bits, sRGB-encoded.
 
     Alpha is straight, whatever the file holds. EXR is taken for linear light, and clipped to black and white.
@@ -167,7 +167,7 @@ class FrameWriter(ABC):
     """
 
     @abstractmethod
-    def write(self, frame: Frame) -> Path | None:
+    def write(self, frame: FrameArray) -> Path | None:
         """Take the next frame; return its own file if it has one."""
 
     @abstractmethod
@@ -229,7 +229,7 @@ class FrameFolder(FrameWriter):
         self._number = start
         self._described = ""
 
-    def write(self, frame: Frame) -> Path:
+    def write(self, frame: FrameArray) -> Path:
         """Write the next frame and return its file.
 
         Raises ValueError for another size, depth or number of channels, EncodeError when the disk refuses.
@@ -331,7 +331,7 @@ def frame_numbers(stills: StillPattern | Path | str) -> list[int]:
     return sorted(number for number in numbers if number is not None)
 
 
-def read_frames(stills: StillPattern | Path | str) -> Iterator[Frame]:
+def read_frames(stills: StillPattern | Path | str) -> Iterator[FrameArray]:
     """Yield the frames of a pattern or folder in the order of their numbers, as :func:`read_still` reads them.
 
     Raises:
@@ -357,7 +357,7 @@ def _pattern(stills: StillPattern | Path | str) -> StillPattern:
     return stills if isinstance(stills, StillPattern) else StillPattern.parse(stills)
 
 
-def _described(frame: Frame) -> str:
+def _described(frame: FrameArray) -> str:
     height, width, channels = frame.shape
     return f"{width}x{height}, {8 * frame.itemsize}-bit {'RGB' if channels == 3 else 'RGBA'}"
 

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from morph.errors import EncodeError, InputError, SettingsError
-from morph.media.cut import Cut, Frames, Media, Source, files, sources
+from morph.media.cut import Cut, Media, NumberedStills, Source, files, sources
 from morph.media.stills import atomic_path, check_parent
 from morph.media.timecode import Timecode, counted_rate
 
@@ -32,7 +32,7 @@ MAX_EVENTS = 999
 def check_timeline(path: str | Path, kind: type[Media], fps: Fraction, parts: int = 1) -> None:
     """Refuse, before anything is rendered, what :func:`write_timeline` could not write; nothing is created.
 
-    ``kind`` is Frames, Movie or PartMovies; ``parts`` is how many parts there will be.
+    ``kind`` is NumberedStills, Movie or PartMovies; ``parts`` is how many parts there will be.
 
     Raises:
         SettingsError: an unknown suffix, a rate without timecode, numbered frames in XML, too many parts.
@@ -46,7 +46,7 @@ def check_timeline(path: str | Path, kind: type[Media], fps: Fraction, parts: in
             counted_rate(fps)
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}, or an .otio timeline") from error
-    if suffix == ".xml" and kind is Frames:
+    if suffix == ".xml" and kind is NumberedStills:
         raise SettingsError(
             f"{path}: Final Cut Pro 7 XML cannot point at numbered frames: write movies, or use .otio or .edl"
         )
@@ -95,7 +95,7 @@ def _otio(path: Path, cut: Cut) -> str:
 
     def reference(source: Source) -> Any:
         available = span(source.held.start + source.offset, len(source.held))
-        if not isinstance(cut.media, Frames):
+        if not isinstance(cut.media, NumberedStills):
             return schema.ExternalReference(_url(source.path, path), available)
         return schema.ImageSequenceReference(
             target_url_base=_url(source.path, path, folder=True),
@@ -129,7 +129,7 @@ def _edl(path: Path, cut: Cut) -> str:
     lines = [f"TITLE: {_line(cut.name)[:70]}", f"FCM: {'DROP FRAME' if start.drop else 'NON-DROP FRAME'}", ""]
     for number, (part, source) in enumerate(zip(cut.parts, sources(cut), strict=True), 1):
         where = source.path
-        if isinstance(cut.media, Frames):
+        if isinstance(cut.media, NumberedStills):
             first, last = cut.media.first + part.first, cut.media.first + part.end - 1
             stills = cut.media.stills
             where /= f"{stills.before}[{first:0{stills.digits}d}-{last:0{stills.digits}d}]{stills.after}"

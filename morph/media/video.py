@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.audio import Audio
 from morph.media.ffmpeg import Ffmpeg, reading
-from morph.media.frame import Frame, checked_frame, to_rgb8
+from morph.media.frame import FrameArray, checked_frame, to_rgb8
 from morph.media.png import MAX_COMMENT
 from morph.media.stills import FrameWriter, check_parent, publish, temporary_beside
 from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
@@ -133,7 +133,7 @@ class VideoWriter(FrameWriter):
             )
             undo.pop_all()
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: FrameArray) -> None:
         """Encode the next frame, as the stream says: uint8 or uint16 sRGB (H,W,3), or (H,W,4) with straight alpha.
 
         Raises ValueError for another size or type, EncodeError when ffmpeg has failed.

@@ -28,7 +28,7 @@ worst and 0.18 or less on average. From 0.40 on, optical flow was at times worse
 photographs are 0.53 apart or more.
 """
 
-Frame = NDArray[np.uint8]  # sRGB (H,W,3)
+RgbFrame = NDArray[np.uint8]  # sRGB (H,W,3)
 Field = NDArray[np.float32]  # (H,W,2), x and y in pixels
 
 _STEPS = 3  # towards a fixed point: more change nothing that can be measured
@@ -42,7 +42,7 @@ class Interpolator(ABC):
 
     name: str
 
-    def between(self, first: Frame, second: Frame, times: Iterable[float]) -> Iterator[Frame]:
+    def between(self, first: RgbFrame, second: RgbFrame, times: Iterable[float]) -> Iterator[RgbFrame]:
         """Yield the frame at each of ``times``, in their order, when it is asked for.
 
         Args:
@@ -65,7 +65,7 @@ class Interpolator(ABC):
             yield at(time)
 
     @abstractmethod
-    def _path(self, first: Frame, second: Frame) -> Callable[[float], Frame]:
+    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         """What gives the frame at a time; the pair is studied once, here."""
 
 
@@ -74,7 +74,7 @@ class Blend(Interpolator):
 
     name = "cross-fade"
 
-    def _path(self, first: Frame, second: Frame) -> Callable[[float], Frame]:
+    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         return lambda time: mixed(first, second, 1 - time)
 
 
@@ -89,13 +89,13 @@ class OpticalFlow(Interpolator):
 
     name = "optical flow (DIS)"
 
-    def _path(self, first: Frame, second: Frame) -> Callable[[float], Frame]:
+    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         forth, back = _flow(first, second), _flow(second, first)
         # How far the way there and back again misses its start: what one frame alone shows has no way back.
         missed = np.linalg.norm(forth + sampled(back, forth), axis=2)
         missed_back = np.linalg.norm(back + sampled(forth, back), axis=2)
 
-        def at(time: float) -> Frame:
+        def at(time: float) -> RgbFrame:
             one, trust = _found(first, forth, missed, -time)
             other, trust_other = _found(second, back, missed_back, time - 1)
             weight = (1 - time) * trust
@@ -104,7 +104,7 @@ class OpticalFlow(Interpolator):
         return at
 
 
-def distance(first: Frame, second: Frame, lpips: PerceptualDistance) -> float:
+def distance(first: RgbFrame, second: RgbFrame, lpips: PerceptualDistance) -> float:
     """LPIPS of two frames, uint8 (H,W,3), to compare with :data:`CLOSE`.
 
     Raises:
@@ -144,12 +144,12 @@ def sampled(image: NDArray[Any], way: Field) -> NDArray[Any]:
     return np.asarray(cv2.remap(image, columns, rows, method, borderMode=cv2.BORDER_REPLICATE))
 
 
-def mixed(first: Frame, second: Frame, share: float | NDArray[np.floating]) -> Frame:
+def mixed(first: RgbFrame, second: RgbFrame, share: float | NDArray[np.floating]) -> RgbFrame:
     """The frame that is ``share``, one number or (H,W) of [0,1], the first and else the second."""
     return np.rint(second + np.asarray(share)[..., None] * (first.astype(np.float32) - second)).astype(np.uint8)
 
 
-def _flow(first: Frame, second: Frame) -> Field:
+def _flow(first: RgbFrame, second: RgbFrame) -> Field:
     """Where each pixel of ``first`` is in ``second``, (H,W,2)."""
     height, width = first.shape[:2]
     down, right = max(0, _SEARCHABLE - height), max(0, _SEARCHABLE - width)
@@ -161,7 +161,7 @@ def _flow(first: Frame, second: Frame) -> Field:
     return np.asarray(search.calc(grey[0], grey[1], None), np.float32)[:height, :width]
 
 
-def _found(frame: Frame, flow: Field, missed: NDArray, share: float) -> tuple[Frame, NDArray[np.float32]]:
+def _found(frame: RgbFrame, flow: Field, missed: NDArray, share: float) -> tuple[RgbFrame, NDArray[np.float32]]:
     """What ``frame`` gives each pixel by :func:`traced`, and how far that is to be trusted, (H,W) up to 1."""
     way = traced(flow, share)
     height, width = way.shape[:2]

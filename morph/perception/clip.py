@@ -19,7 +19,7 @@ OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.268
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
 
 
-class Clip:
+class CLIP:
     """Embeds pictures and texts; the more a text suits a picture, the larger their inner product.
 
     ``name`` says on screen and in the recipe which weights were used.
@@ -86,7 +86,7 @@ class Clip:
         return self.images(images) @ (good - bad)
 
 
-def load_clip(source: str = "embedded") -> Clip:
+def load_clip(source: str = "embedded") -> CLIP:
     """The CLIP called "embedded", in a folder, or of a hub id such as ``openai/clip-vit-base-patch32``.
 
     A folder is either a transformers CLIP or a model of the embedded kind, whose CLIP shares the denoiser's
@@ -115,7 +115,7 @@ def load_clip(source: str = "embedded") -> Clip:
     if (folder / "preprocessor_config.json").is_file():
         prepared = read_json(folder / "preprocessor_config.json")
         statistics = {key: prepared.get(key, value) for key, value in OPENAI.items()}
-    return Clip(model, tokenizer, name, **statistics)
+    return CLIP(model, tokenizer, name, **statistics)
 
 
 def build_small(config: Any) -> Any:
@@ -128,7 +128,7 @@ def build_small(config: Any) -> Any:
     return model
 
 
-def _shared(folder: Path, name: str) -> Clip:
+def _shared(folder: Path, name: str) -> CLIP:
     """The CLIP of an embedded model: its text tower lies in ``text_encoder``, what is not AlexNet's in ``clip``."""
     from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPTokenizer
@@ -143,4 +143,4 @@ def _shared(folder: Path, name: str) -> Clip:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"the CLIP in {folder} cannot be loaded: {reason}") from error
-    return Clip(model, tokenizer, name)
+    return CLIP(model, tokenizer, name)

@@ -60,7 +60,7 @@ class AlexNet:
     """LPIPS's AlexNet, its second to fifth layers, at twice the picture's size: its own strides are coarse."""
 
     name = "alexnet"
-    WEIGHTS = (0.3, 0.5, 0.7, 0.7)
+    LAYER_WEIGHTS = (0.3, 0.5, 0.7, 0.7)
 
     def __init__(self, perception: PerceptualDistance) -> None:
         self._perception = perception
@@ -69,7 +69,9 @@ class AlexNet:
     def __call__(self, picture: Tensor) -> list[tuple[float, Tensor]]:
         """See :class:`Looker`."""
         large = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False).clamp(-1, 1)
-        return list(zip(self.WEIGHTS, (layer.cpu() for layer in self._perception.layers(large)[1:]), strict=True))
+        return list(
+            zip(self.LAYER_WEIGHTS, (layer.cpu() for layer in self._perception.layers(large)[1:]), strict=True)
+        )
 
 
 class Denoiser:

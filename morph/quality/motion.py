@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.media.keyframe import to_uint8
-from morph.motion.flow import Frame, sampled
+from morph.motion.flow import RgbFrame, sampled
 
 _COMPARED = 256  # px of the shorter side, at most: flow follows things for so many pixels, whatever they show
 _SOFTENED = 1.0  # Gaussian sigma, px
@@ -63,7 +63,7 @@ def motion(frames: Tensor) -> float | None:
     return max(0.0, *shares) if shares else None
 
 
-def _explained(first: Frame, second: Frame) -> tuple[float, float]:
+def _explained(first: RgbFrame, second: RgbFrame) -> tuple[float, float]:
     """How much changes from one frame (H,W,3) to another, and how much of it is left when the first is moved."""
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
@@ -72,6 +72,6 @@ def _explained(first: Frame, second: Frame) -> tuple[float, float]:
     return _apart(first, second), _apart(moved, second)
 
 
-def _apart(a: Frame, b: Frame) -> float:
+def _apart(a: RgbFrame, b: RgbFrame) -> float:
     """The mean absolute difference of two frames, softened."""
     return float(np.abs(cv2.GaussianBlur(a.astype(np.float32) - b, (0, 0), _SOFTENED)).mean())

@@ -12,13 +12,13 @@ from typing import Any
 from morph.errors import ModelError
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
-WEIGHTS = {
+WEIGHT_FILES = {
     "vae": "diffusion_pytorch_model.safetensors",
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHTS.items()))
+DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
 
 

@@ -13,7 +13,7 @@ from morph.errors import EncodeError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
-from morph.perception.clip import Clip
+from morph.perception.clip import CLIP
 from morph.perception.lpips import PerceptualDistance
 from morph.quality.evaluate import sharpness
 from pipelines.request import settings as config
@@ -27,7 +27,7 @@ LONGEST = 160
 class Ranker:
     """Scores candidates as the settings say."""
 
-    def __init__(self, clip: Clip, perception: PerceptualDistance, ranking: config.Ranking) -> None:
+    def __init__(self, clip: CLIP, perception: PerceptualDistance, ranking: config.Ranking) -> None:
         self.clip = clip
         self._perception = perception
         self._ranking = ranking

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import InputError, SettingsError
-from morph.media.frame import Frame, to_rgb8
+from morph.media.frame import FrameArray, to_rgb8
 from morph.media.pattern import is_stills
 from morph.media.stills import frame_numbers, read_frames
 from morph.media.target import CONTAINERS, Stream
@@ -156,7 +156,7 @@ def open_film(source: str, fps: Fraction | None) -> Film:
     return Film(read_video(path), timing.frames, fps or timing.fps, timing.audio)
 
 
-def _eight_bit(source: str, frames: Iterator[Frame]) -> Iterator[NDArray[np.uint8]]:
+def _eight_bit(source: str, frames: Iterator[FrameArray]) -> Iterator[NDArray[np.uint8]]:
     """Bring frames to what can be interpolated, and say so where that loses something."""
     for index, frame in enumerate(frames):
         if index == 0 and (frame.itemsize > 1 or frame.shape[2] > 3):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morph.errors import EncodeError
-from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies, movie_frames, parts_from
+from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, Part, PartMovies, movie_frames, parts_from
 from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
@@ -70,9 +70,9 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: s
     kind = _kind(path, outputs)
     if kind is PartMovies:
         media: Media = _part_movies(path, rendered, parts, outputs[0], start, mark)
-    elif kind is Frames:
+    elif kind is NumberedStills:
         stills = next(output for output in outputs if output.target is None)
-        media = Frames(StillPattern.parse(stills.path), encode.start)
+        media = NumberedStills(StillPattern.parse(stills.path), encode.start)
     else:
         media = Movie(outputs[0].path, stamped=bool(encode.timecode))
     write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start))
@@ -82,7 +82,7 @@ def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:
     """What a timeline is over: numbered stills if there are any, else the video."""
     if path.suffix.lower() == PARTED:
         return PartMovies
-    return Frames if any(output.target is None for output in outputs) else Movie
+    return NumberedStills if any(output.target is None for output in outputs) else Movie
 
 
 def _entries(clip: Clip) -> list[ClipKeyframe]:

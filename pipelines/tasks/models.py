@@ -13,7 +13,7 @@ from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
 from morph.errors import SettingsError
 from morph.motion.flow import Interpolator
-from morph.perception.clip import Clip, load_clip
+from morph.perception.clip import CLIP, load_clip
 from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
@@ -62,7 +62,7 @@ class Models:
         self._model = model
         self.perception = perception.to(model.device) if model else perception
         self._lookers: dict[Features, Looker] = {}
-        self._clips: dict[str, Clip] = {}
+        self._clips: dict[str, CLIP] = {}
         self.detectors: dict[str, Detector] = {}
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
 

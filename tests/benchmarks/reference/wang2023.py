@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from morph import random
 from morph.diffusion.model import LatentDiffusion
-from morph.perception.clip import Clip
+from morph.perception.clip import CLIP
 from pipelines.request.levels import Level, plan_anchors
 from pipelines.request.settings import Settings
 from tests.benchmarks.meter import Meter
@@ -80,7 +80,7 @@ def candidate(
 
 def wang2023(
     model: LatentDiffusion,
-    clip: Clip,
+    clip: CLIP,
     pixels: Tensor,
     prompts: Sequence[str],
     settings: Settings,
@@ -104,7 +104,7 @@ def wang2023(
 
 def best(
     model: LatentDiffusion,
-    clip: Clip,
+    clip: CLIP,
     alpha: float,
     parents: tuple[Tensor, Tensor],
     each: Level,

@@ -76,7 +76,7 @@ def test_the_fingerprint_is_of_the_weights_and_not_of_their_dtype(folder):
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_other_weights_have_another_fingerprint(folder, tmp_path, part):
     copy = shutil.copytree(folder, tmp_path / "other")
-    weights = copy / part / locate.WEIGHTS[part]
+    weights = copy / part / locate.WEIGHT_FILES[part]
     tensors = load_file(weights)
     name = min(tensors)
     save_file({**tensors, name: tensors[name] + 0.001}, weights, metadata={"format": "pt"})
@@ -119,7 +119,7 @@ def test_pickled_weights_are_refused_and_never_run(folder, tmp_path, monkeypatch
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_damaged_weights_are_one_clear_error(folder, tmp_path, part):
     copy = shutil.copytree(folder, tmp_path / "damaged")
-    weights = copy / part / locate.WEIGHTS[part]
+    weights = copy / part / locate.WEIGHT_FILES[part]
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_model(str(copy))

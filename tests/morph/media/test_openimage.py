@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from morph.errors import InputError
-from morph.media.frame import Frame, to_rgb8
+from morph.media.frame import FrameArray, to_rgb8
 from morph.media.stills import check_folder, read_comment, read_still, write_still
 
 RGBA = np.random.default_rng(6).integers(0, 65536, (18, 30, 4), dtype=np.uint16)
@@ -58,7 +58,7 @@ def exr_header(path: Path) -> dict[str, tuple[str, bytes]]:
 
 @pytest.mark.parametrize("suffix", [".tif", ".tiff", ".TIF"])
 @pytest.mark.parametrize("frame", KINDS)
-def test_tiff_comes_back_bit_for_bit(tmp_path: Path, frame: Frame, suffix: str) -> None:
+def test_tiff_comes_back_bit_for_bit(tmp_path: Path, frame: FrameArray, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     write_still(path, frame, COMMENT)
     back = read_still(path)
@@ -71,7 +71,7 @@ def test_tiff_comes_back_bit_for_bit(tmp_path: Path, frame: Frame, suffix: str) 
 
 
 @pytest.mark.parametrize("frame", KINDS[2:])
-def test_tiff_is_tagged(tmp_path: Path, frame: Frame) -> None:
+def test_tiff_is_tagged(tmp_path: Path, frame: FrameArray) -> None:
     path = tmp_path / "a.tif"
     write_still(path, frame, COMMENT)
     with Image.open(path) as image:
@@ -85,7 +85,7 @@ def test_tiff_is_tagged(tmp_path: Path, frame: Frame) -> None:
 
 
 @pytest.mark.parametrize("frame", KINDS)
-def test_exr_holds_linear_light_multiplied_by_alpha(tmp_path: Path, frame: Frame) -> None:
+def test_exr_holds_linear_light_multiplied_by_alpha(tmp_path: Path, frame: FrameArray) -> None:
     path = tmp_path / "a.exr"
     write_still(path, frame, COMMENT, NTSC)
     white = np.iinfo(frame.dtype).max

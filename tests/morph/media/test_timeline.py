@@ -16,7 +16,7 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 
-from morph.media.cut import Cut, Frames, Marker, Media, Movie, PartMovies, movie_frames, parts_from
+from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, PartMovies, movie_frames, parts_from
 from morph.media.pattern import StillPattern
 from morph.media.target import Stream
 from morph.media.timecode import Timecode
@@ -122,7 +122,7 @@ def test_real_movies_of_parts_have_the_frames_that_a_timeline_states(tmp_path: P
             assert Fraction(clip.available_range().start_time.rate).limit_denominator(1001) == timing.fps
 
 
-@pytest.mark.parametrize("kind", [Frames, Movie, PartMovies])
+@pytest.mark.parametrize("kind", [NumberedStills, Movie, PartMovies])
 @pytest.mark.parametrize(("fps", "mark"), CLOCKS)
 def test_edl_cuts_where_the_clip_does(tmp_path: Path, fps: Fraction, mark: str, kind: type[Media]) -> None:
     cut = cut_of(media_in(tmp_path, kind), fps, mark)
@@ -131,10 +131,12 @@ def test_edl_cuts_where_the_clip_does(tmp_path: Path, fps: Fraction, mark: str, 
     lines = path.read_text().splitlines()
     assert lines[:2] == ["TITLE: Morph", f"FCM: {'DROP FRAME' if mark == ';' else 'NON-DROP FRAME'}"]
 
-    reels = {Frames: ["FRAME001"] * 3, Movie: ["MORPH001"] * 3, PartMovies: ["PART0001", "PART1002", "PART2003"]}[
-        kind
-    ]
-    ins = {Frames: [1001, 1006, 1009], Movie: [0, 5, 8], PartMovies: [0, 2, 2]}[kind]
+    reels = {
+        NumberedStills: ["FRAME001"] * 3,
+        Movie: ["MORPH001"] * 3,
+        PartMovies: ["PART0001", "PART1002", "PART2003"],
+    }[kind]
+    ins = {NumberedStills: [1001, 1006, 1009], Movie: [0, 5, 8], PartMovies: [0, 2, 2]}[kind]
     start = cut.start.frame
     assert events(path, fps) == [
         (f"{n:03d}", reel, at, at + part.length, start + part.first, start + part.end)
@@ -150,7 +152,7 @@ def test_edl_cuts_where_the_clip_does(tmp_path: Path, fps: Fraction, mark: str, 
         assert span(clip.range_in_parent()) == (part.first, part.length)
         assert clip.metadata["cmx_3600"]["reel"] == reel
         reference = clip.media_reference
-        if kind is Frames:
+        if kind is NumberedStills:
             assert reference.target_url_base == "frames"
             for number in range(reference.start_frame, reference.start_frame + part.length):
                 assert (tmp_path / "frames" / f"{reference.name_prefix}{number}{reference.name_suffix}").is_file()
