@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image
 
-from morph.media.frame import Frame
+from morph.media.frame import FrameArray
 
 PATCH = 64
 COLOURS = np.array([
@@ -23,7 +23,7 @@ COLOURS = np.array([
 OPACITIES = np.array([[255] * 4, [128] * 4, [255, 128, 64, 0]], np.uint8)
 
 
-def chart(alpha: bool = False, depth: int = 8, patch: int = PATCH) -> Frame:
+def chart(alpha: bool = False, depth: int = 8, patch: int = PATCH) -> FrameArray:
     """Twelve patches of one colour each; 16 bits are between two codes of 8."""
     colours = np.concatenate([COLOURS, OPACITIES[..., None]], 2) if alpha else COLOURS
     frame = colours.repeat(patch, 0).repeat(patch, 1)

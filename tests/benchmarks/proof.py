@@ -19,7 +19,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from morph.media.frame import Frame, to_rgb8
+from morph.media.frame import FrameArray, to_rgb8
 from morph.media.stills import FrameFolder, read_frames
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
@@ -91,7 +91,7 @@ def cells(place: Path, clip: list[NDArray[np.uint8]], preset: str, suffix: str) 
     )
 
 
-def write(path: Path, frames: list[Frame], preset: str) -> None:
+def write(path: Path, frames: list[FrameArray], preset: str) -> None:
     """Write frames as a render would."""
     height, width, channels = frames[0].shape
     stream = Stream((width, height), FPS, len(frames), channels == 4, 8 * frames[0].itemsize)

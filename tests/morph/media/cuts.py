@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import opentimelineio as otio
 
-from morph.media.cut import Cut, Frames, Marker, Media, Movie, PartMovies, parts_from
+from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, PartMovies, parts_from
 from morph.media.pattern import StillPattern
 from morph.media.stills import FrameFolder
 from morph.media.timecode import Timecode
@@ -26,12 +26,12 @@ def cut_of(media: Media, fps: Fraction = Fraction(24), mark: str = ":", start: s
     return Cut("Morph", fps, SIZE, PARTS, media, MARKERS, Timecode.parse(start.format(mark), fps))
 
 
-def frames_in(folder: Path, count: int = 16) -> Frames:
+def frames_in(folder: Path, count: int = 16) -> NumberedStills:
     """Real frames, each of one grey of its own."""
     with FrameFolder(folder) as writer:
         for number in range(count):
             writer.write(np.full((SIZE[1], SIZE[0], 3), number, np.uint8))
-    return Frames(StillPattern(folder))
+    return NumberedStills(StillPattern(folder))
 
 
 def movies_in(folder: Path, handles: int = 0, stamped: bool = False) -> PartMovies:
@@ -44,7 +44,7 @@ def movies_in(folder: Path, handles: int = 0, stamped: bool = False) -> PartMovi
 
 
 def media_in(folder: Path, kind: type[Media]) -> Media:
-    if kind is Frames:
+    if kind is NumberedStills:
         return frames_in(folder / "frames")
     if kind is PartMovies:
         return movies_in(folder / "movies", handles=2)

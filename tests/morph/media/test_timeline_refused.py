@@ -9,7 +9,7 @@ import opentimelineio as otio
 import pytest
 
 from morph.errors import EncodeError, InputError, SettingsError
-from morph.media.cut import Cut, Frames, Marker, Media, Movie, Part, PartMovies
+from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, Part, PartMovies
 from morph.media.timeline import check_timeline, write_timeline
 from tests.morph.media.cuts import FILM, PARTS, SIZE, cut_of, frames_in, media_in, read
 
@@ -29,11 +29,11 @@ def test_a_rate_without_timecode_has_otio_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "parts", "why"),
     [
-        ("cut.aaf", Frames, 1, "no timeline is called .aaf: use .otio, .edl, .xml"),
+        ("cut.aaf", NumberedStills, 1, "no timeline is called .aaf: use .otio, .edl, .xml"),
         ("cut", Movie, 1, "no timeline is called that"),
-        ("cut.xml", Frames, 1, "cannot point at numbered frames: write movies, or use .otio or .edl"),
-        ("cut.edl", Frames, 1000, "at most 999 events and this has 1000"),
-        ("none/cut.otio", Frames, 1, "there is no folder"),
+        ("cut.xml", NumberedStills, 1, "cannot point at numbered frames: write movies, or use .otio or .edl"),
+        ("cut.edl", NumberedStills, 1000, "at most 999 events and this has 1000"),
+        ("none/cut.otio", NumberedStills, 1, "there is no folder"),
     ],
 )
 def test_what_no_timeline_can_be_is_refused_before_rendering(
@@ -48,7 +48,7 @@ def test_what_no_timeline_can_be_is_refused_before_rendering(
 def test_what_can_be_written_passes_the_check(tmp_path: Path) -> None:
     for suffix in (".otio", ".edl", ".XML"):
         check_timeline(tmp_path / f"cut{suffix}", Movie, FILM, 999)
-    check_timeline(tmp_path / "cut.otio", Frames, Fraction(24), 5000)
+    check_timeline(tmp_path / "cut.otio", NumberedStills, Fraction(24), 5000)
     assert list(tmp_path.iterdir()) == []
 
 
