@@ -161,7 +161,7 @@ def _clip(
 def _say_plan(order: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
     """What would be done, and how long it takes if that is known, or measured."""
     order.tell()
-    from pipelines.job.render import seconds_of
+    from pipelines.job.speed import seconds_of
 
     models = None
     if calibrate:

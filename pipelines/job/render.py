@@ -1,4 +1,4 @@
-"""One job carried out in this process: how long it will take, and its files."""
+"""One job carried out in this process, to its files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pipelines.between.ranking import Chooser
 from pipelines.job import speed
 from pipelines.job.job import Job
 from pipelines.job.produce import Produced, produce
-from pipelines.request.clip import Clip
-from pipelines.request.ways import needs_model
 from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.progress import Bar, Meter
@@ -61,26 +59,6 @@ def carry_out(
         produced = produce(job, in_process(maker_of(models, plan, job.folder, meter, choose, embeddings)))
     if (forwards := sum(meter.spent.values())) >= SPEED_FROM:
         took = time.monotonic() - began
-        speed.remember(_machine(plan.clip, device, dtype), plan.sizes.model, took / forwards)
+        speed.remember(speed.machine_of(plan.clip, device, dtype), plan.sizes.model, took / forwards)
     log.warning("%s", produced)
     return Done(produced, meter.spent)
-
-
-def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) -> float | None:
-    """How long a job will take, by past renders, or by a few steps of ``models``.
-
-    None where this machine was never measured, or where no model is needed.
-    """
-    clip, size = job.clip, job.plan.sizes.model
-    if not needs_model(clip):
-        return None
-    each = (
-        speed.calibrate(models, size, clip.settings.batch)
-        if models
-        else speed.seconds_per_forward(_machine(clip, device, dtype), size)
-    )
-    return None if each is None else each * sum(job.plan.forwards.values())
-
-
-def _machine(clip: Clip, device: str, dtype: str) -> str:
-    return f"{clip.model} on {device} in {dtype}"

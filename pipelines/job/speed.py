@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morph.media.stills import atomic_path
+from pipelines.job.job import Job
+from pipelines.request.clip import Clip
+from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
     from pipelines.tasks.models import Models
@@ -81,3 +84,24 @@ def calibrate(models: Models, size: tuple[int, int], batch: int) -> float:
             for _ in range(count):
                 model.predict(latents, 1, condition).clean.sum().item()  # waits for the device
     return (time.monotonic() - started) / STEPS / batch
+
+
+def machine_of(clip: Clip, device: str, dtype: str) -> str:
+    """Whose speed is kept: that of a clip's model where it computes, as was asked for."""
+    return f"{clip.model} on {device} in {dtype}"
+
+
+def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) -> float | None:
+    """How long a job will take, by past renders, or by a few steps of ``models``.
+
+    None where this machine was never measured, or where no model is needed.
+    """
+    clip, size = job.clip, job.plan.sizes.model
+    if not needs_model(clip):
+        return None
+    each = (
+        calibrate(models, size, clip.settings.batch)
+        if models
+        else seconds_per_forward(machine_of(clip, device, dtype), size)
+    )
+    return None if each is None else each * sum(job.plan.forwards.values())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.job.speed import STEPS, calibrate, remember, seconds_per_forward
+from pipelines.job.job import Job
+from pipelines.job.speed import STEPS, calibrate, remember, seconds_of, seconds_per_forward
 from pipelines.tasks.models import Models
 
 
@@ -40,3 +41,12 @@ def test_a_calibration_predicts_batches_of_the_size_asked_for(folder):
     models.model.unet.register_forward_pre_hook(lambda unet, given: shapes.append(given[0].shape))
     assert calibrate(models, (128, 64), 2) > 0
     assert shapes == [(2, 4, 8, 16)] * (1 + STEPS)
+
+
+def test_time_is_known_from_past_renders_and_of_no_clip_without_a_model(dissolve, tmp_path):
+    none, some = (Job.of(dissolve("a", between=how), tmp_path / "a.job") for how in ("dissolve", "diffusion"))
+    assert seconds_of(some, "cpu", "auto") is None
+    remember("embedded on cpu in auto", some.plan.sizes.model, 0.5)
+    assert seconds_of(some, "cpu", "auto") == 0.5 * sum(some.plan.forwards.values()) > 0
+    assert seconds_of(some, "cuda", "auto") is None
+    assert seconds_of(none, "cpu", "auto") is None
