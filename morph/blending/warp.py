@@ -110,9 +110,10 @@ class Warp:
         return F.grid_sample(self.trust[None, None], unit[None], padding_mode="border", align_corners=False)[0, 0]
 
     def warped(self, picture: Tensor, places: Tensor) -> Tensor:
-        """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it goes on as there."""
+        """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it is mirrored."""
         grid = (places / self._sides)[None].to(picture)
-        return F.grid_sample(picture, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        # a border that only went on would be drawn out into streaks
+        return F.grid_sample(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
 
     def least_area(self) -> float:
         """The least det J of the maps between halfway picture and frames, which is above 0 where nothing folds."""

@@ -240,3 +240,13 @@ def test_warped_pictures_meet_halfway():
     )
     assert warp.trusted(own).min() >= 0
     assert warp.trusted(own).max() <= 1
+
+
+def test_beyond_its_borders_a_picture_is_mirrored():
+    size = (48, 32)
+    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    warp = random_warp(size)
+    moved = centres(size) + torch.tensor([0.0, -5 * pixel(size)])
+    up = warp.warped(picture, moved)
+    torch.testing.assert_close(up[:, :, 5:], picture[:, :, :-5], atol=1e-4, rtol=0)
+    torch.testing.assert_close(up[:, :, :5], picture[:, :, :5].flip(2), atol=1e-4, rtol=0)
