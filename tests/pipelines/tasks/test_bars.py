@@ -12,7 +12,7 @@ from pipelines import MorphPipeline
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, clip, finished_frames, silent
+from tests.pipelines.conftest import captured, clip, finished_frames
 
 PAIRS = [("cat.jpg", "raccoon.jpg"), ("hopper.jpg", "collins.jpg"), ("coffee.jpg", "retina.jpg")]
 SMALL = changed(load_preset("default"), {"size": "128", "frames": 17, "align.on": False, "lora.steps": 20})
@@ -35,8 +35,8 @@ def job(pair, tmp_path_factory):
 
 @pytest.mark.slow
 def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, job):
-    even = pipeline.render(clip(pair, SMALL), job, silent)
-    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), job, silent)
+    even = pipeline.render(clip(pair, SMALL), job)
+    uniform = pipeline.render(clip(pair, changed(SMALL, {"pacing": "uniform"})), job)
     assert min(even.round_trips) >= 30
     for rendered in (list(even), list(uniform)):
         for frame, name in ((rendered[0], pair[0]), (rendered[-1], pair[1])):
@@ -53,7 +53,7 @@ def test_frames_are_evenly_paced_between_exact_ends(pipeline, pair, job):
 @pytest.mark.slow
 def test_frames_in_register_are_evenly_paced_between_exact_ends(pipeline, tmp_path):
     pair = ("red-panda.jpg", "raccoon-wide.jpg")
-    rendered = pipeline.render(clip(pair, changed(SMALL, {"align.on": True, "lora.steps": 0})), tmp_path, silent)
+    rendered = pipeline.render(clip(pair, changed(SMALL, {"align.on": True, "lora.steps": 0})), tmp_path)
     frames = list(rendered)
     for frame, name in ((frames[0], pair[0]), (frames[-1], pair[1])):
         assert np.array_equal(frame.pixels, to_uint8(load_keyframe(SAMPLES / name, "", (128, 128)).pixels)[0])
