@@ -6,6 +6,7 @@ import torch
 
 from morph.media.stills import read_png
 from morph.perception.lpips import PerceptualDistance
+from pipelines.between.rendered_way import CANDIDATES
 from pipelines.request.settings import changed
 from pipelines.request.ways import Way
 from pipelines.tasks.anchoring import Anchoring
@@ -78,7 +79,7 @@ def test_a_person_is_asked_once_and_sees_a_sheet(anchoring, ends, tmp_path):
     assert own.knots(1, 2, way, ends) == [knot]
     assert asked == [(0.75, 3, 3)]  # halfway of the second of two ways
     assert knot.choice.number == 2
-    assert read_png(tmp_path / "sheets" / knot.choice.sheet).shape == (64, 5 * 64, 3)
+    assert read_png(tmp_path / CANDIDATES / knot.choice.sheet).shape == (64, 5 * 64, 3)
     again, spent = anchoring(choose)
     (other,) = again.knots(1, 2, way, ends)
     assert len(asked) == 2
