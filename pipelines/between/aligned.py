@@ -24,7 +24,7 @@ from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
-from pipelines.request.ways import aligned_times
+from pipelines.request.ways import aligned_times, inversion_forwards
 
 
 class AlignedInfill:
@@ -48,8 +48,8 @@ class AlignedInfill:
     @property
     def forwards(self) -> int:
         """What a frame costs: both knots inverted, and a prediction at each step."""
-        steps, align = len(self._times) - 1, self._settings.align
-        return 2 * (2 if align.inversion == "leap" else steps * align.inversion_iterations) + steps
+        steps = len(self._times) - 1
+        return inversion_forwards(self._settings, steps) + steps
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
@@ -97,20 +97,22 @@ class AlignedInfill:
         text = Condition.cat([knot.condition.expand(count) for knot in ends])
         control = self._pair.control(torch.cat([alpha, alpha]))
         shared = shared_times(self._times, settings)
+        leaps = settings.align.inversion == "leap"
+        kept = shared[:1] if leaps else shared
 
         def predict(latents: Tensor, t: int) -> Prediction:
-            keeping = attention.captured(model, features, t) if t in shared else nullcontext()
+            keeping = attention.captured(model, features, t) if t in kept else nullcontext()
             with keeping:
                 return model.predict(latents, t, text, control=control)
 
         fitted = [side for side, knot in enumerate(ends) if knot.lora]
         own = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, fitted]
         with lora.applied(model, [knot.lora for knot in ends if knot.lora], own):
-            if settings.align.inversion == "leap":
+            if leaps:
                 steps = ddim.leap(predict, model.schedule, clean, self._times)
                 noise = drain(steps, lambda step: progress("invert", len(clean)))
                 # what frames borrow was kept at the noisy end alone, and serves at every time
-                self._spread(features, shared)
+                features |= {(t, name): value for t in shared for (_, name), value in features.items()}
             else:
                 iterations = settings.align.inversion_iterations
                 steps = ddim.invert(predict, model.schedule, clean, self._times, iterations)
@@ -120,8 +122,3 @@ class AlignedInfill:
                 "the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate"
             )
         return noise
-
-    def _spread(self, features: dict[tuple[int, str], Tensor], shared: Sequence[int]) -> None:
-        """Give keys and values of the noisiest time to all times at which frames use any."""
-        own = {name: value for (t, name), value in features.items() if t == self._times[0]}
-        features |= {(t, name): value for t in shared for name, value in own.items()}

@@ -17,7 +17,7 @@ from pipelines.output.outputs import Output, outputs_of
 from pipelines.request.clip import Clip
 from pipelines.request.plan import Plan
 from pipelines.request.settings import keys
-from pipelines.request.ways import NO_MODEL, needs_model
+from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
 
 log = logging.getLogger("morph")
 
@@ -46,7 +46,7 @@ class Job:
             return Geometry.from_folder(locate(clip.model, fetch=fetch and needs_model(clip))[0])
 
         if clip.controlnet and needs_model(clip) and not clip.settings.pose.detector:
-            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+            raise SettingsError(NEEDS_POSES)
         plan = Plan.of(clip, geometry)
         outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
         check_files(clip, outputs, folder)

@@ -13,6 +13,7 @@ from pipelines.request.ways import (
     captures,
     draft_steps,
     fills_in,
+    inversion_forwards,
     needs_model,
     survey_positions,
     ways,
@@ -56,8 +57,7 @@ def costs(clip: Clip) -> dict[str, int]:
         stages["fit anchors"] += made * _fit(own)
         if own.align.on:
             kept = len(aligned_times(range(own.steps + 1), own)) - 1
-            evaluations = 2 if own.align.inversion == "leap" else kept * own.align.inversion_iterations
-            stages["invert"] += 2 * evaluations * _rendered(way, made)
+            stages["invert"] += inversion_forwards(own, kept) * _rendered(way, made)
             stages["render"] += kept * _rendered(way, made)
             continue
         stages["invert"] += made * own.steps * own.inversion_iterations

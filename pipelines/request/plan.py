@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -51,20 +50,23 @@ class Plan:
             check_image(path)
         images, every = Images(), tuple(ways(clip))
         sizes = sizes_of(clip.settings, geometry(), images.original(clip.keyframes[0].image))
-        mattes, notices = [], []
+        mattes: list[bool] = []
+        notices: list[str] = []
         for entry in clip.keyframes:  # one at a time: they may be many, and large
             picture = images.prepared(entry.image, sizes.frame, entry.settings.fit)
             mattes.append(picture.alpha is not None)
-            notices.append(picture.notices + ((laid_on_black(entry.image),) if mattes[-1] else ()))
-        if all(mattes):
-            notices = [said[:-1] for said in notices]
+            notices += picture.notices
+        if not all(mattes):
+            notices += [
+                laid_on_black(entry.image) for entry, matte in zip(clip.keyframes, mattes, strict=True) if matte
+            ]
         return cls(
             clip,
             sizes,
             timing(clip.keyframes, clip.settings),
             every,
             all(mattes),
-            tuple(dict.fromkeys(chain.from_iterable(notices))),
+            tuple(dict.fromkeys(notices)),
             tuple(_marked(clip, way, sizes, images) for way in every),
             images,
         )

@@ -76,11 +76,19 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
 
 
+def inversion_forwards(settings: Settings, steps: int) -> int:
+    """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
+    align = settings.align
+    return 2 * (2 if align.inversion == "leap" else steps * align.inversion_iterations)
+
+
 def needs_model(clip: Clip) -> bool:
     """Whether a clip's frames are painted by a diffusion model."""
     return clip.settings.between == "diffusion"
 
 
+NEEDS_POSES = "a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id"
+"""What people are told of a ControlNet that would be shown nothing."""
 NO_MODEL = "no diffusion model is needed: frames are the images laid over one another"
 """What people are told of a clip that needs none."""
 

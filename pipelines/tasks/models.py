@@ -23,7 +23,7 @@ from pipelines.request import clip as clips
 from pipelines.request.alignment import Features
 from pipelines.request.levels import plan_anchors
 from pipelines.request.settings import Settings
-from pipelines.request.ways import NO_MODEL, needs_model
+from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
@@ -147,7 +147,7 @@ class Models:
         if self.model.controlnet is None:
             return None
         if not name:
-            raise SettingsError("a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id")
+            raise SettingsError(NEEDS_POSES)
         if name not in self.detectors:
             self.detectors[name] = load_detector(name, self.model.device)
         return self.detectors[name]

@@ -28,7 +28,7 @@ from pipelines.tasks.task import in_process
 Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
 """A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
 KEPT = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-"""Modes of Pillow images that a PNG keeps; others become RGB."""
+"""Modes of Pillow images that a PNG keeps; others become RGB, or what has their transparency."""
 
 
 class MorphPipeline(Models):
@@ -99,7 +99,11 @@ def _file(image: Picture, place: Path) -> Path:
     if isinstance(image, str | Path):
         return Path(image)
     if isinstance(image, Image.Image):
-        (image if image.mode in KEPT else image.convert("RGB")).save(place)
+        if image.mode in ("F", "I"):  # nobody can tell what is white in it
+            raise KeyframeError(f"{place.stem}: a Pillow image of mode {image.mode}: convert it to RGB or I;16")
+        if image.mode not in KEPT:
+            image = image.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB"))
+        image.save(place)
         return place
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype not in (np.uint8, np.uint16):
         raise KeyframeError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from morph import pacing
 from morph.pacing import Evenness
+from pipelines.between.keyframes import drain
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.request.plan import Plan
 from pipelines.request.ways import survey_positions
@@ -38,13 +39,7 @@ def render_frames(plan: Plan, run: Runner, folder: Path) -> Generator[Frame, Non
 
 def render_to_store(plan: Plan, run: Runner, folder: Path) -> Rendered:
     """:func:`render_frames` to its end, without reading any frame."""
-    frames = _render_in_order(plan, run, FrameReader(plan, folder))
-    while True:
-        try:
-            next(frames)
-        except StopIteration as done:
-            rendered: Rendered = done.value
-            return rendered
+    return drain(_render_in_order(plan, run, FrameReader(plan, folder)), lambda frame: None)
 
 
 def _render_in_order(plan: Plan, run: Runner, reader: FrameReader) -> Generator[StoredFrame, None, Rendered]:

@@ -113,3 +113,12 @@ def test_nothing_is_left_behind(small, tmp_path, monkeypatch, closed):
     else:
         assert len(list(frames)) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pillow_image_becomes_colours_or_is_refused(small):
+    for mode in ("F", "I"):
+        with pytest.raises(KeyframeError, match=f"image-1: a Pillow image of mode {mode}: convert it to RGB"):
+            small([Image.new(mode, (64, 64)), Image.new("RGB", (64, 64))], **QUICK)
+    inks, see_through = Image.new("CMYK", (64, 64), (255, 0, 0, 0)), Image.new("La", (64, 64), (60, 120))
+    first, *_ = small([inks, see_through], **QUICK | {"preset": "warp", "align.on": False, "lora.steps": 0})
+    assert first.pixels[0, 0].tolist() == list(inks.convert("RGB").getpixel((0, 0)))
