@@ -55,7 +55,7 @@ def test_arrays_say_where_each_pixel_is_in_the_other_picture(tmp_path):
     }
     for way, alpha in (("a_to_b", 0.0), ("b_to_a", 1.0)):
         x, y = np.moveaxis(arrays[way], -1, 0)
-        got = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        got = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         np.testing.assert_allclose(got, brought(warp, picture, alpha), atol=0.02)
         assert np.abs(arrays[way] - np.moveaxis(np.mgrid[:60, :90][::-1], 0, -1)).max() > 2
     there = cv2.remap(arrays["b_to_a"], *np.moveaxis(arrays["a_to_b"], -1, 0), cv2.INTER_LINEAR)
@@ -79,7 +79,7 @@ def test_st_maps_bring_each_picture_into_the_shape_of_the_other(tmp_path):
         u, v, blue = np.moveaxis(read_exr(file), -1, 0)
         # a compositor: (0, 0) is the lower left corner of the source, and a pixel's centre half of it away
         x, y = u * SIZE[0] - 0.5, (1 - v) * SIZE[1] - 0.5
-        got = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        got = cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         np.testing.assert_allclose(got, brought(warp, picture, alpha), atol=0.02)
         np.testing.assert_array_equal(blue, arrays[f"confidence_{which}"])
 
