@@ -64,8 +64,8 @@ class Cluster:
         def run(tasks: Sequence[Task[T]]) -> Iterator[T]:
             running = [self._task.remote(plan, folder, where, task) for task in tasks]
             try:
-                for made in running:
-                    yield from ray.get(made)
+                for reference in running:
+                    yield from ray.get(reference)
             except ray.exceptions.RayError as failure:
                 # none may go on writing once the job is let go; to cancel one that is done can abort Ray 2.60
                 _, pending = ray.wait(running, num_returns=len(running), timeout=0)

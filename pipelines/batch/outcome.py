@@ -33,11 +33,11 @@ def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> O
     """Render one clip; an error becomes a line of the report."""
     started = time.monotonic()
     error, frames, gap = "", 0, None
-    own = folder / CLIPS / clip.name
+    clip_folder = folder / CLIPS / clip.name
     try:
-        with opened(own, clip, where.change):
-            job = Job.of(clip, own)
-            produced = produce(job, runner_of(job.plan, own, where))
+        with opened(clip_folder, clip, where.change):
+            job = Job.of(clip, clip_folder)
+            produced = produce(job, runner_of(job.plan, clip_folder, where))
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on
         kind = "" if isinstance(failure, MorphError) else f"{type(failure).__name__}: "

@@ -13,22 +13,23 @@ from pipelines.request.settings import Settings, changed, every_setting, keys, n
 def absolute(clip: Clip) -> Clip:
     """The clip with all its paths from the root on."""
 
-    def whole(name: str, known: tuple[str, ...]) -> str:
+    def absolute_name(name: str, known: tuple[str, ...]) -> str:
         return name if name in known or not name or not Path(name).exists() else str(Path(name).absolute())
 
-    def settled(settings: Settings) -> Settings:
-        flat, about = keys(settings), {key: every_setting()[key].about for key in naming("file", "weights")}
-        read = [key for key, one in about.items() if one.scope != "encode"]  # by workers; the rest is read here
-        return changed(settings, {key: whole(flat[key], about[key].known) for key in read})
+    def absolute_settings(settings: Settings) -> Settings:
+        values, abouts = keys(settings), {key: every_setting()[key].about for key in naming("file", "weights")}
+        # read by workers; the rest is read here
+        worker_keys = [key for key, about in abouts.items() if about.scope != "encode"]
+        return changed(settings, {key: absolute_name(values[key], abouts[key].known) for key in worker_keys})
 
     return replace(
         clip,
         keyframes=tuple(
-            replace(entry, image=entry.image.absolute(), settings=settled(entry.settings))
+            replace(entry, image=entry.image.absolute(), settings=absolute_settings(entry.settings))
             for entry in clip.keyframes
         ),
-        settings=settled(clip.settings),
+        settings=absolute_settings(clip.settings),
         output=clip.output.absolute(),
-        model=whole(clip.model, MODELS["model"]),
-        controlnet=whole(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
+        model=absolute_name(clip.model, MODELS["model"]),
+        controlnet=absolute_name(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
     )

@@ -32,14 +32,14 @@ def render_clips(clips: Sequence[Clip], folder: Path, options: Options) -> list[
     check_parent(folder)
     outcomes: list[Outcome] = []
     with locked(folder):
-        for one in _run(clips, folder, options):
-            outcomes.append(one)
-            said = f"failed: {one.error}" if one.error else f"{one.output}, {one.frames} frames"
+        for outcome in _run(clips, folder, options):
+            outcomes.append(outcome)
+            result = f"failed: {outcome.error}" if outcome.error else f"{outcome.output}, {outcome.frames} frames"
             count = f"{len(outcomes)} of {len(clips)}"
-            log.warning("%s: %s in %.0f s: %s", count, one.name, one.seconds, said)
+            log.warning("%s: %s in %.0f s: %s", count, outcome.name, outcome.seconds, result)
             save_report(folder, outcomes, clips_in_all=len(clips))
     order = {clip.name: number for number, clip in enumerate(clips)}
-    return sorted(outcomes, key=lambda one: order[one.name])
+    return sorted(outcomes, key=lambda outcome: order[outcome.name])
 
 
 def _run(clips: Sequence[Clip], folder: Path, options: Options) -> Iterator[Outcome]:

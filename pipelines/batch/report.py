@@ -27,8 +27,8 @@ def save_report(folder: Path, outcomes: Sequence[Outcome], clips_in_all: int) ->
 def table(outcomes: Sequence[Outcome]) -> str:
     """The same for people, as a Markdown table."""
     lines = ["| clip | frames | max/mean gap | seconds | |", "|---|---|---|---|---|"]
-    for one in outcomes:
-        gap = "" if one.max_mean_gap is None else f"{one.max_mean_gap:.2f}"
-        said = f"failed: {one.error}" if one.error else one.output
-        lines.append(f"| {one.name} | {one.frames or ''} | {gap} | {one.seconds:.0f} | {said} |")
+    for outcome in outcomes:
+        gap = "" if outcome.max_mean_gap is None else f"{outcome.max_mean_gap:.2f}"
+        result = f"failed: {outcome.error}" if outcome.error else outcome.output
+        lines.append(f"| {outcome.name} | {outcome.frames or ''} | {gap} | {outcome.seconds:.0f} | {result} |")
     return "\n".join(lines)

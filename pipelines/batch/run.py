@@ -13,14 +13,14 @@ from pathlib import Path
 from pipelines.batch.outcome import Outcome, outcome_of
 from pipelines.batch.paths import absolute
 from pipelines.batch.where import Where
-from pipelines.batch.workers import here
+from pipelines.batch.workers import local_runner
 from pipelines.request.clip import Clip
 
 
 def run_here(clips: Sequence[Clip], folder: Path, where: Where) -> Iterator[Outcome]:
     """One clip after the other, in this process."""
     for clip in clips:
-        yield outcome_of(clip, folder, where, here)
+        yield outcome_of(clip, folder, where, local_runner)
 
 
 def run_ray(clips: Sequence[Clip], folder: Path, where: Where, address: str, at_once: int) -> Iterator[Outcome]:
@@ -34,12 +34,13 @@ def run_ray(clips: Sequence[Clip], folder: Path, where: Where, address: str, at_
     """
     from pipelines.batch.cluster import Cluster
 
-    everywhere = [absolute(clip) for clip in clips]  # workers stand in folders of their own
+    absolute_clips = [absolute(clip) for clip in clips]  # workers stand in folders of their own
     threads = ThreadPoolExecutor(at_once)
     try:
         with Cluster(address, where) as cluster:
             tasks = [
-                threads.submit(outcome_of, clip, folder.absolute(), where, cluster.runner) for clip in everywhere
+                threads.submit(outcome_of, clip, folder.absolute(), where, cluster.runner)
+                for clip in absolute_clips
             ]
             yield from (task.result() for task in as_completed(tasks))
     finally:  # without the cluster, tasks that still run fail

@@ -43,24 +43,24 @@ def watch(folder: Path, options: Options) -> Iterator[list[Outcome]]:
     if not folder.is_dir():
         raise SettingsError(f"--watch {folder}: is no folder")
     log.warning("watching %s; Ctrl-C ends it", folder)
-    own: set[Path] = set()  # what manifests read or write is not dropped in for its own sake
+    excluded: set[Path] = set()  # what manifests read or write is not dropped in for its own sake
     failed: dict[Path, list[Path] | None] = {}
-    told: dict[Path, str] = {}
-    for path in dropped(folder, own, failed):
+    last_errors: dict[Path, str] = {}
+    for path in dropped(folder, excluded, failed):
         try:
             clips = clips_at(path, options)
-            own |= {place for clip in clips for place in _places(clip)} - {path}
+            excluded |= {place for clip in clips for place in _places(clip)} - {path}
             log.warning("%s:", path)
             outcomes = render_clips(clips, Path(f"{path}.job"), options)
         except MorphError as error:
             failed[path] = None
-            if told.get(path) != str(error):  # tried again in vain, it need not be said again
+            if last_errors.get(path) != str(error):  # tried again in vain, it need not be said again
                 log.warning("%s is not rendered, and tried again when files here change: %s", path, error)
-            told[path] = str(error)
+            last_errors[path] = str(error)
             continue
-        told.pop(path, None)
-        broken = {one.name for one in outcomes if one.error}
-        failed[path] = [entry.image for clip in clips if clip.name in broken for entry in clip.keyframes]
+        last_errors.pop(path, None)
+        failed_clips = {outcome.name for outcome in outcomes if outcome.error}
+        failed[path] = [entry.image for clip in clips if clip.name in failed_clips for entry in clip.keyframes]
         yield outcomes
 
 
@@ -70,28 +70,28 @@ def _places(clip: Clip) -> set[Path]:
     return {output} | {entry.image.parent for entry in clip.keyframes}
 
 
-def dropped(folder: Path, own: Container[Path] = (), failed: Mending = MappingProxyType({})) -> Iterator[Path]:
+def dropped(folder: Path, excluded: Container[Path] = (), failed: Mending = MappingProxyType({})) -> Iterator[Path]:
     """Manifests and folders of at least two pictures, each when it has stopped changing, and again if it changes.
 
     Those that are there already come first, manifests before folders. Recipes are no manifests. Folders in
-    ``own``, which may grow, are left out, and so are those of numbered frames. What is in ``failed``, which may
-    change, comes again when one of its files in ``folder`` has changed. It never ends.
+    ``excluded``, which may grow, are left out, and so are those of numbered frames. What is in ``failed``, which
+    may change, comes again when one of its files in ``folder`` has changed. It never ends.
     """
-    seen: dict[Path, tuple[object, object]] = {}
-    given: dict[Path, tuple[object, object]] = {}
+    previous: dict[Path, tuple[object, object]] = {}
+    yielded: dict[Path, tuple[object, object]] = {}
     while True:
         paths = sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path))
         states = {path: state for path in paths if (state := _state(path)) is not None}
         files = _files(folder)
-        now = {path: (state, _around(path, files, failed)) for path, state in states.items()}
-        for path, state in now.items():
-            if path not in own and seen.get(path) == state != given.get(path):
-                given[path] = state
+        current = {path: (state, _mending_state(path, files, failed)) for path, state in states.items()}
+        for path, state in current.items():
+            if path not in excluded and previous.get(path) == state != yielded.get(path):
+                yielded[path] = state
                 if not _is_recipe(path):
                     yield path
                     # by the files as they were: they may have changed while it was in work
-                    given[path] = states[path], _around(path, files, failed)
-        seen = now
+                    yielded[path] = states[path], _mending_state(path, files, failed)
+        previous = current
         time.sleep(PAUSE)
 
 
@@ -100,9 +100,9 @@ def _state(path: Path) -> object:
     try:
         if path.is_file() and is_manifest(path):
             return _stamp(path)
-        if path.is_dir() and not _is_ours(path.name) and not frame_numbers(path):
-            pictures = [own for own in sorted(path.iterdir()) if own.suffix.lower() in PICTURES]
-            return [(own.name, *_stamp(own)) for own in pictures] if len(pictures) > 1 else None
+        if path.is_dir() and not _is_job_or_hidden(path.name) and not frame_numbers(path):
+            pictures = [picture for picture in sorted(path.iterdir()) if picture.suffix.lower() in PICTURES]
+            return [(picture.name, *_stamp(picture)) for picture in pictures] if len(pictures) > 1 else None
     except (OSError, InputError):  # gone between two looks
         return None
     return None
@@ -112,22 +112,22 @@ def _files(folder: Path) -> dict[Path, tuple[int, int]]:
     """What lies in a folder and in those inside it, but for jobs, and what changes when somebody writes to it."""
     files = {}
     for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_ours(name)]
+        folders[:] = [name for name in folders if not _is_job_or_hidden(name)]
         for path in (Path(place, name) for name in names if not name.startswith(".")):
             with suppress(OSError):  # gone since it was listed
                 files[path] = _stamp(path)
     return files
 
 
-def _around(path: Path, files: Mapping[Path, object], failed: Mending) -> object:
+def _mending_state(path: Path, files: Mapping[Path, object], failed: Mending) -> object:
     """What changes when something is written that may mend what failed."""
     if path not in failed:
         return None
-    named = failed[path]
-    return files if named is None else [files.get(file) for file in named]
+    mending_files = failed[path]
+    return files if mending_files is None else [files.get(file) for file in mending_files]
 
 
-def _is_ours(name: str) -> bool:
+def _is_job_or_hidden(name: str) -> bool:
     """Whether a folder is a job or hidden."""
     return name.startswith(".") or name.endswith(".job")
 

@@ -35,7 +35,7 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
     that the guilty one is found, and go on from their jobs.
     """
     waiting, suspects = deque(range(len(clips))), deque[int]()
-    left = dict.fromkeys(waiting, ATTEMPTS)
+    attempts_left = dict.fromkeys(waiting, ATTEMPTS)
     while waiting or suspects:
         queue, room = (suspects, 1) if suspects else (waiting, workers)
         running: dict[Future[Outcome], int] = {}
@@ -43,8 +43,8 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
             try:
                 while queue or running:
                     while queue and len(running) < room:
-                        job = pool.submit(outcome_of, clips[queue[0]], folder, where, here)
-                        running[job] = queue.popleft()  # a broken pool takes none
+                        future = pool.submit(outcome_of, clips[queue[0]], folder, where, local_runner)
+                        running[future] = queue.popleft()  # a broken pool takes none
                     ready, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in ready:
                         outcome = future.result()  # of a broken pool it raises
@@ -52,8 +52,8 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
                         yield outcome
             except BrokenProcessPool:
                 for number in running.values():
-                    left[number] -= 1
-                    if left[number]:
+                    attempts_left[number] -= 1
+                    if attempts_left[number]:
                         suspects.append(number)
                     else:
                         yield Outcome(clips[number].name, str(clips[number].output), 0, 0.0, error=_DIED)
@@ -63,24 +63,24 @@ def run_workers(clips: Sequence[Clip], folder: Path, where: Where, workers: int)
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Worker processes, which end with the body: at once when it is broken off, as by Ctrl-C."""
     context = get_context("spawn")
-    before = set(context.active_children())
+    children_before = set(context.active_children())
     pool = ProcessPoolExecutor(workers, context, _start_worker, (workers, context.Value("i", 0)))
     try:
         yield pool
         pool.shutdown()
     except BaseException:
-        for process in set(context.active_children()) - before:
+        for process in set(context.active_children()) - children_before:
             process.kill()  # what they had not finished is made again
         pool.shutdown(wait=False, cancel_futures=True)
         raise
 
 
-def here(plan: Plan, folder: Path, where: Where) -> Runner:
+def local_runner(plan: Plan, folder: Path, where: Where) -> Runner:
     """Runs a clip's tasks in this process, on the device that is its share."""
     from pipelines.tasks.maker import maker_of
     from pipelines.tasks.task import in_process
 
-    models = loaded(*needs(plan.clip), _own_device(where.device), where.dtype)
+    models = loaded(*needs(plan.clip), _worker_device(where.device), where.dtype)
     return in_process(maker_of(models, plan, folder))
 
 
@@ -102,7 +102,7 @@ def _start_worker(workers: int, counter: Synchronized[int]) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
 
 
-def _own_device(device: str) -> str:
+def _worker_device(device: str) -> str:
     """One of several GPUs for each worker, unless a device is named by its number."""
     import torch
 

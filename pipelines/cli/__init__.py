@@ -51,8 +51,8 @@ def main() -> None:
         say("Error: " + "\n".join(" ".join(line.split()) for line in lines))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        again = f" To go on: {shlex.join(['morph', *sys.argv[1:]])}" if set(sys.argv[1:2]) & set(GO_ON) else ""
-        say(f"Interrupted; no file is left half written.{again}")
+        advice = f" To go on: {shlex.join(['morph', *sys.argv[1:]])}" if set(sys.argv[1:2]) & set(GO_ON) else ""
+        say(f"Interrupted; no file is left half written.{advice}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         from pipelines.tasks.memory import out_of_memory

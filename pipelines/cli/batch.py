@@ -73,10 +73,10 @@ def batch(
     folder = Path(job or f"{Path(str(manifest))}.job")
     if dry_run:
         planned = [PlannedClip.of(clip) for clip in clips]
-        whole = {"job": str(folder), "clips": [asdict(one) for one in planned], "dry_run": True}
-        click.echo(json.dumps(whole) if as_json else "\n".join(map(str, planned)))
+        summary = {"job": str(folder), "clips": [asdict(clip) for clip in planned], "dry_run": True}
+        click.echo(json.dumps(summary) if as_json else "\n".join(map(str, planned)))
         return
     outcomes = render_clips(clips, folder, options)
-    click.echo(json.dumps([asdict(one) for one in outcomes]) if as_json else table(outcomes))
-    if failed := [one.name for one in outcomes if one.error]:
+    click.echo(json.dumps([asdict(outcome) for outcome in outcomes]) if as_json else table(outcomes))
+    if failed := [outcome.name for outcome in outcomes if outcome.error]:
         raise MorphError(f"{len(failed)} of {len(outcomes)} clips failed: {', '.join(failed)}")

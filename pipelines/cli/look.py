@@ -15,11 +15,11 @@ def info(as_json: bool) -> None:
     """Print versions, devices and the models found on this machine."""
     from pipelines.report.info import gather
 
-    found = gather()
+    topics = gather()
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(topics))
         return
-    for topic, facts in found.items():
+    for topic, facts in topics.items():
         click.echo(topic)
         for name, fact in facts.items():
             click.echo(f"  {name:<18} {fact}")

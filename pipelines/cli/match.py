@@ -52,8 +52,8 @@ def match(
     from dataclasses import asdict
 
     from morph.media.keyframe import parse_size
-    from pipelines.job.match import Looking, match_files
+    from pipelines.job.match import MatchOptions, match_files
 
-    how = Looking(parse_size(size) if size else None, fit, points, features, model, landmarks)
-    found = match_files(images, output, field, how)
-    click.echo(json.dumps({"output": output, **asdict(found)}) if as_json else output)
+    options = MatchOptions(parse_size(size) if size else None, fit, points, features, model, landmarks)
+    result = match_files(images, output, field, options)
+    click.echo(json.dumps({"output": output, **asdict(result)}) if as_json else output)

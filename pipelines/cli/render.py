@@ -65,7 +65,7 @@ def render(
     frames_dir: str | None,
     job: str | None,
     change: bool,
-    **asked: Any,
+    **clip_options: Any,
 ) -> None:
     """Render a morph from one IMAGE to the next, through a FOLDER of images, or as a MANIFEST says.
 
@@ -82,19 +82,19 @@ def render(
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
-    clip = _clip(inputs, **asked)
+    clip = _clip(inputs, **clip_options)
     if calibrate and not needs_model(clip):
         raise SettingsError("--calibrate measures a diffusion model, and between=dissolve needs none: leave it out")
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    order = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    planned_job = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
     if job:
         check_parent(folder)
     aside = Aside(Path(choose) if choose else None, Path(embeddings) if embeddings else None)
     aside.check(clip)
     if dry_run:
-        _say_plan(order, device, dtype, calibrate, as_json)
+        _say_plan(planned_job, device, dtype, calibrate, as_json)
         return
     with opened(folder, clip, change):
         from pipelines.cli.choose import Person
@@ -105,10 +105,10 @@ def render(
         started = time.monotonic()
         models = Models.of(clip, device, dtype)
         person = Person(aside.choose) if aside.choose else None
-        result = carry_out(order, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
+        result = carry_out(planned_job, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
-    more = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
-    click.echo(json.dumps({**order.as_dict(), **more, **result}) if as_json else str(clip.output))
+    extra = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
+    click.echo(json.dumps({**planned_job.as_dict(), **extra, **result}) if as_json else str(clip.output))
 
 
 def _clip(
@@ -132,14 +132,14 @@ def _clip(
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
 
-    for key, one in every_setting().items():
-        if one.about.option:
-            overrides[key] = overrides.pop(one.about.option)
+    for key, setting in every_setting().items():
+        if setting.about.option:
+            overrides[key] = overrides.pop(setting.about.option)
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
-        taken = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
-        taken |= {"--model": model, "--controlnet": controlnet}
-        for option, value in taken.items():
+        excluded = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
+        excluded |= {"--model": model, "--controlnet": controlnet}
+        for option, value in excluded.items():
             if value:
                 raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
         clips = read_manifest(Path(inputs[0]), given=given)
@@ -158,9 +158,9 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
 
 
-def _say_plan(order: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
+def _say_plan(planned_job: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
     """What would be done, and how long it takes if that is known, or measured."""
-    order.tell()
+    planned_job.tell()
     from pipelines.job.speed import seconds_of
 
     models = None
@@ -168,7 +168,7 @@ def _say_plan(order: Job, device: str, dtype: str, calibrate: bool, as_json: boo
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
-        models = Models.of(order.clip, device, dtype)
-    seconds = seconds_of(order, device, dtype, models)
-    whole = {**order.as_dict(), "estimated_seconds": seconds, "dry_run": True}
-    click.echo(json.dumps(whole) if as_json else order.told(seconds))
+        models = Models.of(planned_job.clip, device, dtype)
+    seconds = seconds_of(planned_job, device, dtype, models)
+    plan = {**planned_job.as_dict(), "estimated_seconds": seconds, "dry_run": True}
+    click.echo(json.dumps(plan) if as_json else planned_job.summary(seconds))

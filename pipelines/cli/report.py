@@ -21,9 +21,11 @@ def report(job: str, output: str | None) -> None:
     from pipelines.output.outputs import beside
     from pipelines.report.page import find_job, write_report
 
-    folder, named = find_job(Path(job)), os.path.normpath(job)
-    own = Path(named.removesuffix(".job") + ".html") if named.endswith(".job") else beside(Path(named), ".html")
-    page = Path(output) if output else own
+    folder, name = find_job(Path(job)), os.path.normpath(job)
+    default_page = (
+        Path(name.removesuffix(".job") + ".html") if name.endswith(".job") else beside(Path(name), ".html")
+    )
+    page = Path(output) if output else default_page
     if page.suffix.lower() not in (".html", ".htm"):
         raise SettingsError(f"{page}: a report is a page; give it a name that ends in .html")
     if page.is_dir():

@@ -52,10 +52,10 @@ def rerun(
     Images are found by their contents, where they were, beside FILE, or in --images; weights must be the same.
     """
     from pipelines.job.rerun import Moved
-    from pipelines.job.rerun import rerun as rendered_again
+    from pipelines.job.rerun import rerun as rerun_job
 
     files = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
-    where = Path(output) if output else None
-    moved = Moved(where, [Path(folder) for folder in folders], model, codec, files, hub)
-    again = rendered_again(file, moved, Path(job) if job else None, change, device, dtype, ProgressBar)
-    click.echo(json.dumps(again.as_dict()) if as_json else str(again.output))
+    output_path = Path(output) if output else None
+    moved = Moved(output_path, [Path(folder) for folder in folders], model, codec, files, hub)
+    result = rerun_job(file, moved, Path(job) if job else None, change, device, dtype, ProgressBar)
+    click.echo(json.dumps(result.as_dict()) if as_json else str(result.output))

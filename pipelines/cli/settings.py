@@ -24,28 +24,32 @@ def settings(part: str, preset: str, as_json: bool) -> None:
     from pipelines.request.settings import every_setting, keys, unknown
 
     values = keys(load_preset(preset))
-    wanted = {key: one for key, one in every_setting().items() if not part or f"{key}.".startswith(f"{part}.")}
+    wanted = {
+        key: setting for key, setting in every_setting().items() if not part or f"{key}.".startswith(f"{part}.")
+    }
     if not wanted:
         raise unknown(part)
     if as_json:
         listed = {
             key: {
                 "value": values[key],
-                "default": str(one.default) if isinstance(one.default, Fraction) else one.default,
-                "range": None if one.about.low is None else [float(one.about.low), float(one.about.high or 0)],
-                "choices": list(one.choices) or None,
-                "scope": one.about.scope,
-                "per_keyframe": one.about.own,
-                "help": one.about.help,
+                "default": str(setting.default) if isinstance(setting.default, Fraction) else setting.default,
+                "range": None
+                if setting.about.low is None
+                else [float(setting.about.low), float(setting.about.high or 0)],
+                "choices": list(setting.choices) or None,
+                "scope": setting.about.scope,
+                "per_keyframe": setting.about.own,
+                "help": setting.about.help,
             }
-            for key, one in wanted.items()
+            for key, setting in wanted.items()
         }
         click.echo(json.dumps(listed))
         return
-    for key, one in wanted.items():
+    for key, setting in wanted.items():
         value = str(values[key]).lower() if isinstance(values[key], bool) else values[key]
-        bounds = "" if one.about.low is None else f"   {one.about.low} to {one.about.high}"
-        choices = f"   {' | '.join(one.choices)}" if one.choices else bounds
-        own = "   per image" if one.about.own else ""
-        click.echo(f"{key} = {value if value != '' else '(empty)'}{choices}{own}")
-        click.echo(textwrap.fill(one.about.help, WIDTH, initial_indent="    ", subsequent_indent="    "))
+        bounds = "" if setting.about.low is None else f"   {setting.about.low} to {setting.about.high}"
+        choices = f"   {' | '.join(setting.choices)}" if setting.choices else bounds
+        per_image = "   per image" if setting.about.own else ""
+        click.echo(f"{key} = {value if value != '' else '(empty)'}{choices}{per_image}")
+        click.echo(textwrap.fill(setting.about.help, WIDTH, initial_indent="    ", subsequent_indent="    "))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from morph.errors import InputError, SettingsError
 from morph.media.recipe import check_recipe
-from pipelines.job.folder import written, wrote
+from pipelines.job.folder import has_written, written_numbers
 from pipelines.output.cutting import PART, check_cut, parts_folder
 from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.request.clip import Clip
@@ -22,25 +22,25 @@ def check_files(clip: Clip, outputs: Sequence[Output], folder: Path) -> None:
         InputError: with what to do.
     """
     for output in outputs:
-        output.check(replace=written(folder, output.path))
+        output.check(replace=written_numbers(folder, output.path))
     check_cut(clip, outputs)
     recipe = beside(clip.output, RECIPE)
     check_recipe(recipe)
-    replaced = [path for output in outputs for path in output.replaces(written(folder, output.path))]
+    replaced = [path for output in outputs for path in output.replaces(written_numbers(folder, output.path))]
     if not clip.named and outputs[0].target:
-        _check_own(replaced[:1], folder, clip.output, "name an output")
+        _check_unnamed(replaced[:1], folder, clip.output, "name an output")
     timeline = clip.settings.encode.timeline
     parts = parts_folder(clip)
     if parts:
-        _check_own(parts.glob(f"*{PART}"), folder, parts, "give the timeline another name")
+        _check_unnamed(parts.glob(f"*{PART}"), folder, parts, "give the timeline another name")
     _check_sources(clip, [*replaced, recipe, *([Path(timeline)] if timeline else [])])
 
 
-def _check_own(files: Iterable[Path], folder: Path, output: Path, else_do: str) -> None:
+def _check_unnamed(files: Iterable[Path], folder: Path, output: Path, remedy: str) -> None:
     """Refuse what is there already under a name that nobody gave, unless it is the job's own."""
-    there = next((file for file in files if os.path.lexists(file)), None)
-    if there and not wrote(folder, output):
-        raise InputError(f"{there}: is there already, and this job did not write it: move it away, or {else_do}")
+    existing = next((file for file in files if os.path.lexists(file)), None)
+    if existing and not has_written(folder, output):
+        raise InputError(f"{existing}: is there already, and this job did not write it: move it away, or {remedy}")
 
 
 def _check_sources(clip: Clip, files: Iterable[Path]) -> None:
@@ -51,11 +51,11 @@ def _check_sources(clip: Clip, files: Iterable[Path]) -> None:
     sources += [(Path(name), "a file of points") for name in points if name]
     sources += [(Path(encode.audio), "the sound")] if encode.audio else []
     sources += [(Path(encode.preset), "the encode preset")] if names_file(encode.preset) else []
-    known: dict[tuple[int, int] | None, str] = {_identity(path): what for path, what in sources}
-    known.pop(None, None)
+    roles: dict[tuple[int, int] | None, str] = {_identity(path): role for path, role in sources}
+    roles.pop(None, None)
     for file in files:
-        if what := known.get(_identity(file)):
-            raise SettingsError(f"{file}: would be written over, and is {what}: choose another output")
+        if role := roles.get(_identity(file)):
+            raise SettingsError(f"{file}: would be written over, and is {role}: choose another output")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

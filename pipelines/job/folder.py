@@ -21,9 +21,9 @@ from pipelines.output.outputs import beside
 from pipelines.request.clip import Clip
 from pipelines.request.settings import look
 
-LOCK, HOLDER, ASKED = "lock", "holder.json", "job.json"
+LOCK, HOLDER, JOB_FILE = "lock", "holder.json", "job.json"
 KEYFRAMES = "keyframes"
-"""Where an asking says what it asks of each image, once for each time that the image is there."""
+"""Where a request says what it asks of each image, once for each time that the image is there."""
 
 
 class JobBusyError(InputError):
@@ -35,49 +35,51 @@ def job_folder(output: Path) -> Path:
     return beside(output, ".job")
 
 
-def asked(clip: Clip) -> dict[str, Any]:
+def request_of(clip: Clip) -> dict[str, Any]:
     """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
     values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
     values |= look(clip.settings)
     keyframes: dict[str, list[dict[str, Any]]] = {}  # an image may be there several times
     for keyframe in clip.keyframes:
-        own = {"prompt": keyframe.prompt, **look(keyframe.settings)}
+        keyframe_values = {"prompt": keyframe.prompt, **look(keyframe.settings)}
         # what only repeats the clip's is told once, as the clip's
-        said = {key: "as the clip" if value == values.get(key) else value for key, value in own.items()}
-        keyframes.setdefault(str(keyframe.image), []).append(said)
+        entry = {
+            key: "as the clip" if value == values.get(key) else value for key, value in keyframe_values.items()
+        }
+        keyframes.setdefault(str(keyframe.image), []).append(entry)
     return values | {KEYFRAMES: keyframes}
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What two askings have in common and say differently; images that came or went are no difference."""
+    """What two requests have in common and say differently; images that came or went are no difference."""
     pairs = [("", before, now)]
-    there = before.get(KEYFRAMES, {})
-    for image, said in now.get(KEYFRAMES, {}).items():
-        was = list(there.get(image, []))
-        changed = [one for one in said if not _taken(one, was)]
-        pairs += [(f" of {image}", one, other) for one, other in zip(was, changed, strict=False)]
+    images_before = before.get(KEYFRAMES, {})
+    for image, entries in now.get(KEYFRAMES, {}).items():
+        unmatched = list(images_before.get(image, []))
+        changed = [entry for entry in entries if not _removed(entry, unmatched)]
+        pairs += [(f" of {image}", old, new) for old, new in zip(unmatched, changed, strict=False)]
     return [
-        f"{key}{whose} was {one[key]!r} and is {other[key]!r}"
-        for whose, one, other in pairs
-        for key in one
-        if key != KEYFRAMES and key in other and one[key] != other[key]
+        f"{key}{of_image} was {old[key]!r} and is {new[key]!r}"
+        for of_image, old, new in pairs
+        for key in old
+        if key != KEYFRAMES and key in new and old[key] != new[key]
     ]
 
 
-def _taken(one: dict[str, Any], among: list[dict[str, Any]]) -> bool:
-    """Whether something is in a list, from which it is removed then."""
-    if one in among:
-        among.remove(one)
+def _removed(entry: dict[str, Any], entries: list[dict[str, Any]]) -> bool:
+    """Whether an entry is in a list, from which it is removed then."""
+    if entry in entries:
+        entries.remove(entry)
         return True
     return False
 
 
-def wrote(folder: Path, output: Path) -> bool:
+def has_written(folder: Path, output: Path) -> bool:
     """Whether the job in ``folder`` has written to ``output``."""
     return str(output.absolute()) in _outputs(folder)
 
 
-def written(folder: Path, output: Path) -> range:
+def written_numbers(folder: Path, output: Path) -> range:
     """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
     return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
 
@@ -88,8 +90,8 @@ def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
     It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
     frame: a run that is killed anywhere knows its own the next time.
     """
-    own = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
-    _write(folder / ASKED, {**_read(folder / ASKED), "outputs": {**_outputs(folder), **own}})
+    ranges = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
+    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "outputs": {**_outputs(folder), **ranges}})
 
 
 def mark(folder: Path, places: Iterable[Path]) -> str:
@@ -97,15 +99,15 @@ def mark(folder: Path, places: Iterable[Path]) -> str:
 
     It is recorded, and fresh for every run: once the job is opened again, nobody writes those files.
     """
-    fresh = secrets.token_hex(6)
-    where = sorted({str(place.absolute()) for place in places})
-    _write(folder / ASKED, {**_read(folder / ASKED), "unfinished": {"mark": fresh, "places": where}})
-    return fresh
+    new_mark = secrets.token_hex(6)
+    paths = sorted({str(place.absolute()) for place in places})
+    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "unfinished": {"mark": new_mark, "places": paths}})
+    return new_mark
 
 
 def finished(folder: Path) -> bool | None:
     """Whether the last render of a job came to its end; None where the folder is no job."""
-    content = _read(folder / ASKED)
+    content = _read(folder / JOB_FILE)
     return bool(content.get("finished")) if content else None
 
 
@@ -116,10 +118,10 @@ def check_job(folder: Path) -> None:
         InputError: a file is there, or a folder that is no job or cannot be read.
     """
     try:
-        there = list(folder.iterdir()) if os.path.lexists(folder) else []
+        entries = list(folder.iterdir()) if os.path.lexists(folder) else []
     except OSError as error:
         raise InputError(f"{folder}: cannot keep a job ({error.strerror}); name a folder with --job") from error
-    if any(map(_strange, there)) and not (folder / ASKED).exists():
+    if any(map(_is_foreign, entries)) and not (folder / JOB_FILE).exists():
         raise InputError(f"{folder} is there already and is no job; name another folder with --job")
 
 
@@ -146,7 +148,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         (folder / HOLDER).unlink(missing_ok=True)
-        if all(entry.name in (LOCK, ASKED) for entry in folder.iterdir()):  # nothing was made: leave nothing
+        if all(entry.name in (LOCK, JOB_FILE) for entry in folder.iterdir()):  # nothing was made: leave nothing
             shutil.rmtree(folder)
         lock.release()
 
@@ -164,26 +166,26 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
         InputError: the folder is no job, or cannot be made.
     """
     check_job(folder)
-    file = folder / ASKED
+    file = folder / JOB_FILE
     with locked(folder):
-        now, last = asked(clip), _read(file)
-        changes = [] if change or last.get("finished", True) else differences(last["asked"], now)
+        request, last = request_of(clip), _read(file)
+        changes = [] if change or last.get("finished", True) else differences(last["asked"], request)
         if changes:
             raise SettingsError(
                 f"{folder} holds a render that was broken off, and {'; '.join(changes)}: ask for the same again, "
                 "add --change to go on with what still fits, or name another folder with --job"
             )
-        for left in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
-            left.unlink(missing_ok=True)
+        for leftover in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
+            leftover.unlink(missing_ok=True)
         unfinished = last.get("unfinished", {"places": []})
         for place in unfinished["places"]:
             remove_temporaries(Path(place), unfinished["mark"])
-        _write(file, {"asked": now, "outputs": _outputs(folder), "finished": False})
+        _write(file, {"asked": request, "outputs": _outputs(folder), "finished": False})
         yield
         _write(file, {**_read(file), "finished": True})
 
 
-def _strange(entry: Path) -> bool:
+def _is_foreign(entry: Path) -> bool:
     """Whether something is in a folder that no job has before it is described."""
     return entry.name not in (LOCK, HOLDER) and not entry.name.startswith(TEMPORARY)
 
@@ -198,14 +200,14 @@ def _holder(folder: Path) -> str:
 
 def _outputs(folder: Path) -> dict[str, list[int]]:
     """What a job has written: of stills the first number and the one after the last."""
-    outputs = _read(folder / ASKED).get("outputs")
+    outputs = _read(folder / JOB_FILE).get("outputs")
     return outputs if isinstance(outputs, dict) else {}
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
-        return found if isinstance(found.get("asked"), dict) else {}
+        content = json.loads(file.read_text())
+        return content if isinstance(content.get("asked"), dict) else {}
     except (OSError, ValueError, AttributeError):
         return {}
 

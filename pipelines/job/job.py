@@ -50,8 +50,8 @@ class Job:
         plan = Plan.of(clip, geometry)
         outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
         check_files(clip, outputs, folder)
-        there = next(parent for parent in folder.absolute().parents if parent.exists())
-        free = shutil.disk_usage(there).free
+        existing_parent = next(parent for parent in folder.absolute().parents if parent.exists())
+        free = shutil.disk_usage(existing_parent).free
         if plan.disk > free:
             room = f"{folder} may need {plan.disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
             log.warning("%s: no space left may stop this", room)
@@ -86,14 +86,14 @@ class Job:
             "disk_bytes": plan.disk,
         }
 
-    def told(self, seconds: float | None) -> str:
+    def summary(self, seconds: float | None) -> str:
         """A line for people; ``seconds`` is how long it takes, if that is known."""
         clip, plan = self.clip, self.plan
-        size, inside = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
+        size, model_size = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
         takes = (
             f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
         )
-        work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model} at {inside}, {takes}"
+        work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model} at {model_size}, {takes}"
         return (
             f"{clip.output}: {plan.timing.length} frames of {size} at {clip.settings.fps} fps, "
             f"{float(plan.timing.length / clip.settings.fps):.2f} s; {work if needs_model(clip) else NO_MODEL}; "

@@ -22,7 +22,7 @@ log = logging.getLogger("morph")
 
 
 @dataclass(frozen=True)
-class Looking:
+class MatchOptions:
     """How two pictures are compared.
 
     size: (width, height) of both, None is that of the first. fit: how the other gets it. points: a file of places
@@ -52,7 +52,7 @@ class Match:
     mirrored: bool
 
 
-def match_files(images: tuple[str, str], output: str, field: str | None, how: Looking) -> Match:
+def match_files(images: tuple[str, str], output: str, field: str | None, options: MatchOptions) -> Match:
     """Find what in one picture is what in another, and draw it into the PNG ``output``.
 
     field: FILE.npz or FILE.exr, where the field goes as well, see :func:`pipelines.output.field.write_field`.
@@ -64,10 +64,12 @@ def match_files(images: tuple[str, str], output: str, field: str | None, how: Lo
     if path.suffix.lower() != ".png" or path.is_dir():
         raise SettingsError(f"output {output!r} is not the name of a PNG; write -o match.png")
     check_parent(path)
-    if how.model and how.features != "unet":
-        raise SettingsError(f"--model {how.model} has no part in --features {how.features}; add --features unet")
+    if options.model and options.features != "unet":
+        raise SettingsError(
+            f"--model {options.model} has no part in --features {options.features}; add --features unet"
+        )
     files = field_files(Path(field)) if field else []
-    _refuse_inputs([path, *files], [*images, *([how.points] if how.points else [])])
+    _refuse_inputs([path, *files], [*images, *([options.points] if options.points else [])])
 
     from pipelines.between.panels import match_picture
     from pipelines.tasks.match import matched
@@ -75,31 +77,33 @@ def match_files(images: tuple[str, str], output: str, field: str | None, how: Lo
 
     quiet_libraries()
     a, b = map(Path, images)
-    points = Path(how.points) if how.points else None
-    model = how.model or "embedded"
-    first, second, found = matched(a, b, how.size, how.fit, points, how.features, model, how.landmarks)
-    _tell(first, second, found, how.landmarks)
-    if found.mirrored:
+    points = Path(options.points) if options.points else None
+    model = options.model or "embedded"
+    first, second, correspondence = matched(
+        a, b, options.size, options.fit, points, options.features, model, options.landmarks
+    )
+    _tell(first, second, correspondence, options.landmarks)
+    if correspondence.mirrored:
         log.warning(
             "%s: mirrored it matches far better: flip it left to right, if that is what you want", images[1]
         )
     height, width = first.pixels.shape[2:]
-    write_png(path, match_picture(first.pixels, second.pixels, found.warp))
+    write_png(path, match_picture(first.pixels, second.pixels, correspondence.warp))
     if field:
-        write_field(Path(field), found.warp, (width, height))
+        write_field(Path(field), correspondence.warp, (width, height))
     return Match(
         field=[str(file) for file in files],
         size=(width, height),
-        features=found.features,
-        landmarks=found.landmarks,
-        energy_before=found.before,
-        energy_after=found.after,
-        matched=found.matched,
-        mirrored=found.mirrored,
+        features=correspondence.features,
+        landmarks=correspondence.landmarks,
+        energy_before=correspondence.before,
+        energy_after=correspondence.after,
+        matched=correspondence.matched,
+        mirrored=correspondence.mirrored,
     )
 
 
-def _tell(first: Keyframe, second: Keyframe, found: Correspondence, landmarks: bool) -> None:
+def _tell(first: Keyframe, second: Keyframe, correspondence: Correspondence, landmarks: bool) -> None:
     """What a person should know of two pictures, and of how well they match; ``landmarks`` were asked for."""
     from morph.perception.landmarks import installed
 
@@ -108,10 +112,12 @@ def _tell(first: Keyframe, second: Keyframe, found: Correspondence, landmarks: b
             log.warning("%s", notice)
         if keyframe.alpha is not None:
             log.warning("%s", laid_on_black(keyframe.source))
-    energy = f"energy {found.before:.3f} before, {found.after:.3f} after"
-    log.warning("%s", f"compared by {found.features}: {found.matched:.0%} of the places match; {energy}")
-    if found.landmarks:
-        log.warning("%d landmarks of people helped", found.landmarks)
+    energy = f"energy {correspondence.before:.3f} before, {correspondence.after:.3f} after"
+    log.warning(
+        "%s", f"compared by {correspondence.features}: {correspondence.matched:.0%} of the places match; {energy}"
+    )
+    if correspondence.landmarks:
+        log.warning("%d landmarks of people helped", correspondence.landmarks)
     elif landmarks and not installed():
         log.warning("landmarks of faces and bodies would help with people: pip install 'morph[pose]'")
 

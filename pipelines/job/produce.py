@@ -11,7 +11,7 @@ from typing import Any
 
 from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
-from pipelines.job.folder import claim, mark, written
+from pipelines.job.folder import claim, mark, written_numbers
 from pipelines.job.job import Job
 from pipelines.job.result import Result, save_result
 from pipelines.job.timings import Stopwatch
@@ -71,36 +71,37 @@ def produce(job: Job, run: Runner) -> Produced:
     job.tell()
     for notice in facts.notices:
         log.warning("%s", notice)
-    whole = render_to_store(job.plan, run, folder)
-    recipe = {**facts.as_dict(), **recipe_of(clip), **_made(whole)}
+    rendered = render_to_store(job.plan, run, folder)
+    recipe = {**facts.as_dict(), **recipe_of(clip), **_frame_facts(rendered)}
     with watch.stage("encode"):
         parts = parts_folder(clip)
-        own = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
-        _write(clip, whole, outputs, folder, recipe, own)
-        write_cut(clip, whole, outputs, own)
+        run_mark = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
+        _write(clip, rendered, outputs, folder, recipe, run_mark)
+        write_cut(clip, rendered, outputs, run_mark)
         write_recipe(beside(clip.output, RECIPE), recipe)
-    save_result(folder, Result.of(clip, whole, recipe, folder))
-    alphas = [still.alpha for still in whole.stills]
-    distances = [still.distance for still in whole.stills]
-    return Produced(alphas, distances, whole.evenness, whole.round_trips, recipe)
+    save_result(folder, Result.of(clip, rendered, recipe, folder))
+    alphas = [still.alpha for still in rendered.stills]
+    distances = [still.distance for still in rendered.stills]
+    return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
 
 
-def _made(whole: Rendered) -> dict[str, Any]:
+def _frame_facts(rendered: Rendered) -> dict[str, Any]:
     """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
-    choices = {alpha: choice.number for alpha, choice in whole.choices.items()}
-    return {"choices": choices, "embeddings": whole.embeddings, "frames": whole.digest()}
+    choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
+    return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
 def _write(
-    clip: Clip, whole: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], own: str
+    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], run_mark: str
 ) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, written(folder, output.path), own)) for output in outputs
+            files.enter_context(output.open(comment, written_numbers(folder, output.path), run_mark))
+            for output in outputs
         ]
         parts = parts_folder(clip)
         claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
-        for frame in whole:
+        for frame in rendered:
             for output, writer in zip(outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

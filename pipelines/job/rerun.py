@@ -73,30 +73,31 @@ def rerun(
     recipe = read_recipe(Path(file))
     clip = _clip(file, recipe, moved)
     folder = job or job_folder(clip.output)
-    order = Job.of(clip, folder)
+    planned_job = Job.of(clip, folder)
     if job:
         check_parent(job)
-    where = (recipe["device"] if device == "auto" else device, recipe["dtype"] if dtype == "auto" else dtype)
+    device = recipe["device"] if device == "auto" else device
+    dtype = recipe["dtype"] if dtype == "auto" else dtype
     with opened(folder, clip, change):
         from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
         _use_threads(recipe.get("threads"))
-        models = Models.of(clip, *where)
+        models = Models.of(clip, device, dtype)
         if models.weights != recipe.get("weights"):
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
-        done = carry_out(order, models, *where, bar, choices_of(recipe))
+        done = carry_out(planned_job, models, device, dtype, bar, choices_of(recipe))
         from pipelines.tasks.frames import DIGEST
-    now = done.produced.recipe
-    same = now["frames"] == recipe["frames"]
+    recipe_now = done.produced.recipe
+    same = recipe_now["frames"] == recipe["frames"]
     if not recipe["frames"].startswith(DIGEST):
         log.warning("%s is of an older version: whether the frames are the same as its cannot be told", file)
     elif same:
         log.warning("the same %d frames as those of %s, bit for bit", clip.length, file)
     else:
-        why = differences(recipe, now)
-        log.warning("not the same frames as those of %s, bit for bit: %s", file, why)
+        reason = differences(recipe, recipe_now)
+        log.warning("not the same frames as those of %s, bit for bit: %s", file, reason)
     return Rerun(clip.output, same, done)
 
 
@@ -104,7 +105,7 @@ def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:
     """The clip of a recipe, with what has moved where it is now."""
     clip = clip_from(recipe, moved.output, [Path(file).parent, *moved.folders], moved.codec, moved.files)
     clip = replace(clip, model=moved.model) if moved.model else clip
-    if (ids := [one for one in remote(clip) if one != moved.model]) and not moved.hub:
+    if (ids := [hub_id for hub_id in remote(clip) if hub_id != moved.model]) and not moved.hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     return clip
 
@@ -120,7 +121,7 @@ def _use_threads(count: int | None) -> None:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two recipes' facts, as a line for people."""
     keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
-    found = [
+    changes = [
         f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)
     ]
-    return ", ".join(found) or "another machine rounds otherwise"
+    return ", ".join(changes) or "another machine rounds otherwise"

@@ -54,8 +54,8 @@ class Result:
         """What became of a clip whose job is in ``folder``."""
         matches = [f"{number}.png" for number in range(len(rendered.ways))]
         segments = [
-            Paced(one.measured, Curve(one.alphas, one.gaps), name if (folder / MATCHES / name).is_file() else None)
-            for one, name in zip(rendered.ways, matches, strict=True)
+            Paced(way.measured, Curve(way.alphas, way.gaps), name if (folder / MATCHES / name).is_file() else None)
+            for way, name in zip(rendered.ways, matches, strict=True)
         ]
         return cls(
             output=str(clip.output.absolute()),
@@ -69,20 +69,21 @@ class Result:
         )
 
     @classmethod
-    def parse(cls, said: dict[str, Any]) -> Self:
+    def parse(cls, content: dict[str, Any]) -> Self:
         """The same from what JSON made of it; whatever is missing or odd is a KeyError, TypeError or ValueError."""
-        width, height = said["size"]
+        width, height = content["size"]
         return cls(
-            output=said["output"],
+            output=content["output"],
             size=(int(width), int(height)),
-            frames=[StoredFrame(**one) for one in said["frames"]],
-            evenness=Evenness(**said["evenness"]),
+            frames=[StoredFrame(**frame) for frame in content["frames"]],
+            evenness=Evenness(**content["evenness"]),
             segments=[
-                Paced(Curve(**one["measured"]), Curve(**one["shown"]), one.get("match")) for one in said["segments"]
+                Paced(Curve(**segment["measured"]), Curve(**segment["shown"]), segment.get("match"))
+                for segment in content["segments"]
             ],
-            choices={float(alpha): Choice(**one) for alpha, one in said["choices"].items()},
-            runs=[Run(one["started"], [Stage(**stage) for stage in one["stages"]]) for one in said["runs"]],
-            recipe=said["recipe"],
+            choices={float(alpha): Choice(**choice) for alpha, choice in content["choices"].items()},
+            runs=[Run(run["started"], [Stage(**stage) for stage in run["stages"]]) for run in content["runs"]],
+            recipe=content["recipe"],
         )
 
     def keyframe_numbers(self) -> Sequence[int | None]:
@@ -106,15 +107,15 @@ def load_result(folder: Path) -> Result:
     Raises:
         InputError: no job, one that is not finished, or one whose result is missing or damaged.
     """
-    done = finished(folder)
-    if done is None:
+    is_finished = finished(folder)
+    if is_finished is None:
         raise InputError(f"{folder}: is no job; name the OUT.job of a render, or its OUT")
-    if not done:
+    if not is_finished:
         raise InputError(f"{folder}: this job is not finished; give its render's command again first")
     try:
         return Result.parse(json.loads((folder / RESULT).read_text()))
     except FileNotFoundError:
-        why = "has no result, as of an older version"
+        reason = "has no result, as of an older version"
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        why = f"cannot be read ({type(error).__name__}: {error})"
-    raise InputError(f"{folder / RESULT}: {why}; give the same render's command again, which makes nothing anew")
+        reason = f"cannot be read ({type(error).__name__}: {error})"
+    raise InputError(f"{folder / RESULT}: {reason}; give the same render's command again, which makes nothing anew")

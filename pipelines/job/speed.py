@@ -26,8 +26,8 @@ def _file() -> Path:
 
 def _read() -> dict[str, float]:
     try:
-        found = json.loads(_file().read_text())
-        return {key: float(value) for key, value in found.items()}
+        content = json.loads(_file().read_text())
+        return {key: float(value) for key, value in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
@@ -38,13 +38,13 @@ def _key(machine: str, size: tuple[int, int]) -> str:
 
 def remember(machine: str, size: tuple[int, int], seconds: float) -> None:
     """Keep the seconds that a U-Net forward equivalent took in a render; a cache that cannot be written is none."""
-    known = _read()
+    seconds_by_key = _read()
     key = _key(machine, size)
-    known[key] = seconds if key not in known else (known[key] + seconds) / 2
+    seconds_by_key[key] = seconds if key not in seconds_by_key else (seconds_by_key[key] + seconds) / 2
     try:
         _file().parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(_file()) as partial:
-            partial.write_text(json.dumps(known, indent=2))
+            partial.write_text(json.dumps(seconds_by_key, indent=2))
     except OSError:
         return
 
@@ -54,14 +54,14 @@ def seconds_per_forward(machine: str, size: tuple[int, int]) -> float | None:
 
     At a size that was not measured it is taken to grow with the number of pixels from the nearest that was.
     """
-    known = _read()
-    if exactly := known.get(_key(machine, size)):
-        return exactly
+    seconds_by_key = _read()
+    if exact := seconds_by_key.get(_key(machine, size)):
+        return exact
     pixels = size[0] * size[1]
     measured = {}
-    for key, seconds in known.items():
-        name, _, other = key.rpartition(" at ")
-        width, _, height = other.partition("x")
+    for key, seconds in seconds_by_key.items():
+        name, _, size_text = key.rpartition(" at ")
+        width, _, height = size_text.partition("x")
         if name == machine and width.isdigit() and height.isdigit():
             measured[int(width) * int(height)] = seconds
     if not measured:
@@ -99,9 +99,9 @@ def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) 
     clip, size = job.clip, job.plan.sizes.model
     if not needs_model(clip):
         return None
-    each = (
+    per_forward = (
         calibrate(models, size, clip.settings.batch)
         if models
         else seconds_per_forward(machine_of(clip, device, dtype), size)
     )
-    return None if each is None else each * sum(job.plan.forwards.values())
+    return None if per_forward is None else per_forward * sum(job.plan.forwards.values())

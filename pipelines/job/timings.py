@@ -62,13 +62,13 @@ class Stopwatch:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time the ``with`` body."""
-        began, before = time.monotonic(), _kept(self._folder)
+        began, before = time.monotonic(), _work_stamps(self._folder)
         stage = Stage(name, 0.0, kept=False, ended=False)
         try:
             yield
             stage = replace(stage, ended=True)
         finally:
-            after, seconds = _kept(self._folder), round(time.monotonic() - began, 3)
+            after, seconds = _work_stamps(self._folder), round(time.monotonic() - began, 3)
             kept = name in KEEPING and stage.ended and before == after
             self._unwritten.append(replace(stage, seconds=seconds, kept=kept))
             if after:
@@ -87,18 +87,18 @@ def read_runs(folder: Path) -> list[Run]:
     with suppress(FileNotFoundError):
         for line in (folder / RUNS).read_text(errors="replace").splitlines():
             try:
-                said = json.loads(line)
-                runs.setdefault(said.pop("run"), []).append(Stage(**said))
+                entry = json.loads(line)
+                runs.setdefault(entry.pop("run"), []).append(Stage(**entry))
             except (ValueError, TypeError, KeyError, AttributeError):  # empty, or torn by a kill
                 continue
     return [Run(started, stages) for started, stages in runs.items()]
 
 
-def _kept(folder: Path) -> dict[Path, tuple[int, int]]:
+def _work_stamps(folder: Path) -> dict[Path, tuple[int, int]]:
     """What the folder's work leaves traces in: all that is fitted, and the record of every reel."""
-    found = {}
+    stamps = {}
     for path in (*folder.glob(f"{FITS}/*"), *folder.glob(f"{FRAMES}/*/{RECORD}")):
         with suppress(FileNotFoundError):
             status = path.stat()
-            found[path] = (status.st_size, status.st_mtime_ns)
-    return found
+            stamps[path] = (status.st_size, status.st_mtime_ns)
+    return stamps

@@ -42,9 +42,9 @@ class Confined:
             self._images.setdefault(os.path.realpath(path), line)
         return path
 
-    def file(self, line: int, what: str, text: str) -> Path | None:
+    def file(self, line: int, label: str, text: str) -> Path | None:
         """A regular file; it is not opened."""
-        path = self._inside(line, what, text)
+        path = self._inside(line, label, text)
         if path is None:
             return None
         try:
@@ -53,7 +53,7 @@ class Confined:
             reason = "is not a regular file; name one"
         except OSError as error:
             reason = f"cannot be opened ({error.strerror}); check the name"
-        self._problems.add(line, f"{what} {text} {reason}")
+        self._problems.add(line, f"{label} {text} {reason}")
         return None
 
     def output(self, line: int, text: str) -> Path | None:
@@ -73,25 +73,25 @@ class Confined:
         except InputError as error:
             self._problems.add(line, f"output {error}")
             return None
-        self._once(line, f"output {text}", place(path))
+        self._reserve(line, f"output {text}", place(path))
         return path
 
     def timeline(self, line: int, text: str) -> None:
         """The timeline of the clip on this line, which is no other clip's."""
-        self._once(line, f"encode.timeline {Path(text).name}", os.path.realpath(text))
+        self._reserve(line, f"encode.timeline {Path(text).name}", os.path.realpath(text))
 
     def check_apart(self) -> None:
         """Report outputs that are one of the images."""
-        for real, (line, what) in self._outputs.items():
-            if real in self._images:
-                at = self._images[real]
-                self._problems.add(line, f"{what} is the image on line {at}; choose another")
+        for real_path, (line, label) in self._outputs.items():
+            if real_path in self._images:
+                image_line = self._images[real_path]
+                self._problems.add(line, f"{label} is the image on line {image_line}; choose another")
 
-    def _once(self, line: int, what: str, real: str) -> None:
-        if real in self._outputs:
-            first, _ = self._outputs[real]
-            self._problems.add(line, f"{what} is that of the clip on line {first} too; choose another")
-        self._outputs.setdefault(real, (line, what))
+    def _reserve(self, line: int, label: str, real_path: str) -> None:
+        if real_path in self._outputs:
+            first_line, _ = self._outputs[real_path]
+            self._problems.add(line, f"{label} is that of the clip on line {first_line} too; choose another")
+        self._outputs.setdefault(real_path, (line, label))
 
     def weights(self, line: int, text: str, key: str) -> str | None:
         """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""
@@ -158,15 +158,15 @@ class Confined:
         self._presets[text] = settings
         return settings
 
-    def _inside(self, line: int, what: str, text: str) -> Path | None:
+    def _inside(self, line: int, label: str, text: str) -> Path | None:
         if not text.strip():
-            self._problems.add(line, f"{what} is empty; name one")
+            self._problems.add(line, f"{label} is empty; name one")
             return None
         path = self._folder / text
-        stays = not os.path.isabs(text) and Path(os.path.realpath(path)).is_relative_to(self._root)
-        if stays or self._allow_outside:
+        is_inside = not os.path.isabs(text) and Path(os.path.realpath(path)).is_relative_to(self._root)
+        if is_inside or self._allow_outside:
             return path
         self._problems.add(
-            line, f"{what} {text} leads out of the manifest's folder; move it there, or allow it: --allow-outside"
+            line, f"{label} {text} leads out of the manifest's folder; move it there, or allow it: --allow-outside"
         )
         return None

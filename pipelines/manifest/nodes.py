@@ -51,22 +51,22 @@ class Problems:
         self.path = path
         self._found: list[tuple[int, str]] = []
 
-    def add(self, line: int, what: str) -> None:
+    def add(self, line: int, message: str) -> None:
         """Keep an error, as one line of bearable length; the thousandth ends the search."""
-        what = " ".join(what.split())
-        self._found.append((line, what if len(what) <= 400 else f"{what[:300]} … {what[-90:]}"))
+        message = " ".join(message.split())
+        self._found.append((line, message if len(message) <= 400 else f"{message[:300]} … {message[-90:]}"))
         if len(self._found) == MAX_FOUND:
             self.check()
 
     def unknown(self, line: int, kind: str, key: str, known: Iterable[str]) -> None:
         """Keep the error that there is no such key, and name the nearest."""
-        near = difflib.get_close_matches(key, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        nearest = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
         self.add(line, f"there is no {kind} {key!r}; {hint}")
 
-    def stop(self, line: int, what: str) -> NoReturn:
+    def stop(self, line: int, message: str) -> NoReturn:
         """Raise with an error after which nothing more can be read."""
-        self.add(line, what)
+        self.add(line, message)
         raise self._error()
 
     def check(self) -> None:
@@ -75,11 +75,11 @@ class Problems:
             raise self._error()
 
     def _error(self) -> ManifestError:
-        self._found.sort(key=lambda one: one[0])
-        lines = [f"{self.path}:{line}: {what}" for line, what in self._found[:MAX_LISTED]]
-        more = len(self._found) - MAX_LISTED
-        if more > 0:
-            lines.append(f"and {'at least ' if len(self._found) == MAX_FOUND else ''}{more} more")
+        self._found.sort(key=lambda problem: problem[0])
+        lines = [f"{self.path}:{line}: {message}" for line, message in self._found[:MAX_LISTED]]
+        unlisted = len(self._found) - MAX_LISTED
+        if unlisted > 0:
+            lines.append(f"and {'at least ' if len(self._found) == MAX_FOUND else ''}{unlisted} more")
         return ManifestError("\n".join(lines))
 
 
@@ -110,9 +110,9 @@ def read_text(path: Path) -> str:
         raise ManifestError(f"{path}:{line}: is not UTF-8; save the file as UTF-8 text") from None
     if not text.strip():
         raise ManifestError(f"{path}: is empty; list at least one clip")
-    if strange := _UNPRINTABLE.search(text):
-        line = text.count("\n", 0, strange.start()) + 1
-        raise ManifestError(f"{path}:{line}: holds the control character {strange[0]!r}; remove it")
+    if unprintable := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, unprintable.start()) + 1
+        raise ManifestError(f"{path}:{line}: holds the control character {unprintable[0]!r}; remove it")
     return text
 
 
@@ -154,11 +154,11 @@ def _yaml_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
                     yield kind, Node(line, None, wrong=tag is not None)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an escape of no character
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or error
+        reason = getattr(error, "problem", None) or error
         line = mark.line + 1 if mark else 1
-        if "nesting depth" in str(what):  # newer readers have a limit of their own, and look that far ahead
+        if "nesting depth" in str(reason):  # newer readers have a limit of their own, and look that far ahead
             problems.stop(line, TOO_DEEP)
-        problems.stop(line, f"is not YAML: {what}; check indentation, quotes and brackets")
+        problems.stop(line, f"is not YAML: {reason}; check indentation, quotes and brackets")
 
 
 def _json_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
@@ -186,25 +186,25 @@ def _json_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
 def _tree(parts: Iterable[tuple[str, Node]], problems: Problems) -> Node:
     """Nest the parts: "text", or "list" or "mapping" and everything up to its "end"."""
     top: list[Node] = []
-    inside, around = top, list[tuple[str, Node, list[Node]]]()
+    siblings, open_nodes = top, list[tuple[str, Node, list[Node]]]()
     for number, (kind, node) in enumerate(parts):
         if number == MAX_PARTS:
             problems.stop(node.line, f"holds more than {MAX_PARTS} values; split it into several manifests")
         if kind in ("list", "mapping"):
-            if len(around) == MAX_DEPTH:
+            if len(open_nodes) == MAX_DEPTH:
                 problems.stop(node.line, TOO_DEEP)
-            around.append((kind, node, inside))
-            inside = []
+            open_nodes.append((kind, node, siblings))
+            siblings = []
         elif kind == "end":
-            children = inside
-            kind, node, inside = around.pop()
+            children = siblings
+            kind, node, siblings = open_nodes.pop()
             value = children if kind == "list" else _mapping(children, problems)
-            inside.append(replace(node, value=value))
+            siblings.append(replace(node, value=value))
         elif isinstance(node.value, str) and _UNPRINTABLE.search(node.value):
             problems.add(node.line, f"{node.value!r} holds a control character; remove it")
-            inside.append(Node(node.line, None, wrong=True))
+            siblings.append(Node(node.line, None, wrong=True))
         else:
-            inside.append(node)
+            siblings.append(node)
     if not top:
         problems.stop(1, "holds nothing; list at least one clip")
     return top[0]

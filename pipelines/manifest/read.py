@@ -93,11 +93,11 @@ def _natural(path: Path) -> tuple[list[str | int], str]:
 
 @dataclass(frozen=True)
 class _Timed:
-    """A keyframe and the line of its time; ``sure``: its time and hold could be read."""
+    """A keyframe and the line of its time; ``valid``: its time and hold could be read."""
 
     line: int
     keyframe: ClipKeyframe
-    sure: bool
+    valid: bool
 
 
 class _Manifest:
@@ -119,12 +119,12 @@ class _Manifest:
         fields = self.fields(root, "a manifest", ("defaults", "clips") if many else ("defaults", *_CLIP))
         if fields is None:
             return []
-        given = self.fields(fields.pop("defaults", Node(root.line, {})), "defaults", _DEFAULTS) or {}
+        defaults = self.fields(fields.pop("defaults", Node(root.line, {})), "defaults", _DEFAULTS) or {}
         self.base = load_preset("default")
-        if "preset" in given:
-            self.base = self.on_disk(given, "preset", self.disk.preset)
-        self.values = self.settings(given, changed)
-        self.words = self.read_words(given)
+        if "preset" in defaults:
+            self.base = self.on_disk(defaults, "preset", self.disk.preset)
+        self.values = self.settings(defaults, changed)
+        self.words = self.read_words(defaults)
         listed = fields.get("clips", Node(root.line, [])) if many else Node(root.line, [Node(root.line, fields)])
         items = self.items(listed, "clips")
         if items is None:
@@ -149,7 +149,7 @@ class _Manifest:
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
         values = {**self.values, **self.settings(fields, changed)}
-        settings = self.together(fields, node.line, preset or Settings(), values)
+        settings = self.merged_settings(fields, node.line, preset or Settings(), values)
         if settings and settings.encode.timeline:
             self.disk.timeline(node.line, settings.encode.timeline)
         words = {**self.words, **self.read_words(fields)}
@@ -176,17 +176,17 @@ class _Manifest:
             return None
         return clip
 
-    def together(
+    def merged_settings(
         self, fields: Mapping[str, Node], line: int, settings: Settings, values: Mapping[str, str | None]
     ) -> Settings | None:
         """A clip's or a keyframe's settings; None where values that are right by themselves do not go together."""
         try:
-            return self.over(settings, values)
+            return self.overlaid(settings, values)
         except SettingsError as error:
             self.problems.add(fields["settings"].line if "settings" in fields else line, str(error))
             return None
 
-    def over(self, settings: Settings, values: Mapping[str, str | None]) -> Settings:
+    def overlaid(self, settings: Settings, values: Mapping[str, str | None]) -> Settings:
         """Settings with those of the values that are right, and over these the given ones."""
         return changed(settings, {key: value for key, value in values.items() if value is not None} | self.given)
 
@@ -220,59 +220,59 @@ class _Manifest:
             return None
         if len(items) < 2:
             self.problems.add(fields["keyframes"].line, f"a clip needs at least two keyframes; it has {len(items)}")
-        placed = [one for item in items if (one := self.keyframe(item, settings, prompt))]
-        if placed and placed[0].keyframe.at is None and any(one.keyframe.at is not None for one in placed):
+        placed = [entry for item in items if (entry := self.keyframe(item, settings, prompt))]
+        if placed and placed[0].keyframe.at is None and any(entry.keyframe.at is not None for entry in placed):
             first = replace(placed[0].keyframe, at=0)  # where else would a clip begin
             placed[0] = replace(placed[0], keyframe=first)
         if len(placed) < max(2, len(items)) or not timed or not self.ascending(placed):
             return None
-        return tuple(one.keyframe for one in placed)
+        return tuple(entry.keyframe for entry in placed)
 
     def keyframe(self, node: Node, settings: Settings, prompt: str) -> _Timed | None:
         """A keyframe: the name of an image, or a mapping."""
-        named = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
-        fields = self.fields(named, "a keyframe", _KEYFRAME)
+        mapping = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
+        fields = self.fields(mapping, "a keyframe", _KEYFRAME)
         if fields is None:
             return None
         if "image" not in fields:
             self.problems.add(node.line, "a keyframe has no image; name one")
         image = self.on_disk(fields, "image", self.disk.image)
-        own = self.text(fields, "prompt")
+        keyframe_prompt = self.text(fields, "prompt")
         at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
-        together = self.together(fields, node.line, settings, self.settings(fields, keyframe_settings))
-        if together is None:
+        merged = self.merged_settings(fields, node.line, settings, self.settings(fields, keyframe_settings))
+        if merged is None:
             return None
         keyframe = ClipKeyframe(
             image or Path(),
-            together,
-            prompt if own is None else own,
+            merged,
+            prompt if keyframe_prompt is None else keyframe_prompt,
             at,
             settings.hold if hold is None else hold,
         )
-        sure = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
-        return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, sure)
+        valid = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
+        return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, valid)
 
     def ascending(self, placed: list[_Timed]) -> bool:
         """Whether the keyframes' times are all there, or none, and leave room for the ways between them."""
-        right = all(one.sure for one in placed)
-        if not any(one.keyframe.at is not None for one in placed):
-            return right
-        for one in placed:
-            if one.keyframe.at is None and one.sure:
-                right = False
-                self.problems.add(one.line, "a keyframe has no time, but others have; give each its at, or none")
+        valid = all(entry.valid for entry in placed)
+        if not any(entry.keyframe.at is not None for entry in placed):
+            return valid
+        for entry in placed:
+            if entry.keyframe.at is None and entry.valid:
+                valid = False
+                self.problems.add(entry.line, "a keyframe has no time, but others have; give each its at, or none")
         for before, after in pairwise(placed):
             first, second, hold = before.keyframe.at, after.keyframe.at, before.keyframe.hold
-            if first is None or second is None or not (before.sure and after.sure):
+            if first is None or second is None or not (before.valid and after.valid):
                 continue
             if second - first - hold < 1:
-                right = False
+                valid = False
                 self.problems.add(
                     after.line,
                     f"at is frame {second}: too early after the keyframe at frame {first}, held for {hold}; "
                     "choose a later time",
                 )
-        return right
+        return valid
 
     def time(self, fields: Mapping[str, Node], key: str, fps: Fraction) -> int | None:
         """A time of a keyframe in frames."""
@@ -291,11 +291,11 @@ class _Manifest:
         node = fields.get("settings")
         if node is None or node.wrong:
             return values
-        for key, one in self.flat(node, ""):
+        for key, entry in self.flat(node, ""):
             if key in values:
-                self.problems.add(one.line, f"setting {key} is there twice; remove one")
+                self.problems.add(entry.line, f"setting {key} is there twice; remove one")
                 continue
-            values[key] = text = one.value if isinstance(one.value, str) else None
+            values[key] = text = entry.value if isinstance(entry.value, str) else None
             if text is None:
                 continue
             try:
@@ -304,11 +304,11 @@ class _Manifest:
                 if about.names == "size" and text not in about.known:
                     parse_size(text)
             except SettingsError as error:
-                self.problems.add(one.line, str(error))
+                self.problems.add(entry.line, str(error))
                 values[key] = None
             else:
                 if about.names in ON_DISK:
-                    values[key] = self.disk.setting(one.line, key, text)
+                    values[key] = self.disk.setting(entry.line, key, text)
         return values
 
     def flat(self, node: Node, prefix: str) -> Iterator[tuple[str, Node]]:
@@ -351,27 +351,27 @@ class _Manifest:
             return None
         return node.value
 
-    def items(self, node: Node, what: str) -> list[Node] | None:
+    def items(self, node: Node, label: str) -> list[Node] | None:
         """A list's parts."""
         if isinstance(node.value, list):
             return node.value
         if not node.wrong:
-            self.problems.add(node.line, f"{what} are {_kind(node)}; write a list")
+            self.problems.add(node.line, f"{label} are {_kind(node)}; write a list")
         return None
 
-    def fields(self, node: Node, what: str, known: tuple[str, ...]) -> dict[str, Node] | None:
+    def fields(self, node: Node, label: str, known: tuple[str, ...]) -> dict[str, Node] | None:
         """A mapping's known fields, less those with nothing in them."""
         if not isinstance(node.value, dict):
             if not node.wrong:
-                self.problems.add(node.line, f"{what} is {_kind(node)}; write a mapping of {', '.join(known)}")
+                self.problems.add(node.line, f"{label} is {_kind(node)}; write a mapping of {', '.join(known)}")
             return None
         for key, value in node.value.items():
             if key in _CLIP and key not in known and "clips" in known:
                 self.problems.add(value.line, f"{key} stands beside clips; move it into defaults or into a clip")
             elif key not in known:
                 self.problems.unknown(value.line, "key", key, known)
-        given = {key: value for key, value in node.value.items() if key in known}
-        return {key: value for key, value in given.items() if value.wrong or value.value is not None}
+        known_fields = {key: value for key, value in node.value.items() if key in known}
+        return {key: value for key, value in known_fields.items() if value.wrong or value.value is not None}
 
 
 def _kind(node: Node) -> str:

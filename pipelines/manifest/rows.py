@@ -26,22 +26,22 @@ class _Rows:
     settings: dict[str, Node] = field(default_factory=dict)
     keyframes: list[Node] = field(default_factory=list)
 
-    def add(self, line: int, given: dict[str, Node], problems: Problems) -> None:
+    def add(self, line: int, cells: dict[str, Node], problems: Problems) -> None:
         """Take one more row; what it says of the clip must be what the rows before it said."""
-        row: dict[str, Node] = {}
-        own: dict[str, Node] = {}
-        for column, cell in given.items():
+        keyframe_fields: dict[str, Node] = {}
+        keyframe_settings: dict[str, Node] = {}
+        for column, cell in cells.items():
             if column in _OF_A_ROW:
-                row[column] = cell
+                keyframe_fields[column] = cell
             elif column.partition(".")[0] in of_a_keyframe():
-                own[column] = cell
+                keyframe_settings[column] = cell
             else:
                 first = (self.fields if column in _OF_THE_CLIP else self.settings).setdefault(column, cell)
                 if first.value != cell.value:
                     problems.add(
                         line, f"{column} is {cell.value} but {first.value} on line {first.line}; a clip has one"
                     )
-        self.keyframes.append(Node(line, {**row, "settings": Node(line, own)}))
+        self.keyframes.append(Node(line, {**keyframe_fields, "settings": Node(line, keyframe_settings)}))
         self.last = line
 
     def node(self, name: str) -> Node:
@@ -66,17 +66,17 @@ def read_csv(text: str, problems: Problems) -> Node:
         if len(cells) > len(header):
             problems.add(line, f"{len(cells)} cells in {len(header)} columns; quote text that holds commas")
         rows.append((line, {column: Node(line, cell) for column, cell in zip(header, cells, strict=False) if cell}))
-    named = any("name" in given for _, given in rows)
+    has_names = any("name" in row for _, row in rows)
     clips: dict[str, _Rows] = {}
-    last = ""
-    for line, given in rows:
-        if named and "name" not in given:
+    last_name = ""
+    for line, row in rows:
+        if has_names and "name" not in row:
             problems.add(line, "has no name; write the name of its clip")
-        name = str(given.pop("name").value) if "name" in given else last
-        if name in clips and name != last:
+        name = str(row.pop("name").value) if "name" in row else last_name
+        if name in clips and name != last_name:
             problems.add(line, f"the rows of {name} are not together; move this one below line {clips[name].last}")
-        clips.setdefault(name, _Rows(line)).add(line, given, problems)
-        last = name
+        clips.setdefault(name, _Rows(line)).add(line, row, problems)
+        last_name = name
     return Node(1, {"clips": Node(1, [clip.node(name) for name, clip in clips.items()])})
 
 

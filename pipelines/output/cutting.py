@@ -98,15 +98,15 @@ def _starts(rendered: Rendered, ways: int) -> list[int]:
     return [number for number in numbers if places[number] == int(places[number])]
 
 
-def _part_output(path: Path, whole: Output, frames: int, timecode: str) -> Output:
+def _part_output(path: Path, clip_output: Output, frames: int, timecode: str) -> Output:
     """One way's movie, of the clip's own codec if that was named and goes into one."""
-    fits = whole.encode.preset != "auto" and whole.target and PART in whole.target.suffixes
-    preset = whole.encode.preset if fits else PART_TARGETS[whole.stream.alpha]
-    return Output.of(path, replace(whole.stream, frames=frames), Encode(preset=preset, timecode=timecode))
+    fits = clip_output.encode.preset != "auto" and clip_output.target and PART in clip_output.target.suffixes
+    preset = clip_output.encode.preset if fits else PART_TARGETS[clip_output.stream.alpha]
+    return Output.of(path, replace(clip_output.stream, frames=frames), Encode(preset=preset, timecode=timecode))
 
 
 def _part_movies(
-    path: Path, rendered: Rendered, parts: Sequence[Part], whole: Output, start: Timecode | None, mark: str
+    path: Path, rendered: Rendered, parts: Sequence[Part], clip_output: Output, start: Timecode | None, mark: str
 ) -> PartMovies:
     """Write a movie for each part, with handles, into a folder called as the timeline."""
     folder = path.with_suffix("")
@@ -114,12 +114,12 @@ def _part_movies(
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise EncodeError(f"{folder}: cannot make this folder ({error.strerror})") from error
-    spans = movie_frames(parts, whole.encode.handles)
+    spans = movie_frames(parts, clip_output.encode.handles)
     paths = [folder / f"{number:03d}{PART}" for number in range(1, len(parts) + 1)]
     for name, span in zip(paths, spans, strict=True):
         timecode = str(start + span.start) if start else ""
-        output = _part_output(name, whole, len(span), timecode)
+        output = _part_output(name, clip_output, len(span), timecode)
         with output.open(mark=mark) as writer:
             for frame in rendered.part(span):
                 writer.write(frame.written(output.stream.alpha))
-    return PartMovies(tuple(paths), whole.encode.handles, stamped=bool(start))
+    return PartMovies(tuple(paths), clip_output.encode.handles, stamped=bool(start))

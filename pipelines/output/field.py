@@ -51,12 +51,12 @@ def write_field(path: Path, warp: Warp, size: tuple[int, int]) -> list[Path]:
         EncodeError: the disk refused.
     """
     files, arrays = field_files(path), field_arrays(warp, size)
-    named: Mapping[str, Any] = arrays  # by its types, one of them might be the argument allow_pickle
+    keywords: Mapping[str, Any] = arrays  # by its types, one of them might be the argument allow_pickle
     try:
         if path.suffix.lower() == ".npz":
             with atomic_path(path) as partial, partial.open("wb") as opened:
                 # given a name, NumPy would end one that ends in .NPZ in .npz too
-                np.savez_compressed(opened, **named)
+                np.savez_compressed(opened, **keywords)
         else:
             for file, way in zip(files, WAYS, strict=True):
                 with atomic_path(file) as partial:

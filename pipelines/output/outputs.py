@@ -91,7 +91,7 @@ class Output:
             if self.audio:
                 self.audio.check(self.path.suffix.lower(), self.stream)
             if names_file(self.encode.preset):
-                self._try()
+                self._check_preset()
 
     def open(self, comment: str | None = None, replace: Container[int] = (), mark: str = "") -> FrameWriter:
         """Start to write; ``comment``, the recipe, goes along where there is room for it.
@@ -122,20 +122,20 @@ class Output:
         stills = StillPattern.parse(self.path)
         return [stills.path(number) for number in replaced(stills, self.encode.start, replace)]
 
-    def _try(self) -> None:
+    def _check_preset(self) -> None:
         """Refuse a person's own target that ffmpeg cannot follow: write one frame with it, elsewhere."""
         with TemporaryDirectory(prefix="morph-") as folder:
             stream = replace(self.stream, frames=1)
-            name = Path(folder) / f"a{self.path.suffix}"
-            trial = replace(self, path=name, stream=stream, audio=None)
+            path = Path(folder) / f"a{self.path.suffix}"
+            trial = replace(self, path=path, stream=stream, audio=None)
             width, height = stream.size
             dtype = np.uint16 if stream.depth == 16 else np.uint8
             try:
                 with trial.open() as writer:
                     writer.write(np.zeros((height, width, 3 + stream.alpha), dtype))
             except EncodeError as error:
-                why = str(error).removeprefix(f"{name}: ")
-                raise SettingsError(f"encode preset {self.encode.preset} does not work: {why}") from error
+                reason = str(error).removeprefix(f"{path}: ")
+                raise SettingsError(f"encode preset {self.encode.preset} does not work: {reason}") from error
 
     def tell(self, transparent: bool = False) -> None:
         """Say the notices."""

@@ -31,8 +31,8 @@ def target_for(path: Path, name: str = "auto") -> Target:
     """
     if name != "auto":
         return load_target(name)
-    for known in target_names():
-        if path.suffix.lower() in (target := load_target(known)).default_for:
+    for known_name in target_names():
+        if path.suffix.lower() in (target := load_target(known_name)).default_for:
             return target
     raise SettingsError(
         f"{path}: unknown kind of file {path.suffix!r}: use {', '.join(CONTAINERS)}, name.%04d.png, .tif or .exr, "
@@ -61,8 +61,8 @@ def _read(path: Path, name: str) -> Target:
     except SettingsError as error:
         raise SettingsError(f"encode preset {path}: {error}") from None
     except FileNotFoundError:
-        known = f"there are {', '.join(target_names())}, and TOML files"
-        raise SettingsError(f"there is no encode preset {name}; {known}") from None
+        alternatives = f"there are {', '.join(target_names())}, and TOML files"
+        raise SettingsError(f"there is no encode preset {name}; {alternatives}") from None
     except (ValueError, OSError) as error:  # no TOML, no text, or no possible name
         raise SettingsError(f"encode preset {path} cannot be read: {error}") from None
 
@@ -89,9 +89,9 @@ def _typed(value: Any, hint: Any, key: str) -> Any:
         if type(value) is not hint:
             raise SettingsError(f"{key} is {value!r}; it must be {_WORDS[hint]}")
         return value
-    one, more = get_args(hint)
-    listed = isinstance(value, list) and all(type(part) is one for part in value)
-    if not listed or (more is not ... and len(value) != 2):
-        count = "parts" if more is ... else "two"
-        raise SettingsError(f"{key} is {value!r}; it must be a list of {count}, each {_WORDS[one]}")
+    item_type, rest = get_args(hint)
+    is_list = isinstance(value, list) and all(type(part) is item_type for part in value)
+    if not is_list or (rest is not ... and len(value) != 2):
+        count = "parts" if rest is ... else "two"
+        raise SettingsError(f"{key} is {value!r}; it must be a list of {count}, each {_WORDS[item_type]}")
     return tuple(value)

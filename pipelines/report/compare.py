@@ -63,8 +63,8 @@ def compare(
             frames = np.stack([reduced(to_rgb8(frame.pixels), size) for frame in rendered])
             keep(name, rendered)
         ends = [
-            reduced_pixels(Keyframe.of(plan.picture(number), one.image).pixels, size)
-            for number, one in enumerate(clip.keyframes)
+            reduced_pixels(Keyframe.of(plan.picture(number), keyframe.image).pixels, size)
+            for number, keyframe in enumerate(clip.keyframes)
         ]
         tensor = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1
         alphas = [still.alpha for still in rendered.stills]
@@ -75,18 +75,18 @@ def compare(
 def sheet(compared: Sequence[Compared], columns: int = 9) -> NDArray[np.uint8]:
     """One row of evenly chosen frames per preset."""
     rows = []
-    for one in compared:
-        rows += [one.frames[round(i)] for i in np.linspace(0, len(one.frames) - 1, columns)]
-    return contact_sheet(rows, columns, labels=[one.name for one in compared])
+    for preset in compared:
+        rows += [preset.frames[round(i)] for i in np.linspace(0, len(preset.frames) - 1, columns)]
+    return contact_sheet(rows, columns, labels=[preset.name for preset in compared])
 
 
 def table(compared: Sequence[Compared]) -> str:
     """The figures as a Markdown table."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    for one in compared:
-        r = one.report
+    for preset in compared:
+        r = preset.report
         shares = ("" if value is None else f"{value:.2f}" for value in (r.ghosting, r.motion, r.sharpness))
         ends = "" if r.endpoint_psnr is None else " / ".join(f"{decibels:.0f}" for decibels in r.endpoint_psnr)
-        cells = (one.name, f"{r.ppl:.3f}", f"{r.pdv:.1e}", f"{r.max_mean_gap:.2f}", *shares, ends)
-        lines.append(f"| {' | '.join(cells)} | {one.seconds:.0f} |")
+        cells = (preset.name, f"{r.ppl:.3f}", f"{r.pdv:.1e}", f"{r.max_mean_gap:.2f}", *shares, ends)
+        lines.append(f"| {' | '.join(cells)} | {preset.seconds:.0f} |")
     return "\n".join(lines)

@@ -44,7 +44,7 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        presets = [one.as_dict() for one in self.compared]
+        presets = [preset.as_dict() for preset in self.compared]
         return {"output": self.output, "presets": presets, "recipe": self.recipe}
 
     def table(self) -> str:
@@ -116,8 +116,8 @@ def compare_presets(
     for number, (name, clip) in enumerate(clips.items(), 1):
         log.warning("%s (%d of %d)", name, number, len(clips))
         with bar(costs(clip)) as callback:
-            (one,) = compare(pipeline, {name: clip}, callback, keep)
-        comparison = Comparison(output, [*comparison.compared, one], recipe)
+            (compared,) = compare(pipeline, {name: clip}, callback, keep)
+        comparison = Comparison(output, [*comparison.compared, compared], recipe)
         comparison.write()
     return comparison
 

@@ -35,23 +35,23 @@ def plots(result: Result) -> list[Markup]:
         uniform = [gap for way in zip(result.segments, steps, eases, strict=True) for gap in _uniform(*way)]
         lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases)))
     evenness = [(name, Evenness.of(gaps)) for _, name, gaps, _ in lines]
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: the largest gap is {even.max_mean_gap:.2f} times the mean" for name, even in evenness
     )
     way = plot(
         "way",
         "How far the picture has changed, over the clip",
-        f"A straight line is an even morph. {said}.",
+        f"A straight line is an even morph. {summary}.",
         ("frames gone by, %", "change gone by, %"),
         [Line(name, kind, points) for kind, name, _, points in lines],
     )
     gaps = plot(
         "gaps",
         "The distance from each frame to the next",
-        f"A level line is an even morph. {said}.",
+        f"A level line is an even morph. {summary}.",
         ("step", "gap, LPIPS"),
-        [Line(name, kind, [(i, gap) for i, gap in enumerate(own, 1)]) for kind, name, own, _ in lines],
-        whole=True,
+        [Line(name, kind, [(i, gap) for i, gap in enumerate(line_gaps, 1)]) for kind, name, line_gaps, _ in lines],
+        integers=True,
     )
     figures = [
         element("figure", way, element("figcaption", "The way that is behind, in root LPIPS. Straight is even.")),
@@ -79,18 +79,18 @@ def _table(evenness: Sequence[tuple[str, Evenness]]) -> Markup:
 
 def _note(result: Result, eases: Sequence[str], paced: bool) -> Markup:
     measured = sum(len(segment.measured.alphas) for segment in result.segments) - len(result.segments) + 1
-    said = (
+    note = (
         f"Uniform alphas are estimated from the {measured} positions that were measured."
         if paced
         else "Pacing is uniform: frames stand at even alphas, however far apart they look."
     )
     if any(ease != "none" for ease in eases) or _timed(result):
-        said += " Easing and times make gaps uneven on purpose; the figures on top leave that out."
+        note += " Easing and times make gaps uneven on purpose; the figures on top leave that out."
     if any((a.reel, a.at) == (b.reel, b.at) for a, b in pairwise(result.frames)):
-        said += " Frames that stand still are left out."
+        note += " Frames that stand still are left out."
     if result.recipe["settings"]["repeat"] == "ping-pong":
-        said += " The way back is the same."
-    return element("p", said, class_="soft")
+        note += " The way back is the same."
+    return element("p", note, class_="soft")
 
 
 def _ease(result: Result, number: int) -> str:
@@ -105,10 +105,10 @@ def _timed(result: Result) -> bool:
 def _uniform_steps(result: Result) -> list[int]:
     """The steps of each segment if distances had no say in them."""
     steps = [len(segment.shown.gaps) for segment in result.segments]
-    more = sum(steps) - len(steps)
-    if _timed(result) or more < 0:
+    extra = sum(steps) - len(steps)
+    if _timed(result) or extra < 0:
         return steps
-    return [1 + share for share in pacing.shares([1.0] * len(steps), more)]
+    return [1 + share for share in pacing.shares([1.0] * len(steps), extra)]
 
 
 def _uniform(segment: Paced, steps: int, ease: str) -> list[float]:

@@ -68,20 +68,20 @@ def film_of(output: Path, frames: Iterable[NDArray[Any]], stream: Stream, page: 
     """
     if kind := media_type(output):
         if output.stat().st_size > EMBEDDED_TO:
-            beside = os.path.relpath(output, page.absolute().parent)
-            return Film(quote(os.fsencode(beside)), kind, linked=True, preview=False)
+            relative_path = os.path.relpath(output, page.absolute().parent)
+            return Film(quote(os.fsencode(relative_path)), kind, linked=True, preview=False)
         return Film(data_uri(output.read_bytes(), kind), kind, linked=False, preview=False)
     with TemporaryDirectory(prefix="morph-") as folder:
-        made = Path(folder) / "preview.mp4"
-        with VideoWriter(made, target_for(made), stream) as writer:
+        preview = Path(folder) / "preview.mp4"
+        with VideoWriter(preview, target_for(preview), stream) as writer:
             for frame in frames:
                 writer.write(to_rgb8(frame))
-        if made.stat().st_size <= EMBEDDED_TO:
-            return Film(data_uri(made.read_bytes(), "video/mp4"), "video/mp4", linked=False, preview=True)
-        beside_it = page.with_name(f"{page.stem}.preview.mp4")
-        with atomic_path(beside_it) as partial:
-            shutil.copyfile(made, partial)
-        return Film(quote(os.fsencode(beside_it.name)), "video/mp4", linked=True, preview=True)
+        if preview.stat().st_size <= EMBEDDED_TO:
+            return Film(data_uri(preview.read_bytes(), "video/mp4"), "video/mp4", linked=False, preview=True)
+        linked_file = page.with_name(f"{page.stem}.preview.mp4")
+        with atomic_path(linked_file) as partial:
+            shutil.copyfile(preview, partial)
+        return Film(quote(os.fsencode(linked_file.name)), "video/mp4", linked=True, preview=True)
 
 
 def media_type(file: Path) -> str | None:

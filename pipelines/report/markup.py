@@ -21,10 +21,10 @@ def element(name: str, *content: str | None, **attributes: str | int | float | b
     An attribute that is True stands alone, one that is None or False is left out. ``class_`` means class, and
     other underscores are hyphens.
     """
-    said = "".join(_attribute(key, value) for key, value in attributes.items())
+    attribute_text = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in VOID:
-        return Markup(f"<{name}{said}>")
-    return Markup(f"<{name}{said}>{joined(*content)}</{name}>")
+        return Markup(f"<{name}{attribute_text}>")
+    return Markup(f"<{name}{attribute_text}>{joined(*content)}</{name}>")
 
 
 def joined(*content: str | None) -> Markup:

@@ -19,7 +19,7 @@ from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from pipelines.between.rendered_way import CANDIDATES, MATCHES, Choice
-from pipelines.job.folder import ASKED, job_folder, wrote
+from pipelines.job.folder import JOB_FILE, has_written, job_folder
 from pipelines.job.result import Result, load_result
 from pipelines.job.timings import Run, Stage
 from pipelines.report import distances
@@ -44,22 +44,22 @@ FACTS = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", 
 """What a recipe says of the code and the models."""
 
 
-def find_job(named: Path) -> Path:
+def find_job(path: Path) -> Path:
     """The folder of a job, named by itself or by an output that it wrote and that lies beside it.
 
     Raises:
         InputError: neither.
     """
-    if (named / ASKED).is_file():
-        return named
-    own = job_folder(named)
-    if (own / ASKED).is_file():
-        return own
-    beside = Path(os.path.normpath(named)).parent
-    for file in sorted([*beside.glob(f"*/{ASKED}"), *beside.glob(f"*.job/clips/*/{ASKED}")]):
-        if wrote(file.parent, named):
+    if (path / JOB_FILE).is_file():
+        return path
+    folder = job_folder(path)
+    if (folder / JOB_FILE).is_file():
+        return folder
+    beside = Path(os.path.normpath(path)).parent
+    for file in sorted([*beside.glob(f"*/{JOB_FILE}"), *beside.glob(f"*.job/clips/*/{JOB_FILE}")]):
+        if has_written(file.parent, path):
             return file.parent
-    raise InputError(f"{named}: no job is there, or known by this output; name the OUT.job of a finished render")
+    raise InputError(f"{path}: no job is there, or known by this output; name the OUT.job of a finished render")
 
 
 def write_report(folder: Path, page: Path) -> None:
@@ -128,7 +128,7 @@ def _section(key: str, title: str, *content: str | None) -> Markup:
 
 
 def _pairs(pairs: Iterable[tuple[str, str]], class_: str) -> Markup:
-    terms = (element("div", element("dt", term), element("dd", said)) for term, said in pairs)
+    terms = (element("div", element("dt", term), element("dd", description)) for term, description in pairs)
     return element("dl", *terms, class_=class_)
 
 
@@ -160,13 +160,15 @@ def _keyframes(result: Result, folder: Path, fps: Fraction) -> Markup:
     items = []
     for keyframe, number in zip(result.recipe["keyframes"], numbers, strict=True):
         image, prompt = Path(keyframe["image"]).name, keyframe["prompt"]
-        said = [element("br"), element("q", prompt)] if prompt else [element("br"), "no prompt"]
+        prompt_lines = [element("br"), element("q", prompt)] if prompt else [element("br"), "no prompt"]
         if number is None:
-            items.append(element("li", element("p", image, *said, element("br"), "not shown", class_="soft")))
+            items.append(
+                element("li", element("p", image, *prompt_lines, element("br"), "not shown", class_="soft"))
+            )
             continue
         held = f", held for {keyframe['hold']} more" if keyframe.get("hold") else ""
         when = f"at {float(number / fps):.2f} s, frame {number + 1}{held}"
-        caption = element("figcaption", image, *said, element("br"), when)
+        caption = element("figcaption", image, *prompt_lines, element("br"), when)
         picture = element("img", src=pictures[number], alt=f"Keyframe {image}")
         items.append(element("li", element("figure", picture, caption)))
     return _section("keyframes", "Keyframes", element("ol", *items, class_="row"))
@@ -178,18 +180,18 @@ def _matches(result: Result, folder: Path) -> Markup | None:
     for number, segment in enumerate(result.segments):
         if segment.match is None:
             continue
-        both = f"{names[number]} (A) and {names[(number + 1) % len(names)]} (B)"
-        (seen,) = _cells(folder / MATCHES / segment.match, 1, MATCH)
-        picture = element("img", src=seen, alt=f"What matches between {both}") if seen else None
-        caption = both if seen else f"{both}: the picture is gone, or damaged"
+        pair = f"{names[number]} (A) and {names[(number + 1) % len(names)]} (B)"
+        (thumbnail,) = _cells(folder / MATCHES / segment.match, 1, MATCH)
+        picture = element("img", src=thumbnail, alt=f"What matches between {pair}") if thumbnail else None
+        caption = pair if thumbnail else f"{pair}: the picture is gone, or damaged"
         figures.append(element("figure", picture, element("figcaption", caption)))
     if not figures:
         return None
-    said = (
+    explanation = (
         "What was found of one keyframe in the next: the same number marks the same thing, and the grid is square "
         "on the picture halfway. Where the confidence is low, one dissolves into the other."
     )
-    return _section("matches", "Matches", element("p", said, class_="soft"), *figures)
+    return _section("matches", "Matches", element("p", explanation, class_="soft"), *figures)
 
 
 def _contact_sheet(result: Result, folder: Path) -> Markup:
@@ -206,9 +208,9 @@ def _contact_sheet(result: Result, folder: Path) -> Markup:
         )
         for number, picture in zip(numbers, _pictures(result, folder, numbers, SMALL), strict=True)
     ]
-    said = f"All {count} frames." if count <= SHEET else f"{SHEET} of {count} frames, evenly chosen."
+    explanation = f"All {count} frames." if count <= SHEET else f"{SHEET} of {count} frames, evenly chosen."
     return _section(
-        "sheet", "Contact sheet", element("p", said, class_="soft"), element("ol", *items, class_="sheet")
+        "sheet", "Contact sheet", element("p", explanation, class_="soft"), element("ol", *items, class_="sheet")
     )
 
 
@@ -221,7 +223,7 @@ def _distances(result: Result) -> Markup:
 def _candidates(result: Result, folder: Path) -> Markup | None:
     if not result.choices:
         return None
-    said = (
+    explanation = (
         f"Each anchor was chosen from several candidates between its two parents, scored by CLIP "
         f"{result.recipe.get('clip') or ''}; higher is better."
     )
@@ -229,7 +231,7 @@ def _candidates(result: Result, folder: Path) -> Markup | None:
         joined(element("h3", f"The anchor at {alpha:g}"), _candidates_row(choice, folder))
         for alpha, choice in sorted(result.choices.items())
     ]
-    return _section("candidates", "Candidates", element("p", said, class_="soft"), *rows)
+    return _section("candidates", "Candidates", element("p", explanation, class_="soft"), *rows)
 
 
 def _candidates_row(choice: Choice, folder: Path) -> Markup:
@@ -255,11 +257,13 @@ def _timings(runs: Sequence[Run]) -> Markup:
         spent = sum(stage.seconds for run in runs for stage in run.stages if stage.name == name)
         cells = [_seconds(spent)] if several else []
         rows.append(_row("td", STAGES[name], *cells, _stage(last.get(name))))
-    totals = [sum(stage.seconds for run in those for stage in run.stages) for those in (runs, runs[-1:])]
+    totals = [
+        sum(stage.seconds for run in counted_runs for stage in run.stages) for counted_runs in (runs, runs[-1:])
+    ]
     heads = [f"all {len(runs)} runs", "last run"] if several else ["time"]
     table = element(
         "table",
-        element("caption", _said_of(runs)),
+        element("caption", _timings_caption(runs)),
         element("thead", _row("th", "stage", *heads)),
         element("tbody", *rows),
         element("tfoot", _row("td", "together", *map(_seconds, totals if several else totals[1:]))),
@@ -267,19 +271,19 @@ def _timings(runs: Sequence[Run]) -> Markup:
     return _section("timings", "Timings", element("div", table, class_="wide"))
 
 
-def _said_of(runs: Sequence[Run]) -> str:
+def _timings_caption(runs: Sequence[Run]) -> str:
     """A table's caption: what was timed, and when."""
     broken = sum(not run.stages[-1].ended or run.stages[-1].name != "encode" for run in runs)
     began = runs[0].started[:16].replace("T", " ")
-    said = f"Wall time by stage; loading the model counts on a cluster alone. The job began on {began}"
-    return said + (f"; {broken} of its runs broke off." if broken else ".")
+    caption = f"Wall time by stage; loading the model counts on a cluster alone. The job began on {began}"
+    return caption + (f"; {broken} of its runs broke off." if broken else ".")
 
 
 def _stage(stage: Stage | None) -> str:
     if stage is None:
         return "not needed"
-    said = ", nothing new" if stage.kept else "" if stage.ended else ", broken off"
-    return _seconds(stage.seconds) + said
+    note = ", nothing new" if stage.kept else "" if stage.ended else ", broken off"
+    return _seconds(stage.seconds) + note
 
 
 def _seconds(seconds: float) -> str:
@@ -302,7 +306,7 @@ def _recipe(result: Result) -> Markup:
 def _facts(result: Result) -> Markup:
     recipe = result.recipe
     pairs = [(name, str(recipe[name])) for name in FACTS if recipe.get(name)] + [("output", result.output)]
-    terms = [part for term, said in pairs for part in (element("dt", term), element("dd", said))]
+    terms = [part for term, value in pairs for part in (element("dt", term), element("dd", value))]
     return _section("versions", "Versions and models", element("dl", *terms, class_="facts"))
 
 

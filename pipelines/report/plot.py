@@ -29,9 +29,9 @@ class Line:
 
 
 def plot(
-    key: str, title: str, description: str, labels: tuple[str, str], lines: Sequence[Line], whole: bool = False
+    key: str, title: str, description: str, labels: tuple[str, str], lines: Sequence[Line], integers: bool = False
 ) -> Markup:
-    """Lines over axes that start at 0; ``labels`` name x and y, and ``whole`` says that x counts something.
+    """Lines over axes that start at 0; ``labels`` name x and y, and ``integers`` says that x counts something.
 
     ``key`` is unique on the page.
 
@@ -40,7 +40,7 @@ def plot(
     """
     points = [point for line in lines for point in line.points]
     x_top = max(x for x, _ in points)
-    x_ticks = [tick for tick in ticks(x_top, whole=whole) if tick <= x_top]
+    x_ticks = [tick for tick in ticks(x_top, integers=integers) if tick <= x_top]
     y_ticks = ticks(max(y for _, y in points))
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -65,13 +65,13 @@ def plot(
     )
 
 
-def ticks(top: float, least: int = 4, whole: bool = False) -> list[float]:
-    """Round numbers from 0 to at least ``top``, in ``least`` steps or up to twice as many; fewer if ``whole``."""
+def ticks(top: float, least: int = 4, integers: bool = False) -> list[float]:
+    """Round numbers from 0 to at least ``top``, in ``least`` to twice as many steps; fewer if ``integers``."""
     if not top > 0:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(top / least))
     step = next(power * share for share in (5, 2.5, 2, 1) if top / (power * share) >= least * 0.99)
-    if whole and step % 1:
+    if integers and step % 1:
         step = math.ceil(step)
     return [round(number * step, 12) for number in range(math.ceil(round(top / step, 6)) + 1)]
 
@@ -90,9 +90,9 @@ def _axes(
         parts.append(element("text", f"{tick:g}", x=x, y=y + 17, text_anchor="middle"))
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(element("text", labels[0], x=middle, y=HEIGHT - 8, text_anchor="middle"))
-    along = (TOP + HEIGHT - BOTTOM) / 2
-    turned = f"rotate(-90 14 {along})"
-    parts.append(element("text", labels[1], x=14, y=along, text_anchor="middle", transform=turned))
+    middle_height = (TOP + HEIGHT - BOTTOM) / 2
+    rotation = f"rotate(-90 14 {middle_height})"
+    parts.append(element("text", labels[1], x=14, y=middle_height, text_anchor="middle", transform=rotation))
     return parts
 
 

@@ -34,5 +34,5 @@ def alone(folder, tmp_path_factory):
     torch.set_num_threads(1)
     outcomes = list(run_here(read_manifest(path), path.with_suffix(".job"), Where(device="cpu")))
     torch.set_num_threads(before)
-    assert [one.error for one in outcomes] == ["", ""]
+    assert [outcome.error for outcome in outcomes] == ["", ""]
     return frames_of(path.with_suffix(".job"))

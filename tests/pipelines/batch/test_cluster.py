@@ -16,7 +16,7 @@ def test_ray_makes_the_same_frames(manifest, alone, monkeypatch):
     bad = {"name": "bad", "settings": {"model_size": 100}, "keyframes": ["cat.jpg", "raccoon.jpg"]}
     path = manifest([*CLIPS, bad], frames=15)
     outcomes = run_ray(read_manifest(path), path.with_suffix(".job"), Where(device="cpu"), "local", 2)
-    errors = {one.name: one.error for one in outcomes}
+    errors = {outcome.name: outcome.error for outcome in outcomes}
     assert (errors["pair"], errors["three"]) == ("", "")
     assert "multiples of 64" in errors["bad"]
     assert frames_of(path.with_suffix(".job")) == alone

@@ -8,8 +8,8 @@ from pipelines.batch.paths import absolute
 def test_what_is_there_gets_a_whole_path_and_names_stay(dissolve, shots, monkeypatch):
     monkeypatch.chdir(shots.parent)
     Path("model").mkdir()
-    own = {"ranking.clip": "model", "inbetween.weights": "cat.jpg"}
-    clip = absolute(dissolve("pair", "cat.jpg", "raccoon.jpg", **own))
+    paths = {"ranking.clip": "model", "inbetween.weights": "cat.jpg"}
+    clip = absolute(dissolve("pair", "cat.jpg", "raccoon.jpg", **paths))
     for settings in (clip.settings, *(keyframe.settings for keyframe in clip.keyframes)):
         assert settings.ranking.clip == str(shots.parent / "model")
         assert settings.inbetween.weights == str(shots.parent / "cat.jpg")

@@ -13,7 +13,10 @@ def test_clips_are_rendered_one_after_the_other_as_outcomes_are_asked_for(dissol
     clips = [dissolve("a"), dissolve("bad", tmp_path / "none.png", tmp_path / "none.png"), dissolve("b")]
     outcomes = run_here(clips, tmp_path / "job", Where(device="cpu"))
     assert (next(outcomes).name, (tmp_path / "b.mp4").exists()) == ("a", False)
-    assert [(one.name, one.frames, bool(one.error)) for one in outcomes] == [("bad", 0, True), ("b", 3, False)]
+    assert [(outcome.name, outcome.frames, bool(outcome.error)) for outcome in outcomes] == [
+        ("bad", 0, True),
+        ("b", 3, False),
+    ]
     assert [(tmp_path / name).is_file() for name in ("a.mp4", "bad.mp4", "b.mp4")] == [True, False, True]
 
 

@@ -37,14 +37,14 @@ def inbox(folder, tmp_path):
 def watched(command, monkeypatch, inbox):
     """The command over so many looks at the folder; a look may come with something to do before the next."""
 
-    def run(looks, **done):
-        left = iter(range(looks))
+    def run(looks, **actions):
+        looks_left = iter(range(looks))
 
         def sleep(seconds):
-            number = next(left, None)
+            number = next(looks_left, None)
             if number is None:
                 raise KeyboardInterrupt
-            done.get(f"after_{number}", lambda: None)()
+            actions.get(f"after_{number}", lambda: None)()
 
         monkeypatch.setattr("pipelines.batch.watch.time", SimpleNamespace(sleep=sleep))
         result = command("batch", "--watch", str(inbox), "--device", "cpu")
@@ -104,13 +104,13 @@ def test_a_manifest_whose_picture_comes_later_is_tried_again(watched, inbox, tmp
 
 def test_a_clip_whose_picture_was_not_whole_is_tried_again_with_it_alone(watched, inbox):
     picture = inbox / "raccoon.jpg"
-    whole = picture.read_bytes()
-    picture.write_bytes(whole[: len(whole) // 2])
+    content = picture.read_bytes()
+    picture.write_bytes(content[: len(content) // 2])
     write(inbox)
     result = watched(
         12,
         after_4=lambda: (inbox / "notes.txt").write_text("no help"),
-        after_8=lambda: picture.write_bytes(whole),
+        after_8=lambda: picture.write_bytes(content),
     )
     rows = [line for line in result.stdout.splitlines() if line.startswith("| shots")]
     assert len(rows) == 2, result.stderr
@@ -122,8 +122,8 @@ def test_what_becomes_of_a_drop_comes_before_the_next_look(shots, tmp_path, monk
     monkeypatch.setattr("pipelines.batch.watch.PAUSE", 0.01)
     (outcome,) = next(watch(shots.parent, Options(where=Where(device="cpu"))))
     assert (outcome.name, outcome.frames, outcome.error) == ("shots", 3, "")
-    said = [record.getMessage() for record in caplog.records]
-    assert said[:2] == [f"watching {shots.parent}; Ctrl-C ends it", f"{shots}:"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[:2] == [f"watching {shots.parent}; Ctrl-C ends it", f"{shots}:"]
     with pytest.raises(SettingsError, match="is no folder"):
         next(watch(shots, Options()))
 

@@ -15,6 +15,6 @@ def test_models_are_loaded_once_and_kept_until_others_are_asked_for(folder):
     none = loaded(None, None, "cpu", "auto")
     assert none.weights is None
     assert loaded(None, None, "cpu", "auto") is none
-    own = loaded(str(folder), None, "cpu", "float32")
-    assert own.model.name == str(folder.resolve())
+    models = loaded(str(folder), None, "cpu", "float32")
+    assert models.model.name == str(folder.resolve())
     assert loaded(None, None, "cpu", "auto") is not none

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pipelines.batch.where import Where
-from pipelines.batch.workers import here, run_workers
+from pipelines.batch.workers import local_runner, run_workers
 from pipelines.job.job import Job
 from pipelines.tasks.task import FindFacts
 from tests.conftest import SAMPLES
@@ -38,7 +38,7 @@ def two_workers(path):
 
 def test_tasks_of_this_process_see_the_clip(dissolve, tmp_path):
     plan = Job.of(dissolve("pair"), tmp_path).plan
-    (facts,) = here(plan, tmp_path, Where(device="cpu"))([FindFacts()])
+    (facts,) = local_runner(plan, tmp_path, Where(device="cpu"))([FindFacts()])
     assert (facts.size, facts.transparent, facts.model) == ([64, 64], False, None)
 
 
@@ -47,7 +47,7 @@ def test_more_clips_than_workers_are_all_done(dissolve, tmp_path):
     names = ["a", "b", "c"]
     clips = [dissolve(name) for name in names]
     outcomes = list(run_workers(clips, tmp_path / "job", Where(device="cpu"), 2))
-    assert sorted((one.name, one.frames, one.error) for one in outcomes) == [
+    assert sorted((outcome.name, outcome.frames, outcome.error) for outcome in outcomes) == [
         (name, 3, "") for name in ("a", "b", "c")
     ]
 
@@ -68,9 +68,9 @@ def test_a_clip_that_kills_its_worker_again_and_again_fails_alone(manifest):
                 killed.add(worker)
     out, _ = process.communicate()
     assert len(killed) == 3
-    told = dict(line.split(" ", 1) for line in out.splitlines())
-    assert told["bad"].startswith("its worker died 3 times")
-    assert {name: error for name, error in told.items() if name != "bad"} == {"pair": "", "three": ""}
+    errors = dict(line.split(" ", 1) for line in out.splitlines())
+    assert errors["bad"].startswith("its worker died 3 times")
+    assert {name: error for name, error in errors.items() if name != "bad"} == {"pair": "", "three": ""}
     assert sorted(video.name for video in path.parent.glob("*.mp4")) == ["pair.mp4", "three.mp4"]
 
 

@@ -23,7 +23,7 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["broken", "pair", "three"]
     assert "broken.jpg: cannot be read" in lines[2]
     report = json.loads((path.parent / "shots.yaml.job" / "report.json").read_text())
-    assert {one["name"]: bool(one["error"]) for one in report["clips"]} == {
+    assert {clip["name"]: bool(clip["error"]) for clip in report["clips"]} == {
         "broken": True, "pair": False, "three": False
     }  # fmt: skip
     assert sorted(video.name for video in path.parent.glob("*.mp4")) == ["pair.mp4", "three.mp4"]
@@ -32,7 +32,7 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     before = frames_of(path.parent / "shots.yaml.job" / "clips" / "pair")
     again = command("batch", str(path), "--device", "cpu", "--json")
     assert again.returncode == 0, again.stderr
-    assert [one["error"] for one in json.loads(again.stdout)] == [""] * 3
+    assert [clip["error"] for clip in json.loads(again.stdout)] == [""] * 3
     assert frames_of(path.parent / "shots.yaml.job" / "clips" / "pair") == before
 
 
@@ -77,6 +77,6 @@ def test_a_bad_manifest_tells_everything_at_once(command, manifest):
     path = manifest([{"name": "a", "keyframes": ["cat.jpg", "nothing.jpg"], "setings": {}}, {"name": "a"}])
     result = command("batch", str(path))
     assert result.returncode == 2
-    for said in ("nothing.jpg", "setings", "keyframes"):
-        assert said in result.stderr
+    for mistake in ("nothing.jpg", "setings", "keyframes"):
+        assert mistake in result.stderr
     assert len([line for line in result.stderr.splitlines() if "shots.yaml:" in line]) >= 3

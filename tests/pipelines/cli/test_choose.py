@@ -118,8 +118,8 @@ def test_fitted_embeddings_are_written_read_and_not_taken_for_others(command, fo
     assert json.loads(first.stdout)["spent"]["textual inversion"] > 0
     second = command(*arguments, "-o", str(tmp_path / "b"))
     assert json.loads(second.stdout)["spent"]["textual inversion"] == 0
-    for one, other in zip(read_frames(tmp_path / "a"), read_frames(tmp_path / "b"), strict=True):
-        assert np.array_equal(one, other)
+    for first_frame, second_frame in zip(read_frames(tmp_path / "a"), read_frames(tmp_path / "b"), strict=True):
+        assert np.array_equal(first_frame, second_frame)
     other = command(*arguments, "-o", str(tmp_path / "c"), "--prompt", "a cat")
     assert other.returncode == 2
     assert "prompts" in other.stderr

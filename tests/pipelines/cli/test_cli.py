@@ -22,7 +22,7 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    ("trouble", "code", "told"),
+    ("trouble", "code", "message"),
     [
         (KeyboardInterrupt, 130, "Interrupted; no file is left half written."),
         (
@@ -32,7 +32,7 @@ def test_help_loads_nothing_heavy():
         ),
     ],
 )
-def test_what_does_not_hold_for_a_command_is_not_advised(command, tmp_path, monkeypatch, trouble, code, told):
+def test_what_does_not_hold_for_a_command_is_not_advised(command, tmp_path, monkeypatch, trouble, code, message):
     class Broken(io.StringIO):
         def write(self, text):
             raise trouble
@@ -40,4 +40,4 @@ def test_what_does_not_hold_for_a_command_is_not_advised(command, tmp_path, monk
     (tmp_path / "recipe.json").write_text('{"morph": "0.1.0"}')
     monkeypatch.setattr(sys, "stdout", Broken())
     result = command("show", str(tmp_path / "recipe.json"))
-    assert (result.returncode, result.stderr.strip()) == (code, told)
+    assert (result.returncode, result.stderr.strip()) == (code, message)

@@ -10,16 +10,16 @@ from tests.pipelines.conftest import CAT, QUICK, RACCOON
 def test_info_names_versions_devices_and_models(command):
     result = command("info", "--json")
     assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout)
-    assert {"morph", "torch", "diffusers", "ffmpeg"} <= set(found["versions"])
-    assert "cpu" in found["devices"]
-    assert "MB" in found["models"]["embedded"]
+    facts = json.loads(result.stdout)
+    assert {"morph", "torch", "diffusers", "ffmpeg"} <= set(facts["versions"])
+    assert "cpu" in facts["devices"]
+    assert "MB" in facts["models"]["embedded"]
     assert "embedded" in command("info").stdout
 
 
 def test_measure_reads_folders_and_videos(command, folder, tmp_path):
     out, stills = tmp_path / "m.mkv", tmp_path / "frames"
-    made = command(
+    result = command(
         "render",
         CAT,
         RACCOON,
@@ -32,8 +32,8 @@ def test_measure_reads_folders_and_videos(command, folder, tmp_path):
         str(stills),
         "--json",
     )
-    assert made.returncode == 0, made.stderr
-    report = json.loads(made.stdout)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
     measured = json.loads(command("measure", str(stills), CAT, RACCOON).stdout)
     assert measured["endpoint_psnr"] == [100.0, 100.0]
     for name in ("ppl", "pdv", "mean_gap", "max_mean_gap"):

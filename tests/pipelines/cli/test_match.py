@@ -19,9 +19,9 @@ def pair(tmp_path_factory):
     """A photograph of 192 pixels a side, and another cut of it, MOVED further right."""
     folder = tmp_path_factory.mktemp("pair")
     with Image.open(CAT) as image:
-        whole = image.resize((192 + MOVED, 192 + MOVED), Image.Resampling.LANCZOS)
-    whole.crop((0, 0, 192, 192)).save(folder / "a.png")
-    whole.crop((MOVED, 0, 192 + MOVED, 192)).save(folder / "b.png")
+        photograph = image.resize((192 + MOVED, 192 + MOVED), Image.Resampling.LANCZOS)
+    photograph.crop((0, 0, 192, 192)).save(folder / "a.png")
+    photograph.crop((MOVED, 0, 192 + MOVED, 192)).save(folder / "b.png")
     return folder
 
 
@@ -29,14 +29,14 @@ def test_a_moved_copy_is_found_drawn_and_written(command, pair, tmp_path):
     images = [str(pair / name) for name in ("a.png", "b.png")]
     result = command("match", *images, "-o", "m.png", "--field", "f.npz", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert said["output"] == "m.png"
-    assert said["field"] == ["f.npz"]
-    assert said["size"] == [192, 192]
-    assert said["features"] == "vgg16"
-    assert said["energy_after"] < 0.6 * said["energy_before"]
-    assert said["matched"] > 0.5
-    assert said["mirrored"] is False
+    report = json.loads(result.stdout)
+    assert report["output"] == "m.png"
+    assert report["field"] == ["f.npz"]
+    assert report["size"] == [192, 192]
+    assert report["features"] == "vgg16"
+    assert report["energy_after"] < 0.6 * report["energy_before"]
+    assert report["matched"] > 0.5
+    assert report["mirrored"] is False
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("compared by vgg16: ")
     with Image.open(tmp_path / "m.png") as picture:
@@ -115,15 +115,15 @@ def test_a_models_own_denoiser_may_look(command, pair, folder, tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments, message):
-    own = {"own.png": b"a picture", "own.npz": b"1 2 3 4", "far.csv": b"500 1 2 3"}
-    for name, content in own.items():
+    files = {"own.png": b"a picture", "own.npz": b"1 2 3 4", "far.csv": b"500 1 2 3"}
+    for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     result = command("match", *arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stdout == ""
     assert message in result.stderr
     assert "Traceback" not in result.stderr
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == own
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 def test_help_says_which_map_brings_what(command):

@@ -94,13 +94,13 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ).stdout
     )
     assert (large["size"], large["model_size"]) == ([501, 333], [64, 64])
-    found = json.loads(
+    report = json.loads(
         command(
             "render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run", "--json"
         ).stdout
     )
-    assert found["dry_run"] is True
-    assert found["settings"]["lora.steps"] == 2
+    assert report["dry_run"] is True
+    assert report["settings"]["lora.steps"] == 2
     assert not list(tmp_path.iterdir())
 
 
@@ -139,8 +139,8 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
     ],
 )  # fmt: skip
 def test_bad_input_is_one_clear_line_and_exit_code_2(command, folder, tmp_path, arguments, message):
-    whole = Path(shutil.copy(CAT, tmp_path / "broken.png")).read_bytes()
-    (tmp_path / "broken.png").write_bytes(whole[: len(whole) // 2])
+    content = Path(shutil.copy(CAT, tmp_path / "broken.png")).read_bytes()
+    (tmp_path / "broken.png").write_bytes(content[: len(content) // 2])
     model = [] if "--model" in arguments else ["--model", str(folder)]
     result = command("render", *arguments, *model, cwd=tmp_path)
     assert result.returncode == 2, result.stderr

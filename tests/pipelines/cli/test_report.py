@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pipelines.batch.where import Where
-from pipelines.batch.workers import here
+from pipelines.batch.workers import local_runner
 from pipelines.job.folder import job_folder, opened
 from pipelines.job.job import Job
 from pipelines.job.produce import produce
@@ -21,8 +21,8 @@ def job(tmp_path_factory):
     output = tmp_path_factory.mktemp("report") / "a.mp4"
     clip, folder = clip_of([CAT, RACCOON], (), changed(Settings(), LAID_OVER), output), job_folder(output)
     with opened(folder, clip):
-        order = Job.of(clip, folder)
-        produce(order, here(order.plan, folder, Where(device="cpu")))
+        planned_job = Job.of(clip, folder)
+        produce(planned_job, local_runner(planned_job.plan, folder, Where(device="cpu")))
     return folder
 
 
@@ -56,7 +56,7 @@ def test_what_is_not_finished_or_no_job_is_refused(command, job, tmp_path):
     unfinished = shutil.copytree(job, tmp_path / "m.mp4.job")
     content = json.loads((unfinished / "job.json").read_text())
     (unfinished / "job.json").write_text(json.dumps(content | {"finished": False}))
-    for arguments, said in (
+    for arguments, message in (
         (["m.mp4.job"], "not finished"),
         (["nothing.mp4"], "no job"),
         ([str(tmp_path)], "no job"),
@@ -66,5 +66,5 @@ def test_what_is_not_finished_or_no_job_is_refused(command, job, tmp_path):
         refused = command("report", *arguments, cwd=tmp_path)
         assert refused.returncode == 2, arguments
         assert len(refused.stderr.splitlines()) == 1
-        assert said in refused.stderr
+        assert message in refused.stderr
     assert not list(tmp_path.glob("*.html"))

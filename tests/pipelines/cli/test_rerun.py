@@ -38,15 +38,15 @@ def rendered(folder, tmp_path_factory):
 
 
 def test_every_file_holds_the_same_recipe(rendered, command):
-    said = read_recipe(rendered / "a.mp4")
+    recipe = read_recipe(rendered / "a.mp4")
     for name in ("a.mp4.json", "stills", "stills/frame.1003.png"):
-        assert read_recipe(rendered / name) == said, name
+        assert read_recipe(rendered / name) == recipe, name
     shown = command("show", str(rendered / "a.mp4"))
-    assert json.loads(shown.stdout) == said
-    assert [entry["prompt"] for entry in said["keyframes"]] == ['a "cat"; #1 = \\x'] * 2
-    assert said["choices"] == {"0.5": 2}
-    assert said["embeddings"]
-    assert said["settings"]["anchors.candidates"] == 3
+    assert json.loads(shown.stdout) == recipe
+    assert [entry["prompt"] for entry in recipe["keyframes"]] == ['a "cat"; #1 = \\x'] * 2
+    assert recipe["choices"] == {"0.5": 2}
+    assert recipe["embeddings"]
+    assert recipe["settings"]["anchors.candidates"] == 3
 
 
 def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_path):
@@ -86,13 +86,13 @@ def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
 def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
     (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
     shutil.copy(rendered / "a.mp4.json", tmp_path)
-    for arguments, what in (
+    for arguments, message in (
         (["a.mp4.json"], "cat.jpg is there, but it has changed"),
         (["a.mp4.json", "--images", str(rendered), "-o", "none/a.mp4"], "there is no folder"),
     ):
         done = command("rerun", *arguments, cwd=tmp_path)
         assert done.returncode == 2
-        assert what in done.stderr
+        assert message in done.stderr
         assert done.stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4.json", "cat.jpg"]
 

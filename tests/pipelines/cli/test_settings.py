@@ -10,10 +10,10 @@ from pipelines.request.settings import Settings, keys
 
 def test_every_setting_is_listed_with_its_value_and_what_it_means(command):
     lines = command("settings").stdout.splitlines()
-    told = [line for line in lines if not line.startswith(" ")]
-    assert [line.partition(" = ")[0] for line in told] == list(keys(Settings()))
-    assert all(lines[lines.index(line) + 1].startswith("    ") for line in told)
-    assert "ease = none   none | in | out | in-out   per image" in told
+    listed = [line for line in lines if not line.startswith(" ")]
+    assert [line.partition(" = ")[0] for line in listed] == list(keys(Settings()))
+    assert all(lines[lines.index(line) + 1].startswith("    ") for line in listed)
+    assert "ease = none   none | in | out | in-out   per image" in listed
 
 
 def test_a_group_or_a_key_alone_and_the_values_of_a_preset(command):
@@ -26,10 +26,10 @@ def test_a_group_or_a_key_alone_and_the_values_of_a_preset(command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["stepz"], "did you mean steps"), (["--preset", "dfault"], "no preset dfault")]
+    ("arguments", "message"), [(["stepz"], "did you mean steps"), (["--preset", "dfault"], "no preset dfault")]
 )
-def test_what_is_none_is_one_line(command, arguments, said):
+def test_what_is_none_is_one_line(command, arguments, message):
     result = command("settings", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -20,15 +20,15 @@ def test_what_does_something_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "said"),
+    ("name", "values", "message"),
     [
         ("choose", {}, "--choose finds no choice"),
         ("embeddings", {}, "--embeddings finds nothing to keep"),
         ("embeddings", {**CHOICE, "anchors.depth": 0, "between": "dissolve"}, "finds nothing to keep"),
     ],
 )
-def test_what_does_nothing_is_refused(tmp_path, name, values, said):
-    with pytest.raises(SettingsError, match=said):
+def test_what_does_nothing_is_refused(tmp_path, name, values, message):
+    with pytest.raises(SettingsError, match=message):
         Aside(**{name: tmp_path / "new"}).check(clip(**values))
 
 

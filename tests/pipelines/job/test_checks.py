@@ -24,8 +24,8 @@ def refused(command, folder, tmp_path):
         result = command("render", *arguments, "--model", str(folder), *QUICK, cwd=tmp_path)
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
         assert result.returncode == 2, result.stderr
-        (said,) = [said for said in result.stderr.splitlines() if said.startswith("Error")]
-        return said
+        (message,) = [message for message in result.stderr.splitlines() if message.startswith("Error")]
+        return message
 
     return line
 
@@ -40,8 +40,8 @@ def test_an_output_that_is_one_of_the_images(refused, tmp_path):
 
 def test_a_timeline_that_is_one_of_the_images(refused, tmp_path):
     shutil.copy(SAMPLES / "cat.jpg", tmp_path / "cut.edl")
-    said = refused("a.webp", "cut.edl", "-o", "m.mp4", "--timeline", "cut.edl")
-    assert "cut.edl: would be written over, and is one of the images" in said
+    message = refused("a.webp", "cut.edl", "-o", "m.mp4", "--timeline", "cut.edl")
+    assert "cut.edl: would be written over, and is one of the images" in message
 
 
 def test_frames_of_a_job_that_are_its_images_now(refused, tmp_path):
@@ -52,8 +52,8 @@ def test_frames_of_a_job_that_are_its_images_now(refused, tmp_path):
             image.save(tmp_path / "f" / f"frame.{number}.png")
     (tmp_path / "m.mp4.job" / "job.json").write_text('{"asked": {}, "finished": true}')
     claim(tmp_path / "m.mp4.job", {tmp_path / "f": range(1001, 1003)})
-    said = refused("f/frame.1001.png", "f/frame.1002.png", "-o", "m.mp4", "--frames-dir", "f")
-    assert "frame.1001.png: would be written over, and is one of the images" in said
+    message = refused("f/frame.1001.png", "f/frame.1002.png", "-o", "m.mp4", "--frames-dir", "f")
+    assert "frame.1001.png: would be written over, and is one of the images" in message
 
 
 def test_two_names_of_the_same_frames(refused):
@@ -64,8 +64,8 @@ def test_two_names_of_the_same_frames(refused):
 def test_movies_of_a_timeline_that_somebody_else_made(refused, tmp_path):
     (tmp_path / "cut").mkdir()
     (tmp_path / "cut" / "001.mov").write_text("mine")
-    said = refused("a.webp", "b.webp", "-o", "m.mp4", "--timeline", "cut.xml")
-    assert "cut/001.mov: is there already, and this job did not write it" in said
+    message = refused("a.webp", "b.webp", "-o", "m.mp4", "--timeline", "cut.xml")
+    assert "cut/001.mov: is there already, and this job did not write it" in message
 
 
 def test_a_video_that_nobody_named_replaces_only_its_own(command, manifest):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipelines.job.folder import JobBusyError, asked, differences, opened
+from pipelines.job.folder import JobBusyError, differences, opened, request_of
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
@@ -47,19 +47,19 @@ def test_a_job_that_carries_on_replaces_only_its_own_frames(command, folder, tmp
 
     assert run(1001, 3, "one")[0] == 0
     before = {path.name: path.stat().st_mtime_ns for path in still()}
-    code, said, now = run(1004, 5, "two")
-    assert code == 0, said
+    code, errors, now = run(1004, 5, "two")
+    assert code == 0, errors
     assert list(now) == names(1001, 1009)
     (tmp_path / "a.1007.png").unlink()  # as if killed while it was written
     (tmp_path / "a.1008.png").unlink()
-    code, said, again = run(1004, 5, "two")
-    assert code == 0, said
+    code, errors, again = run(1004, 5, "two")
+    assert code == 0, errors
     assert list(again) == names(1001, 1009)
     assert {name: again[name] for name in before} == before
     assert all(again[name] > now[name] for name in names(1004, 1009))
-    code, said, kept = run(1001, 3, "one")
+    code, errors, kept = run(1001, 3, "one")
     assert code == 2
-    assert "already holds frames up to a.1008.png" in said
+    assert "already holds frames up to a.1008.png" in errors
     assert kept == again
 
 
@@ -72,7 +72,7 @@ def test_a_job_that_carries_on_from_its_own_frames_keeps_them(command, folder, t
 
 
 @pytest.mark.parametrize(
-    ("more", "named"),
+    ("more", "change"),
     [
         (["--seed", "7"], "seed was 0 and is 7"),
         (["--prompt", "a lion"], "prompt of .*cat.jpg was '' and is 'a lion'"),
@@ -81,24 +81,24 @@ def test_a_job_that_carries_on_from_its_own_frames_keeps_them(command, folder, t
         (["--set", "attention=0.1"], f"attention was {load_preset('default').attention} and is 0.1"),
     ],
 )
-def test_a_broken_off_job_is_not_continued_as_another(command, folder, tmp_path, more, named):
+def test_a_broken_off_job_is_not_continued_as_another(command, folder, tmp_path, more, change):
     job = tmp_path / "job"
     (job / "fits").mkdir(parents=True)
     values = {"steps": 3, "lora.steps": 2, "lora.rank": 2, "frames": 5, "size": "64"}
     broken_off = clip(("cat.jpg", "raccoon.jpg"), changed(load_preset("default"), values), model=str(folder))
-    (job / "job.json").write_text(json.dumps({"asked": asked(broken_off), "finished": False}))
+    (job / "job.json").write_text(json.dumps({"asked": request_of(broken_off), "finished": False}))
     run = ["render", CAT, RACCOON, "--model", str(folder), *QUICK, "-o", str(tmp_path / "f"), "--job", str(job)]
     refused = command(*run, *more)
     assert refused.returncode == 2
-    assert re.search(named, refused.stderr), refused.stderr
+    assert re.search(change, refused.stderr), refused.stderr
     assert "--change" in refused.stderr
     if "--size" not in more:
         assert command(*run, *more, "--change").returncode == 0
 
 
 def test_a_finished_job_may_be_asked_for_anything(tmp_path):
-    one = clip(("cat.jpg", "raccoon.jpg"), Settings())
-    with opened(tmp_path / "job", one):
+    first = clip(("cat.jpg", "raccoon.jpg"), Settings())
+    with opened(tmp_path / "job", first):
         (tmp_path / "job" / "fits").mkdir()
     with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), changed(Settings(), {"seed": 3}))):
         assert json.loads((tmp_path / "job" / "job.json").read_text())["finished"] is False
@@ -110,7 +110,7 @@ def test_images_and_timing_are_no_difference():
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "said"),
+    ("before", "now", "changes"),
     [
         ("cat=one raccoon cat=two", "cat=one raccoon cat=two", []),
         ("cat=one raccoon cat=two", "cat=new raccoon cat=two", ["prompt of cat was 'one' and is 'new'"]),
@@ -122,17 +122,17 @@ def test_images_and_timing_are_no_difference():
         ("cat=one raccoon", "cat=two raccoon", ["prompt of cat was 'one' and is 'two'"]),
     ],
 )
-def test_an_image_that_is_there_twice_is_asked_for_twice(before, now, said):
-    def asking(text):
-        images, _, prompts = zip(*(one.partition("=") for one in text.split()), strict=True)
-        return json.loads(json.dumps(asked(clip_of(images, prompts, Settings(), "m.mp4"))))
+def test_an_image_that_is_there_twice_is_asked_for_twice(before, now, changes):
+    def request(text):
+        images, _, prompts = zip(*(entry.partition("=") for entry in text.split()), strict=True)
+        return json.loads(json.dumps(request_of(clip_of(images, prompts, Settings(), "m.mp4"))))
 
-    assert differences(asking(before), asking(now)) == said
+    assert differences(request(before), request(now)) == changes
 
 
 def test_a_second_process_is_told_who_holds_the_job(tmp_path):
-    one = clip(("cat.jpg", "raccoon.jpg"), Settings())
-    with opened(tmp_path / "job", one):
+    held_clip = clip(("cat.jpg", "raccoon.jpg"), Settings())
+    with opened(tmp_path / "job", held_clip):
         (tmp_path / "job" / "fits").mkdir()
         code = (
             "import sys; from pathlib import Path; from pipelines.job.folder import opened; "

@@ -15,10 +15,10 @@ from tests.conftest import SAMPLES
 def test_a_plan_is_told_and_nothing_is_made(dissolve, tmp_path):
     job = Job.of(dissolve("a"), tmp_path / "a.job", tmp_path / "frames")
     assert [output.path for output in job.outputs] == [tmp_path / "a.mp4", tmp_path / "frames"]
-    assert str(tmp_path / "a.mp4: 3 frames of 64x64 at 24 fps, 0.12 s; ") + NO_MODEL in job.told(None)
-    said = job.as_dict()
-    assert (said["model"], said["unet_forwards"], said["frames"], said["size"]) == (None, 0, 3, [64, 64])
-    assert json.loads(json.dumps(said)) == said
+    assert str(tmp_path / "a.mp4: 3 frames of 64x64 at 24 fps, 0.12 s; ") + NO_MODEL in job.summary(None)
+    facts = job.as_dict()
+    assert (facts["model"], facts["unet_forwards"], facts["frames"], facts["size"]) == (None, 0, 3, [64, 64])
+    assert json.loads(json.dumps(facts)) == facts
     assert list(tmp_path.iterdir()) == []
 
 
@@ -34,7 +34,7 @@ def test_what_a_file_cannot_keep_is_said_once_whoever_renders(command, manifest)
         with Image.open(SAMPLES / f"{name}.jpg") as image:
             image.putalpha(128)
             image.save(path.parent / f"{name}.png")
-    said = ("laid on black", "8 of the 16 bits", "motion is slightly uneven")
+    notices = ("laid on black", "8 of the 16 bits", "motion is slightly uneven")
     cpu = ("--device", "cpu")
     for arguments in (
         ("render", str(path), "--dry-run"),
@@ -44,4 +44,4 @@ def test_what_a_file_cannot_keep_is_said_once_whoever_renders(command, manifest)
     ):
         result = command(*arguments, cwd=path.parent)
         assert result.returncode == 0, result.stderr
-        assert [result.stderr.count(what) for what in said] == [1, 1, 1], result.stderr
+        assert [result.stderr.count(notice) for notice in notices] == [1, 1, 1], result.stderr

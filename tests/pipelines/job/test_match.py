@@ -7,10 +7,10 @@ import pytest
 
 from morph.errors import SettingsError
 from morph.media.stills import read_png
-from pipelines.job.match import Looking, match_files
+from pipelines.job.match import MatchOptions, match_files
 from tests.pipelines.conftest import CAT, RACCOON
 
-SMALL = Looking((64, 64), features="alexnet", landmarks=False)
+SMALL = MatchOptions((64, 64), features="alexnet", landmarks=False)
 
 
 def test_a_picture_and_itself_match_and_are_drawn_and_written(tmp_path, caplog):
@@ -31,20 +31,20 @@ def test_a_picture_and_itself_match_and_are_drawn_and_written(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("output", "field", "how", "message"),
+    ("output", "field", "options", "message"),
     [
         ("m.jpg", None, SMALL, "'m.jpg' is not the name of a PNG"),
         ("", None, SMALL, "output '' is not the name of a PNG"),
         ("m.png", "f.png", SMALL, "FILE.npz"),
-        ("m.png", None, Looking(model="embedded"), "add --features unet"),
-        ("m.png", "p.npz", Looking(points="p.npz"), "is the input 'p.npz' itself"),
+        ("m.png", None, MatchOptions(model="embedded"), "add --features unet"),
+        ("m.png", "p.npz", MatchOptions(points="p.npz"), "is the input 'p.npz' itself"),
     ],
 )
 def test_what_cannot_be_written_is_refused_before_anything_is_read(
-    tmp_path, monkeypatch, output, field, how, message
+    tmp_path, monkeypatch, output, field, options, message
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "p.npz").write_text("1 2 3 4")
     with pytest.raises(SettingsError, match=message):
-        match_files((CAT, RACCOON), output, field, how)
+        match_files((CAT, RACCOON), output, field, options)
     assert (tmp_path / "p.npz").read_text() == "1 2 3 4"

@@ -57,9 +57,9 @@ def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, 
 
     few, cost = run("few", "--frames", "9", "--inbetween", "1")
     assert cost == 3 * 3
-    whole, cost = run("whole", "--frames", "9")
+    rendered, cost = run("whole", "--frames", "9")
     assert cost >= 4 * 3  # the interpolated ones, now rendered
-    assert whole == run("fresh", "--frames", "9", job="fresh.job")[0]
+    assert rendered == run("fresh", "--frames", "9", job="fresh.job")[0]
     again, cost = run("again", "--frames", "9", "--inbetween", "1")
     assert cost == 0
     assert len(again) == len(few)
@@ -73,9 +73,9 @@ def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
         return json.loads(result.stdout)["spent"]
 
     four = [CAT, RACCOON, COFFEE, str(SAMPLES / "retina.jpg"), str(SAMPLES / "hopper.jpg")]
-    whole = run(*four)
+    first_spent = run(*four)
     spent = run(*four[:2], str(SAMPLES / "rocket.jpg"), *four[3:])
-    assert spent["fit LoRA"] == whole["fit LoRA"] / 5
-    assert 0 < spent["render"] < 0.8 * whole["render"]
+    assert spent["fit LoRA"] == first_spent["fit LoRA"] / 5
+    assert 0 < spent["render"] < 0.8 * first_spent["render"]
     before = {path.parent.name for path in (tmp_path / "job").rglob("*.png")}
     assert len(before) == 4 + 2

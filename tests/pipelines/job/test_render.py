@@ -15,8 +15,8 @@ def test_what_was_made_is_told_with_what_it_took(dissolve, tmp_path, caplog):
     job = Job.of(clip, tmp_path / "a.job")
     with opened(job.folder, clip):
         done = carry_out(job, Models.without_model(), "cpu", "auto", lambda planned: nullcontext(quiet))
-    said = done.as_dict()
-    assert (said["unet_forwards"], said["spent"], len(said["alphas"])) == (0, {}, 3)
+    report = done.as_dict()
+    assert (report["unet_forwards"], report["spent"], len(report["alphas"])) == (0, {}, 3)
     assert (tmp_path / "a.mp4").is_file()
     lines = [record.getMessage() for record in caplog.records]
     assert (lines[0], lines[-1]) == (NO_MODEL, str(done.produced))

@@ -7,7 +7,7 @@ import pytest
 from morph.errors import InputError
 from morph.pacing import Evenness
 from pipelines.between.rendered_way import Choice, Curve
-from pipelines.job.folder import ASKED
+from pipelines.job.folder import JOB_FILE
 from pipelines.job.result import RESULT, Paced, Result, load_result, save_result
 from pipelines.job.timings import Run, Stage
 from pipelines.tasks.frames import StoredFrame
@@ -30,12 +30,12 @@ def result(alphas=(0, 0, 0.5, 1), keyframes=2):
 
 
 def test_what_is_saved_is_loaded(tmp_path):
-    (tmp_path / ASKED).write_text('{"asked": {}, "finished": true}')
+    (tmp_path / JOB_FILE).write_text('{"asked": {}, "finished": true}')
     save_result(tmp_path, result())
     assert load_result(tmp_path) == result()
-    told = json.loads((tmp_path / RESULT).read_text())
-    del told["segments"][0]["match"]  # as of an older version
-    (tmp_path / RESULT).write_text(json.dumps(told))
+    content = json.loads((tmp_path / RESULT).read_text())
+    del content["segments"][0]["match"]  # as of an older version
+    (tmp_path / RESULT).write_text(json.dumps(content))
     assert load_result(tmp_path).segments == [Paced(WAY.measured, WAY.shown)]
 
 
@@ -46,7 +46,7 @@ def test_keyframes_are_found_by_the_first_frame_that_is_theirs():
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"size": 3}', '{"size": [1, 2]}', None])
 def test_a_result_that_is_damaged_or_gone_is_named(tmp_path, damage):
-    (tmp_path / ASKED).write_text('{"asked": {}, "finished": true}')
+    (tmp_path / JOB_FILE).write_text('{"asked": {}, "finished": true}')
     if damage:
         (tmp_path / RESULT).write_text(damage)
     with pytest.raises(InputError, match=rf"{RESULT}: .*; give the same render's command again"):
@@ -57,6 +57,6 @@ def test_what_is_no_job_or_not_finished_has_none(tmp_path):
     with pytest.raises(InputError, match="is no job"):
         load_result(tmp_path)
     save_result(tmp_path, result())
-    (tmp_path / ASKED).write_text(json.dumps({"asked": {}, "finished": False}))
+    (tmp_path / JOB_FILE).write_text(json.dumps({"asked": {}, "finished": False}))
     with pytest.raises(InputError, match="is not finished"):
         load_result(tmp_path)

@@ -23,9 +23,9 @@ def test_times_of_a_run_that_breaks_off_are_kept_and_torn_lines_left_out(tmp_pat
         file.write('{"run": "torn')
     second = Stopwatch(tmp_path)
     list(second.timed(lambda tasks: iter(()))([Fit((0,))]))  # finds it made
-    one, two = read_runs(tmp_path)
-    assert [(stage.name, stage.ended, stage.kept) for stage in one.stages] == [
+    first_run, second_run = read_runs(tmp_path)
+    assert [(stage.name, stage.ended, stage.kept) for stage in first_run.stages] == [
         ("facts", True, False),
         ("fit", False, False),
     ]
-    assert [(stage.name, stage.ended, stage.kept) for stage in two.stages] == [("fit", True, True)]
+    assert [(stage.name, stage.ended, stage.kept) for stage in second_run.stages] == [("fit", True, True)]

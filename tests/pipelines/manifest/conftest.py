@@ -40,5 +40,5 @@ def errors(read, folder):
     return lines
 
 
-def one(keyframes="[cat.jpg, raccoon.jpg]", more=""):
+def one_clip(keyframes="[cat.jpg, raccoon.jpg]", more=""):
     return f"name: a\n{more}keyframes: {keyframes}\n"

@@ -7,12 +7,12 @@ import shutil
 import pytest
 
 from tests.conftest import SAMPLES
-from tests.pipelines.manifest.conftest import one
+from tests.pipelines.manifest.conftest import one_clip
 
 
 def test_images_must_be_regular_files(errors, folder):
     os.mkfifo(folder / "pipe.jpg")
-    found = errors(one(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
+    found = errors(one_clip(f"[pipe.jpg, ., none/cat.jpg, {'n' * 300}, cat.jpg/x]"))
     assert len(found) == 5
     assert "pipe.jpg is not a regular file" in found[0]
 
@@ -50,7 +50,7 @@ keyframes:
     assert clip.settings.frames == 9
     assert clip.settings.ranking.clip == f"{tmp_path}/model"
     assert clip.keyframes[3].image == absolute
-    (line,) = errors(one("[cat.jpg, loop.jpg]"))
+    (line,) = errors(one_clip("[cat.jpg, loop.jpg]"))
     assert line.startswith("2: image loop.jpg")
 
 
@@ -61,29 +61,29 @@ def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder)
         ("some/one", "some/one"),
         ("embedded", "embedded"),
     ):
-        assert read(one(more=f"model: {text}\n"))[0].model == model
+        assert read(one_clip(more=f"model: {text}\n"))[0].model == model
     for text in ("./none", "none", "a/b/c"):
-        assert "is not there; write embedded, a folder, or a hub id" in errors(one(more=f"model: {text}\n"))[0]
+        assert "is not there; write embedded, a folder, or a hub id" in errors(one_clip(more=f"model: {text}\n"))[0]
 
 
 def test_preset_files_are_read_and_their_paths_confined(errors, read, folder):
     mine = folder / "mine.toml"
     mine.write_text("frames = 5\n")
-    assert read(one(more="preset: mine.toml\n"))[0].settings.frames == 5
+    assert read(one_clip(more="preset: mine.toml\n"))[0].settings.frames == 5
     mine.write_text("[ranking]\nclip = '/etc'\n")
-    assert "ranking.clip /etc leads out" in errors(one(more="preset: ./mine.toml\n"))[0]
+    assert "ranking.clip /etc leads out" in errors(one_clip(more="preset: ./mine.toml\n"))[0]
     for content in ("a = " + "[" * 5000, "frames = " + "1" * 5000, "framse = 3", "frames = "):
         mine.write_text(content)
-        assert errors(one(more="preset: mine.toml\n"))[0].startswith("2: preset")
+        assert errors(one_clip(more="preset: mine.toml\n"))[0].startswith("2: preset")
     mine.unlink()
     os.mkfifo(mine)
-    assert "preset mine.toml is not there" in errors(one(more="preset: mine.toml\n"))[0]
+    assert "preset mine.toml is not there" in errors(one_clip(more="preset: mine.toml\n"))[0]
 
 
 @pytest.mark.parametrize("output", [".", "shot.mp4/", "x.jpg", "x", "none/x.mp4", "n" * 300 + ".mp4", "''"])
 def test_outputs_that_cannot_be_written(errors, read, folder, output):
     (folder / "x").write_text("in the way")
-    text = one(more=f"output: {output}\n")
+    text = one_clip(more=f"output: {output}\n")
     if output == ".":
         assert read(text)[0].output == folder
     else:
@@ -94,14 +94,14 @@ def test_outputs_that_cannot_be_written(errors, read, folder, output):
 
 def test_a_timeline_of_two_clips(errors, read):
     clips = "clips:\n" + "".join(f"- {{name: {name}, keyframes: [cat.jpg, cat.jpg]}}\n" for name in "abc")
-    (one, two) = errors("defaults: {settings: {encode.timeline: cut.otio}}\n" + clips)
-    assert one == "4: encode.timeline cut.otio is that of the clip on line 3 too; choose another"
-    assert two.startswith("5: ")
-    own = "clips:\n" + "".join(
+    (second, third) = errors("defaults: {settings: {encode.timeline: cut.otio}}\n" + clips)
+    assert second == "4: encode.timeline cut.otio is that of the clip on line 3 too; choose another"
+    assert third.startswith("5: ")
+    timelines_apart = "clips:\n" + "".join(
         f"- {{name: {name}, settings: {{encode.timeline: {name}.otio}}, keyframes: [cat.jpg, cat.jpg]}}\n"
         for name in "abc"
     )
-    assert len(read(own)) == 3
+    assert len(read(timelines_apart)) == 3
 
 
 def test_an_output_that_is_an_image_of_any_clip(errors, folder):
@@ -133,13 +133,13 @@ def test_settings_of_the_encode_are_confined_too(errors, read, folder, tmp_path)
     (tmp_path / "music.wav").write_text("")
     (folder / "music.wav").write_text("")
     settings = "settings: {{encode: {{preset: {}, audio: {}, timeline: {}}}}}\n"
-    found = errors(one(more=settings.format("./mine.toml", "../music.wav", "../cut.otio")))
+    found = errors(one_clip(more=settings.format("./mine.toml", "../music.wav", "../cut.otio")))
     assert len(found) == 3
     assert "ffmpeg write anywhere; allow that: --allow-outside" in found[0]
     assert all("leads out of the manifest's folder" in line for line in found[1:])
-    (line,) = errors(one(more=settings.format("nonsense", "music.wav", "cut.otio")))
+    (line,) = errors(one_clip(more=settings.format("nonsense", "music.wav", "cut.otio")))
     assert line.startswith("2: there is no encode preset nonsense; there are apng,")
-    (clip,) = read(one(more=settings.format("hevc", "music.wav", "cut.otio")))
+    (clip,) = read(one_clip(more=settings.format("hevc", "music.wav", "cut.otio")))
     encode = clip.settings.encode
     assert (encode.preset, encode.audio, encode.timeline) == (
         "hevc", f"{folder}/music.wav", f"{folder}/cut.otio"

@@ -9,7 +9,7 @@ import pytest
 
 from morph.errors import ManifestError
 from pipelines.manifest.read import read_manifest
-from tests.pipelines.manifest.conftest import one
+from tests.pipelines.manifest.conftest import one_clip
 
 
 def test_scalars_are_taken_as_written(read):
@@ -33,7 +33,7 @@ def test_json_keeps_emoji_and_escapes(read):
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "message"),
     [
         (
             "prompt: !!python/object/apply:os.system [touch pwned]",
@@ -57,10 +57,10 @@ def test_json_keeps_emoji_and_escapes(read):
         ('settings: {"a\\nb": 3}', "no setting a b"),
     ],
 )
-def test_hostile_and_mistaken_yaml_is_told_with_its_line(errors, folder, text, what):
-    (line,) = errors(one() + text)
+def test_hostile_and_mistaken_yaml_is_told_with_its_line(errors, folder, text, message):
+    (line,) = errors(one_clip() + text)
     assert line.startswith(("3: ", "4: "))
-    assert what in line
+    assert message in line
     assert len(line) < 420
     assert not (folder / "pwned").exists()
 
@@ -85,21 +85,21 @@ def test_billion_laughs_and_deep_nesting_take_no_time(errors):
 def test_things_that_are_no_file_are_one_line(folder):
     os.mkfifo(folder / "pipe.yaml")
     (folder / "folder.yaml").mkdir()
-    for name, what in (
+    for name, message in (
         ("pipe.yaml", "not a regular file"),
         ("folder.yaml", "is a folder"),
         ("none.yaml", "cannot be opened"),
         ("\0.yaml", "cannot be opened"),
     ):
-        with pytest.raises(ManifestError, match=what) as caught:
+        with pytest.raises(ManifestError, match=message) as caught:
             read_manifest(folder / name)
         assert "\n" not in str(caught.value)
 
 
 def test_fifty_errors_are_listed(errors):
-    found = errors(one() + "".join(f"k{number}: 1\n" for number in range(60)))
+    found = errors(one_clip() + "".join(f"k{number}: 1\n" for number in range(60)))
     assert (len(found), found[-1], found[0][:2]) == (51, "and 10 more", "3:")
     started = time.monotonic()
-    found = errors(one() + "".join(f"k{number}: 1\n" for number in range(100_000)))
+    found = errors(one_clip() + "".join(f"k{number}: 1\n" for number in range(100_000)))
     assert (len(found), found[-1]) == (51, "and at least 950 more")
     assert time.monotonic() - started < 60

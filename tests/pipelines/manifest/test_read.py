@@ -13,7 +13,7 @@ from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from tests.conftest import SAMPLES
-from tests.pipelines.manifest.conftest import one
+from tests.pipelines.manifest.conftest import one_clip
 
 YAML = """\
 defaults:
@@ -156,14 +156,14 @@ def test_the_first_keyframe_is_at_0_where_only_others_have_a_time(read):
 
 def test_sizes_are_names_or_numbers(read, errors):
     for size, model_size in (("image", "auto"), ("native", "native"), ("1920x1080", "512x320")):
-        (clip,) = read(one(more=f"settings: {{size: {size}, model_size: {model_size}}}\n"))
+        (clip,) = read(one_clip(more=f"settings: {{size: {size}, model_size: {model_size}}}\n"))
         assert (clip.settings.size, clip.settings.model_size) == (size, model_size)
-    (said,) = errors(one(more="settings:\n  size: 128\n  model_size: image\n"))
-    assert said.startswith("4: size 'image': write it as 256")
+    (message,) = errors(one_clip(more="settings:\n  size: 128\n  model_size: image\n"))
+    assert message.startswith("4: size 'image': write it as 256")
 
 
 @pytest.mark.parametrize(
-    ("keyframes", "what"),
+    ("keyframes", "message"),
     [
         ("[cat.jpg, raccoon.jpg, coffee.jpg]", "3 images need at least 3 frames"),
         ("[{image: cat.jpg, at: 0}, {image: raccoon.jpg, at: 9999999}]", "it may have 100000"),
@@ -173,19 +173,20 @@ def test_sizes_are_names_or_numbers(read, errors):
         ("[]", "at least two keyframes"),
     ],
 )
-def test_times_that_cannot_be_are_errors(errors, keyframes, what):
-    (line,) = errors(one(keyframes, "settings: {frames: 2}\n"))
-    assert what in line
+def test_times_that_cannot_be_are_errors(errors, keyframes, message):
+    (line,) = errors(one_clip(keyframes, "settings: {frames: 2}\n"))
+    assert message in line
 
 
 def test_settings_that_do_not_go_together_are_told_with_all_else(errors, read):
     deep = "settings: {depth: 16, inbetween.frames: 2}\n"
-    found = errors(one("[cat.jpg, none.jpg]", deep))
+    found = errors(one_clip("[cat.jpg, none.jpg]", deep))
     assert [line.partition(":")[0] for line in found] == ["2", "3"]
     assert "depth is 16, but frames are interpolated in 8 bits" in found[0]
     clips = "clips:\n- {name: a, keyframes: [cat.jpg, cat.jpg]}\n"
     assert errors(f"defaults:\n  {deep}{clips}")[0].startswith("4: depth is 16")
-    assert errors(one(more="settings: {inbetween.frames: 2}\n"), given={"depth": "16"})[0].startswith("2: depth")
+    found = errors(one_clip(more="settings: {inbetween.frames: 2}\n"), given={"depth": "16"})
+    assert found[0].startswith("2: depth")
     for given in ({"depth": "8"}, {"inbetween.frames": "0"}):
-        (clip,) = read(one(more=deep), given=given)
+        (clip,) = read(one_clip(more=deep), given=given)
         assert clip.keyframes[0].settings == clip.settings

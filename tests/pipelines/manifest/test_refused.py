@@ -76,7 +76,7 @@ preset: default
     found = errors(text)
     assert len(found) == len(expected), "\n".join(found)
     for line in found:
-        assert any(line.startswith(f"{number}: ") and what in line for number, what in expected), line
+        assert any(line.startswith(f"{number}: ") and message in line for number, message in expected), line
     assert [line.split(":")[0] for line in found] == [number for number, _ in expected]
 
 
@@ -88,7 +88,7 @@ def test_more_than_ten_thousand_clips_are_refused(errors):
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "what"),
+    ("content", "name", "message"),
     [
         (b"", "x.yaml", "is empty"),
         (b" \n", "x.csv", "is empty"),
@@ -118,6 +118,6 @@ def test_more_than_ten_thousand_clips_are_refused(errors):
         (b"a: b\n", "x.toml", "is no kind of manifest"),
     ],
 )
-def test_files_that_are_no_manifest_are_one_line(errors, content, name, what):
+def test_files_that_are_no_manifest_are_one_line(errors, content, name, message):
     (line,) = errors(content, name)
-    assert what in line
+    assert message in line

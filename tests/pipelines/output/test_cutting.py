@@ -27,20 +27,20 @@ def test_every_way_is_a_clip_and_every_keyframe_a_marker(dissolve, tmp_path):
     clip = dissolve("a", *images, frames=5, repeat="ping-pong", hold=1, **{"encode.timeline": timeline})
     models, job = Models.without_model(), tmp_path / "job"
     plan = Plan.of(clip, lambda: models.geometry("embedded"))
-    whole = render_to_store(plan, in_process(maker_of(models, plan, job)), job)
+    rendered = render_to_store(plan, in_process(maker_of(models, plan, job)), job)
     clip.output.touch()  # no timeline looks into it
-    write_cut(clip, whole, outputs_of(clip, whole.size, transparent=False))
-    made = otio.adapters.read_from_file(timeline)
-    names = [part.name for part in made.tracks[0]]
+    write_cut(clip, rendered, outputs_of(clip, rendered.size, transparent=False))
+    cut = otio.adapters.read_from_file(timeline)
+    names = [part.name for part in cut.tracks[0]]
     assert names == ["cat to raccoon", "raccoon to cat"]
-    assert sum(part.source_range.duration.value for part in made.tracks[0]) == len(whole)
-    markers = {marker.marked_range.start_time.value: marker.name for marker in made.tracks.markers}
-    shown = [number for number, still in enumerate(whole.stills) if still.alpha in (0, 1)]
+    assert sum(part.source_range.duration.value for part in cut.tracks[0]) == len(rendered)
+    markers = {marker.marked_range.start_time.value: marker.name for marker in cut.tracks.markers}
+    shown = [number for number, still in enumerate(rendered.stills) if still.alpha in (0, 1)]
     assert markers == {shown[0]: "cat.jpg", shown[2]: "raccoon.jpg", shown[-1]: "cat.jpg"}
 
 
 @pytest.mark.parametrize(
-    ("timeline", "said"),
+    ("timeline", "message"),
     [
         ("cut.aaf", "no timeline is called .aaf"),
         ("cut.edl", ""),
@@ -48,11 +48,11 @@ def test_every_way_is_a_clip_and_every_keyframe_a_marker(dissolve, tmp_path):
         ("none/cut.otio", "there is no folder"),
     ],
 )
-def test_what_cannot_be_cut_is_refused_before_anything_is_rendered(dissolve, tmp_path, timeline, said):
+def test_what_cannot_be_cut_is_refused_before_anything_is_rendered(dissolve, tmp_path, timeline, message):
     clip = dissolve("a", **{"encode.timeline": str(tmp_path / timeline)})
     outputs = outputs_of(clip, (64, 64), transparent=False)
-    if said:
-        with pytest.raises(InputError, match=said):
+    if message:
+        with pytest.raises(InputError, match=message):
             check_cut(clip, outputs)
     else:
         check_cut(clip, outputs)

@@ -177,8 +177,8 @@ def test_the_widest_and_the_highest_work(tmp_path, preset, suffix):
 @pytest.mark.parametrize(("preset", "suffix"), FILES)
 def test_the_same_frames_make_the_same_bytes(tmp_path, preset, suffix):
     noise = list(np.random.default_rng(0).integers(0, 256, (4, 120, 256, 3), np.uint8))
-    one, two = (write(tmp_path / f"{name}{suffix}", noise, preset, comment="x") for name in "ab")
-    assert one.read_bytes() == two.read_bytes()
+    first, second = (write(tmp_path / f"{name}{suffix}", noise, preset, comment="x") for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize(

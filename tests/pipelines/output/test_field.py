@@ -95,13 +95,13 @@ def test_an_st_map_of_nothing_is_the_identity_that_compositors_make(tmp_path):
 
 def test_what_cannot_be_written_is_refused_before(tmp_path):
     (tmp_path / "f.b_to_a.exr").mkdir()
-    for name, kind, said in (
+    for name, kind, message in (
         ("f.png", SettingsError, "FILE.npz"),
         ("f", SettingsError, "FILE.npz"),
         ("f.exr", SettingsError, "f.b_to_a.exr' is a folder"),
         ("no/f.npz", InputError, "no folder"),
     ):
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=message):
             field_files(tmp_path / name)
     assert write_field(tmp_path / "F.NPZ", wavy(), SIZE) == [tmp_path / "F.NPZ"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["F.NPZ", "f.b_to_a.exr"]

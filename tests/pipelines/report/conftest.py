@@ -51,20 +51,22 @@ class Page(HTMLParser):
             self.text[key] = self.text.get(key, "") + text
 
     def all(self, tag, **wanted):
-        return [said for name, said in self.elements if name == tag and wanted.items() <= said.items()]
+        return [
+            attributes for name, attributes in self.elements if name == tag and wanted.items() <= attributes.items()
+        ]
 
 
-def here(plan, folder):
-    return workers.here(plan, folder, Where(device="cpu"))
+def local_runner(plan, folder):
+    return workers.local_runner(plan, folder, Where(device="cpu"))
 
 
-def render(folder, output, images, values, prompts=(), tasks=here):
+def render(folder, output, images, values, prompts=(), tasks=local_runner):
     """A clip of a model in a folder, rendered and written; its job."""
-    one = clip_of(images, prompts, changed(load_preset("default"), QUICK | values), output, model=str(folder))
+    clip = clip_of(images, prompts, changed(load_preset("default"), QUICK | values), output, model=str(folder))
     job = job_folder(output)
-    with opened(job, one):
-        order = Job.of(one, job)
-        produce(order, tasks(order.plan, job))
+    with opened(job, clip):
+        planned_job = Job.of(clip, job)
+        produce(planned_job, tasks(planned_job.plan, job))
     return job
 
 

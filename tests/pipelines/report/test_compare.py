@@ -10,8 +10,8 @@ from pipelines.tasks.progress import quiet
 
 def compared(name, grey, **figures):
     frames = np.full((5, 32, 48, 3), grey, np.uint8)
-    known = {"ghosting": 0.25, "motion": None, "sharpness": 1.0, "endpoint_psnr": (100.0, 41.2)} | figures
-    return Compared(name, frames, Report(ppl=1.5, pdv=2e-4, mean_gap=0.1, max_mean_gap=1.25, **known), 61.4)
+    values = {"ghosting": 0.25, "motion": None, "sharpness": 1.0, "endpoint_psnr": (100.0, 41.2)} | figures
+    return Compared(name, frames, Report(ppl=1.5, pdv=2e-4, mean_gap=0.1, max_mean_gap=1.25, **values), 61.4)
 
 
 def test_each_preset_is_rendered_measured_and_handed_on_at_full_size(dissolve, folder, tmp_path):
@@ -23,7 +23,9 @@ def test_each_preset_is_rendered_measured_and_handed_on_at_full_size(dissolve, f
 
     found = list(compare(pipeline, clips, quiet, keep))
     assert kept == [(name, [(64, 96, 3)] * 3) for name in ("a", "b")]
-    assert [(one.name, one.frames.shape) for one in found] == [(name, (3, 64, 64, 3)) for name in ("a", "b")]
+    assert [(preset.name, preset.frames.shape) for preset in found] == [
+        (name, (3, 64, 64, 3)) for name in ("a", "b")
+    ]
     assert np.array_equal(found[0].frames, found[1].frames)  # photographs laid over one another have no seed
     assert min(found[0].as_dict()["endpoint_psnr"]) > 50
 

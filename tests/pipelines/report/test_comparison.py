@@ -25,12 +25,12 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
         bars.append("closed")
 
     out = tmp_path / "out"
-    own = Computing(str(folder), device="cpu")
-    found = compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, own, bar)
+    computing = Computing(str(folder), device="cpu")
+    comparison = compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, computing, bar)
     assert bars == [{}, "closed"]
-    assert json.loads((out / "table.json").read_text()) == json.loads(json.dumps(found.as_dict()))
-    assert (out / "table.md").read_text() == found.table() + "\n"
-    assert [one.name for one in found.compared] == ["warp"]
+    assert json.loads((out / "table.json").read_text()) == json.loads(json.dumps(comparison.as_dict()))
+    assert (out / "table.md").read_text() == comparison.table() + "\n"
+    assert [preset.name for preset in comparison.compared] == ["warp"]
     assert len(frame_numbers(out / "warp")) == 3
     assert (out / "sheet.png").is_file()
     assert [record.getMessage() for record in caplog.records][:2] == [
@@ -38,7 +38,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
         "warp (1 of 1)",
     ]
     with pytest.raises(SettingsError, match="not empty"):
-        compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, own, bar)
+        compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, computing, bar)
 
 
 def test_presets_that_cannot_be_compared_are_refused(tmp_path):

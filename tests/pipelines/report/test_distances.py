@@ -7,11 +7,13 @@ from tests.pipelines.report.conftest import Page, page_of, render
 
 def test_plots_are_described_and_show_both_before_and_after(page, job):
     assert len(page.all("svg", role="img")) == 2
-    described = {said["id"] for tag, said in page.elements if tag in ("title", "desc") and "id" in said}
+    described = {
+        attributes["id"] for tag, attributes in page.elements if tag in ("title", "desc") and "id" in attributes
+    }
     for svg in page.all("svg"):
         assert set(svg["aria-labelledby"].split()) <= described
     (before, after), (gaps_before, gaps_after) = (
-        [said["points"].split() for said in page.all("polyline")[start : start + 2]] for start in (0, 2)
+        [attributes["points"].split() for attributes in page.all("polyline")[start : start + 2]] for start in (0, 2)
     )
     (segment,) = load_result(job).segments
     assert len(before) == len(segment.measured.alphas) >= len(segment.shown.alphas) == len(after) == 7
@@ -30,7 +32,7 @@ def test_a_loop_of_several_keyframes_is_surveyed_and_eased(folder, tmp_path):
     page = Page(page_of(job, tmp_path / "loop.html"))
     assert "survey distances" in page.text["timings"]
     assert "on purpose" in page.text["distances"]
-    points = [said["points"].split() for said in page.all("polyline")]
+    points = [attributes["points"].split() for attributes in page.all("polyline")]
     assert [len(line) for line in points[1:]] == [13, 12, 12]
     for line in points[:2]:  # both ways only go on
         ways = [[float(number) for number in point.split(",")] for point in line]

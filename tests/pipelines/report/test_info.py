@@ -8,10 +8,10 @@ from pipelines.report.info import PACKAGES, gather
 
 
 def test_versions_devices_and_models_are_those_of_this_machine():
-    found = gather()
-    assert set(PACKAGES) < set(found["versions"])
-    assert torch.__version__.startswith(found["versions"]["torch"])
-    assert found["versions"]["ffmpeg"] == imageio_ffmpeg.get_ffmpeg_version()
-    assert found["devices"]["cpu"] == f"{torch.get_num_threads()} threads"
+    facts = gather()
+    assert set(PACKAGES) < set(facts["versions"])
+    assert torch.__version__.startswith(facts["versions"]["torch"])
+    assert facts["versions"]["ffmpeg"] == imageio_ffmpeg.get_ffmpeg_version()
+    assert facts["devices"]["cpu"] == f"{torch.get_num_threads()} threads"
     size = sum(path.stat().st_size for path in EMBEDDED.rglob("*") if path.is_file())
-    assert found["models"]["embedded"] == f"{size / 1e6:.0f} MB in {EMBEDDED}"
+    assert facts["models"]["embedded"] == f"{size / 1e6:.0f} MB in {EMBEDDED}"

@@ -14,8 +14,8 @@ def test_text_is_escaped_wherever_it_comes_in_and_markup_is_not():
 
 
 def test_attributes_are_escaped_named_and_left_out():
-    said = element("img", src='a"b', class_="x", aria_label="y", loop=True, muted=False, alt=None, width=3)
-    assert said == '<img src="a&quot;b" class="x" aria-label="y" loop width="3">'
+    image = element("img", src='a"b', class_="x", aria_label="y", loop=True, muted=False, alt=None, width=3)
+    assert image == '<img src="a&quot;b" class="x" aria-label="y" loop width="3">'
 
 
 def test_an_address_may_hold_the_bytes_themselves():

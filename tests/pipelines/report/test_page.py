@@ -15,7 +15,7 @@ from pipelines.job.result import RESULT, load_result
 from pipelines.report.markup import Markup, element
 from pipelines.report.page import find_job
 from tests.conftest import SAMPLES
-from tests.pipelines.report.conftest import NAME, NASTY, STILLS, Page, here, page_of, render
+from tests.pipelines.report.conftest import NAME, NASTY, STILLS, Page, local_runner, page_of, render
 
 
 def elsewhere(plan, folder):
@@ -23,7 +23,7 @@ def elsewhere(plan, folder):
 
     def run(tasks):
         for task in tasks:
-            for result in here(plan, folder)([pickle.loads(pickle.dumps(task))]):
+            for result in local_runner(plan, folder)([pickle.loads(pickle.dumps(task))]):
                 yield pickle.loads(pickle.dumps(result))
 
     return run
@@ -34,7 +34,9 @@ def test_every_section_is_there(page, job):
     assert list(page.text)[-1] == "versions"
     for key in ("keyframes", "sheet", "distances", "candidates", "timings", "recipe", "versions"):
         assert len(page.text[key]) > 20, key
-        assert len([said for tag, said in page.elements if tag == "h2" and said["id"] == key]) == 1
+        assert (
+            len([attributes for tag, attributes in page.elements if tag == "h2" and attributes["id"] == key]) == 1
+        )
     assert page.text["h1"] == "it's <i>.mp4"
     for number in ("64×64", "0.88 s", f"{result.evenness.pdv:.1e}", f"{result.evenness.max_mean_gap:.2f}× mean"):
         assert number in page.text["header"]
@@ -60,24 +62,24 @@ def test_candidates_are_kept_with_scores_and_the_best_is_taken(page, job):
 def test_matches_are_shown_where_the_job_has_their_pictures(stills, tmp_path):
     shown = shutil.copytree(stills, tmp_path / "matched.job")
     Image.new("RGB", (1300, 1400), "teal").save(shown / MATCHES / "1.png")
-    told = json.loads((shown / RESULT).read_text())
-    assert [one.pop("match") for one in told["segments"]] == ["0.png", "1.png"]
-    (shown / RESULT).write_text(json.dumps(told))  # as of an older version
+    content = json.loads((shown / RESULT).read_text())
+    assert [segment.pop("match") for segment in content["segments"]] == ["0.png", "1.png"]
+    (shown / RESULT).write_text(json.dumps(content))  # as of an older version
     page = Page(page_of(shown, tmp_path / "m.html"))
     assert "matches" not in page.text
 
-    told["segments"][1]["match"] = "1.png"
-    (shown / RESULT).write_text(json.dumps(told))
+    content["segments"][1]["match"] = "1.png"
+    (shown / RESULT).write_text(json.dumps(content))
     page = Page(page_of(shown, tmp_path / "m.html"))
-    (seen,) = page.all("img", alt="What matches between raccoon.jpg (A) and coffee.jpg (B)")
-    with Image.open(BytesIO(b64decode(seen["src"].partition(",")[2]))) as picture:
+    (picture_element,) = page.all("img", alt="What matches between raccoon.jpg (A) and coffee.jpg (B)")
+    with Image.open(BytesIO(b64decode(picture_element["src"].partition(",")[2]))) as picture:
         assert (picture.format, max(picture.size)) == ("JPEG", 1200)
     assert "cat.jpg" not in page.text["matches"]
 
     (shown / MATCHES / "1.png").write_bytes(b"no picture")
     page = Page(page_of(shown, tmp_path / "m.html"))
     assert "the picture is gone, or damaged" in page.text["matches"]
-    assert not page.all("img", alt=seen["alt"])
+    assert not page.all("img", alt=picture_element["alt"])
 
 
 def test_a_match_that_was_removed_is_drawn_again(stills, folder):
@@ -87,7 +89,7 @@ def test_a_match_that_was_removed_is_drawn_again(stills, folder):
     second.unlink()
     render(folder, output, images, STILLS)
     assert second.exists()
-    assert [one.match for one in load_result(stills).segments] == ["0.png", "1.png"]
+    assert [segment.match for segment in load_result(stills).segments] == ["0.png", "1.png"]
 
 
 def test_nothing_asks_the_network_and_nothing_runs(page, text):
@@ -95,9 +97,9 @@ def test_nothing_asks_the_network_and_nothing_runs(page, text):
     assert policy["content"].startswith("default-src 'none'; img-src data:; media-src data:; style-src")
     assert not page.all("script")
     assert not page.all("link")
-    for tag, said in page.elements:
-        assert not [key for key in said if key.startswith("on")]
-        for key, value in said.items():
+    for tag, attributes in page.elements:
+        assert not [key for key in attributes if key.startswith("on")]
+        for key, value in attributes.items():
             assert "//" not in (value or "") or value.startswith("data:"), (tag, key)
             assert key not in ("src", "href") or value.startswith("data:")
     assert "url(" not in page.text["style"]
@@ -108,7 +110,7 @@ def test_nothing_asks_the_network_and_nothing_runs(page, text):
 def test_what_people_wrote_stays_text(page):
     assert NASTY in page.text["keyframes"]
     assert NAME in page.text["keyframes"]
-    assert f"Keyframe {NAME}" in [said["alt"] for said in page.all("img")]
+    assert f"Keyframe {NAME}" in [attributes["alt"] for attributes in page.all("img")]
     assert element("p", "<b>", Markup("<i>"), class_='"') == '<p class="&quot;">&lt;b&gt;<i></p>'
 
 
@@ -124,21 +126,23 @@ def test_a_run_that_finds_all_kept_changes_nothing_but_the_times(again, job, tex
     repeated = page_of(job, tmp_path / "again.html")
     assert "all 2 runs" in repeated
     assert "nothing new" in repeated
-    pages = [re.sub(r'<section aria-labelledby="timings">.*?</section>', "", one) for one in (text, repeated)]
+    pages = [
+        re.sub(r'<section aria-labelledby="timings">.*?</section>', "", page_text) for page_text in (text, repeated)
+    ]
     assert pages[0] == pages[1]
     before = sum(stage.seconds for run in second.runs for stage in run.stages if stage.name == "fit")
     assert before >= first.runs[0].stages[2].seconds > 0
 
 
 def test_tasks_on_other_machines_tell_the_same(again, job):
-    one, other = (
-        json.loads((where / "result.json").read_text()) for where in (job, again("b.mp4", tasks=elsewhere))
+    first, second = (
+        json.loads((folder / "result.json").read_text()) for folder in (job, again("b.mp4", tasks=elsewhere))
     )
-    for told in (one, other):
-        del told["runs"], told["output"], told["recipe"]["output"], told["recipe"]["name"]
-    assert one == other
-    for choice in one["choices"].values():
-        sheets = [where / "candidates" / choice["sheet"] for where in (job, job.with_name("b.mp4.job"))]
+    for result in (first, second):
+        del result["runs"], result["output"], result["recipe"]["output"], result["recipe"]["name"]
+    assert first == second
+    for choice in first["choices"].values():
+        sheets = [folder / "candidates" / choice["sheet"] for folder in (job, job.with_name("b.mp4.job"))]
         assert sheets[0].read_bytes() == sheets[1].read_bytes()
 
 

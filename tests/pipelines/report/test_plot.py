@@ -37,4 +37,4 @@ def test_ticks_are_round_and_cover_everything(top):
     assert found[-2] < top <= found[-1] * 1.000001
     assert 4 <= len(found) - 1 <= 9
     assert ticks(0) == [0, 1]
-    assert all(tick == int(tick) for tick in ticks(max(top, 2), whole=True))
+    assert all(tick == int(tick) for tick in ticks(max(top, 2), integers=True))
