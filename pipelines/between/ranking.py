@@ -38,12 +38,12 @@ class Ranker:
         scores = self.clip.score(candidates, ranking.positive, ranking.negative).cpu()
         if ranking.smoothness:
             features = self._perception.features(torch.cat([left, right, candidates]))
-            steps = sum(self._perception.between(end[None], features[2:]) for end in features[:2])
+            steps = sum(self._perception.between(parent[None], features[2:]) for parent in features[:2])
             scores -= ranking.smoothness * torch.as_tensor(steps).cpu()
         if ranking.sharpness:
             middle = torch.full((len(candidates),), 0.5)
-            ends = torch.cat([left, right]).cpu()
-            scores += ranking.sharpness * sharpness(candidates.cpu(), ends, middle)
+            parents = torch.cat([left, right]).cpu()
+            scores += ranking.sharpness * sharpness(candidates.cpu(), parents, middle)
         return scores
 
 
