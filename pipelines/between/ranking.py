@@ -19,7 +19,7 @@ from morph.quality.evaluate import sharpness
 from pipelines.request import settings as config
 
 Chooser = Callable[[float, Tensor, Tensor, Tensor, Sequence[float]], int]
-"""(alpha, candidates (N,3,H,W), both parents (1,3,H,W), scores) to the number of the candidate that is taken."""
+"""(position in the clip, candidates (N,3,H,W), both parents (1,3,H,W), scores) to the number of the one taken."""
 LONGEST = 160
 """Pixels of the longer side of a candidate on a sheet."""
 
