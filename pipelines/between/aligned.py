@@ -55,35 +55,40 @@ class AlignedInfill:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
         model, settings, count = self._model, self._settings, len(alphas)
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        clean = model.encode(self._pictures(alphas))
+        clean = model.encode(self._warped(alphas))
         features: dict[tuple[int, str], Tensor] = {}
         first, second = self._inverted(clean, alpha, features, progress).chunk(2)
-        latents = slerp(first, second, alpha)
-        if settings.adain:
-            latents = adain(latents, first, second, alpha)
-        mine, theirs = ({key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1))
-        shared = shared_times(self._times, settings)
+        latents = self._mixed_noise(first, second, alpha)
+        first_features, second_features = (
+            {key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1)
+        )
+        sharing_times = shared_times(self._times, settings)
 
         def during(t: int) -> AbstractContextManager[None]:
-            if t not in shared:
+            if t not in sharing_times:
                 return nullcontext()
-            return attention.shared(model, mine, theirs, t, alpha, settings.sharing)
+            return attention.shared(model, first_features, second_features, t, alpha, settings.sharing)
 
         def tick(step: Step) -> None:
             progress("render", count, lambda: self._pair.preview.image(step.clean[:1]))
 
         return model.decode(denoise(model, self._pair, latents, alpha, self._times, tick, during=during))
 
-    def _pictures(self, alphas: Sequence[float]) -> Tensor:
+    def _mixed_noise(self, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
+        """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both warped knots, mixed."""
+        latents = slerp(first, second, alpha)
+        return adain(latents, first, second, alpha) if self._settings.adain else latents
+
+    def _warped(self, alphas: Sequence[float]) -> Tensor:
         """The first knot as it stands in each frame, then the second one, (2B,3,h,w)."""
         pair = self._pair
-        made: list[list[Tensor]] = [[], []]
+        warped: list[list[Tensor]] = [[], []]
         for alpha in alphas:
             height, width = pair.first.pixels.shape[2:]
             places = self._warp.places(pair.place(alpha), (width, height), pair.span)
-            for own, knot, place in zip(made, pair.ends, places, strict=False):
-                own.append(self._warp.warped(knot.pixels, place).clamp(-1, 1))
-        return torch.cat([*made[0], *made[1]])
+            for pictures, knot, place in zip(warped, pair.ends, places, strict=False):
+                pictures.append(self._warp.warped(knot.pixels, place).clamp(-1, 1))
+        return torch.cat([*warped[0], *warped[1]])
 
     def _inverted(
         self, clean: Tensor, alpha: Tensor, features: dict[tuple[int, str], Tensor], progress: Progress
@@ -94,25 +99,25 @@ class AlignedInfill:
         """
         model, settings, count = self._model, self._settings, len(alpha)
         ends = self._pair.ends
-        text = Condition.cat([knot.condition.expand(count) for knot in ends])
+        condition = Condition.cat([knot.condition.expand(count) for knot in ends])
         control = self._pair.control(torch.cat([alpha, alpha]))
-        shared = shared_times(self._times, settings)
+        sharing_times = shared_times(self._times, settings)
         leaps = settings.align.inversion == "leap"
-        kept = shared[:1] if leaps else shared
+        captured_times = sharing_times[:1] if leaps else sharing_times
 
         def predict(latents: Tensor, t: int) -> Prediction:
-            keeping = attention.captured(model, features, t) if t in kept else nullcontext()
-            with keeping:
-                return model.predict(latents, t, text, control=control)
+            capturing = attention.captured(model, features, t) if t in captured_times else nullcontext()
+            with capturing:
+                return model.predict(latents, t, condition, control=control)
 
-        fitted = [side for side, knot in enumerate(ends) if knot.lora]
-        own = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, fitted]
-        with lora.applied(model, [knot.lora for knot in ends if knot.lora], own):
+        with_lora = [side for side, knot in enumerate(ends) if knot.lora]
+        weights = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, with_lora]
+        with lora.applied(model, [knot.lora for knot in ends if knot.lora], weights):
             if leaps:
                 steps = ddim.leap(predict, model.schedule, clean, self._times)
                 noise = drain(steps, lambda step: progress("invert", len(clean)))
                 # what frames borrow was kept at the noisy end alone, and serves at every time
-                features |= {(t, name): value for t in shared for (_, name), value in features.items()}
+                features |= {(t, name): value for t in sharing_times for (_, name), value in features.items()}
             else:
                 iterations = settings.align.inversion_iterations
                 steps = ddim.invert(predict, model.schedule, clean, self._times, iterations)

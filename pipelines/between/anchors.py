@@ -69,33 +69,31 @@ def render_anchors(
             done |= {anchor.alpha: anchor for anchor in kept}
             continue
         jobs = [(place, index) for place in level.places for index in range(level.candidates)]
-        made: list[Tensor] = []
+        denoised: list[Tensor] = []
         for start in range(0, len(jobs), settings.batch):
             batch = jobs[start : start + settings.batch]
             parents = [
-                torch.cat([_seen(model, pair, done[position], place.alpha) for place, position in positions])
-                for positions in zip(
-                    *[((place, place.left), (place, place.right)) for place, _ in batch], strict=True
-                )
+                torch.cat([_parent_latents(model, pair, done[parent], place.alpha) for place, parent in sides])
+                for sides in zip(*[((place, place.left), (place, place.right)) for place, _ in batch], strict=True)
             ]
             weights = torch.tensor([place.weight for place, _ in batch], dtype=torch.float64)
             left, right = _noised(model, parents, batch, level.steps, settings)
             noisy = slerp(left, right, weights)
             alphas = torch.tensor([place.alpha for place, _ in batch])
-            made.append(_denoise(model, pair, noisy, alphas, level.steps, 0, settings, progress))
-        latents = torch.cat(made)
+            denoised.append(_denoise(model, pair, noisy, alphas, level.steps, 0, settings, progress))
+        latents = torch.cat(denoised)
         pixels = _decoded(model, latents, settings)
         for i, place in enumerate(level.places):
             rows = slice(i * level.candidates, (i + 1) * level.candidates)
-            parents = [done[place.left].pixels, done[place.right].pixels]
-            choice = choose(place.alpha, pixels[rows], *parents) if level.candidates > 1 else None
-            row = slice(taken := rows.start + (choice.number if choice else 0), taken + 1)
+            pictures = pixels[rows], done[place.left].pixels, done[place.right].pixels
+            choice = choose(place.alpha, *pictures) if level.candidates > 1 else None
+            row = slice(chosen := rows.start + (choice.number if choice else 0), chosen + 1)
             done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
         save(number, [done[place.alpha] for place in level.places])
     return [done[alpha] for alpha in sorted(done)[1:-1]]
 
 
-def _seen(model: LatentDiffusion, pair: Pair, parent: Anchor, alpha: float) -> Tensor:
+def _parent_latents(model: LatentDiffusion, pair: Pair, parent: Anchor, alpha: float) -> Tensor:
     """A parent's latents (1,C,h,w) as it stands in the frame at alpha."""
     return pair.latents(model, parent.pixels, parent.latents, parent.alpha, alpha)
 
@@ -116,8 +114,8 @@ def _noised(
 
     def draw(purpose: str) -> Tensor:
         # "flat" has one noise for all frames: neighbours that share neither parent nor noise have no order
-        own = settings.anchors.scheme == "branch"
-        keys = [(f"{purpose} {place.alpha}" if own else purpose, index) for place, index in jobs]
+        noise_of_its_own = settings.anchors.scheme == "branch"
+        keys = [(f"{purpose} {place.alpha}" if noise_of_its_own else purpose, index) for place, index in jobs]
         return torch.stack([random.normal(shape, seed, *key) for key in keys]).to(parents[0])
 
     left = draw("anchor")
@@ -140,8 +138,8 @@ def _cascade(
     noisy: dict[float, Tensor] = {}
     for level in levels:
         t = schedule.times(settings.steps)[-1 - level.steps]
-        ends = [schedule.noise(z, eps, t) for z, eps in zip(clean, noises, strict=True)]
-        around = noisy | {0.0: ends[0], 1.0: ends[1]}
+        first, second = (schedule.noise(z, eps, t) for z, eps in zip(clean, noises, strict=True))
+        around = noisy | {0.0: first, 1.0: second}
         for place in level.places:
             weight = torch.tensor([place.weight], dtype=torch.float64)
             noisy[place.alpha] = slerp(around[place.left], around[place.right], weight)
@@ -149,8 +147,8 @@ def _cascade(
         for start in range(0, len(alphas), settings.batch):
             batch = alphas[start : start + settings.batch]
             latents = torch.cat([noisy[alpha] for alpha in batch])
-            at = torch.tensor(batch)
-            latents = _denoise(model, pair, latents, at, level.steps, level.until, settings, progress)
+            batch_alphas = torch.tensor(batch)
+            latents = _denoise(model, pair, latents, batch_alphas, level.steps, level.until, settings, progress)
             noisy |= dict(zip(batch, latents.split(1), strict=True))
     alphas = sorted(noisy)
     pixels = _decoded(model, torch.cat([noisy[alpha] for alpha in alphas]), settings).split(1)

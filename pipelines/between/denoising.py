@@ -48,8 +48,8 @@ def denoise(
         with during(t):
             return guided(latents, t)
 
-    fitted = [side for side, end in enumerate(pair.ends) if end.lora]
-    weights = torch.stack([1 - alpha, alpha], dim=1)[:, fitted]
+    with_lora = [side for side, end in enumerate(pair.ends) if end.lora]
+    weights = torch.stack([1 - alpha, alpha], dim=1)[:, with_lora]
     with lora.applied(model, [end.lora for end in pair.ends if end.lora], weights):
         latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)
     if not latents.isfinite().all():

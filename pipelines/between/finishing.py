@@ -17,21 +17,21 @@ from morph.scaling import enlarged, size_of
 class End:
     """A knot as the frames next to it are finished with it.
 
-    pixels (1,3,H,W) in [-1,1], at full size; made (1,3,h,w), what the model makes of it at its own size; residual
-    (1,3,H,W), what to add to that, enlarged, to have the pixels.
+    pixels (1,3,H,W) in [-1,1], at full size; reconstruction (1,3,h,w), what the model makes of it at its own size;
+    residual (1,3,H,W), what to add to that, enlarged, to have the pixels.
     """
 
     pixels: Tensor
-    made: Tensor
+    reconstruction: Tensor
     residual: Tensor
 
     @classmethod
-    def of(cls, own: Tensor, made: Tensor, pixels: Tensor) -> Self:
+    def of(cls, model_pixels: Tensor, reconstruction: Tensor, pixels: Tensor) -> Self:
         """A knot (1,3,h,w), what the model makes of it, and its pixels (1,3,H,W) at full size."""
         size = size_of(pixels)
         # what the model lost, and the detail that it was never shown, of which there is none at equal sizes
-        residual = enlarged(own - made, size) + (pixels - enlarged(own, size))
-        return cls(pixels, made, residual)
+        residual = enlarged(model_pixels - reconstruction, size) + (pixels - enlarged(model_pixels, size))
+        return cls(pixels, reconstruction, residual)
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ class Register:
 
     def moved(self, alpha: float, ends: tuple[End, End]) -> tuple[End, End]:
         """Both as they stand in the frame that is ``alpha`` of the way from the first to the second."""
-        at = self.span[0] + (self.span[1] - self.span[0]) * alpha
-        places, small = (self.warp.places(at, size_of(like), self.span) for like in (ends[0].pixels, ends[0].made))
+        position = self.span[0] + (self.span[1] - self.span[0]) * alpha
+        places, model_places = (
+            self.warp.places(position, size_of(layer), self.span)
+            for layer in (ends[0].pixels, ends[0].reconstruction)
+        )
         first, second = (
-            End(*(self.warp.warped(layer, place) for layer, place in zip(end, (to, own, to), strict=True)))
-            for end, to, own in zip(map(astuple, ends), places, small, strict=False)
+            End(*(self.warp.warped(layer, place) for layer, place in zip(layers, (full, small, full), strict=True)))
+            for layers, full, small in zip(map(astuple, ends), places, model_places, strict=False)
         )
         return first, second
 
@@ -63,8 +66,9 @@ def finished(
     if not fade:
         return enlarged(frame, size_of(ends[0].pixels)).clamp(-1, 1)
     first, second = register.moved(alpha, ends) if register else ends
-    at = torch.tensor([alpha], dtype=torch.float64).to(frame.device, torch.float32)
-    return restored(frame, at, (first.made, second.made), (first.residual, second.residual), fade)
+    reconstructions, residuals = (first.reconstruction, second.reconstruction), (first.residual, second.residual)
+    alphas = torch.tensor([alpha], dtype=torch.float64).to(frame.device, torch.float32)
+    return restored(frame, alphas, reconstructions, residuals, fade)
 
 
 def dissolved(alpha: float, pixels: tuple[Tensor, Tensor], warp: Warp | None = None) -> Tensor:

@@ -49,25 +49,28 @@ class Infill:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
         model, first, second = self._model, self.first, self.second
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        latents = slerp(first.noise, second.noise, alpha)
-        if self.settings.noise:
-            latents = self._refreshed(latents, alpha)
-        if self.settings.adain:
-            latents = adain(latents, first.noise, second.noise, alpha)
-        shared = shared_times(first.times, self.settings)
+        sharing_times = shared_times(first.times, self.settings)
 
         def during(t: int) -> AbstractContextManager[None]:
-            if t not in shared:
+            if t not in sharing_times:
                 return nullcontext()
             return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
 
         def tick(step: Step) -> None:
             progress("render", len(alphas), lambda: self._pair.preview.image(step.clean[:1]))
 
-        latents = denoise(model, self._pair, latents, alpha, first.times, tick, during=during)
-        return model.decode(latents)
+        latents = self._mixed_noise(alpha)
+        return model.decode(denoise(model, self._pair, latents, alpha, first.times, tick, during=during))
 
-    def _refreshed(self, latents: Tensor, alpha: Tensor) -> Tensor:
+    def _mixed_noise(self, alpha: Tensor) -> Tensor:
+        """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both knots, mixed, and fresh noise."""
+        first, second = self.first.noise, self.second.noise
+        latents = slerp(first, second, alpha)
+        if self.settings.noise:
+            latents = self._with_fresh_noise(latents, alpha)
+        return adain(latents, first, second, alpha) if self.settings.adain else latents
+
+    def _with_fresh_noise(self, latents: Tensor, alpha: Tensor) -> Tensor:
         """Mix in noise, the same for all frames, none at the ends and most halfway.
 
         Inverted latents are less like noise than the model expects, and between two of them both pictures show;

@@ -62,14 +62,14 @@ class FittedKeyframe:
 
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
-        named = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
-        named |= self.condition.packed("condition") | self.negative.packed("negative")
+        tensors = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        tensors |= self.condition.packed("condition") | self.negative.packed("negative")
         for part in ("down", "up") if self.lora else ():
-            named |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
+            tensors |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
         if self.pose is not None:
             people = [np.column_stack([person.points, person.confidence]) for person in self.pose]
-            named["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))
-        return named
+            tensors["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))
+        return tensors
 
     @classmethod
     def unpacked(cls, named: Mapping[str, Tensor], device: torch.device) -> FittedKeyframe:
@@ -118,18 +118,18 @@ def shared_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     return times[: round(settings.attention * (len(times) - 1))]
 
 
-def control_of(poses: Sequence[Pose | None], like: Tensor, at: Tensor, scale: float) -> Control | None:
-    """What a ControlNet is shown of poses: skeletons of the size of ``like`` (B,3,H,W); None without poses.
+def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, scale: float) -> Control | None:
+    """What a ControlNet is shown of poses: skeletons of the size of ``pixels`` (B,3,H,W); None without poses.
 
-    It counts 1 at a keyframe and ``scale`` s halfway: s - 2 |f - 1/2| (s - 1) at position f, ``at`` (B,)
+    It counts 1 at a keyframe and ``scale`` s halfway: s - 2 |f - 1/2| (s - 1) at position f, of ``positions`` (B,)
     (Wang & Golland, section 4.3).
     """
     known = [pose for pose in poses if pose is not None]
     if len(known) < len(poses):
         return None
-    size = (like.shape[3], like.shape[2])
-    images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(like.device)
-    return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (at - 0.5).abs() * (scale - 1))
+    size = (pixels.shape[3], pixels.shape[2])
+    images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(pixels.device)
+    return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (positions - 0.5).abs() * (scale - 1))
 
 
 def drain(steps: Generator[S, None, T], tick: Callable[[S], None]) -> T:
@@ -163,9 +163,9 @@ def fit_keyframes(
     """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs and poses."""
     pixels = pixels.to(model.device)
     mean, std = model.posterior(pixels)
-    made = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    fitted = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
     poses = [detector(image) if detector else None for image in to_uint8(pixels)]
-    return [replace(keyframe, pose=pose) for keyframe, pose in zip(made, poses, strict=True)]
+    return [replace(keyframe, pose=pose) for keyframe, pose in zip(fitted, poses, strict=True)]
 
 
 def fit_latents(
@@ -186,7 +186,7 @@ def fit_latents(
         fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
         loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * settings.lora.draws))
     parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
-    return [FittedKeyframe(image, z, condition, negative, own) for image, z, condition, own in parts]
+    return [FittedKeyframe(image, z, condition, negative, fitted) for image, z, condition, fitted in parts]
 
 
 def invert_keyframes(
@@ -200,15 +200,15 @@ def invert_keyframes(
 
     ``positions`` are those of the keyframes between the user's own, whose positions are 0 or 1.
     """
-    predict, together = _predictor(model, keyframes, settings, positions)
+    predict, loras_applied = _predictor(model, keyframes, settings, positions)
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
     times = model.schedule.times(settings.steps)
-    with together:
+    with loras_applied:
         inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
         noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))
     if not noise.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
-    return [replace(keyframe, noise=own) for keyframe, own in zip(keyframes, noise.split(1), strict=True)]
+    return [replace(keyframe, noise=z) for keyframe, z in zip(keyframes, noise.split(1), strict=True)]
 
 
 def capture_keyframe(
@@ -224,19 +224,19 @@ def capture_keyframe(
     Always one at a time: what is captured must not depend on which other keyframes a segment has.
     """
     assert keyframe.noise is not None
-    predict, together = _predictor(model, [keyframe], settings, [position])
-    shared = shared_times(times, settings)
+    predict, lora_applied = _predictor(model, [keyframe], settings, [position])
+    sharing_times = shared_times(times, settings)
     features: dict[tuple[int, str], Tensor] = {}
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
-        if t not in shared:
+        if t not in sharing_times:
             return predict(latents, t)
         with attention.captured(model, features, t):
             return predict(latents, t)
 
-    with together:
-        back = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
-        latents = drain(back, lambda step: progress("capture ends", 1))
+    with lora_applied:
+        sampling = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
+        latents = drain(sampling, lambda step: progress("capture ends", 1))
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
@@ -249,9 +249,9 @@ def _predictor(
     """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
     condition = Condition.cat([keyframe.condition for keyframe in keyframes])
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
-    at = torch.tensor(positions, device=model.device)
-    control = control_of([keyframe.pose for keyframe in keyframes], pixels, at, settings.pose.scale)
-    fitted = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
-    own = torch.eye(len(keyframes), device=model.device)[:, fitted]
+    poses = [keyframe.pose for keyframe in keyframes]
+    control = control_of(poses, pixels, torch.tensor(positions, device=model.device), settings.pose.scale)
+    with_lora = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
+    weights = torch.eye(len(keyframes), device=model.device)[:, with_lora]
     predict = conditioned(model.conditional(control), condition)
-    return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], own)
+    return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], weights)

@@ -78,16 +78,18 @@ class Pair:
 
     def control(self, alpha: Tensor) -> Control | None:
         """What the ControlNet is shown at alphas (B,)."""
-        poses = [self.pose(at) for at in alpha.tolist()]
+        poses = [self.pose(each) for each in alpha.tolist()]
         return control_of(poses, self.first.pixels, self.place(alpha), self.pose_scale)
 
-    def latents(self, model: LatentDiffusion, picture: Tensor, latents: Tensor, at: float, alpha: float) -> Tensor:
-        """Latents (1,C,h,w) of a picture (1,3,H,W) that stands at ``at``, as it is in the frame at alpha.
+    def latents(
+        self, model: LatentDiffusion, picture: Tensor, latents: Tensor, picture_alpha: float, alpha: float
+    ) -> Tensor:
+        """Latents (1,C,h,w) of a picture (1,3,H,W) placed at ``picture_alpha``, as it is in the frame at alpha.
 
         Those given are of the picture as it is: latents themselves cannot be warped.
         """
         if self.warp is None:
             return latents
-        where = self.place(at)
-        place, _, _ = self.warp.places(self.place(alpha), size_of(picture), (where, where))
-        return model.encode(self.warp.warped(picture, place).clamp(-1, 1))
+        span = (self.place(picture_alpha),) * 2
+        places, _, _ = self.warp.places(self.place(alpha), size_of(picture), span)
+        return model.encode(self.warp.warped(picture, places).clamp(-1, 1))

@@ -43,9 +43,10 @@ def match_picture(first: Tensor, second: Tensor, warp: Warp) -> NDArray[np.uint8
     """
     size = _panel_size(first.shape[3], first.shape[2])
     ends = [_resized(picture, size) for picture in (first, second)]
-    one, other, places = warp.places(0.5, size)
-    a, b = (warp.warped(_tensor(end), at) for end, at in zip(ends, (one, other), strict=True))
-    halfway, trust = to_uint8((a + b) / 2)[0], warp.trusted(places).clamp(0, 1).numpy()
+    *places, halfway_places = warp.places(0.5, size)
+    a, b = (warp.warped(_tensor(end), place) for end, place in zip(ends, places, strict=True))
+    halfway = to_uint8((a + b) / 2)[0]
+    trust = warp.trusted(halfway_places).clamp(0, 1).numpy()
     dots = spread_places(warp, halfway)
     panels = [
         _titled(_marked(end, warp, side, dots), name)
@@ -104,8 +105,8 @@ def _detail(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.flo
     """How much there is to see at each of (height, width) places: 0 on an even ground to 1."""
     grey = np.asarray(Image.fromarray(picture).convert("L"), np.float64)
     slopes = np.hypot(*np.gradient(grey)).astype(np.float32)
-    seen = np.asarray(Image.fromarray(slopes).resize(size, Image.Resampling.BOX), np.float64)
-    return np.minimum(1, seen / max(float(np.quantile(seen, 0.9)), 1e-6))
+    detail = np.asarray(Image.fromarray(slopes).resize(size, Image.Resampling.BOX), np.float64)
+    return np.minimum(1, detail / max(float(np.quantile(detail, 0.9)), 1e-6))
 
 
 def _marked(picture: Image.Image, warp: Warp, side: int, dots: Tensor) -> NDArray[np.uint8]:
@@ -119,9 +120,9 @@ def _marked(picture: Image.Image, warp: Warp, side: int, dots: Tensor) -> NDArra
     # dark beside light, so that the lines are seen on any ground
     shade = Image.new("L", picture.size)
     shade.paste(thin, (1, 1))
-    seen = Image.composite(Image.new("RGB", picture.size), picture, shade.point(lambda level: level * 0.35))
-    seen = Image.composite(Image.new("RGB", picture.size, "white"), seen, thin.point(lambda level: level * 0.6))
-    layer = seen.resize(large, Image.Resampling.NEAREST)
+    marked = Image.composite(Image.new("RGB", picture.size), picture, shade.point(lambda level: level * 0.35))
+    marked = Image.composite(Image.new("RGB", picture.size, "white"), marked, thin.point(lambda level: level * 0.6))
+    layer = marked.resize(large, Image.Resampling.NEAREST)
     draw, radius = ImageDraw.Draw(layer), 5 * OVERSAMPLED
     font = ImageFont.load_default(16 * OVERSAMPLED)
     for number, (x, y) in enumerate(_pixels(dots + side * warp.at(dots), warp, large), 1):
@@ -170,8 +171,8 @@ def _trust_map(trust: NDArray[np.floating], halfway: NDArray[np.uint8]) -> NDArr
 
 
 def _coloured(share: NDArray[np.floating]) -> NDArray[np.float64]:
-    at = np.linspace(0, 1, len(_RAMP))
-    return np.stack([np.interp(share, at, channel) for channel in _RAMP.T], axis=-1)
+    stops = np.linspace(0, 1, len(_RAMP))
+    return np.stack([np.interp(share, stops, channel) for channel in _RAMP.T], axis=-1)
 
 
 def _titled(panel: NDArray[np.uint8], title: str) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from morph.quality.evaluate import sharpness
 from pipelines.request import settings as config
 
 Chooser = Callable[[float, Tensor, Tensor, Tensor, Sequence[float]], int]
-"""(alpha, candidates (N,3,H,W), both parents (1,3,H,W), scores) to the number of the candidate that is taken."""
+"""(position in the clip, candidates (N,3,H,W), both parents (1,3,H,W), scores) to the number of the one taken."""
 LONGEST = 160
 """Pixels of the longer side of a candidate on a sheet."""
 
@@ -38,12 +38,12 @@ class Ranker:
         scores = self.clip.score(candidates, ranking.positive, ranking.negative).cpu()
         if ranking.smoothness:
             features = self._perception.features(torch.cat([left, right, candidates]))
-            steps = sum(self._perception.between(end[None], features[2:]) for end in features[:2])
+            steps = sum(self._perception.between(parent[None], features[2:]) for parent in features[:2])
             scores -= ranking.smoothness * torch.as_tensor(steps).cpu()
         if ranking.sharpness:
             middle = torch.full((len(candidates),), 0.5)
-            ends = torch.cat([left, right]).cpu()
-            scores += ranking.sharpness * sharpness(candidates.cpu(), ends, middle)
+            parents = torch.cat([left, right]).cpu()
+            scores += ranking.sharpness * sharpness(candidates.cpu(), parents, middle)
         return scores
 
 

@@ -82,11 +82,11 @@ class Segment:
 
     def _filler(self, index: int) -> Filler:
         """What fills in between a knot and the next."""
-        one, other = self.knots[index : index + 2]
+        first, second = self.knots[index : index + 2]
         model, settings, span = self._model, self._settings, self._span(index)
         if self._warp is not None:
-            return AlignedInfill(model, one.keyframe, other.keyframe, settings, self._warp, span)
-        return Infill(model, self._capture(one), self._capture(other), settings, span)
+            return AlignedInfill(model, first.keyframe, second.keyframe, settings, self._warp, span)
+        return Infill(model, self._capture(first), self._capture(second), settings, span)
 
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
@@ -97,12 +97,12 @@ class Segment:
 
     def _end_of(self, index: int) -> End:
         knot = self.knots[index]
-        own = knot.keyframe.pixels
+        pixels = knot.keyframe.pixels
         if self._warp is None:
-            made = own - self._capture(knot).residual
+            reconstruction = pixels - self._capture(knot).residual
         else:
-            made = self._model.decode(knot.keyframe.latents)
-        return End.of(own, made, self._full_pixels(knot).to(self._model.device))
+            reconstruction = self._model.decode(knot.keyframe.latents)
+        return End.of(pixels, reconstruction, self._full_pixels(knot).to(self._model.device))
 
     def _before(self, alpha: float) -> int:
         """The number of the last knot before a position."""
@@ -125,17 +125,16 @@ def fit_anchors(
     def fitting(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         progress("fit anchors", cost, preview)
 
-    places = [anchor.alpha for anchor in anchors]
-    at = torch.tensor(places, device=model.device)
+    alphas = [anchor.alpha for anchor in anchors]
     latents = torch.cat([anchor.latents for anchor in anchors])
     pixels = torch.cat([anchor.pixels for anchor in anchors])
-    embeddings = Embeddings(pair.condition(at), pair.first.negative)
-    made = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
-    posed = [replace(one, pose=pair.pose(alpha)) for one, alpha in zip(made, places, strict=True)]
-    return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, places)
+    embeddings = Embeddings(pair.condition(torch.tensor(alphas, device=model.device)), pair.first.negative)
+    fitted = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
+    posed = [replace(keyframe, pose=pair.pose(alpha)) for keyframe, alpha in zip(fitted, alphas, strict=True)]
+    return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, alphas)
 
 
 def unfitted(model: LatentDiffusion, pair: Pair, anchor: Anchor) -> FittedKeyframe:
     """An anchor that nothing starts from: its picture alone."""
-    at = torch.tensor([anchor.alpha], device=model.device)
-    return FittedKeyframe(anchor.pixels, anchor.latents, pair.condition(at), pair.first.negative, None)
+    alpha = torch.tensor([anchor.alpha], device=model.device)
+    return FittedKeyframe(anchor.pixels, anchor.latents, pair.condition(alpha), pair.first.negative, None)

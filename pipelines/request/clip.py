@@ -50,13 +50,13 @@ class Clip:
     def __post_init__(self) -> None:
         """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""
         timing(self.keyframes, self.settings)
-        ways = looped(self.keyframes, self.settings)[:-1]
-        if self.settings.align.points and len(ways) > 1:
+        way_starts = looped(self.keyframes, self.settings)[:-1]
+        if self.settings.align.points and len(way_starts) > 1:
             raise SettingsError(
-                f"align.points is of two images alone, and this clip has {len(ways)} ways: give each way "
+                f"align.points is of two images alone, and this clip has {len(way_starts)} ways: give each way "
                 "its own in a manifest, among its first keyframe's settings: {align.points: FILE}"
             )
-        if any(way.settings.align.points and not way.settings.align.on for way in ways):
+        if any(start.settings.align.points and not start.settings.align.on for start in way_starts):
             raise SettingsError("align.points has points, but align is off, so they do nothing: set align.on=true")
 
     @property
@@ -98,8 +98,8 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
     count = len(keyframes)
     if count < 2:
         raise SettingsError(f"a morph needs at least two images; {count} was given")
-    looped = settings.repeat == "loop"
-    ways = count - 1 + looped
+    loops = settings.repeat == "loop"
+    way_count = count - 1 + loops
     holds = [keyframe.hold for keyframe in keyframes]
     times = [keyframe.at for keyframe in keyframes if keyframe.at is not None]
     steps: tuple[int, ...] | None = None
@@ -114,20 +114,20 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
                     f"at frame {times[number]} and held for {holds[number]}"
                 )
         holds[0] += times[0]  # the first is shown until its time
-        if looped:  # the way back takes as long as the others on average
+        if loops:  # the way back takes as long as the others on average
             steps += (max(1, round(sum(steps) / len(steps))),)
         moving = sum(steps)
     else:
-        moving = settings.frames - sum(holds) - (not looped)
-        least = 0 if settings.frames == 1 and count == 2 and not looped else ways
+        moving = settings.frames - sum(holds) - (not loops)
+        least = 0 if settings.frames == 1 and count == 2 and not loops else way_count
         if moving < least:
             raise SettingsError(
-                f"{count} images need at least {ways + sum(holds) + (not looped)} frames"
+                f"{count} images need at least {way_count + sum(holds) + (not loops)} frames"
                 f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"
             )
-    there = moving + sum(holds) + (not looped)
-    back = max(0, there - 2) if settings.repeat == "ping-pong" else 0
-    return Timing(steps, moving, tuple(holds), there + back)
+    frames_there = moving + sum(holds) + (not loops)
+    frames_back = max(0, frames_there - 2) if settings.repeat == "ping-pong" else 0
+    return Timing(steps, moving, tuple(holds), frames_there + frames_back)
 
 
 def parse_time(text: str, fps: Fraction) -> int:
@@ -142,22 +142,22 @@ def parse_time(text: str, fps: Fraction) -> int:
     return int(match[2]) if match[2] else round(Fraction(match[1]) * fps)
 
 
-def keyframe_settings(settings: Settings, own: Mapping[str, Any]) -> Settings:
-    """A clip's settings with a keyframe's own in place of some.
+def keyframe_settings(settings: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """A clip's settings with a keyframe's ``overrides`` in place of some.
 
     Raises:
         SettingsError: a setting that only a whole clip can have, or a wrong one.
     """
-    for key in own:
+    for key in overrides:
         if key.partition(".")[0] not in of_a_keyframe():
             raise SettingsError(f"{key} is not a keyframe's to set; these are: {', '.join(of_a_keyframe())}")
-    return changed(settings, own)
+    return changed(settings, overrides)
 
 
 def looped(keyframes: Sequence[ClipKeyframe], settings: Settings) -> list[ClipKeyframe]:
     """The keyframes in the order in which they are reached, a loop's first once more at the end."""
-    again = [replace(keyframes[0], hold=0)] if settings.repeat == "loop" else []
-    return [*keyframes, *again]
+    first_again = [replace(keyframes[0], hold=0)] if settings.repeat == "loop" else []
+    return [*keyframes, *first_again]
 
 
 def clip_of(
@@ -166,16 +166,16 @@ def clip_of(
     settings: Settings,
     output: str | Path = "",
     times: Sequence[str] = (),
-    **more: Any,
+    **options: Any,
 ) -> Clip:
-    """A clip of images that share one set of settings.
+    """A clip of images that share one set of settings; ``options`` are further fields of :class:`Clip`.
 
     Raises:
         SettingsError: prompts, times or frames that do not fit the number of images.
     """
-    at: Sequence[int | None] = [parse_time(time, settings.fps) for time in times] or [None] * len(images)
-    if len(at) != len(images):
-        raise SettingsError(f"{len(at)} times for {len(images)} images; give one per image, or none")
-    rows = zip(images, pair_prompts(prompts, len(images)), at, strict=True)
-    keyframes = [ClipKeyframe(Path(image), settings, prompt, when, settings.hold) for image, prompt, when in rows]
-    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **more)
+    frame_numbers: Sequence[int | None] = [parse_time(time, settings.fps) for time in times] or [None] * len(images)
+    if len(frame_numbers) != len(images):
+        raise SettingsError(f"{len(frame_numbers)} times for {len(images)} images; give one per image, or none")
+    rows = zip(images, pair_prompts(prompts, len(images)), frame_numbers, strict=True)
+    keyframes = [ClipKeyframe(Path(image), settings, prompt, at, settings.hold) for image, prompt, at in rows]
+    return Clip(Path(output).stem, tuple(keyframes), settings, Path(output), **options)

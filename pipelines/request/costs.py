@@ -26,16 +26,16 @@ def costs(clip: Clip) -> dict[str, int]:
     A backward pass counts as two forwards, guidance as a second forward. Even pacing renders more frames than it
     shows, and by finished frames comes back to each segment where distances share out the frames.
     """
-    settings, every = clip.settings, ways(clip)
+    settings, all_ways = clip.settings, ways(clip)
     if not needs_model(clip):
         return {}
     # the same keyframe twice is fitted once
-    fits = [own.settings for own in {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()]
-    count = len(fits)
-    inverted = any(map(captures, every))
+    distinct_keyframes = {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()
+    count = len(distinct_keyframes)
+    inverted = any(map(captures, all_ways))
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
-        "fit LoRA": sum(map(_fit, fits)),
+        "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes),
         "invert": count * settings.steps * settings.inversion_iterations * inverted,
         "anchors": 0,
         "fit anchors": 0,
@@ -43,40 +43,42 @@ def costs(clip: Clip) -> dict[str, int]:
         "capture ends": 0,
         "render": 0,
     }
-    known: set[int] = set()
-    for number, way in enumerate(every):
-        own, levels, filled = way.settings, way.anchors, fills_in(way)
-        guided = 1 if own.anchors.guidance == 1 else 2
-        made = 0
-        for level in levels:
-            made += len(level.places)
-            alive = made if own.anchors.scheme == "cascade" else len(level.places) * level.candidates
-            stages["anchors"] += alive * (level.steps - level.until) * guided
-        if not filled:
+    captured: set[int] = set()
+    for number, way in enumerate(all_ways):
+        way_settings = way.settings
+        forwards_per_step = 1 if way_settings.anchors.guidance == 1 else 2
+        anchor_count = 0
+        for level in way.anchors:
+            anchor_count += len(level.places)
+            cascade = way_settings.anchors.scheme == "cascade"
+            denoised = anchor_count if cascade else len(level.places) * level.candidates
+            stages["anchors"] += denoised * (level.steps - level.until) * forwards_per_step
+        if not fills_in(way):
             continue
-        stages["fit anchors"] += made * _fit(own)
-        if own.align.on:
-            kept = len(aligned_times(range(own.steps + 1), own)) - 1
-            stages["invert"] += inversion_forwards(own, kept) * _rendered(way, made)
-            stages["render"] += kept * _rendered(way, made)
+        stages["fit anchors"] += anchor_count * _lora_fit(way_settings)
+        rendered = _rendered(way, anchor_count)
+        if way_settings.align.on:
+            steps = len(aligned_times(range(way_settings.steps + 1), way_settings)) - 1
+            stages["invert"] += inversion_forwards(way_settings, steps) * rendered
+            stages["render"] += steps * rendered
             continue
-        stages["invert"] += made * own.steps * own.inversion_iterations
-        drafted = draft_steps(way)
-        visits = 2 if way.steps is None and not drafted else 1
-        ends = {number, number + 1} - (known if visits == 1 else set())
-        known = {number + 1}
-        stages["capture ends"] += (made + len(ends) / visits) * own.steps * visits
-        if drafted and survey_positions(way) > made + 2:
-            stages["survey"] += drafted * (survey_positions(way) - 2 + len(ends))
-        stages["render"] += own.steps * _rendered(way, made)
+        stages["invert"] += anchor_count * way_settings.steps * way_settings.inversion_iterations
+        steps_per_draft = draft_steps(way)
+        visits = 2 if way.steps is None and not steps_per_draft else 1
+        uncaptured = {number, number + 1} - (captured if visits == 1 else set())
+        captured = {number + 1}
+        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * way_settings.steps * visits
+        if steps_per_draft and survey_positions(way) > anchor_count + 2:
+            stages["survey"] += steps_per_draft * (survey_positions(way) - 2 + len(uncaptured))
+        stages["render"] += way_settings.steps * rendered
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 
-def _fit(settings: Settings) -> int:
+def _lora_fit(settings: Settings) -> int:
     return 3 * settings.lora.steps * settings.lora.draws
 
 
-def _rendered(way: Way, anchors: int) -> float:
+def _rendered(way: Way, anchor_count: int) -> float:
     """Frames of a way that are rendered, anchors left out."""
     steps = way.expected / way.settings.inbetween.stride
     if way.settings.pacing == "even":
@@ -84,7 +86,7 @@ def _rendered(way: Way, anchors: int) -> float:
     if way.settings.ease != "none":
         return max(0.0, steps - 1)
     # a step that is a whole number of the anchors' ends on one
-    return steps - math.gcd(math.ceil(steps), anchors + 1)
+    return steps - math.gcd(math.ceil(steps), anchor_count + 1)
 
 
 DRAFTED, FINISHED = 1.2, 1.5
@@ -96,14 +98,16 @@ def disk_bytes(clip: Clip, sizes: Sizes) -> int:
 
     Drafts are kept at the model's size, all other frames at theirs.
     """
-    every = ways(clip)
-    kept = sum(
-        way.expected + _rendered(way, 0) + (0 if draft_steps(way) else survey_positions(way)) for way in every
+    all_ways = ways(clip)
+    frame_count = sum(
+        way.expected + _rendered(way, 0) + (0 if draft_steps(way) else survey_positions(way)) for way in all_ways
     )
-    drafted = sum(survey_positions(way) for way in every if draft_steps(way))
-    fitted = len(clip.keyframes) + sum(len(level.places) for way in every for level in way.anchors)
-    whole, draft = (width * height * 3 * clip.settings.depth // 8 for width, height in (sizes.frame, sizes.model))
-    return round((kept + clip.length) * whole + drafted * draft) + fitted * FITTED
+    draft_count = sum(survey_positions(way) for way in all_ways if draft_steps(way))
+    fit_count = len(clip.keyframes) + sum(len(level.places) for way in all_ways for level in way.anchors)
+    frame_bytes, draft_bytes = (
+        width * height * 3 * clip.settings.depth // 8 for width, height in (sizes.frame, sizes.model)
+    )
+    return round((frame_count + clip.length) * frame_bytes + draft_count * draft_bytes) + fit_count * FITTED
 
 
 FITTED = 16_000_000

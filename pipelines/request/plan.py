@@ -48,7 +48,7 @@ class Plan:
         """
         for path in dict.fromkeys(entry.image for entry in clip.keyframes):
             check_image(path)
-        images, every = Images(), tuple(ways(clip))
+        images, all_ways = Images(), tuple(ways(clip))
         sizes = sizes_of(clip.settings, geometry(), images.original(clip.keyframes[0].image))
         mattes: list[bool] = []
         notices: list[str] = []
@@ -64,10 +64,10 @@ class Plan:
             clip,
             sizes,
             timing(clip.keyframes, clip.settings),
-            every,
+            all_ways,
             all(mattes),
             tuple(dict.fromkeys(notices)),
-            tuple(_marked(clip, way, sizes, images) for way in every),
+            tuple(_marked(clip, way, sizes, images) for way in all_ways),
             images,
         )
 
@@ -99,7 +99,7 @@ def _marked(clip: Clip, way: Way, sizes: Sizes, images: Images) -> NDArray[np.fl
     """
     if not (file := way.settings.align.points):
         return None
-    ends = [clip.keyframes[end] for end in way.ends]
+    ends = [clip.keyframes[number] for number in way.ends]
     points, originals = read_points(Path(file)), [images.original(end.image) for end in ends]
     sides = [points.prepared(originals, sizes.frame, end.settings.fit) for end in ends]
     return np.concatenate([sides[0][:, :2], sides[1][:, 2:]], axis=1)

@@ -40,12 +40,12 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
     common = keys(clip.settings)
     keyframes = []
     for keyframe in clip.keyframes:
-        own = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
+        overrides = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
         entry: dict[str, Any] = {"image": str(keyframe.image), "sha256": hash_of_file(keyframe.image)}
         entry |= {"prompt": keyframe.prompt}
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
-        keyframes.append(entry | ({"settings": own} if own else {}))
+        keyframes.append(entry | ({"settings": overrides} if overrides else {}))
     asked = {"model": clip.model, "controlnet": clip.controlnet}
     points = dict.fromkeys(keyframe.settings.align.points for keyframe in clip.keyframes)
     return {
@@ -77,22 +77,22 @@ def clip_from(
         SettingsError: settings of another version, or not a clip's recipe; a setting that names no such thing.
     """
     movable = naming("file", "weights")
-    if other := [key for key in moved if key not in movable]:
-        raise SettingsError(f"{other[0]} stays as the recipe has it; what may have moved is {', '.join(movable)}")
+    if fixed := [key for key in moved if key not in movable]:
+        raise SettingsError(f"{fixed[0]} stays as the recipe has it; what may have moved is {', '.join(movable)}")
     try:
         if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
             raise KeyError(*wrong)
         # what the frames were called by then still points at them
-        rest = {key: file for key, file in moved.items() if key != POINTS}
+        moved_besides_points = {key: file for key, file in moved.items() if key != POINTS}
 
-        def settled(settings: Settings, values: Mapping[str, Any]) -> Settings:
-            own = {**values, **rest}
-            if name := own.get(POINTS):
+        def relocated(settings: Settings, values: Mapping[str, Any]) -> Settings:
+            current = {**values, **moved_besides_points}
+            if name := current.get(POINTS):
                 places = [Path(moved[POINTS])] if POINTS in moved else []
-                own[POINTS] = str(_found("points", Path(name), recipe["points"][name], folders, places))
-            return changed(settings, own)
+                current[POINTS] = str(_located("points", Path(name), recipe["points"][name], folders, places))
+            return changed(settings, current)
 
-        settings = settled(Settings(), {**recipe["settings"], "encode.timeline": ""})
+        settings = relocated(Settings(), {**recipe["settings"], "encode.timeline": ""})
         if codec:
             settings = changed(settings, {"encode.preset": codec})
         elif names_file(settings.encode.preset):
@@ -102,8 +102,8 @@ def clip_from(
             )
         keyframes = tuple(
             ClipKeyframe(
-                _found("picture", Path(entry["image"]), entry["sha256"], folders),
-                settled(settings, entry.get("settings", {})),
+                _located("picture", Path(entry["image"]), entry["sha256"], folders),
+                relocated(settings, entry.get("settings", {})),
                 entry["prompt"],
                 entry.get("at"),
                 entry.get("hold", 0),
@@ -112,23 +112,23 @@ def clip_from(
         )
         asked = recipe["asked"]
         stem, dot, suffix = Path(recipe["output"]).name.partition(".")
-        where = output or Path(f"{stem}-rerun{dot}{suffix}")
+        target = output or Path(f"{stem}-rerun{dot}{suffix}")
         return Clip(
-            recipe["name"], keyframes, settings, where, asked["model"], asked["controlnet"], named=bool(output)
+            recipe["name"], keyframes, settings, target, asked["model"], asked["controlnet"], named=bool(output)
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
 
 
-def _found(kind: str, file: Path, digest: str, folders: Sequence[Path], places: Sequence[Path] = ()) -> Path:
+def _located(kind: str, file: Path, digest: str, folders: Sequence[Path], places: Sequence[Path] = ()) -> Path:
     """The file with these contents: at one of the places, where it was, or in one of the folders."""
     places = [*places, file, *(folder / file for folder in folders), *(folder / file.name for folder in folders)]
-    there = [place for place in dict.fromkeys(places) if place.is_file()]
-    for place in there:
+    files = [place for place in dict.fromkeys(places) if place.is_file()]
+    for place in files:
         if hash_of_file(place) == digest:
             return place
-    what = f"{there[0]} is there, but it has changed" if there else f"{file} is not there"
-    raise InputError(f"{what}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
+    problem = f"{files[0]} is there, but it has changed" if files else f"{file} is not there"
+    raise InputError(f"{problem}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
 
 
 def remote(clip: Clip) -> list[str]:
@@ -141,9 +141,11 @@ def remote(clip: Clip) -> list[str]:
 
 def choices_of(recipe: Mapping[str, Any]) -> Callable[..., int] | None:
     """Chooses among an anchor's candidates what was chosen; None where there was nothing to choose."""
-    choices = {round(float(alpha), DIGITS): int(choice) for alpha, choice in recipe.get("choices", {}).items()}
+    choices = {
+        round(float(position), DIGITS): int(choice) for position, choice in recipe.get("choices", {}).items()
+    }
 
-    def choose(alpha: float, *pictures: Any) -> int:
-        return choices[round(alpha, DIGITS)]
+    def choose(position: float, *pictures: Any) -> int:
+        return choices[round(position, DIGITS)]
 
     return choose if choices else None

@@ -276,18 +276,18 @@ class Settings(Section):
 @functools.cache
 def every_setting() -> Mapping[str, Setting]:
     """All settings by their dotted keys."""
-    return {one.key: one for one in settings_of(Settings)}
+    return {entry.key: entry for entry in settings_of(Settings)}
 
 
 def naming(*names: Names) -> tuple[str, ...]:
     """The keys of the settings that name such things."""
-    return tuple(key for key, one in every_setting().items() if one.about.names in names)
+    return tuple(key for key, entry in every_setting().items() if entry.about.names in names)
 
 
 def of_a_keyframe() -> tuple[str, ...]:
     """What a keyframe may have of its own: settings, and groups of them."""
-    own = (key.partition(".")[0] for key, one in every_setting().items() if one.about.own)
-    return tuple(dict.fromkeys(own))
+    names = (key.partition(".")[0] for key, entry in every_setting().items() if entry.about.own)
+    return tuple(dict.fromkeys(names))
 
 
 def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
@@ -311,24 +311,25 @@ def unknown(key: str) -> SettingsError:
 def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:
     """A section with values at the paths of keys, all at once: one by one they may not go with what it had."""
     hints = _hints(section.__class__)
-    own: dict[str, Any] = {}
-    inside: dict[str, list[tuple[Sequence[str], Any, str]]] = {}
+    changes: dict[str, Any] = {}
+    group_values: dict[str, list[tuple[Sequence[str], Any, str]]] = {}
     for (name, *rest), value, key in values:
         if name not in hints:
             raise unknown(key)
         if not is_dataclass(hints[name]):
             if rest:
                 raise SettingsError(f"there is no setting {key}; {name} has no parts")
-            own[name] = _parsed(value, hints[name], key)
+            changes[name] = _parsed(value, hints[name], key)
         elif rest:
-            inside.setdefault(name, []).append((rest, value, key))
+            group_values.setdefault(name, []).append((rest, value, key))
         elif isinstance(value, Mapping):
-            inside.setdefault(name, []).extend(([part], nested, f"{key}.{part}") for part, nested in value.items())
+            parts = (([part], nested, f"{key}.{part}") for part, nested in value.items())
+            group_values.setdefault(name, []).extend(parts)
         else:
             known = [f"{key}.{part}" for part in _hints(hints[name])]
             raise SettingsError(f"{key} is a group of settings; set one of {', '.join(known)}")
-    own |= {name: _changed(getattr(section, name), parts) for name, parts in inside.items()}
-    return replace(section, **own)
+    changes |= {name: _changed(getattr(section, name), nested) for name, nested in group_values.items()}
+    return replace(section, **changes)
 
 
 def _parsed(value: Any, kind: Any, key: str) -> Any:
@@ -379,8 +380,8 @@ def keys(section: Any, prefix: str = "") -> dict[str, Any]:
 
 def deciding(settings: Settings, *scopes: Scope) -> dict[str, Any]:
     """The settings that decide such things, by their keys."""
-    every = every_setting()
-    return {key: value for key, value in keys(settings).items() if every[key].about.scope in scopes}
+    known = every_setting()
+    return {key: value for key, value in keys(settings).items() if known[key].about.scope in scopes}
 
 
 def look(settings: Settings) -> dict[str, Any]:

@@ -24,27 +24,27 @@ class Sizes:
     model: tuple[int, int]
 
 
-def sizes_of(settings: Settings, geometry: Geometry, own: tuple[int, int]) -> Sizes:
-    """What the settings size and model_size ask of a model, where the first image is ``own`` (width, height).
+def sizes_of(settings: Settings, geometry: Geometry, image_size: tuple[int, int]) -> Sizes:
+    """What the settings size and model_size ask of a model; ``image_size`` is the first image's (width, height).
 
     Raises:
         SettingsError: not a size, one that is too small, or one that the model cannot take; what would do is named.
     """
-    frame = _frame_size(settings.size, geometry, own)
+    frame = _frame_size(settings.size, geometry, image_size)
     return Sizes(frame, _model_size(settings.model_size, geometry, frame))
 
 
-def _frame_size(size: str, geometry: Geometry, own: tuple[int, int]) -> tuple[int, int]:
+def _frame_size(size: str, geometry: Geometry, image_size: tuple[int, int]) -> tuple[int, int]:
     if size == "native":
         return (geometry.native,) * 2
     if size != "image":
         width, height = parse_size(size)
     else:
-        longest = max(own)
-        most = min(longest, LONGEST)
-        width, height = (side * most // longest // 2 * 2 for side in own)
+        longest = max(image_size)
+        limit = min(longest, LONGEST)
+        width, height = (side * limit // longest // 2 * 2 for side in image_size)
     if min(width, height) < SMALLEST:
-        whose = f" of the first image, {own[0]}x{own[1]}," if size == "image" else ""
+        whose = f" of the first image, {image_size[0]}x{image_size[1]}," if size == "image" else ""
         raise SettingsError(
             f"size {width}x{height}{whose} is too small: sides must be at least {SMALLEST}; "
             f"set size={max(width, SMALLEST)}x{max(height, SMALLEST)}"
@@ -63,9 +63,9 @@ def _model_size(size: str, geometry: Geometry, frame: tuple[int, int]) -> tuple[
         return width, height
     width, height = (geometry.native,) * 2 if size == "native" else parse_size(size)
     if min(width, height) < SMALLEST or width % stride or height % stride:
-        near = [max(round(side / stride) * stride, least) for side in (width, height)]
+        nearest = [max(round(side / stride) * stride, least) for side in (width, height)]
         raise SettingsError(
             f"model_size {width}x{height} does not suit this model: sides must be multiples of {stride}, "
-            f"at least {SMALLEST}; the nearest is {near[0]}x{near[1]}"
+            f"at least {SMALLEST}; the nearest is {nearest[0]}x{nearest[1]}"
         )
     return width, height

@@ -44,23 +44,23 @@ def ways(clip: Clip) -> list[Way]:
     """A clip's ways in order; that of a loop back to its first keyframe is the last."""
     entries = looped(clip.keyframes, clip.settings)
     count = len(entries) - 1
-    timed = timing(clip.keyframes, clip.settings)
+    clip_timing = timing(clip.keyframes, clip.settings)
     steps: list[int | None] = [None] * count
-    if timed.steps:
-        steps = list(timed.steps)
+    if clip_timing.steps:
+        steps = list(clip_timing.steps)
     elif count == 1:
-        steps = [timed.moving]
-    elif clip.settings.pacing == "uniform" or timed.moving == count:
-        steps = [1 + more for more in shares([1.0] * count, timed.moving - count)]
-    shown = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
+        steps = [clip_timing.moving]
+    elif clip.settings.pacing == "uniform" or clip_timing.moving == count:
+        steps = [1 + extra for extra in shares([1.0] * count, clip_timing.moving - count)]
+    transitions = [(a.image, a.prompt, b.image, b.prompt) for a, b in pairwise(entries)]
     return [
         Way(
             entries[number].settings,
             steps[number],
-            timed.moving / count,
+            clip_timing.moving / count,
             number,
             (number, (number + 1) % len(clip.keyframes)),
-            shown[:number].count(shown[number]),
+            transitions[:number].count(transitions[number]),
         )
         for number in range(count)
     ]

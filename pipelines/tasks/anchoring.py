@@ -58,11 +58,11 @@ class Anchoring:
             name = key_of(
                 "anchors",
                 "chosen" if self._choose else "ranked",
-                _look(way.settings),
+                _anchor_settings(way.settings),
                 names,
                 warp and hash_of(warp.control),
             )
-            anchors = self._made(number, count, pair, way.settings, name)
+            anchors = self._rendered(number, count, pair, way.settings, name)
             fitted = self._fitted(way, pair, anchors, name)
             knots = [
                 Knot(anchor.alpha, keyframe, key_of(names, hash_of(anchor.latents)), anchor.choice)
@@ -73,35 +73,35 @@ class Anchoring:
             self._chosen[number] = knots  # nobody is asked twice
         return self._chosen[number]
 
-    def _made(self, number: int, count: int, pair: Pair, settings: Settings, name: str) -> list[Anchor]:
+    def _rendered(self, number: int, count: int, pair: Pair, settings: Settings, name: str) -> list[Anchor]:
         """The anchors' pictures, kept level by level."""
         ranker, model = self._models.ranker(settings), self._models.model
 
         def ask(alpha: float, candidates: Tensor, left: Tensor, right: Tensor) -> Choice:
             assert ranker  # where there is a choice
             scores = ranker.scores(candidates, left, right).tolist()
-            pictures, at = (candidates, left, right), (number + alpha) / count
-            taken = self._choose(at, *pictures, scores) if self._choose else scores.index(max(scores))
+            pictures, position = (candidates, left, right), (number + alpha) / count
+            chosen = self._choose(position, *pictures, scores) if self._choose else scores.index(max(scores))
             sheet = self._sheets / f"{name}-{alpha:.9f}.png"
             candidate_sheet(sheet, *pictures)
-            return Choice(taken, scores, sheet.name)
+            return Choice(chosen, scores, sheet.name)
 
         def load(level: int) -> list[Anchor] | None:
             if not (kept := self._store.load(f"{name}-{level}")):
                 return None
-            tensors, said = kept
-            alphas = json.loads(said["alphas"])
-            choices = [one and Choice(**one) for one in json.loads(said["choices"])]
+            tensors, metadata = kept
+            alphas = json.loads(metadata["alphas"])
+            choices = [choice and Choice(**choice) for choice in json.loads(metadata["choices"])]
             rows = zip(alphas, tensors["latents"].to(model.device).split(1), choices, strict=True)
             return [Anchor(alpha, z, model.decode(z), choice) for alpha, z, choice in rows]
 
         def save(level: int, anchors: Sequence[Anchor]) -> None:
-            said = {
+            metadata = {
                 "alphas": json.dumps([anchor.alpha for anchor in anchors]),
                 "choices": json.dumps([anchor.choice and asdict(anchor.choice) for anchor in anchors]),
             }
             latents = torch.cat([anchor.latents for anchor in anchors])
-            self._store.save({f"{name}-{level}": ({"latents": latents}, said)})
+            self._store.save({f"{name}-{level}": ({"latents": latents}, metadata)})
 
         def run(batch: int) -> list[Anchor]:
             keeping = () if self._choose else (load, save)  # what a person chooses may change from run to run
@@ -117,17 +117,17 @@ class Anchoring:
 
         def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
             names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
-            kept = [self._store.load(own) for own in names]
+            kept = [self._store.load(key) for key in names]
             if all(kept):
-                return [FittedKeyframe.unpacked(one[0], model.device) for one in kept if one]
-            made = fit_anchors(model, pair, part, way.settings, self._bench.progress)
-            self._store.save({own: (keyframe.packed(), {}) for own, keyframe in zip(names, made, strict=True)})
-            return made
+                return [FittedKeyframe.unpacked(entry[0], model.device) for entry in kept if entry]
+            fitted = fit_anchors(model, pair, part, way.settings, self._bench.progress)
+            self._store.save({key: (keyframe.packed(), {}) for key, keyframe in zip(names, fitted, strict=True)})
+            return fitted
 
         return self._bench.batches.each(run, anchors)
 
 
-def _look(settings: Settings) -> dict[str, Any]:
+def _anchor_settings(settings: Settings) -> dict[str, Any]:
     """What decides anchors besides their keyframes, whose pixels have a size already, and the field."""
     known = {*naming("size"), "align.points"}
     return {key: value for key, value in look(settings).items() if key not in known}

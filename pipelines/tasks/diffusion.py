@@ -54,8 +54,8 @@ class DiffusionMaker:
             notices.append("negative guides anchors and textual inversion alone; these settings have neither")
         models.detector(settings)
         rankers = [models.ranker(way.settings) for way in self._plan.ways if way.anchors]
-        clips = [ranker.clip.name for ranker in rankers if ranker]
-        notices += [f"candidates are ranked by CLIP {name}" for name in clips]
+        clip_models = [ranker.clip.name for ranker in rankers if ranker]
+        notices += [f"candidates are ranked by CLIP {name}" for name in clip_models]
         interpolator = models.interpolator(settings)
         if interpolator:
             notices.append(f"frames between rendered ones that are close are made by {interpolator.name}")
@@ -66,7 +66,7 @@ class DiffusionMaker:
             model=model.name,
             weights=model.fingerprint,
             controlnet=model.controlnet_name,
-            clip=clips[0] if clips else None,
+            clip=clip_models[0] if clip_models else None,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
             notices=tuple(notices),
@@ -96,13 +96,12 @@ class DiffusionMaker:
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
         """The way of a number in ``steps`` steps, after a survey of so many positions."""
         way, knots = self._plan.ways[number], self._knots(number, names)
-        track, reel = self._tracks.full_size(way, knots)
+        track, reel_name = self._tracks.full_size(way, knots)
         surveyed = self._tracks.draft(way, knots, positions) or track
         surveyed.survey(positions)
-        frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
-        trips = self._tracks.round_trips(way)
-        yield RenderedWay.of(frames, track.measured, trips, choices)
+        yield RenderedWay.of(frames, track.measured, self._tracks.round_trips(way), choices)
 
     def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""

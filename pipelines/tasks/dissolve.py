@@ -58,6 +58,6 @@ class DissolveMaker:
         way, sizes = self._plan.ways[number], self._plan.sizes
         drafts, _ = self._tracks.track(way, sizes.model)
         drafts.survey(positions)
-        track, reel = self._tracks.track(way, sizes.frame)
-        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.measured, track, reel)
+        track, reel_name = self._tracks.track(way, sizes.frame)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.measured, track, reel_name)
         yield RenderedWay.of(frames, track.measured)

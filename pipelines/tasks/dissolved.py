@@ -27,7 +27,7 @@ class DissolvedTracks:
     def track(self, way: Way, size: Size) -> tuple[Track, str]:
         """The track of a way's frames, of a size; the name of its reel."""
         pictures, depth = self._bench.pictures, way.settings.depth
-        ends = [pictures.keyframe(end).pixels for end in way.ends]
+        ends = [pictures.keyframe(number).pixels for number in way.ends]
         first, second = (reduced_pixels(end, size) for end in ends)
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
@@ -38,10 +38,10 @@ class DissolvedTracks:
         def keyframes() -> Iterator[NDArray[Any]]:
             return (to_levels(end, depth)[0] for end in (first, second))
 
-        content, align = [hash_of(end) for end in ends], self._fields.key(way.number)
-        reel = key_of("dissolve", content, align, size, depth, way.twins)
-        kept, seen = Reel(self._bench.folder / FRAMES / reel), self._fields.seen(way.number)
+        content, field = [hash_of(end) for end in ends], self._fields.key(way.number)
+        reel_name = key_of("dissolve", content, field, size, depth, way.twins)
+        reel, seen = Reel(self._bench.folder / FRAMES / reel_name), self._fields.seen(way.number)
         batch = self._bench.plan.clip.settings.batch
-        track = Track(kept, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
+        track = Track(reel, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
         track.start([0.0, 1.0], keyframes)
-        return track, reel
+        return track, reel_name

@@ -49,23 +49,23 @@ class Fields:
             warp = Warp.unpacked(kept[0])
             self._draw(number, warp, key)
             return warp
-        found = self._found(number)
-        said = {
-            "before": json.dumps(found.before),
-            "after": json.dumps(found.after),
-            "matched": json.dumps(found.matched),
-            "features": found.features,
-            "landmarks": json.dumps(found.landmarks),
+        match = self._match(number)
+        metadata = {
+            "before": json.dumps(match.before),
+            "after": json.dumps(match.after),
+            "matched": json.dumps(match.matched),
+            "features": match.features,
+            "landmarks": json.dumps(match.landmarks),
         }
-        self._bench.store.save({key: (found.warp.packed(), said)})
-        if found.landmarks:
+        self._bench.store.save({key: (match.warp.packed(), metadata)})
+        if match.landmarks:
             names = [self._bench.pictures.keyframe(end).source for end in self._ways[number].ends]
-            log.warning("%s, %s: %d landmarks of people helped", *names, found.landmarks)
-        if found.mirrored:
+            log.warning("%s, %s: %d landmarks of people helped", *names, match.landmarks)
+        if match.mirrored:
             name = self._bench.pictures.keyframe(self._ways[number].ends[1]).source
             log.warning("%s would match far better flipped left to right; flip it yourself if you like", name)
-        self._draw(number, found.warp, key)
-        return found.warp
+        self._draw(number, match.warp, key)
+        return match.warp
 
     def key(self, number: int) -> str | None:
         """The name under which a way's field is kept; None where there is none."""
@@ -75,9 +75,9 @@ class Fields:
         points = (
             hashlib.blake2b(Path(align.points).read_bytes(), digest_size=12).hexdigest() if align.points else None
         )
-        seen = [hash_of(self._compared(end)) for end in self._ways[number].ends]
+        contents = [hash_of(self._compared(end)) for end in self._ways[number].ends]
         model = self._bench.models.model.fingerprint if align.features == "unet" else None
-        return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, seen)
+        return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, contents)
 
     @property
     def landmarks_by(self) -> str | None:
@@ -92,21 +92,21 @@ class Fields:
     def _mattes(self) -> Mattes | None:
         return Mattes.of(self._plan, self.warp)
 
-    def _found(self, number: int) -> Correspondence:
-        align, (first, second) = self._ways[number].settings.align, self._ways[number].ends
+    def _match(self, number: int) -> Correspondence:
+        align, ends = self._ways[number].settings.align, self._ways[number].ends
         points = self._plan.points[number]
         places = None if points is None else torch.from_numpy(points).float()
-        one, other = self._compared(first), self._compared(second)
-        landmarks = shared_landmarks(one, other) if align.landmarks_by else None
-        return find(one, other, self._bench.models.looker(align.features), places, landmarks)
+        first, second = map(self._compared, ends)
+        landmarks = shared_landmarks(first, second) if align.landmarks_by else None
+        return find(first, second, self._bench.models.looker(align.features), places, landmarks)
 
     def _compared(self, number: int) -> Tensor:
         """A keyframe (1,3,H,W) as it is compared: what is transparent on a ground."""
         keyframe = self._bench.pictures.keyframe(number)
         if not self._plan.transparent or keyframe.alpha is None:
             return keyframe.pixels
-        shown = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
-        return torch.lerp(torch.full_like(keyframe.pixels, GROUND), keyframe.pixels, shown)
+        opacity = torch.from_numpy(keyframe.alpha.astype(np.float32) / 255)
+        return torch.lerp(torch.full_like(keyframe.pixels, GROUND), keyframe.pixels, opacity)
 
     def _draw(self, number: int, warp: Warp, key: str) -> None:
         """Draw a way's field, unless the picture of this one is there."""

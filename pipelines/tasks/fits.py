@@ -35,23 +35,23 @@ class Fits:
         """
         settings = self._keyframes[numbers[0]].settings
         names = [self._name(number, texts) for number in numbers]
-        new = {name: at for at, name in enumerate(names) if self._bench.store.load(name) is None}
-        missing = list(new.values())  # the same keyframe twice is fitted once
+        index_of = {name: index for index, name in enumerate(names) if self._bench.store.load(name) is None}
+        missing = list(index_of.values())  # the same keyframe twice is fitted once
 
-        def run(part: Sequence[int]) -> list[FittedKeyframe]:
-            rows = [numbers[at] for at in part]
-            pixels = torch.cat([self._bench.pictures.pixels(row) for row in rows])
-            own = Embeddings(texts.conditions[rows], texts.negative)
+        def run(indices: Sequence[int]) -> list[FittedKeyframe]:
+            batch = [numbers[index] for index in indices]
+            pixels = torch.cat([self._bench.pictures.pixels(number) for number in batch])
+            embeddings = Embeddings(texts.conditions[batch], texts.negative)
             detector = self._bench.models.detector(settings)
-            made = fit_keyframes(self._model, pixels, own, settings, self._bench.progress, detector)
-            for row in (row for row, keyframe in zip(rows, made, strict=True) if keyframe.pose == ()):
-                log.warning("%s: nobody was found, so no pose guides the frames", self._keyframes[row].image)
+            fitted = fit_keyframes(self._model, pixels, embeddings, settings, self._bench.progress, detector)
+            for number in (number for number, keyframe in zip(batch, fitted, strict=True) if keyframe.pose == ()):
+                log.warning("%s: nobody was found, so no pose guides the frames", self._keyframes[number].image)
             if self._inverted:
-                made = invert_keyframes(self._model, made, settings, self._bench.progress, [0.0] * len(made))
-            return made
+                fitted = invert_keyframes(self._model, fitted, settings, self._bench.progress, [0.0] * len(fitted))
+            return fitted
 
-        made = zip(missing, self._bench.batches.each(run, missing), strict=True)
-        self._bench.store.save({names[at]: (fitted.packed(), {}) for at, fitted in made})
+        fits = zip(missing, self._bench.batches.each(run, missing), strict=True)
+        self._bench.store.save({names[index]: (keyframe.packed(), {}) for index, keyframe in fits})
         return names
 
     def load(self, name: str) -> FittedKeyframe:
@@ -67,8 +67,8 @@ class Fits:
 
     def _name(self, number: int, texts: Embeddings) -> str:
         settings, model = self._keyframes[number].settings, self._model
-        said = Embeddings(texts.conditions[[number]], texts.negative).packed()
-        content = hash_of(self._bench.pictures.pixels(number), *said.values())
-        how = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
+        embeddings = Embeddings(texts.conditions[[number]], texts.negative).packed()
+        content = hash_of(self._bench.pictures.pixels(number), *embeddings.values())
+        decisive = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
         steps = settings.steps if self._inverted else None
-        return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, how, steps)
+        return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, decisive, steps)

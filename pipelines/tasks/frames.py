@@ -40,9 +40,9 @@ class Frame:
     distance: float
     matte: NDArray[np.float32] | None = None
 
-    def written(self, alpha: bool) -> NDArray[Any]:
+    def written(self, transparent: bool) -> NDArray[Any]:
         """As a file takes it: with transparency, or laid on black."""
-        return self.rgba if alpha else self.pixels
+        return self.rgba if transparent else self.pixels
 
     @cached_property  # several files may take it
     def pixels(self) -> NDArray[Any]:

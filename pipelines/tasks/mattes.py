@@ -37,9 +37,9 @@ class Mattes:
         """
         if not plan.transparent:
             return None
-        ends = [plan.ways[0].ends[0], *(way.ends[1] for way in plan.ways)]
-        found = [plan.picture(number).alpha for number in ends]
-        return cls([alpha for alpha in found if alpha is not None], warp)
+        numbers = [plan.ways[0].ends[0], *(way.ends[1] for way in plan.ways)]
+        mattes = [plan.picture(number).alpha for number in numbers]
+        return cls([matte for matte in mattes if matte is not None], warp)
 
     def _between(self, number: int) -> Matte:
         first, second = self._ways[number]
@@ -48,24 +48,23 @@ class Mattes:
         height, width = first.shape
 
         def maps(t: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            one, other = (places.numpy() for places in warp.pixels(t, (width, height)))
-            return one, other
+            first_map, second_map = (places.numpy() for places in warp.pixels(t, (width, height)))
+            return first_map, second_map
 
         return Matte(first, second, maps)
 
     def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]]:
         """What shows of a frame (h,w,3) at a position from keyframe ``number``, 0, to the next, 1: it on black."""
 
-        def shown(at: float, frame: NDArray[Any]) -> NDArray[Any]:
+        def laid_on_black(alpha: float, frame: NDArray[Any]) -> NDArray[Any]:
             height, width = frame.shape[:2]
-            return on_black(frame, reduced(self._matte(number).at(at), (width, height)))
+            return on_black(frame, reduced(self._matte(number).at(alpha), (width, height)))
 
-        return shown
+        return laid_on_black
 
-    def at(self, alpha: float) -> NDArray[np.float32]:
+    def at(self, position: float) -> NDArray[np.float32]:
         """The matte (H,W) in [0,1] at a position from the first keyframe, 0, to the last, 1."""
-        place = round(
-            alpha * len(self._ways), 9
-        )  # a keyframe's position is a quotient, and may have lost its last bit
-        number = min(int(place), len(self._ways) - 1)
-        return self._matte(number).at(place - number)
+        # a keyframe's position is a quotient, and may have lost its last bit
+        ways_behind = round(position * len(self._ways), 9)
+        number = min(int(ways_behind), len(self._ways) - 1)
+        return self._matte(number).at(ways_behind - number)

@@ -39,13 +39,13 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
     Raises:
         SettingsError: a device that this machine does not have, or another dtype.
     """
-    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if device == "auto":
-        device = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+        device = next(kind for kind in ("cuda", "mps", "cpu") if counts[kind])
     kind, _, index = device.partition(":")
-    if not (index or "0").isdigit() or int(index or 0) >= found.get(kind, 0):
-        here = ", ".join(name for name, count in found.items() if count)
-        raise SettingsError(f"there is no device {device!r} here; this machine has {here}")
+    if not (index or "0").isdigit() or int(index or 0) >= counts.get(kind, 0):
+        available = ", ".join(name for name, count in counts.items() if count)
+        raise SettingsError(f"there is no device {device!r} here; this machine has {available}")
     if dtype == "auto":
         dtype = "bfloat16" if computes_in_bfloat16(torch.device(device)) else "float32"
     if dtype not in DTYPES:

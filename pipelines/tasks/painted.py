@@ -58,11 +58,11 @@ class PaintedTracks:
     def round_trips(self, way: Way) -> dict[str, float]:
         """How well the knots of frames of full size came back, in dB, by their names."""
         times = self._times(way)
-        return {name: knot.round_trip for (name, taken, _), knot in self._captured.items() if taken == times}
+        return {name: knot.round_trip for (name, visited, _), knot in self._captured.items() if visited == times}
 
-    def _times(self, way: Way, taken: int | None = None) -> Times:
+    def _times(self, way: Way, steps: int | None = None) -> Times:
         """Those of the frames of a way, or of drafts of so many steps."""
-        return self._model.schedule.times(way.settings.steps, taken)
+        return self._model.schedule.times(way.settings.steps, steps)
 
     def _track(
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
@@ -76,9 +76,9 @@ class PaintedTracks:
         def capture(knot: Knot) -> CapturedKeyframe:
             key = knot.name, times, settings.attention
             if key not in self._captured:
-                at = knot.alpha
-                captured = capture_keyframe(self._model, knot.keyframe, settings, times, progress, at)
-                self._captured[key] = captured
+                self._captured[key] = capture_keyframe(
+                    self._model, knot.keyframe, settings, times, progress, knot.alpha
+                )
             return self._captured[key]
 
         def full_pixels(knot: Knot) -> Tensor:
@@ -95,8 +95,8 @@ class PaintedTracks:
             return segment.render(part, progress).split(1)
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
-            made = self._bench.batches.each(run, alphas)
-            return (levels(segment.finished(one, at)) for one, at in zip(made, alphas, strict=True))
+            rendered = self._bench.batches.each(run, alphas)
+            return (levels(segment.finished(frame, alpha)) for frame, alpha in zip(rendered, alphas, strict=True))
 
         def pictures() -> Iterator[NDArray[Any]]:
             return (levels(full_pixels(knot)) for knot in knots)
@@ -105,10 +105,10 @@ class PaintedTracks:
         detail = [size, *(hash_of(full_pixels(knot)) for knot in (knots[0], knots[-1]))]
         # the same two keyframes may follow one another twice, on two machines at a time
         names, field = [knot.name for knot in knots], self._fields.key(way.number)
-        reel = key_of(deciding(unmarked, "frame"), times, names, detail, field, way.twins)
-        kept, batch = Reel(self._bench.folder / FRAMES / reel), self._bench.plan.clip.settings.batch
+        reel_name = key_of(deciding(unmarked, "frame"), times, names, detail, field, way.twins)
+        reel, batch = Reel(self._bench.folder / FRAMES / reel_name), self._bench.plan.clip.settings.batch
         track = Track(
-            kept, self._bench.models.perception, render, batch, sizes.model, self._fields.seen(way.number)
+            reel, self._bench.models.perception, render, batch, sizes.model, self._fields.seen(way.number)
         )
         track.start([knot.alpha for knot in knots], pictures)
-        return track, reel
+        return track, reel_name

@@ -47,7 +47,7 @@ def _render_in_order(plan: Plan, run: Runner, reader: FrameReader) -> Generator[
 
     A hold repeats its frame, and a ping-pong appends the way back.
     """
-    (texts,) = run([Embed()])
+    (embeddings,) = run([Embed()])
     fits = _fitted(plan, run)
     names = [(fits[first], fits[second]) for first, second in (way.ends for way in plan.ways)]
     positions = [survey_positions(way) for way in plan.ways]
@@ -75,8 +75,8 @@ def _render_in_order(plan: Plan, run: Runner, reader: FrameReader) -> Generator[
     frames += ending
     assert len(frames) == plan.timing.length
     round_trips = {name: decibels for way in ways for name, decibels in way.round_trips.items()}
-    choices = {(way.number + at) / len(ways): choice for way in ways for at, choice in way.choices.items()}
-    return Rendered(reader, frames, _evenness(plan, ways), list(round_trips.values()), choices, texts, ways)
+    choices = {(way.number + alpha) / len(ways): choice for way in ways for alpha, choice in way.choices.items()}
+    return Rendered(reader, frames, _evenness(plan, ways), list(round_trips.values()), choices, embeddings, ways)
 
 
 def _fitted(plan: Plan, run: Runner) -> list[str]:
@@ -95,8 +95,8 @@ def _steps(plan: Plan, run: Runner, names: Sequence[FitNames], positions: Sequen
     if len(known) == len(plan.ways):
         return known
     gaps = run([Survey(way.number, names[way.number], positions[way.number]) for way in plan.ways])
-    more = pacing.shares([pacing.length(own) for own in gaps], plan.timing.moving - len(plan.ways))
-    return [1 + share for share in more]
+    lengths = [pacing.length(way_gaps) for way_gaps in gaps]
+    return [1 + extra for extra in pacing.shares(lengths, plan.timing.moving - len(plan.ways))]
 
 
 def _moving(plan: Plan, part: WayFrames | RenderedWay, before: float) -> list[StoredFrame]:
@@ -116,9 +116,9 @@ def _ending(plan: Plan, ways: Sequence[RenderedWay], frames: Sequence[StoredFram
         last = _moving(plan, way, 0.0)[-1]
         ending = [last, *[replace(last, distance=0.0)] * plan.timing.holds[-1]]
     if repeat == "ping-pong":
-        there = [*frames, *ending]
-        back = zip(reversed(there[1:-1]), reversed(there[2:]), strict=True)
-        ending += [replace(still, distance=after.distance) for still, after in back]
+        frames_there = [*frames, *ending]
+        frames_back = zip(reversed(frames_there[1:-1]), reversed(frames_there[2:]), strict=True)
+        ending += [replace(still, distance=after.distance) for still, after in frames_back]
     return ending
 
 
@@ -126,11 +126,12 @@ def _evenness(plan: Plan, ways: Sequence[RenderedWay]) -> Evenness:
     """How even the moving frames are, what easing and times make uneven on purpose left out."""
     timed = plan.clip.keyframes[0].at is not None
     gaps: list[float] = []
-    for way, one in zip(plan.ways, ways, strict=True):
-        own = np.array(one.gaps)
-        if len(own) and way.settings.ease != "none":
-            own = own / np.square(pacing.eased(len(own), way.settings.ease) * len(own))
-        if timed and own.sum():
-            own = own / own.mean() * np.mean([np.mean(other.gaps) for other in ways])
-        gaps += own.tolist()
+    for way, rendered in zip(plan.ways, ways, strict=True):
+        way_gaps = np.array(rendered.gaps)
+        count = len(way_gaps)
+        if count and way.settings.ease != "none":
+            way_gaps = way_gaps / np.square(pacing.eased(count, way.settings.ease) * count)
+        if timed and way_gaps.sum():
+            way_gaps = way_gaps / way_gaps.mean() * np.mean([np.mean(any_way.gaps) for any_way in ways])
+        gaps += way_gaps.tolist()
     return Evenness.of(gaps)

@@ -15,11 +15,11 @@ from pipelines.tasks.workbench import Workbench
 
 
 def way_frames(
-    bench: Workbench, fields: Fields, way: Way, steps: int, surveyed: Curve, track: Track, reel: str
+    bench: Workbench, fields: Fields, way: Way, steps: int, surveyed: Curve, track: Track, reel_name: str
 ) -> Generator[WayFrames, None, WayFrames]:
     """Have the frames of a way in ``steps`` steps; yields the first of them as they are final, returns all.
 
-    surveyed: how far apart the way looks at positions on it. reel: the name of the track's. Frames that are not
+    surveyed: how far apart the way looks at positions on it. reel_name: of the track's reel. Frames that are not
     rendered are interpolated, into another.
     """
     settings, field = way.settings, fields.key(way.number)
@@ -32,16 +32,17 @@ def way_frames(
     while True:
         try:
             first = next(placing)
-        except StopIteration as done:
-            alphas: list[float] = done.value
+        except StopIteration as stop:
+            alphas: list[float] = stop.value
             break
         if interpolator is None:  # what is rendered may still be measured against what is interpolated
-            yield frames([reel] * len(first), first)
+            yield frames([reel_name] * len(first), first)
     if interpolator is None:
-        return frames([reel] * len(alphas), alphas)
-    filled = key_of(reel, asdict(settings.inbetween), alphas, settings.ease)
-    track.interpolate_missing(alphas, settings, interpolator, Reel(bench.folder / FRAMES / filled))
-    return frames([filled if alpha in track.interpolated else reel for alpha in alphas], alphas)
+        return frames([reel_name] * len(alphas), alphas)
+    interpolated_name = key_of(reel_name, asdict(settings.inbetween), alphas, settings.ease)
+    track.interpolate_missing(alphas, settings, interpolator, Reel(bench.folder / FRAMES / interpolated_name))
+    reels = [interpolated_name if alpha in track.interpolated else reel_name for alpha in alphas]
+    return frames(reels, alphas)
 
 
 def rendered_numbers(steps: int, settings: Settings) -> list[int] | None:

@@ -74,12 +74,12 @@ class Store:
         path = self._folder
         try:
             path.mkdir(parents=True, exist_ok=True)
-            with ExitStack() as together:
+            with ExitStack() as stack:
                 for key, (tensors, metadata) in sets.items():
                     path = self._path(key)
-                    own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-                    partial = together.enter_context(atomic_path(path))
-                    save_file(own, partial, {**metadata, "hash": _hash_of_all(own)})
+                    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+                    partial = stack.enter_context(atomic_path(path))
+                    save_file(contiguous, partial, {**metadata, "hash": _hash_of_all(contiguous)})
         except (OSError, SafetensorError) as error:
             raise EncodeError(f"{path}: cannot be written ({error})") from error
 

@@ -77,8 +77,8 @@ class Track:
         """Render until ``count`` positions are known, in rounds, each where the gaps so far are largest."""
         if len(self.alphas) == 2:
             self.ensure(pacing.uniform(min(count - 2, SURVEY_BATCH, max(3, count // 3)) + 2))
-        while (left := count - len(self.alphas)) > 0:
-            self.ensure(pacing.refine(self.alphas, self.gaps, left, min(SURVEY_BATCH, (left + 1) // 2)))
+        while (missing := count - len(self.alphas)) > 0:
+            self.ensure(pacing.refine(self.alphas, self.gaps, missing, min(SURVEY_BATCH, (missing + 1) // 2)))
 
     def choose_positions(
         self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
@@ -105,8 +105,8 @@ class Track:
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
-            here = self.ensure([placed[number] for number in numbers])
-            gaps = np.array(self.distances(here)) / np.square(np.diff(shares[numbers]) * steps)
+            alphas = self.ensure([placed[number] for number in numbers])
+            gaps = np.array(self.distances(alphas)) / np.square(np.diff(shares[numbers]) * steps)
             evenness = pacing.Evenness.of(gaps.tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
@@ -125,26 +125,26 @@ class Track:
         shares = eased_shares(len(shown) - 1, settings)
         while True:
             known = [number for number, alpha in enumerate(shown) if self._holds(alpha)]
-            apart = [(a, b) for a, b in itertools.pairwise(known) if b > a + 1]
-            wide = [
-                (a + b) // 2 for a, b in apart if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
+            spans = [(a, b) for a, b in itertools.pairwise(known) if b > a + 1]
+            halfway = [
+                (a + b) // 2 for a, b in spans if self._widest(shown[a], shown[b]) > settings.inbetween.threshold
             ]
-            if not wide:
+            if not halfway:
                 break
-            self.ensure([shown[number] for number in wide])
-        made: list[float] = []
-        for a, b in apart:
-            ends = self._reel.frame(shown[a]), self._reel.frame(shown[b])
+            self.ensure([shown[number] for number in halfway])
+        interpolated: list[float] = []
+        for a, b in spans:
+            around = self._reel.frame(shown[a]), self._reel.frame(shown[b])
             for start in range(a + 1, b, self._batch):
                 part = range(start, min(b, start + self._batch))
                 alphas = [shown[number] for number in part]
                 if not reel.holds(alphas):
-                    at = [float((shares[number] - shares[a]) / (shares[b] - shares[a])) for number in part]
-                    reel.keep(alphas, interpolator.between(*ends, at))
-                made += alphas
-        self.interpolated = set(made)
+                    times = [float((shares[number] - shares[a]) / (shares[b] - shares[a])) for number in part]
+                    reel.keep(alphas, interpolator.between(*around, times))
+                interpolated += alphas
+        self.interpolated = set(interpolated)
         self._interpolated_reel = reel
-        self._insert(made)
+        self._insert(interpolated)
 
     def _widest(self, start: float, end: float) -> float:
         """How far apart two frames look, or two rendered ones between them, where that is further."""
@@ -188,27 +188,27 @@ class Track:
 
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""
-        places = [bisect_left(self.alphas, alpha) for alpha in alphas]
-        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in itertools.pairwise(places)]
+        indices = [bisect_left(self.alphas, alpha) for alpha in alphas]
+        return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in itertools.pairwise(indices)]
 
     def _known(self, alpha: float) -> float:
         """The position of the frame that stands here already but for rounding, or this one, rounded."""
-        close, at = 10.0**-DIGITS, bisect_left(self.alphas, alpha)
-        around = self.alphas[max(at - 1, 0) : at + 1]
+        close, index = 10.0**-DIGITS, bisect_left(self.alphas, alpha)
+        around = self.alphas[max(index - 1, 0) : index + 1]
         return next((known for known in around if abs(known - alpha) <= close), round(alpha, DIGITS))
 
     def _holds(self, alpha: float) -> bool:
-        at = bisect_left(self.alphas, alpha)
-        return self.alphas[at : at + 1] == [alpha]
+        index = bisect_left(self.alphas, alpha)
+        return self.alphas[index : index + 1] == [alpha]
 
     def _insert(self, alphas: Sequence[float]) -> None:
         for alpha in alphas:
-            at = bisect_left(self.alphas, alpha)
-            around = self.alphas[max(at - 1, 0) : at + 1]
-            self.alphas.insert(at, alpha)
+            index = bisect_left(self.alphas, alpha)
+            around = self.alphas[max(index - 1, 0) : index + 1]
+            self.alphas.insert(index, alpha)
             # a frame between two others takes the place of their gap; one at an end opens a new gap
-            first = max(at - 1, 0)
-            self.gaps[first:at] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
+            first = max(index - 1, 0)
+            self.gaps[first:index] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
 
     def _gap(self, a: int, b: int) -> float:
         return self._distance(self.alphas[a], self.alphas[b])

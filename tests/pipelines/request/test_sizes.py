@@ -10,13 +10,13 @@ from pipelines.request.sizes import sizes_of
 GEOMETRY = Geometry(factor=8, stride=32, native=256)
 
 
-def sizes(own=(384, 384), geometry=GEOMETRY, **values):
-    found = sizes_of(changed(Settings(), values), geometry, own)
+def sizes(image_size=(384, 384), geometry=GEOMETRY, **values):
+    found = sizes_of(changed(Settings(), values), geometry, image_size)
     return found.frame, found.model
 
 
 @pytest.mark.parametrize(
-    ("own", "frame"),
+    ("image_size", "frame"),
     [
         ((384, 384), (384, 384)),
         ((451, 300), (450, 300)),
@@ -27,9 +27,9 @@ def sizes(own=(384, 384), geometry=GEOMETRY, **values):
         ((65, 64), (64, 64)),
     ],
 )
-def test_frames_have_the_size_of_the_first_image(own, frame):
-    assert sizes(own)[0] == frame
-    assert sizes(own, size="image")[0] == frame
+def test_frames_have_the_size_of_the_first_image(image_size, frame):
+    assert sizes(image_size)[0] == frame
+    assert sizes(image_size, size="image")[0] == frame
 
 
 def test_a_size_that_is_named_is_the_frames_to_the_pixel():
@@ -39,16 +39,16 @@ def test_a_size_that_is_named_is_the_frames_to_the_pixel():
 
 
 @pytest.mark.parametrize(
-    ("own", "size", "message"),
+    ("image_size", "size", "message"),
     [
         ((48, 40), "image", "size 48x40 of the first image, 48x40, is too small.*set size=64x64"),
         ((4000, 100), "image", "size 1920x48 of the first image, 4000x100, is too small.*set size=1920x64"),
         ((384, 384), "500x60", "size 500x60 is too small: sides must be at least 64; set size=500x64"),
     ],
 )
-def test_frames_that_are_too_small_are_refused(own, size, message):
+def test_frames_that_are_too_small_are_refused(image_size, size, message):
     with pytest.raises(SettingsError, match=message):
-        sizes(own, size=size)
+        sizes(image_size, size=size)
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def keep(folder, reel, alphas, frames):
 def test_an_opaque_frame_is_its_colours(colours):
     frame = Frame(0, 0.5, colours[0], 0.0)
     assert np.array_equal(frame.pixels, colours[0])
-    assert np.array_equal(frame.written(alpha=False), colours[0])
+    assert np.array_equal(frame.written(transparent=False), colours[0])
     assert np.array_equal(np.array(frame.image), colours[0])
     assert frame.image.mode == "RGB"
     with pytest.raises(ValueError, match="no matte"):
-        frame.written(alpha=True)
+        frame.written(transparent=True)
 
 
 def test_a_frame_with_a_matte_is_laid_on_black_or_cut_out(colours):
@@ -50,7 +50,7 @@ def test_a_frame_with_a_matte_is_laid_on_black_or_cut_out(colours):
     assert (frame.rgba[5, 5, 3], frame.rgba[5, 9, 3], frame.rgba[0, 0, 3]) == (255, 128, 0)
     assert frame.image.mode == "RGBA"
     assert np.array_equal(np.array(frame.image), frame.rgba)
-    assert np.array_equal(frame.written(alpha=True), frame.rgba)
+    assert np.array_equal(frame.written(transparent=True), frame.rgba)
 
 
 def test_an_image_of_a_deep_frame_has_8_bits(colours):

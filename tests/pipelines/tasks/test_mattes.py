@@ -59,8 +59,8 @@ def test_the_ends_laid_on_black_are_the_keyframes(model, tmp_path):
         keyframe = load_keyframe(path, "", (SIZE, SIZE))
         expected = to_uint8(keyframe.pixels)[0]
         assert np.array_equal(frame.pixels, expected)
-        assert np.array_equal(frame.written(alpha=False), expected)
-        assert np.array_equal(to_rgb8(frame.written(alpha=True)), expected)
+        assert np.array_equal(frame.written(transparent=False), expected)
+        assert np.array_equal(to_rgb8(frame.written(transparent=True)), expected)
         assert np.array_equal(frame.rgba[..., 3], keyframe.alpha)
     # where one keyframe is opaque, so is the clip
     mixed = list(render(model, clip_of([paths[0], SAMPLES / "raccoon.jpg"], (), quick), tmp_path / "mixed"))

@@ -71,7 +71,7 @@ def test_pictures_in_memory_are_the_same_as_in_files(small, tmp_path, kind, chan
     for one, other in zip(made, expected, strict=True):
         assert one.colour.dtype == dtype
         assert np.array_equal(one.colour, other.colour)
-        assert np.array_equal(one.written(alpha=channels == 4), other.written(alpha=channels == 4))
+        assert np.array_equal(one.written(transparent=channels == 4), other.written(transparent=channels == 4))
     assert not np.array_equal(made[0].colour, made[2].colour)
 
 
