@@ -73,12 +73,12 @@ def shares(lengths: Sequence[float], extra: int) -> list[int]:
     """
     parts = [1] * len(lengths)
     middle = (len(lengths) - 1) / 2
-    largest = [(-length, -abs(number - middle), -number) for number, length in enumerate(lengths)]
+    largest = [(-length, -abs(index - middle), -index) for index, length in enumerate(lengths)]
     heapify(largest)
     for _ in range(extra):
-        number = -largest[0][2]
-        parts[number] += 1
-        heapreplace(largest, (-lengths[number] / parts[number], *largest[0][1:]))
+        index = -largest[0][2]
+        parts[index] += 1
+        heapreplace(largest, (-lengths[index] / parts[index], *largest[0][1:]))
     return [part - 1 for part in parts]
 
 
@@ -91,18 +91,18 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
     rescheduling curve, section 4.4, which is piecewise linear). Identical frames everywhere have no arc
     length: the widest steps in alpha are halved instead.
     """
-    length, position = _track(alphas, gaps)
-    sizes = np.diff(length)
-    due = shares(sizes.tolist(), extra)
-    chosen = sorted((gap for gap, n in enumerate(due) if n), key=lambda gap: sizes[gap], reverse=True)[:batch]
-    new = []
-    for gap in sorted(chosen):
-        share = (due[gap] + 1) // 2 / (due[gap] + 1)
+    arc_lengths, position_at = _track(alphas, gaps)
+    gap_lengths = np.diff(arc_lengths)
+    frames_due = shares(gap_lengths.tolist(), extra)
+    growing = [gap for gap, count in enumerate(frames_due) if count]
+    positions = []
+    for gap in sorted(sorted(growing, key=lambda gap: gap_lengths[gap], reverse=True)[:batch]):
+        share = (frames_due[gap] + 1) // 2 / (frames_due[gap] + 1)
         low, high = alphas[gap], alphas[gap + 1]
-        at = float(position(length[gap] + share * sizes[gap]))
+        position = float(position_at(arc_lengths[gap] + share * gap_lengths[gap]))
         margin = (high - low) / 16  # a badly curved estimate must not put two frames on top of each other
-        new.append(min(max(at, low + margin), high - margin))
-    return new
+        positions.append(min(max(position, low + margin), high - margin))
+    return positions
 
 
 def even(
@@ -118,26 +118,30 @@ def even(
     enough; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic
     and in root distances. Easing makes the steps uneven on purpose.
     """
-    length, position = _track(alphas, gaps)
-    wanted = eased(count - 1, ease)
-    steps = wanted * (np.r_[END_STEP, np.ones(count - 3), END_STEP] if ease == "none" and count > 2 else 1)
-    steps *= length[-1] / steps.sum()
-    targets, room = np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:])
-    usable = np.where([known is None or alpha in known for alpha in alphas], length, np.inf)
-    nearest = np.abs(usable - targets[:, None]).argmin(1)
-    off = np.abs(usable[nearest] - targets) / room
-    taken = off <= FURTHEST
+    arc_lengths, position_at = _track(alphas, gaps)
+    step_shares = eased(count - 1, ease)
+    steps = step_shares * (np.r_[END_STEP, np.ones(count - 3), END_STEP] if ease == "none" and count > 2 else 1)
+    steps *= arc_lengths[-1] / steps.sum()
+    targets, shorter_step = np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:])
+    usable_lengths = np.where([known is None or alpha in known for alpha in alphas], arc_lengths, np.inf)
+    nearest = np.abs(usable_lengths - targets[:, None]).argmin(1)
+    offsets = np.abs(usable_lengths[nearest] - targets) / shorter_step
+    taken = offsets <= FURTHEST
     while True:
-        stops = np.concatenate([[0.0], np.where(taken, length[nearest], targets), length[-1:]])
-        made = np.square(np.diff(stops) / wanted)
-        worst = int(made.argmax())
+        stops = np.concatenate([[0.0], np.where(taken, arc_lengths[nearest], targets), arc_lengths[-1:]])
+        relative_gaps = np.square(np.diff(stops) / step_shares)
+        worst = int(relative_gaps.argmax())
         # of the two frames around the largest gap the one further from its place is moved
-        movable = [at for at in (worst - 1, worst) if 0 <= at < len(off) and taken[at] and off[at] > NEAREST]
-        if made[worst] <= CLOSE_ENOUGH * made.mean() or not movable:
+        movable = [
+            index
+            for index in (worst - 1, worst)
+            if 0 <= index < len(offsets) and taken[index] and offsets[index] > NEAREST
+        ]
+        if relative_gaps[worst] <= CLOSE_ENOUGH * relative_gaps.mean() or not movable:
             break
-        taken[max(movable, key=lambda at: off[at])] = False
-    inner = np.where(taken, np.asarray(alphas, dtype=float)[nearest], position(targets))
-    return [float(alphas[0]), *inner.tolist(), float(alphas[-1])]
+        taken[max(movable, key=lambda index: offsets[index])] = False
+    inner_positions = np.where(taken, np.asarray(alphas, dtype=float)[nearest], position_at(targets))
+    return [float(alphas[0]), *inner_positions.tolist(), float(alphas[-1])]
 
 
 def length(gaps: Sequence[float]) -> float:
@@ -152,9 +156,10 @@ def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.f
     """
     from scipy.interpolate import PchipInterpolator  # half a second, which a dry run need not wait for
 
-    sizes = np.sqrt(np.asarray(gaps, dtype=float))
-    if np.square(sizes).sum() <= EQUAL * len(sizes):  # identical frames have no length: alpha serves instead
-        sizes = np.diff(np.asarray(alphas, dtype=float))
-    rising = np.maximum(sizes, 1e-6 * sizes.sum())  # the inverse needs strictly ascending lengths
-    length = np.concatenate([[0.0], np.cumsum(rising)])
-    return length, PchipInterpolator(length, alphas)
+    gap_lengths = np.sqrt(np.asarray(gaps, dtype=float))
+    # identical frames have no length: alpha serves instead
+    if np.square(gap_lengths).sum() <= EQUAL * len(gap_lengths):
+        gap_lengths = np.diff(np.asarray(alphas, dtype=float))
+    ascending = np.maximum(gap_lengths, 1e-6 * gap_lengths.sum())  # the inverse needs strictly ascending lengths
+    arc_lengths = np.concatenate([[0.0], np.cumsum(ascending)])
+    return arc_lengths, PchipInterpolator(arc_lengths, alphas)

@@ -25,8 +25,8 @@ def reduced(picture: NDArray[Any], size: Size) -> NDArray[Any]:
         return picture
     if size[0] <= width and size[1] <= height:
         return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-    grown = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
-    return grown.clip(picture.min(), picture.max())
+    upscaled = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
+    return upscaled.clip(picture.min(), picture.max())
 
 
 def reduced_pixels(pixels: Tensor, size: Size) -> Tensor:
@@ -35,8 +35,8 @@ def reduced_pixels(pixels: Tensor, size: Size) -> Tensor:
 
     if (pixels.shape[3], pixels.shape[2]) == size:
         return pixels
-    made = reduced(pixels[0].permute(1, 2, 0).contiguous().numpy(), size)
-    return torch.from_numpy(np.ascontiguousarray(made)).permute(2, 0, 1)[None].contiguous()
+    resized = reduced(pixels[0].permute(1, 2, 0).contiguous().numpy(), size)
+    return torch.from_numpy(np.ascontiguousarray(resized)).permute(2, 0, 1)[None].contiguous()
 
 
 def enlarged(pixels: Tensor, size: Size) -> Tensor:
@@ -46,8 +46,8 @@ def enlarged(pixels: Tensor, size: Size) -> Tensor:
     height, width = pixels.shape[2:]
     if (width, height) == size:
         return pixels
-    reduces = size[0] < width or size[1] < height
-    return F.interpolate(pixels, size[::-1], mode="bicubic", align_corners=False, antialias=reduces)
+    shrinks = size[0] < width or size[1] < height
+    return F.interpolate(pixels, size[::-1], mode="bicubic", align_corners=False, antialias=shrinks)
 
 
 def size_of(pixels: Tensor) -> Size:

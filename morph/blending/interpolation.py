@@ -14,9 +14,9 @@ def lerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
 
     Mixed in float32 at least: bfloat16 alphas would come in steps that show in a slow morph.
     """
-    kind = torch.promote_types(first.dtype, torch.float32)
-    weight = alpha.to(first.device, kind).reshape(-1, *[1] * (first.ndim - 1))
-    return torch.lerp(first.to(kind), second.to(kind), weight).to(first.dtype)
+    dtype = torch.promote_types(first.dtype, torch.float32)
+    weight = alpha.to(first.device, dtype).reshape(-1, *[1] * (first.ndim - 1))
+    return torch.lerp(first.to(dtype), second.to(dtype), weight).to(first.dtype)
 
 
 def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
@@ -45,8 +45,8 @@ def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tens
     """
     mean, std = _moments(latents)
     (mean0, std0), (mean1, std1) = _moments(first), _moments(second)
-    normal = (latents - mean) / std.clamp_min(1e-6)  # below, there is rounding alone
-    return normal * lerp(std0, std1, alpha) + lerp(mean0, mean1, alpha)
+    normalised = (latents - mean) / std.clamp_min(1e-6)  # below, there is rounding alone
+    return normalised * lerp(std0, std1, alpha) + lerp(mean0, mean1, alpha)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

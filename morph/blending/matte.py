@@ -55,55 +55,64 @@ class Matte:
                     f"a matte is uint8 of the other's size, {first.shape}, not {matte.dtype} {matte.shape}"
                 )
         self._maps = maps
-        a, b = _outline(first), _outline(second)
+        first_outline, second_outline = _outline(first), _outline(second)
         # Where nothing, or everything, is inside, the other's outline shrinks or grows to that.
-        self._from = (0 if a or not b else 1, 1 if b or not a else 0)
-        self._ends = (
-            a or replace(b or _nowhere(first), area=float(first.min() > 127)),
-            b or replace(a or _nowhere(second), area=float(second.min() > 127)),
+        self._pictures = (
+            0 if first_outline or not second_outline else 1,
+            1 if second_outline or not first_outline else 0,
         )
-        self._missed: tuple[Floats, Floats] = (
-            _floats(first) - self._shape(0),
-            _floats(second) - self._shape(1),
+        self._outlines = (
+            first_outline or replace(second_outline or _no_outline(first), area=float(first.min() > 127)),
+            second_outline or replace(first_outline or _no_outline(second), area=float(second.min() > 127)),
+        )
+        self._residuals: tuple[Floats, Floats] = (
+            _to_floats(first) - self._shape_matte(0),
+            _to_floats(second) - self._shape_matte(1),
         )
 
-    def at(self, t: float) -> Floats:
-        """The matte, float32 (H,W) in [0,1], at ``t`` from 0, the first, to 1, the second.
+    def at(self, position: float) -> Floats:
+        """The matte, float32 (H,W) in [0,1], at ``position`` from 0, the first, to 1, the second.
 
         At 0 and 1 it is the keyframe's, bit for bit once it is rounded to 8 or 16 bits.
 
         Raises:
-            ValueError: another ``t``.
+            ValueError: another ``position``.
         """
-        if not 0 <= t <= 1:
-            raise ValueError(f"a matte is wanted at {t}, but the keyframes stand at 0 and 1")
-        t = float(t)  # a float64 of numpy would make float64 of all that it meets
-        missed, missed_other = self._gathered(*self._missed, t, "constant", (0, 1))
-        return np.clip(self._shape(t) + (1 - t) * missed + t * missed_other, 0, 1)
+        if not 0 <= position <= 1:
+            raise ValueError(f"a matte is wanted at {position}, but the keyframes stand at 0 and 1")
+        position = float(position)  # a float64 of numpy would make float64 of all that it meets
+        first_residual, second_residual = self._aligned(*self._residuals, position, "constant", (0, 1))
+        matte = self._shape_matte(position) + (1 - position) * first_residual + position * second_residual
+        return np.clip(matte, 0, 1)
 
-    def _shape(self, t: float) -> Floats:
+    def _shape_matte(self, position: float) -> Floats:
         """The outline's own matte."""
-        first, second = self._ends
-        one, other = self._gathered(first.field, second.field, t, "edge", self._from)
-        field = np.float32(1 - t) * one + np.float32(t) * other
-        softness = (1 - t) * first.softness + t * second.softness
-        area = ((1 - t) * first.area**0.5 + t * second.area**0.5) ** 2
-        return _edge(field - _level(field, softness, area), softness)
+        first, second = self._outlines
+        first_field, second_field = self._aligned(first.field, second.field, position, "edge", self._pictures)
+        field = np.float32(1 - position) * first_field + np.float32(position) * second_field
+        softness = (1 - position) * first.softness + position * second.softness
+        area = ((1 - position) * first.area**0.5 + position * second.area**0.5) ** 2
+        return _edge(field - _cut_level(field, softness, area), softness)
 
-    def _gathered(
-        self, one: Floats, other: Floats, t: float, beyond: Literal["edge", "constant"], whose: tuple[int, int]
+    def _aligned(
+        self,
+        first: Floats,
+        second: Floats,
+        position: float,
+        beyond: Literal["edge", "constant"],
+        pictures: tuple[int, int],
     ) -> tuple[Floats, Floats]:
-        """What belongs to either end, moved to where the shape is; ``whose`` are the pictures that they are of."""
+        """What belongs to either end, moved to where the shape is; ``pictures`` are those that they are of."""
         if self._maps:
-            if t in (0, 1):  # the one stands where it is, the other does not count
-                return one, other
-            maps = self._maps(t)
-            return _sampled(one, maps[whose[0]], beyond), _sampled(other, maps[whose[1]], beyond)
-        (x, y), (to_x, to_y) = (end.centre for end in self._ends)
-        way_x, way_y = to_x - x, to_y - y
+            if position in (0, 1):  # the one stands where it is, the other does not count
+                return first, second
+            maps = self._maps(position)
+            return _sampled(first, maps[pictures[0]], beyond), _sampled(second, maps[pictures[1]], beyond)
+        (first_x, first_y), (second_x, second_y) = (outline.centre for outline in self._outlines)
+        shift_x, shift_y = second_x - first_x, second_y - first_y
         return (
-            _shifted(one, t * way_x, t * way_y, beyond),
-            _shifted(other, (t - 1) * way_x, (t - 1) * way_y, beyond),
+            _shifted(first, position * shift_x, position * shift_y, beyond),
+            _shifted(second, (position - 1) * shift_x, (position - 1) * shift_y, beyond),
         )
 
 
@@ -123,18 +132,20 @@ def extended(colour: Floats, matte: Floats, level: float = 1 / 255) -> Floats:
         coarser = np.asarray(cv2.pyrDown(pyramid[-1], borderType=cv2.BORDER_REPLICATE), np.float32)
         coarser /= np.maximum(coarser[..., 3:], _ENOUGH)
         pyramid.append(coarser)
-    light, share = np.split(pyramid.pop(), [3], axis=2)
-    wide: Floats = np.divide(light, share, out=np.zeros_like(light), where=share > 0)
+    premultiplied, opacity = np.split(pyramid.pop(), [3], axis=2)
+    filled: Floats = np.divide(premultiplied, opacity, out=np.zeros_like(premultiplied), where=opacity > 0)
     for finer in reversed(pyramid):
         height, width = finer.shape[:2]
-        wide = np.asarray(cv2.pyrUp(wide, dstsize=(width, height)), np.float32)
-        wide *= 1 - finer[..., 3:]
-        wide += finer[..., :3]
-    partly = (matte > 0) & (matte < 1)
-    light, share = colour[partly], matte[partly][:, None]
-    unsure = np.float32(0.49 * level) * (1 - share)  # less than half: what is laid is rounded once more
-    wide[partly] = np.clip(wide[partly], (light - unsure) / share, (light + unsure) / share)
-    return np.clip(wide, 0, 1, out=wide)
+        filled = np.asarray(cv2.pyrUp(filled, dstsize=(width, height)), np.float32)
+        filled *= 1 - finer[..., 3:]
+        filled += finer[..., :3]
+    translucent = (matte > 0) & (matte < 1)
+    premultiplied, opacity = colour[translucent], matte[translucent][:, None]
+    tolerance = np.float32(0.49 * level) * (1 - opacity)  # less than half: what is laid is rounded once more
+    filled[translucent] = np.clip(
+        filled[translucent], (premultiplied - tolerance) / opacity, (premultiplied + tolerance) / opacity
+    )
+    return np.clip(filled, 0, 1, out=filled)
 
 
 def on_black(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArray[Levels]:
@@ -151,8 +162,8 @@ def cut_out(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> NDArra
     mixes it into the edges, where black would draw a dark line.
     """
     levels = _levels(colour, matte)
-    near = cv2.dilate((levels > 0).view(np.uint8), np.ones((2 * BLEED + 1, 2 * BLEED + 1), np.uint8))
-    return np.dstack([cv2.copyTo(colour, near), levels.astype(colour.dtype)])
+    nearby = cv2.dilate((levels > 0).view(np.uint8), np.ones((2 * BLEED + 1, 2 * BLEED + 1), np.uint8))
+    return np.dstack([cv2.copyTo(colour, nearby), levels.astype(colour.dtype)])
 
 
 def _levels(colour: NDArray[Levels], matte: NDArray[np.floating[Any]]) -> Floats:
@@ -176,29 +187,32 @@ class _Outline:
 
 def _outline(matte: NDArray[np.uint8]) -> _Outline | None:
     """The outline of a matte; None where it has none."""
-    level = _floats(matte) - np.float32(0.5)
+    level = _to_floats(matte) - np.float32(0.5)
     inside = (level > 0).view(np.uint8)
     if inside.min() == inside.max():
         return None
     # Beside the outline the matte itself tells the distance, by how steep it is on its steeper side.
-    beside = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS) > 0
+    beside_edge = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS) > 0
     slope = np.hypot(_steepest(level, (3, 1)), _steepest(level, (1, 3)))
-    own = np.divide(level, slope, out=np.ones_like(level), where=beside)
+    edge_distance = np.divide(level, slope, out=np.ones_like(level), where=beside_edge)
     # Elsewhere it is the distance to the nearest such pixel and its own. Of two that face each other across the
     # outline the nearer one serves, half a pixel from it at most.
-    away = (np.abs(own) > 0.5).view(np.uint8)
-    distance = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    _, nearest = cv2.distanceTransformWithLabels(away, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
-    owns = np.zeros(nearest.max() + 1, np.float32)
-    owns[nearest[away == 0]] = own[away == 0]
-    field = np.where(beside, own, owns[nearest] + np.where(inside, distance, -distance)).astype(np.float32)
+    off_edge = (np.abs(edge_distance) > 0.5).view(np.uint8)
+    distance = cv2.distanceTransform(off_edge, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    _, nearest = cv2.distanceTransformWithLabels(
+        off_edge, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    pixel_distances = np.zeros(nearest.max() + 1, np.float32)
+    pixel_distances[nearest[off_edge == 0]] = edge_distance[off_edge == 0]
+    elsewhere = pixel_distances[nearest] + np.where(inside, distance, -distance)
+    field = np.where(beside_edge, edge_distance, elsewhere).astype(np.float32)
     moments = cv2.moments(inside, binaryImage=True)
     centre = (moments["m10"] / moments["m00"], moments["m01"] / moments["m00"])
-    softness = max(1.0, 1 / float(np.median(slope[beside])))
+    softness = max(1.0, 1 / float(np.median(slope[beside_edge])))
     return _Outline(field, centre, softness, _area(field, softness))
 
 
-def _nowhere(matte: NDArray[np.uint8]) -> _Outline:
+def _no_outline(matte: NDArray[np.uint8]) -> _Outline:
     """A field without an outline."""
     return _Outline(np.zeros(matte.shape, np.float32), (0, 0), 1, 0)
 
@@ -209,7 +223,7 @@ def _steepest(level: Floats, size: tuple[int, int]) -> Floats:
     return np.maximum(cv2.dilate(level, kernel) - level, level - cv2.erode(level, kernel))
 
 
-def _floats(matte: NDArray[np.uint8]) -> Floats:
+def _to_floats(matte: NDArray[np.uint8]) -> Floats:
     """From 255 levels to [0,1]."""
     return matte.astype(np.float32) / np.float32(255)
 
@@ -225,7 +239,7 @@ def _area(field: Floats, softness: float) -> float:
     return float(_edge(samples, softness).mean())
 
 
-def _level(field: Floats, softness: float, area: float) -> np.float32:
+def _cut_level(field: Floats, softness: float, area: float) -> np.float32:
     """The level at which to cut a field so that its matte covers this share of the frame."""
     samples, softness = _samples(field, softness)
     low, high = float(samples.min()) - softness, float(samples.max()) + softness
@@ -237,20 +251,20 @@ def _level(field: Floats, softness: float, area: float) -> np.float32:
 
 def _samples(field: Floats, softness: float) -> tuple[Floats, float]:
     """Samples of a field, and the softness with which each stands for the square around it."""
-    apart = max(1, min(field.shape) // _SAMPLES)
-    return np.ascontiguousarray(field[::apart, ::apart]), max(apart, softness)
+    stride = max(1, min(field.shape) // _SAMPLES)
+    return np.ascontiguousarray(field[::stride, ::stride]), max(stride, softness)
 
 
 def _shifted(image: Floats, x: float, y: float, beyond: Literal["edge", "constant"]) -> Floats:
     """The image moved by x and y pixels, linearly sampled; beyond it are its edges again, or 0."""
     image = np.pad(image, 1, mode=beyond)
-    for axis, way in ((1, x), (0, y)):
+    for axis, shift in ((1, x), (0, y)):
         last = image.shape[axis] - 1
-        place = np.arange(1, last) - way
-        below = np.floor(place).astype(int)
-        share = np.expand_dims((place - below).astype(np.float32), 1 - axis)
-        one, other = (image.take(at.clip(0, last), axis) for at in (below, below + 1))
-        image = one + share * (other - one)
+        coordinates = np.arange(1, last) - shift
+        lower = np.floor(coordinates).astype(int)
+        fraction = np.expand_dims((coordinates - lower).astype(np.float32), 1 - axis)
+        lower_values, upper_values = (image.take(index.clip(0, last), axis) for index in (lower, lower + 1))
+        image = lower_values + fraction * (upper_values - lower_values)
     return image
 
 

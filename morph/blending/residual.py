@@ -10,37 +10,41 @@ from morph.scaling import enlarged, size_of
 
 
 def restored(
-    frames: Tensor, alpha: Tensor, made: tuple[Tensor, Tensor], residuals: tuple[Tensor, Tensor], reach: float
+    frames: Tensor,
+    alpha: Tensor,
+    reconstructions: tuple[Tensor, Tensor],
+    residuals: tuple[Tensor, Tensor],
+    reach: float,
 ) -> Tensor:
     """Frames (B,3,h,w) in [-1,1] at alphas (B,), with the residuals of their ends, so that nothing pops there.
 
-    ``made``, (1,3,h,w) each, is what the model makes of the ends; a residual, (1,3,H,W), is what to add to that,
-    enlarged, to have the end's pixels. It fades out over ``reach``, a share of the way above 0. Where both have
-    a say, each place takes more from the end that the frame is more like there: two residuals over one another are
-    two pictures over one another. The result is (B,3,H,W): frames are enlarged to the residuals' size.
+    ``reconstructions``, (1,3,h,w) each, are what the model makes of the ends; a residual, (1,3,H,W), is what to add
+    to that, enlarged, to have the end's pixels. It fades out over ``reach``, a share of the way above 0. Where both
+    have a say, each place takes more from the end that the frame is more like there: two residuals over one another
+    are two pictures over one another. The result is (B,3,H,W): frames are enlarged to the residuals' size.
     """
-    near = [_fading(distance / reach) for distance in (alpha, 1 - alpha)]
-    unlike = [_around((frames - end).square()) for end in made]
-    say = near[0] * unlike[1].square(), near[1] * unlike[0].square()
+    fades = [_fade(distance / reach) for distance in (alpha, 1 - alpha)]
+    differences = [_local_mean((frames - end).square()) for end in reconstructions]
+    end_weights = fades[0] * differences[1].square(), fades[1] * differences[0].square()
     tiny = torch.finfo(frames.dtype).tiny
-    first = (say[0] + tiny) / (say[0] + say[1] + 2 * tiny)
+    first_share = (end_weights[0] + tiny) / (end_weights[0] + end_weights[1] + 2 * tiny)
     size = size_of(residuals[0])
-    if size_of(first) != size:
-        first = F.interpolate(first, size[::-1], mode="bilinear", align_corners=False)  # stays a share
-    residual = torch.lerp(residuals[1], residuals[0], first)
-    return (enlarged(frames, size) + (near[0] + near[1]) * residual).clamp(-1, 1)
+    if size_of(first_share) != size:
+        first_share = F.interpolate(first_share, size[::-1], mode="bilinear", align_corners=False)  # stays a share
+    residual = torch.lerp(residuals[1], residuals[0], first_share)
+    return (enlarged(frames, size) + (fades[0] + fades[1]) * residual).clamp(-1, 1)
 
 
-def _fading(distance: Tensor) -> Tensor:
+def _fade(distance: Tensor) -> Tensor:
     """From 1 at no distance (B,) to 0 at 1 and beyond, as a cosine does: (B,1,1,1)."""
     return torch.cos(distance.clamp(max=1) * (torch.pi / 2)).square().reshape(-1, 1, 1, 1)
 
 
-def _around(values: Tensor) -> Tensor:
+def _local_mean(values: Tensor) -> Tensor:
     """Means (B,1,H,W) of values (B,C,H,W) around every place, within about an eighth of the shorter side."""
     window = min(values.shape[2:]) // 16 * 2 + 1
     means = values.mean(1, keepdim=True)
     for kernel in ((window, 1), (1, window)) * 2:
-        half = [side // 2 for side in kernel]
-        means = F.avg_pool2d(means, kernel, 1, half, count_include_pad=False)
+        padding = [side // 2 for side in kernel]
+        means = F.avg_pool2d(means, kernel, 1, padding, count_include_pad=False)
     return means

@@ -68,10 +68,10 @@ class Warp:
 
     def at(self, points: Tensor) -> Tensor:
         """The field (N,2) at points (N,2) of the halfway picture."""
-        across, down = (
+        x_weights, y_weights = (
             basis(self.control.shape[2 - axis] - 3, points[:, axis] / self.extent[axis]) for axis in (0, 1)
         )
-        return torch.einsum("ny,cyx,nx->nc", down, self.control, across)
+        return torch.einsum("ny,cyx,nx->nc", y_weights, self.control, x_weights)
 
     def places(
         self, alpha: float, size: tuple[int, int], ends: tuple[float, float] = (0.0, 1.0)
@@ -82,16 +82,18 @@ class Warp:
         module's units.
         """
         # the borders are among the coarse points, so that nothing is extrapolated
-        counts = [min(COARSE, pixels) for pixels in size]
-        frame = _mesh(*[torch.linspace(-side, side, n) for n, side in zip(counts, self.extent, strict=True)])
-        field, point = self._sampled(16), frame
+        counts = [min(COARSE, length) for length in size]
+        frame_points = _mesh(
+            *[torch.linspace(-side, side, count) for count, side in zip(counts, self.extent, strict=True)]
+        )
+        field, points = self._sampled(16), frame_points
         for _ in range(ROUNDS):
-            moved = _looked_up(field, point / self._sides, "bilinear")
-            point = 0.5 * point + 0.5 * (frame - (2 * alpha - 1) * moved)
-        moved = self.at(point.reshape(-1, 2)).T.reshape(1, 2, *point.shape[:2])
-        unit = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
-        moved, pixels = _looked_up(moved, unit, "bicubic"), unit * self._sides
-        first, second, halfway = (pixels + 2 * (at - alpha) * moved for at in (*ends, 0.5))
+            displacement = _interpolated(field, points / self._half_sides, "bilinear")
+            points = 0.5 * points + 0.5 * (frame_points - (2 * alpha - 1) * displacement)
+        displacement = self.at(points.reshape(-1, 2)).T.reshape(1, 2, *points.shape[:2])
+        unit_grid = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
+        displacement, pixels = _interpolated(displacement, unit_grid, "bicubic"), unit_grid * self._half_sides
+        first, second, halfway = (pixels + 2 * (position - alpha) * displacement for position in (*ends, 0.5))
         return first, second, halfway
 
     def pixels(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -102,16 +104,18 @@ class Warp:
         """
         first, second, _ = self.places(alpha, size)
         half = torch.tensor(size, dtype=torch.float32) / 2
-        return (first / self._sides + 1) * half - 0.5, (second / self._sides + 1) * half - 0.5
+        return (first / self._half_sides + 1) * half - 0.5, (second / self._half_sides + 1) * half - 0.5
 
     def trusted(self, halfway: Tensor) -> Tensor:
         """How far the match is to be trusted at halfway points (H,W,2): (H,W) in [0,1]."""
-        unit = halfway / self._sides
-        return F.grid_sample(self.trust[None, None], unit[None], padding_mode="border", align_corners=False)[0, 0]
+        unit_grid = halfway / self._half_sides
+        return F.grid_sample(self.trust[None, None], unit_grid[None], padding_mode="border", align_corners=False)[
+            0, 0
+        ]
 
     def warped(self, picture: Tensor, places: Tensor) -> Tensor:
         """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it is mirrored."""
-        grid = (places / self._sides)[None].to(picture)
+        grid = (places / self._half_sides)[None].to(picture)
         # a border that only went on would be drawn out into streaks
         return F.grid_sample(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
 
@@ -127,7 +131,7 @@ class Warp:
         return areas(self.control, self.extent, samples)
 
     @property
-    def _sides(self) -> Tensor:
+    def _half_sides(self) -> Tensor:
         return torch.tensor(self.extent, dtype=torch.float32)
 
     def _sampled(self, samples: int) -> Tensor:
@@ -149,44 +153,46 @@ def cells(extent: tuple[float, float], count: int) -> tuple[int, int]:
     return max(2, round(count * extent[1])), max(2, round(count * extent[0]))
 
 
-def basis(count: int, at: Tensor, order: int = 0) -> Tensor:
+def basis(count: int, points: Tensor, order: int = 0) -> Tensor:
     """Cubic B-splines over ``count`` intervals of [-1,1] at points (N,), or a derivative: (N, count + 3)."""
-    t = ((at.double() + 1) / 2 * count).clamp(0, count)
-    first = t.floor().clamp(max=count - 1).long()
-    u = t - first
+    position = ((points.double() + 1) / 2 * count).clamp(0, count)
+    interval = position.floor().clamp(max=count - 1).long()
+    u = position - interval
     weights = {
         0: ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3),
         1: (-3 * (1 - u) ** 2, 9 * u**2 - 12 * u, -9 * u**2 + 6 * u + 3, 3 * u**2),
         2: (6 * (1 - u), 18 * u - 12, -18 * u + 6, 6 * u),
     }[order]
-    columns = first[:, None] + torch.arange(4, device=at.device)
-    whole = torch.zeros(len(at), count + 3, dtype=torch.float64, device=at.device)
+    columns = interval[:, None] + torch.arange(4, device=points.device)
+    matrix = torch.zeros(len(points), count + 3, dtype=torch.float64, device=points.device)
     scaled = torch.stack(weights, 1) / 6 * (count / 2) ** order
-    return whole.scatter(1, columns, scaled).float()
+    return matrix.scatter(1, columns, scaled).float()
 
 
 def refined(control: Tensor, rows: int, columns: int) -> Tensor:
     """The same field by other intervals: exact where these divide the old ones, else by least squares."""
     for axis, count in ((1, rows), (2, columns)):
-        old = control.shape[axis] - 3
-        at = torch.linspace(-1, 1, 8 * count + 1)
-        change = torch.linalg.lstsq(basis(count, at).double(), basis(old, at).double()).solution.float()
-        control = torch.tensordot(change, control, dims=([1], [axis])).movedim(0, axis)
+        old_count = control.shape[axis] - 3
+        points = torch.linspace(-1, 1, 8 * count + 1)
+        new, old = basis(count, points).double(), basis(old_count, points).double()
+        conversion = torch.linalg.lstsq(new, old).solution.float()
+        control = torch.tensordot(conversion, control, dims=([1], [axis])).movedim(0, axis)
     return control
 
 
 def areas(control: Tensor, extent: tuple[float, float], samples: int) -> Tensor:
     """See :meth:`Warp.areas`; with gradients to ``control`` (2, rows + 3, columns + 3)."""
-    at = [torch.linspace(-1, 1, samples * (count - 3) + 1) for count in control.shape[1:]]
+    points = [torch.linspace(-1, 1, samples * (count - 3) + 1) for count in control.shape[1:]]
     rows, columns = (
-        [basis(count - 3, places, order) for order in (0, 1)]
-        for count, places in zip(control.shape[1:], at, strict=True)
+        [basis(count - 3, axis_points, order) for order in (0, 1)]
+        for count, axis_points in zip(control.shape[1:], points, strict=True)
     )
-    across = torch.einsum("hy,cyx,wx->chw", rows[0], control, columns[1]) / extent[0]
-    down = torch.einsum("hy,cyx,wx->chw", rows[1], control, columns[0]) / extent[1]
-    trace, det = across[0] + down[1], across[0] * down[1] - across[1] * down[0]
-    turn = (-trace / (2 * torch.where(det == 0, 1e-12, det))).clamp(-1, 1).detach()
-    return torch.stack([1 + s * trace + s * s * det for s in (-torch.ones_like(turn), torch.ones_like(turn), turn)])
+    along_x = torch.einsum("hy,cyx,wx->chw", rows[0], control, columns[1]) / extent[0]
+    along_y = torch.einsum("hy,cyx,wx->chw", rows[1], control, columns[0]) / extent[1]
+    trace, det = along_x[0] + along_y[1], along_x[0] * along_y[1] - along_x[1] * along_y[0]
+    extremum = (-trace / (2 * torch.where(det == 0, 1e-12, det))).clamp(-1, 1).detach()
+    ones = torch.ones_like(extremum)
+    return torch.stack([1 + s * trace + s * s * det for s in (-ones, ones, extremum)])
 
 
 def _mesh(xs: Tensor, ys: Tensor) -> Tensor:
@@ -195,7 +201,7 @@ def _mesh(xs: Tensor, ys: Tensor) -> Tensor:
     return torch.stack([columns, rows], -1)
 
 
-def _looked_up(values: Tensor, unit: Tensor, mode: str) -> Tensor:
+def _interpolated(values: Tensor, unit_grid: Tensor, mode: str) -> Tensor:
     """Values (1,C,h,w) whose corners are those of [-1,1], at places (H,W,2) there: (H,W,C)."""
-    found = F.grid_sample(values, unit[None], mode=mode, padding_mode="border", align_corners=True)
-    return found[0].permute(1, 2, 0)
+    looked_up = F.grid_sample(values, unit_grid[None], mode=mode, padding_mode="border", align_corners=True)
+    return looked_up[0].permute(1, 2, 0)

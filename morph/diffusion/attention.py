@@ -34,14 +34,14 @@ def captured(model: LatentDiffusion, features: dict[tuple[int, str], Tensor], t:
     Enter it after ``lora.applied``, so that what is kept includes each sample's own update.
     """
 
-    def keep(name: str) -> Callable[..., None]:
+    def hook_for(name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             features[t, name] = output.detach()
 
         return hook
 
     handles = [
-        getattr(layer, part).register_forward_hook(keep(f"{name}.{part}"))
+        getattr(layer, part).register_forward_hook(hook_for(f"{name}.{part}"))
         for name, layer in model.self_attention.items()
         for part in ("to_k", "to_v")
     ]
@@ -63,20 +63,20 @@ def shared(
     at once, sum_e w_e exp(q k_e) v_e / sum_e w_e exp(q k_e) with w = (1-alpha, alpha): each place of a frame
     finds what it resembles in either picture. Both give an end itself at alpha 0 and 1, and between two equal ends.
     """
-    make = {"interpolated": _interpolated, "joint": _joint}[sharing]
-    before = {name: layer.processor for name, layer in model.self_attention.items()}
+    make_processor = {"interpolated": _interpolated, "joint": _joint}[sharing]
+    original_processors = {name: layer.processor for name, layer in model.self_attention.items()}
     try:
         for name, layer in model.self_attention.items():
             keys, values = ((first[t, f"{name}.{part}"], second[t, f"{name}.{part}"]) for part in ("to_k", "to_v"))
-            layer.set_processor(make(keys, values, alpha.to(model.device, torch.float32)))
+            layer.set_processor(make_processor(keys, values, alpha.to(model.device, torch.float32)))
         yield
     finally:
         for name, layer in model.self_attention.items():
-            layer.set_processor(before[name])
+            layer.set_processor(original_processors[name])
 
 
 @dataclass(frozen=True)
-class _Given:
+class _SharedProcessor:
     """Self-attention (diffusers' processor) with keys and values (B,S,D) of others, and what to add to scores."""
 
     keys: Tensor
@@ -91,16 +91,18 @@ class _Given:
         bias = None if self.bias is None else self.bias.to(query)
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias)
         project, dropout = layer.to_out
-        out: Tensor = dropout(project(mixed.transpose(1, 2).flatten(2)))
-        return out
+        output: Tensor = dropout(project(mixed.transpose(1, 2).flatten(2)))
+        return output
 
 
-def _interpolated(keys: Ends, values: Ends, alpha: Tensor) -> _Given:
-    return _Given(lerp(*keys, alpha), lerp(*values, alpha))
+def _interpolated(keys: Ends, values: Ends, alpha: Tensor) -> _SharedProcessor:
+    return _SharedProcessor(lerp(*keys, alpha), lerp(*values, alpha))
 
 
-def _joint(keys: Ends, values: Ends, alpha: Tensor) -> _Given:
-    say = torch.stack([1 - alpha, alpha], dim=1).log()  # of an end that has no say, -inf
-    bias = say.repeat_interleave(keys[0].shape[1], dim=1)[:, None, None]
-    every = len(alpha), -1, -1
-    return _Given(torch.cat(keys, dim=1).expand(every), torch.cat(values, dim=1).expand(every), bias)
+def _joint(keys: Ends, values: Ends, alpha: Tensor) -> _SharedProcessor:
+    log_weights = torch.stack([1 - alpha, alpha], dim=1).log()  # -inf for an end without weight
+    bias = log_weights.repeat_interleave(keys[0].shape[1], dim=1)[:, None, None]
+    batch_shape = len(alpha), -1, -1
+    return _SharedProcessor(
+        torch.cat(keys, dim=1).expand(batch_shape), torch.cat(values, dim=1).expand(batch_shape), bias
+    )

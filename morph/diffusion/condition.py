@@ -35,13 +35,13 @@ class Condition:
         Raises:
             ValueError: some have a part that others lack.
         """
-        return cls._combined(conditions, lambda part, given: torch.cat(given))
+        return cls._combined(conditions, lambda part, values: torch.cat(values))
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Condition:
-        return self._each(lambda part, value: value[rows])
+        return self._converted(lambda part, value: value[rows])
 
     def split(self, size: int) -> list[Condition]:
         """Samples in batches of ``size``; the last may be smaller."""
@@ -49,7 +49,7 @@ class Condition:
 
     def expand(self, count: int) -> Condition:
         """The one sample's text for ``count`` samples, without a copy; ``count`` samples stay as they are."""
-        return self._each(lambda part, value: value.expand(count, *[-1] * (value.ndim - 1)))
+        return self._converted(lambda part, value: value.expand(count, *[-1] * (value.ndim - 1)))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Condition:
         """On a device, with the vectors in a dtype; mask and ids keep theirs."""
@@ -57,7 +57,7 @@ class Condition:
         def moved(part: str, value: Tensor) -> Tensor:
             return value.to(device, value.dtype if dtype is None or part in ("mask", "ids") else dtype)
 
-        return self._each(moved)
+        return self._converted(moved)
 
     def lerp(self, other: Condition, alpha: Tensor) -> Condition:
         """(1-alpha) of this and alpha of another, for texts of one sample or of B and alphas (B,) in [0,1].
@@ -76,7 +76,7 @@ class Condition:
     def packed(self, name: str) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file: the tokens under ``name``, other parts under names after it."""
         parts = {part: getattr(self, part) for part in _PARTS}
-        return {_name(name, part): value for part, value in parts.items() if value is not None}
+        return {_tensor_name(name, part): value for part, value in parts.items() if value is not None}
 
     @classmethod
     def unpacked(cls, named: Mapping[str, Tensor], name: str) -> Condition:
@@ -85,31 +85,33 @@ class Condition:
         Raises:
             KeyError: there are no tokens under that name.
         """
-        return cls(named[name], *(named.get(_name(name, part)) for part in _PARTS[1:]))
+        return cls(named[name], *(named.get(_tensor_name(name, part)) for part in _PARTS[1:]))
 
     def _mixed(self, other: Condition, alpha: Tensor, mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Condition:
-        def between(part: str, given: Sequence[Tensor]) -> Tensor:
-            first, second = given
+        def mixed_part(part: str, values: Sequence[Tensor]) -> Tensor:
+            first, second = values
             if part == "mask":
-                at = alpha.to(first.device)[:, None]
-                return (first & (at < 1)) | (second & (at > 0))
+                weight = alpha.to(first.device)[:, None]
+                return (first & (weight < 1)) | (second & (weight > 0))
             return (interpolation.lerp if part == "ids" else mix)(first, second, alpha)
 
-        return self._combined([self, other], between)
+        return self._combined([self, other], mixed_part)
 
-    def _each(self, how: Callable[[str, Tensor], Tensor]) -> Condition:
-        return self._combined([self], lambda part, given: how(part, *given))
+    def _converted(self, convert: Callable[[str, Tensor], Tensor]) -> Condition:
+        return self._combined([self], lambda part, values: convert(part, *values))
 
     @classmethod
-    def _combined(cls, conditions: Sequence[Condition], how: Callable[[str, list[Tensor]], Tensor]) -> Condition:
-        made: dict[str, Any] = {}
+    def _combined(
+        cls, conditions: Sequence[Condition], combine: Callable[[str, list[Tensor]], Tensor]
+    ) -> Condition:
+        combined: dict[str, Any] = {}
         for part in _PARTS:
-            given = [value for one in conditions if (value := getattr(one, part)) is not None]
-            if given and len(given) < len(conditions):
+            values = [value for condition in conditions if (value := getattr(condition, part)) is not None]
+            if values and len(values) < len(conditions):
                 raise ValueError(f"only some of the conditions have {part}: they are of different models")
-            made[part] = how(part, given) if given else None
-        return cls(**made)
+            combined[part] = combine(part, values) if values else None
+        return cls(**combined)
 
 
-def _name(name: str, part: str) -> str:
+def _tensor_name(name: str, part: str) -> str:
     return name if part == "tokens" else f"{name}.{part}"

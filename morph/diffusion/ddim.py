@@ -49,15 +49,15 @@ def invert(
     errors add up over the steps; each further fixed-point iteration predicts again at the last z_t
     (Pan et al., "Effective Real Image Editing with Accelerated Iterative Diffusion Inversion", 2023).
     """
-    for t, t_next in pairwise(reversed(times)):
-        alpha, sigma = (float(level) for level in schedule.level(t))
+    for s, t in pairwise(reversed(times)):
+        alpha_s, sigma_s = (float(level) for level in schedule.level(s))
         estimate = latents
         for _ in range(iterations):
-            noise = predict(estimate, t_next).noise
-            clean = (latents - sigma * noise) / alpha
-            estimate = schedule.noise(clean, noise, t_next)
+            noise = predict(estimate, t).noise
+            clean = (latents - sigma_s * noise) / alpha_s
+            estimate = schedule.noise(clean, noise, t)
         latents = estimate
-        yield Step(t_next, latents, clean)
+        yield Step(t, latents, clean)
     return latents
 
 
@@ -71,11 +71,11 @@ def leap(
     the latents as they are, and then what it sees in them under that noise. Fit for a short way, along which the
     noise hardly changes.
     """
-    alpha, sigma = (float(level) for level in schedule.level(times[-1]))
+    alpha_s, sigma_s = (float(level) for level in schedule.level(times[-1]))
     estimate = latents
     for t in (times[-2], times[0]):
         noise = predict(estimate, t).noise
-        clean = (latents - sigma * noise) / alpha
+        clean = (latents - sigma_s * noise) / alpha_s
         estimate = schedule.noise(clean, noise, times[0])
         yield Step(times[0], estimate, clean)
     return estimate

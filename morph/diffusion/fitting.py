@@ -30,5 +30,5 @@ def plateau(losses: Sequence[float], window: int, tolerance: float) -> bool:
     """
     if tolerance <= 0 or len(losses) < 2 * window:
         return False
-    before, last = sum(losses[-2 * window : -window]), sum(losses[-window:])
-    return last > before * (1 - tolerance)
+    earlier_sum, latest_sum = sum(losses[-2 * window : -window]), sum(losses[-window:])
+    return latest_sum > earlier_sum * (1 - tolerance)

@@ -28,8 +28,8 @@ class Geometry:
         """Read from the configs of a diffusers autoencoder and U-Net; a ModelError if they are something else."""
         try:
             # AutoencoderTiny has its own name for the same thing
-            blocks = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-            factor = 2 ** (len(blocks) - 1)
+            block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+            factor = 2 ** (len(block_channels) - 1)
             stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
             return cls(factor, stride, factor * int(unet["sample_size"]))
         except (KeyError, TypeError, ValueError) as error:

@@ -18,10 +18,10 @@ from morph.diffusion.prediction import Conditional, Prediction, Predictor
 def conditioned(predict: Conditional, condition: Condition) -> Predictor:
     """The text (B) alone, without guidance."""
 
-    def told(latents: Tensor, t: int) -> Prediction:
+    def conditioned_predict(latents: Tensor, t: int) -> Prediction:
         return predict(latents, t, condition)
 
-    return told
+    return conditioned_predict
 
 
 def classifier_free(predict: Conditional, condition: Condition, negative: Condition, scale: float) -> Predictor:
@@ -29,11 +29,11 @@ def classifier_free(predict: Conditional, condition: Condition, negative: Condit
 
     Ho & Salimans, "Classifier-Free Diffusion Guidance", 2022.
     """
-    both = Condition.cat([negative.expand(len(condition)), condition])
+    negative_and_text = Condition.cat([negative.expand(len(condition)), condition])
 
     def guided(latents: Tensor, t: int) -> Prediction:
-        away, towards = predict.output(torch.cat([latents] * 2), t, both).chunk(2)
-        return predict.read(latents, t, torch.lerp(away, towards, scale))
+        negative_output, text_output = predict.output(torch.cat([latents] * 2), t, negative_and_text).chunk(2)
+        return predict.read(latents, t, torch.lerp(negative_output, text_output, scale))
 
     return guided
 
@@ -51,13 +51,14 @@ def composed(
     """
     if len(weights) != len(conditions):
         raise ValueError(f"{len(conditions)} conditions and {len(weights)} weights: give one for each")
-    every = Condition.cat([base, *conditions])
+    all_conditions = Condition.cat([base, *conditions])
 
     def guided(latents: Tensor, t: int) -> Prediction:
-        start, *ends = predict.output(torch.cat([latents] * (1 + len(weights))), t, every).chunk(1 + len(weights))
-        raw = start
-        for weight, end in zip(weights, ends, strict=True):
-            raw = raw + weight * (end - start)
-        return predict.read(latents, t, raw)
+        raw = predict.output(torch.cat([latents] * (1 + len(weights))), t, all_conditions)
+        base_output, *outputs = raw.chunk(1 + len(weights))
+        mixed = base_output
+        for weight, output in zip(weights, outputs, strict=True):
+            mixed = mixed + weight * (output - base_output)
+        return predict.read(latents, t, mixed)
 
     return guided

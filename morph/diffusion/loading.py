@@ -59,9 +59,11 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"ControlNet {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     for key in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
-        ours, its = model.unet.config[key], network.config[key]
-        if list(ours) != list(its) if isinstance(ours, (list, tuple)) else ours != its:
-            raise ModelError(f"ControlNet {folder} does not suit model {model.name}: {key} is {its} and not {ours}")
+        expected, found = model.unet.config[key], network.config[key]
+        if list(expected) != list(found) if isinstance(expected, (list, tuple)) else expected != found:
+            raise ModelError(
+                f"ControlNet {folder} does not suit model {model.name}: {key} is {found} and not {expected}"
+            )
     model.guide(network, name)
 
 
@@ -73,9 +75,9 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
 
     for part, file in WEIGHT_FILES.items():
         if not (folder / part / file).is_file():
-            others = [path.name for path in sorted((folder / part).glob("*.bin"))]
-            found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
-            raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
+            pickles = [path.name for path in sorted((folder / part).glob("*.bin"))]
+            hint = f"it holds {', '.join(pickles)}, which is refused: pickles can run code" if pickles else ""
+            raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {hint}".rstrip(". "))
     parts: dict[str, Any] = {}
     supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
     try:
@@ -102,9 +104,9 @@ def _check_fit(folder: Path, vae: Any, unet: Any, text_encoder: Any) -> None:
     """Refuse models that only look like Stable Diffusion 1.x or 2.x: inpainting, SDXL, mixed parts."""
     channels = {int(vae.latent_channels), int(unet.in_channels), int(unet.out_channels)}
     widths = {unet.cross_attention_dim, text_encoder.hidden_size}
-    extra = unet.get("addition_embed_type") or unet.get("class_embed_type")
-    if len(channels) > 1 or len(widths) > 1 or extra:
+    extra_embedding = unet.get("addition_embed_type") or unet.get("class_embed_type")
+    if len(channels) > 1 or len(widths) > 1 or extra_embedding:
         raise ModelError(
             f"model {folder} is not a plain text-to-image model: latent channels {sorted(channels)}, text widths "
-            f"{sorted(widths)}, extra embedding {extra}; supported are Stable Diffusion 1.x and 2.x"
+            f"{sorted(widths)}, extra embedding {extra_embedding}; supported are Stable Diffusion 1.x and 2.x"
         )

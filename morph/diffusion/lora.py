@@ -95,32 +95,32 @@ def fit(
     """
     count, device = len(mean), model.device
     loras = [_untrained(model, rank, seed) for _ in range(count)]
-    parameters = [p for lora in loras for p in (*lora.down.values(), *lora.up.values())]
+    parameters = [parameter for lora in loras for parameter in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
-    rows = torch.arange(count).repeat_interleave(draws)
-    own = torch.eye(count, device=device)[rows]
+    keyframe_indices = torch.arange(count).repeat_interleave(draws)
+    one_hot = torch.eye(count, device=device)[keyframe_indices]
     losses: list[list[float]] = [[] for _ in range(count)]
-    done: dict[int, Lora] = {}
+    finished: dict[int, Lora] = {}
     for step in range(steps):
-        noise = random.normal((2, draws, *mean.shape[1:]), seed, "lora", step)
-        sampled, eps = noise.repeat(1, count, 1, 1, 1).to(device)
+        noises = random.normal((2, draws, *mean.shape[1:]), seed, "lora", step)
+        latent_noise, noise = noises.repeat(1, count, 1, 1, 1).to(device)
         t = (spread(draws, step, seed, "lora time") * model.schedule.length).long().repeat(count)
-        clean = mean[rows] + std[rows] * sampled
+        clean = mean[keyframe_indices] + std[keyframe_indices] * latent_noise
         with torch.enable_grad():
             # the hooks hold the concatenated parameters, which change with every step
-            with applied(model, loras, own):
-                loss = model.loss(clean, eps, t, condition[rows])
+            with applied(model, loras, one_hot):
+                loss = model.loss(clean, noise, t, condition[keyframe_indices])
             loss.mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        for index, own_loss in enumerate(loss.detach().reshape(count, draws).mean(1).tolist()):
-            losses[index].append(own_loss)
-            if index not in done and plateau(losses[index], window, tolerance):
-                done[index] = _frozen(loras[index])
+        for index, keyframe_loss in enumerate(loss.detach().reshape(count, draws).mean(1).tolist()):
+            losses[index].append(keyframe_loss)
+            if index not in finished and plateau(losses[index], window, tolerance):
+                finished[index] = _frozen(loras[index])
         yield sum(history[-1] for history in losses) / count
-        if len(done) == count:
+        if len(finished) == count:
             break
-    return [done.get(index) or _frozen(lora) for index, lora in enumerate(loras)]
+    return [finished.get(index) or _frozen(lora) for index, lora in enumerate(loras)]
 
 
 def _frozen(lora: Lora) -> Lora:

@@ -25,8 +25,8 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for bfloat16; without, it takes ten times as long as float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    known = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # older versions of torch cannot tell
-    return device.type == "cpu" and bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, Any])()  # older versions of torch cannot tell
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 class LatentDiffusion:
@@ -49,7 +49,7 @@ class LatentDiffusion:
         self.controlnet: Any = None
         self.controlnet_name: str | None = None
         self.vae = vae.eval().requires_grad_(False)
-        self._last.register_forward_pre_hook(_in_its_dtype)
+        self._last_decoder_layer.register_forward_pre_hook(_cast_to_layer_dtype)
         self.unet = unet.eval().requires_grad_(False)
         self.text_encoder = text_encoder.eval().requires_grad_(False)
         self.tokenizer = tokenizer
@@ -57,9 +57,9 @@ class LatentDiffusion:
         self.geometry = Geometry.from_configs(vae.config, unet.config)
         self.name = name
         # now, since a cast changes the weights and not which model they are
-        levels = (schedule.alpha_bar.tolist(), schedule.target, schedule.spacing)
-        scales = (self._scale, self._shift, schedule.final_alpha_bar, schedule.offset)
-        self._fingerprint = _fingerprint(repr((levels, scales)), unet, vae, text_encoder)
+        noise_schedule = (schedule.alpha_bar.tolist(), schedule.target, schedule.spacing)
+        latent_scaling = (self._scale, self._shift, schedule.final_alpha_bar, schedule.offset)
+        self._fingerprint = _fingerprint(repr((noise_schedule, latent_scaling)), unet, vae, text_encoder)
 
     def guide(self, controlnet: Any, name: str) -> None:
         """Take a ControlNet, not yet cast; from now on it is a part of the fingerprint."""
@@ -84,8 +84,8 @@ class LatentDiffusion:
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
-        ends = ("to_q", "to_k", "to_v", "to_out.0")
-        return {name: layer for name, layer in self.unet.named_modules() if name.endswith(ends)}
+        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
+        return {name: layer for name, layer in self.unet.named_modules() if name.endswith(suffixes)}
 
     @cached_property
     def self_attention(self) -> dict[str, Any]:
@@ -104,11 +104,11 @@ class LatentDiffusion:
         model). The text encoder runs once and stays in float32.
         """
         denoisers = [network for network in (self.unet, self.controlnet) if network]
-        finer = torch.float32 if dtype == torch.float16 else dtype  # Stable Diffusion's overflows in float16
-        for network, own in (*((one, dtype) for one in denoisers), (self.vae, finer)):
-            if network.dtype != own:  # diffusers warns of every cast, needed or not
-                network.to(dtype=own)
-        self._last.to(dtype=torch.float32)
+        vae_dtype = torch.float32 if dtype == torch.float16 else dtype  # Stable Diffusion's overflows in float16
+        for network, network_dtype in (*((denoiser, dtype) for denoiser in denoisers), (self.vae, vae_dtype)):
+            if network.dtype != network_dtype:  # diffusers warns of every cast, needed or not
+                network.to(dtype=network_dtype)
+        self._last_decoder_layer.to(dtype=torch.float32)
         for network in (*denoisers, self.vae, self.text_encoder):
             network.to(device=device)
         for network in (*denoisers, self.vae):
@@ -141,7 +141,7 @@ class LatentDiffusion:
         return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
 
     @property
-    def _last(self) -> nn.Module:
+    def _last_decoder_layer(self) -> nn.Module:
         """The decoder's last layer."""
         return list(self.vae.decoder.modules())[-1]
 
@@ -182,7 +182,9 @@ class LatentDiffusion:
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """Those prompts that hold more tokens than the model reads."""
-        return [p for p in prompts if len(self.tokenizer(p).input_ids) > self.tokenizer.model_max_length]
+        return [
+            prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > self.tokenizer.model_max_length
+        ]
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
@@ -198,17 +200,17 @@ class LatentDiffusion:
             ModelError: a control, and no ControlNet to show it to.
         """
         latents, tokens = latents.to(self.dtype), condition.tokens.to(self.dtype)
-        guides = self._guides(latents, t, tokens, control) if control else {}
-        return self.unet(latents, t, encoder_hidden_states=tokens, **guides).sample.float()
+        control_residuals = self._control_residuals(latents, t, tokens, control) if control else {}
+        return self.unet(latents, t, encoder_hidden_states=tokens, **control_residuals).sample.float()
 
     def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
         """What the U-Net's blocks on the way up say of noisy latents (B,C,h,w), but for the first and the last.
 
         condition: one text for all. From coarse to fine, (B,C,h,w) each.
         """
-        seen: list[Tensor] = []
+        features: list[Tensor] = []
         handles = [
-            block.register_forward_hook(lambda layer, inputs, output: seen.append(output))
+            block.register_forward_hook(lambda layer, inputs, output: features.append(output))
             for block in self.unet.up_blocks[1:-1]
         ]
         try:
@@ -216,19 +218,21 @@ class LatentDiffusion:
         finally:
             for handle in handles:
                 handle.remove()
-        return seen
+        return features
 
-    def _guides(self, latents: Tensor, t: int | Tensor, tokens: Tensor, control: Control) -> dict[str, Any]:
+    def _control_residuals(
+        self, latents: Tensor, t: int | Tensor, tokens: Tensor, control: Control
+    ) -> dict[str, Any]:
         """What the ControlNet adds to the U-Net's skip connections (Zhang et al., 2023, arXiv 2302.05543)."""
         if self.controlnet is None:
             raise ModelError(f"model {self.name} has no ControlNet")
-        times = len(latents) // len(control.images)  # guidance doubles the batch
-        images = control.images.to(latents).repeat(times, 1, 1, 1)
-        scale = control.scale.to(latents).repeat(times).reshape(-1, 1, 1, 1)
-        down, middle = self.controlnet(latents, t, tokens, images, return_dict=False)
+        repeats = len(latents) // len(control.images)  # guidance doubles the batch
+        images = control.images.to(latents).repeat(repeats, 1, 1, 1)
+        scale = control.scale.to(latents).repeat(repeats).reshape(-1, 1, 1, 1)
+        down_residuals, middle_residual = self.controlnet(latents, t, tokens, images, return_dict=False)
         return {
-            "down_block_additional_residuals": tuple(part * scale for part in down),
-            "mid_block_additional_residual": middle * scale,
+            "down_block_additional_residuals": tuple(residual * scale for residual in down_residuals),
+            "mid_block_additional_residual": middle_residual * scale,
         }
 
     def conditional(self, control: Control | None = None) -> Conditional:
@@ -249,13 +253,13 @@ class LatentDiffusion:
 
     def loss(self, clean: Tensor, noise: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,), B texts."""
-        raw = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
+        output = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
         if self.schedule.target == "epsilon":
             target = noise
         else:
-            alpha, sigma = (level.to(clean) for level in self.schedule.level(t))
-            target = alpha * noise - sigma * clean
-        return (raw - target).square().flatten(1).mean(1)
+            alpha_t, sigma_t = (level.to(clean) for level in self.schedule.level(t))
+            target = alpha_t * noise - sigma_t * clean
+        return (output - target).square().flatten(1).mean(1)
 
 
 def _fingerprint(start: str, *networks: nn.Module) -> str:
@@ -268,6 +272,6 @@ def _fingerprint(start: str, *networks: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _in_its_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+def _cast_to_layer_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
     """What a layer of one dtype is given by a layer of another."""
     return (inputs[0].to(next(layer.parameters()).dtype),)

@@ -29,16 +29,16 @@ class Preview:
         By least squares over all of their places; where these leave some of the weights open, the smallest.
         """
         colours = F.interpolate(pixels.detach().cpu().double(), latents.shape[2:], mode="area")
-        found = torch.linalg.lstsq(_places(latents), colours.permute(0, 2, 3, 1).flatten(0, 2), driver="gelsd")
-        return cls(found.solution)
+        fitted = torch.linalg.lstsq(_as_rows(latents), colours.permute(0, 2, 3, 1).flatten(0, 2), driver="gelsd")
+        return cls(fitted.solution)
 
     def image(self, clean: Tensor) -> Image.Image:
         """A picture of clean latents (1,C,h,w), of w x h pixels: one for each of their places."""
-        colours = (_places(clean) @ self.weights).unflatten(0, clean.shape[2:])
+        colours = (_as_rows(clean) @ self.weights).unflatten(0, clean.shape[2:])
         return Image.fromarray(to_uint8(colours.permute(2, 0, 1)[None])[0])
 
 
-def _places(latents: Tensor) -> Tensor:
+def _as_rows(latents: Tensor) -> Tensor:
     """Latents (K,C,h,w) as rows (K*h*w,C+1), float64 on the CPU, a one after each."""
     rows = latents.detach().cpu().double().permute(0, 2, 3, 1).flatten(0, 2)
     return F.pad(rows, (0, 1), value=1)

@@ -54,8 +54,8 @@ class Schedule:
         if spacing not in ("leading", "trailing", "linspace"):
             raise ModelError(f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace")
         alpha_bar = torch.cumprod(1 - betas, 0)
-        final = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
-        return cls(alpha_bar, final, target, spacing, int(config.get("steps_offset", 0)))
+        final_alpha_bar = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
+        return cls(alpha_bar, final_alpha_bar, target, spacing, int(config.get("steps_offset", 0)))
 
     @property
     def length(self) -> int:
@@ -73,8 +73,8 @@ class Schedule:
         if not 1 <= steps < self.length:
             raise SettingsError(f"steps is {steps}; this model's schedule has {self.length} to choose from")
         if self.spacing == "leading":
-            ratio = self.length // steps
-            times = [i * ratio + self.offset for i in reversed(range(steps))]
+            stride = self.length // steps
+            times = [i * stride + self.offset for i in reversed(range(steps))]
         elif self.spacing == "trailing":
             times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
         else:
@@ -97,13 +97,13 @@ class Schedule:
 
     def noise(self, clean: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
         """Clean latents and noise (B,C,H,W) at time t: alpha_t z_0 + sigma_t eps, in the latents' dtype."""
-        alpha, sigma = (level.to(clean) for level in self.level(t))
-        return alpha * clean + sigma * eps
+        alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
+        return alpha_t * clean + sigma_t * eps
 
     def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
         """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t, by its target."""
-        alpha, sigma = (float(level) for level in self.level(t))
+        alpha_t, sigma_t = (float(level) for level in self.level(t))
         if self.target == "epsilon":
-            return Prediction((latents - sigma * output) / alpha, output)
+            return Prediction((latents - sigma_t * output) / alpha_t, output)
         # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
-        return Prediction(alpha * latents - sigma * output, sigma * latents + alpha * output)
+        return Prediction(alpha_t * latents - sigma_t * output, sigma_t * latents + alpha_t * output)

@@ -63,18 +63,18 @@ class Embeddings:
         """
         try:
             with safe_open(path, "pt") as file:
-                found = file.metadata() or {}
-                made = cls.unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+                metadata = file.metadata() or {}
+                embeddings = cls.unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except KeyError as error:
             raise InputError(f"{path} holds no fitted embeddings: there is no {error} in it") from error
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} holds no fitted embeddings: {error}") from error
         for key, value in origin.items():
-            if found.get(key) != value:
+            if metadata.get(key) != value:
                 raise SettingsError(
-                    f"{path} was fitted with {key} {found.get(key)}, this render has {value}; give another file"
+                    f"{path} was fitted with {key} {metadata.get(key)}, this render has {value}; give another file"
                 )
-        return made
+        return embeddings
 
 
 def origin_of(
@@ -82,8 +82,13 @@ def origin_of(
 ) -> dict[str, str]:
     """What embeddings are fitted to: the model's weights, the prepared images (K,3,H,W), prompts and settings."""
     digest = hashlib.blake2b(images.cpu().numpy().tobytes(), digest_size=8).hexdigest()
-    said = {key: str(value) for key, value in settings.items()}
-    return {"model": f"{model.name} {model.fingerprint}", "images": digest, "prompts": " | ".join(prompts), **said}
+    setting_texts = {key: str(value) for key, value in settings.items()}
+    return {
+        "model": f"{model.name} {model.fingerprint}",
+        "images": digest,
+        "prompts": " | ".join(prompts),
+        **setting_texts,
+    }
 
 
 def fit(
@@ -109,48 +114,46 @@ def fit(
     (a share) below that of the window before.
     """
     count = len(images)
-    conditions, shared = (replace(text, tokens=_to_fit(text.tokens)) for text in (condition, negative))
-    optimizer = torch.optim.Adam([conditions.tokens, shared.tokens], lr=learning_rate)
+    conditions, fitted_negative = (replace(text, tokens=_trainable(text.tokens)) for text in (condition, negative))
+    optimizer = torch.optim.Adam([conditions.tokens, fitted_negative.tokens], lr=learning_rate)
     pixels = (images.cpu() + 1) / 2
     height, width = images.shape[2:]
-    ratio = (
-        0.75 * width / height,
-        width / height / 0.75,
-    )  # as much off the images' own as the paper's off a square
-    crop = v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=ratio, antialias=True)
-    change = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
+    # as much off the images' own as the paper's off a square
+    aspects = (0.75 * width / height, width / height / 0.75)
+    crop = v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=aspects, antialias=True)
+    augmentation = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
     losses: list[float] = []
     for step in range(steps):
-        parts = (_augmented(change, pixels, seed, step) * 2 - 1).split(batch)
-        latents = torch.cat([model.encode(part) for part in parts])
+        pixel_batches = (_augmented(augmentation, pixels, seed, step) * 2 - 1).split(batch)
+        latents = torch.cat([model.encode(pixel_batch) for pixel_batch in pixel_batches])
         noise = random.normal(latents.shape, seed, "textual inversion", step).to(latents)
         t = int((1 + float(spread(1, step, seed, "textual inversion time"))) / 3 * model.schedule.length)
         noisy = model.schedule.noise(latents, noise, t)
         loss = 0.0
         for start in range(0, count, batch):
-            part = slice(start, start + batch)
+            rows = slice(start, start + batch)
             with torch.enable_grad():
-                predict = classifier_free(model.conditional(), conditions[part], shared, guidance)
-                predicted = predict(noisy[part], t).noise
-                share = (predicted - noise[part]).square().sum() / noise.numel()
-                share.backward()
-            loss += float(share.detach())
+                predict = classifier_free(model.conditional(), conditions[rows], fitted_negative, guidance)
+                predicted = predict(noisy[rows], t).noise
+                rows_loss = (predicted - noise[rows]).square().sum() / noise.numel()
+                rows_loss.backward()
+            loss += float(rows_loss.detach())
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss)
         yield losses[-1]
         if plateau(losses, window, tolerance):
             break
-    return Embeddings(*(replace(text, tokens=text.tokens.detach()) for text in (conditions, shared)))
+    return Embeddings(*(replace(text, tokens=text.tokens.detach()) for text in (conditions, fitted_negative)))
 
 
-def _to_fit(tokens: Tensor) -> Tensor:
+def _trainable(tokens: Tensor) -> Tensor:
     return tokens.detach().clone().requires_grad_()
 
 
-def _augmented(change: v2.Transform, pixels: Tensor, seed: int, step: int) -> Tensor:
+def _augmented(augmentation: v2.Transform, pixels: Tensor, seed: int, step: int) -> Tensor:
     """Every image (K,3,H,W) in [0,1] changed in its own way, the same for the same seed and step."""
     with torch.random.fork_rng(devices=[]):
         seed = random.generator(seed, "textual inversion augmentation", step).initial_seed()
         torch.default_generator.manual_seed(seed)
-        return torch.stack([change(image) for image in pixels])
+        return torch.stack([augmentation(image) for image in pixels])

@@ -48,7 +48,9 @@ class Autoencoder:
     def __init__(self, run: Run, perceptual: float = 0.1) -> None:
         photographs = read_captions(run.data)
         self.pixels = load_pixels(run.data, [photograph for photograph in photographs if not photograph.held_out])
-        self.held = load_pixels(run.data, [photograph for photograph in photographs if photograph.held_out][::4])
+        self.held_out = load_pixels(
+            run.data, [photograph for photograph in photographs if photograph.held_out][::4]
+        )
         if run.fresh:
             torch.manual_seed(run.seed)
             vae = build_autoencoder()
@@ -74,10 +76,10 @@ class Autoencoder:
             if run.fresh:
                 generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
                 latents = latents + posterior.std * torch.randn(latents.shape, generator=generator).to(images)
-        made = self.vae.decode(latents).sample.float()
-        error = made - images
+        decoded = self.vae.decode(latents).sample.float()
+        error = decoded - images
         loss = error.abs().mean() + error.square().mean()
-        loss = loss + self.perceptual * self.perception.loss(made.clamp(-1, 1), images)
+        loss = loss + self.perceptual * self.perception.loss(decoded.clamp(-1, 1), images)
         if run.fresh:
             loss = loss + KL * posterior.kl().mean() / posterior.mean[0].numel()
         return loss
@@ -97,14 +99,14 @@ class Autoencoder:
         """PSNR in dB and LPIPS of held-out photographs, whole and in 8 bits; a sheet of pairs."""
         decibels, distances = [], []
         shown: list[NDArray[np.uint8]] = []
-        for start in range(0, len(self.held), 32):
-            images = to_tensor(self.held[start : start + 32], self.vae.device)
-            made = to_uint8(self.vae.decode(self.vae.encode(images).latent_dist.mean).sample.float())
-            decoded = to_tensor(made, self.vae.device)
+        for start in range(0, len(self.held_out), 32):
+            images = to_tensor(self.held_out[start : start + 32], self.vae.device)
+            pixels = to_uint8(self.vae.decode(self.vae.encode(images).latent_dist.mean).sample.float())
+            decoded = to_tensor(pixels, self.vae.device)
             decibels.append(10 * torch.log10(4 / (decoded - images).square().flatten(1).mean(1)))
             distances.append(self.perception(decoded, images))
             if len(shown) < 32:
-                shown += [row for pair in zip(to_uint8(images), made, strict=True) for row in pair][:32]
+                shown += [row for pair in zip(to_uint8(images), pixels, strict=True) for row in pair][:32]
         write_png(sheet, contact_sheet(shown, 8))
         return float(torch.cat(decibels).mean()), float(torch.cat(distances).mean())
 
@@ -112,7 +114,7 @@ class Autoencoder:
         """Write the autoencoder; a new one with the factor that brings its latents to unit variance."""
         if self.run.fresh:
             with torch.no_grad():
-                images = to_tensor(self.held[:128], self.vae.device)
+                images = to_tensor(self.held_out[:128], self.vae.device)
                 latents = self.vae.encode(images).latent_dist.mean
             self.vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 5))
         save_half(self.vae, folder / "vae")

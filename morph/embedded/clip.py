@@ -101,19 +101,19 @@ class ImageText:
         self.captions = sorted({photograph.caption for photograph in photographs})
         self.clip = self._start(run).to(run.device)
         self.run, self.seed, self.batch = run, run.seed, run.batch
-        self.kept = [photograph for photograph in photographs if not photograph.held_out]
-        self.held = [photograph for photograph in photographs if photograph.held_out]
-        self.subjects = np.array([self.captions.index(photograph.caption) for photograph in self.kept])
-        self.plain = [Prompt(caption, number, SINGLE) for number, caption in enumerate(self.captions)]
+        self.train_set = [photograph for photograph in photographs if not photograph.held_out]
+        self.held_out_set = [photograph for photograph in photographs if photograph.held_out]
+        self.subjects = np.array([self.captions.index(photograph.caption) for photograph in self.train_set])
+        self.caption_prompts = [Prompt(caption, number, SINGLE) for number, caption in enumerate(self.captions)]
         model = self.clip.model.requires_grad_(True)
         model.set_attn_implementation("eager")  # on a CPU, the fused kernel's backward pass is five times slower
         self.tower.trunk.requires_grad_(False)
         model.text_model.requires_grad_(run.fresh)
-        self.views = [self._view(self.kept, number) for number in range(views)]
+        self.views = [self._view(self.train_set, number) for number in range(views)]
         seen = torch.from_numpy(self.views[0].statistics.astype(np.float32))
         self.tower.mean.copy_(seen.mean(0))
         self.tower.deviation.copy_(seen.std(0) + 1e-3)
-        self._last = -1, torch.empty(0)
+        self._last_read = -1, torch.empty(0)
         self.networks = nn.ModuleDict({"clip": model})
 
     @property
@@ -134,11 +134,13 @@ class ImageText:
             return load_clip(str(run.base))
         tokenizer = CLIPTokenizer.from_pretrained(run.base / "tokenizer", local_files_only=True)
         model = build_clip(tokenizer)
-        text = CLIPTextModel.from_pretrained(run.base / "text_encoder", use_safetensors=True, dtype=torch.float32)
-        model.text_model.load_state_dict(text.state_dict())
+        text_tower = CLIPTextModel.from_pretrained(
+            run.base / "text_encoder", use_safetensors=True, dtype=torch.float32
+        )
+        model.text_model.load_state_dict(text_tower.state_dict())
         clip = CLIP(model, tokenizer, "training")
         with torch.no_grad():
-            model.text_projection.whiten(self._read(clip, self.captions))
+            model.text_projection.whiten(self._text_features(clip, self.captions))
         return clip
 
     def loss(self, step: int) -> Tensor:
@@ -148,57 +150,60 @@ class ImageText:
         (Yang et al., "Unified Contrastive Learning in Image-Text-Label Space", 2022). Most that are true of a
         picture speak of its look, so that telling its class from all others counts by itself.
         """
-        pictures, prompts = self._drawn(step), self._prompts(step)
-        true, unsure = self._truth(pictures, prompts)
+        pictures, prompts = self._draw_pictures(step), self._prompts(step)
+        labels, undecided = self._labels(pictures, prompts)
         scale = self.clip.model.logit_scale.exp().clamp(max=100)
-        logits = scale * self._judged(pictures.statistics) @ self._heard(step, prompts).T
-        logits = logits.masked_fill(unsure, -1e4)
+        logits = scale * self._image_vectors(pictures.statistics) @ self._text_vectors(step, prompts).T
+        logits = logits.masked_fill(undecided, -1e4)
         single = [i for i, subject in enumerate(pictures.subjects) if isinstance(subject, int)]
         classes = torch.tensor([pictures.subjects[i] for i in single], device=logits.device)
-        naming = F.cross_entropy(logits[single, : len(self.plain)], classes)
-        contrast = (_soft_cross_entropy(logits, true) + _soft_cross_entropy(logits.T, true.T)) / 2
+        naming = F.cross_entropy(logits[single, : len(self.caption_prompts)], classes)
+        contrast = (_soft_cross_entropy(logits, labels) + _soft_cross_entropy(logits.T, labels.T)) / 2
         return NAMING * naming + contrast
 
-    def _drawn(self, step: int) -> Pictures:
+    def _draw_pictures(self, step: int) -> Pictures:
         """The pictures of a step: views of photographs."""
         rng = np.random.default_rng((self.seed, step))
-        rows, looks = rng.integers(len(self.kept), size=self.batch), rng.integers(len(self.views), size=self.batch)
+        rows = rng.integers(len(self.train_set), size=self.batch)
+        looks = rng.integers(len(self.views), size=self.batch)
         drawn = [(self.views[look], row) for look, row in zip(looks.tolist(), rows.tolist(), strict=True)]
         subjects: list[int | tuple[int, int]] = [int(subject) for subject in self.subjects[rows]]
         kinds = [int(view.kinds[row]) for view, row in drawn]
         for i, (view, row) in enumerate(drawn):
             if kinds[i] == KINDS.index("double"):
-                one, other = sorted((int(self.subjects[row]), int(self.subjects[view.others[row]])))
-                subjects[i] = (one, other)
+                first, second = sorted((int(self.subjects[row]), int(self.subjects[view.others[row]])))
+                subjects[i] = (first, second)
         statistics = np.stack([view.statistics[row] for view, row in drawn]).astype(np.float32)
         return Pictures(torch.from_numpy(statistics), subjects, kinds)
 
     def _prompts(self, step: int) -> list[Prompt]:
         """All captions, and what can be said of the pictures of the last step at which the text tower listened."""
-        heard = step - step % LISTEN
-        rng, pictures = np.random.default_rng((self.seed, heard, 1)), self._drawn(heard)
-        said = (self._say(*about, rng) for about in zip(pictures.subjects, pictures.kinds, strict=True))
-        return list({prompt.text: prompt for prompt in (*self.plain, *said)}.values())
+        read_step = step - step % LISTEN
+        rng, pictures = np.random.default_rng((self.seed, read_step, 1)), self._draw_pictures(read_step)
+        subjects_and_kinds = zip(pictures.subjects, pictures.kinds, strict=True)
+        prompts = (self._true_prompt(subject, kind, rng) for subject, kind in subjects_and_kinds)
+        return list({prompt.text: prompt for prompt in (*self.caption_prompts, *prompts)}.values())
 
-    def _heard(self, step: int, prompts: Sequence[Prompt]) -> Tensor:
+    def _text_vectors(self, step: int, prompts: Sequence[Prompt]) -> Tensor:
         """Prompts as unit vectors (P,D). Texts cost more than pictures: most steps take them as they were last."""
-        texts, heard = [prompt.text for prompt in prompts], step - step % LISTEN
-        if step == heard and self.run.fresh:
-            features = self._read(self.clip, texts)
+        texts, read_step = [prompt.text for prompt in prompts], step - step % LISTEN
+        if step == read_step and self.run.fresh:
+            features = self._text_features(self.clip, texts)
         else:
-            if self._last[0] != heard:  # what was heard then is what the text tower says since: a resumed run's too
+            # what was read then is what the text tower says since: a resumed run's too
+            if self._last_read[0] != read_step:
                 with torch.no_grad():
-                    self._last = heard, self._read(self.clip, texts)
-            features = self._last[1]
+                    self._last_read = read_step, self._text_features(self.clip, texts)
+            features = self._last_read[1]
         return F.normalize(self.clip.model.text_projection(features).float(), dim=-1)
 
-    def _judged(self, statistics: Tensor) -> Tensor:
+    def _image_vectors(self, statistics: Tensor) -> Tensor:
         """What AlexNet sees of pictures, (B,2304), as unit vectors (B,D)."""
         features = self.tower.standardize(statistics.to(self.clip.device))
         return F.normalize(self.clip.model.visual_projection(features).float(), dim=-1)
 
     @staticmethod
-    def _read(clip: CLIP, texts: Sequence[str]) -> Tensor:
+    def _text_features(clip: CLIP, texts: Sequence[str]) -> Tensor:
         """Features of texts (N,D) before their projection; those of like length together, as they are padded."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows = []
@@ -209,70 +214,72 @@ class ImageText:
             rows.append(clip.model.text_model(tokens.input_ids, tokens.attention_mask).pooler_output)
         return torch.cat(rows)[torch.tensor(order).argsort().to(clip.device)]
 
-    def _say(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
+    def _true_prompt(self, subject: int | tuple[int, int], kind: int, rng: np.random.Generator) -> Prompt:
         """One of the texts that are true of a picture."""
-        how = rng.random()
-        if how < 0.2:
+        chance = rng.random()
+        if chance < 0.2:
             return quality_prompt(kind, rng)
         if isinstance(subject, tuple):
-            names = [phrasings(self.captions[one])[2] for one in subject]
+            names = [phrasings(self.captions[caption_index])[2] for caption_index in subject]
             rng.shuffle(names)
             return Prompt(f"a double exposure of {names[0]} and {names[1]}", subject, frozenset([kind]))
         caption = self.captions[subject]
-        if how < 0.6:
+        if chance < 0.6:
             return Prompt(str(rng.choice(phrasings(caption))), subject, SINGLE)
         word = rng.choice(("sharp", "clear", "clean", "detailed") if kind == 0 else BAD[KINDS[kind]])
         return Prompt(f"a {word} {caption.removeprefix('a ')}", subject, frozenset([kind]))
 
-    def _truth(self, pictures: Pictures, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
+    def _labels(self, pictures: Pictures, prompts: Sequence[Prompt]) -> tuple[Tensor, Tensor]:
         """Which prompts are true of which pictures (B,P), and of which it cannot be said.
 
         A double exposure of a cat and a dog is neither a photo of a cat nor none.
         """
         true = torch.zeros(len(pictures.subjects), len(prompts), dtype=torch.bool)
-        unsure = torch.zeros_like(true)
-        looks = torch.tensor([[kind in p.kinds for p in prompts] for kind in range(len(KINDS))])
-        about: dict[Any, list[int]] = {}
+        undecided = torch.zeros_like(true)
+        kinds_allowed = torch.tensor([[kind in prompt.kinds for prompt in prompts] for kind in range(len(KINDS))])
+        columns_about: dict[Any, list[int]] = {}
         for column, prompt in enumerate(prompts):
-            about.setdefault(prompt.subject, []).append(column)
-        for i, (subject, kind) in enumerate(zip(pictures.subjects, pictures.kinds, strict=True)):
-            columns = about.get(None, []) + about.get(subject, [])
-            true[i, columns] = looks[kind, columns]
+            columns_about.setdefault(prompt.subject, []).append(column)
+        for row, (subject, kind) in enumerate(zip(pictures.subjects, pictures.kinds, strict=True)):
+            columns = columns_about.get(None, []) + columns_about.get(subject, [])
+            true[row, columns] = kinds_allowed[kind, columns]
             if isinstance(subject, tuple):
-                unsure[i, about.get(subject[0], []) + about.get(subject[1], [])] = True
-        unsure &= ~true
-        return true.to(self.clip.device), unsure.to(self.clip.device)
+                undecided[row, columns_about.get(subject[0], []) + columns_about.get(subject[1], [])] = True
+        undecided &= ~true
+        return true.to(self.clip.device), undecided.to(self.clip.device)
 
     @cached_property
-    def _spoilt(self) -> tuple[Tensor, list[Tensor], NDArray[np.uint8]]:
+    def _held_out_looks(self) -> tuple[Tensor, list[Tensor], NDArray[np.uint8]]:
         """Statistics of a quarter of the held-out photographs and of every way to spoil them; a sheet of some."""
-        some = self.held[:: max(1, min(4, len(self.held) // 4))]
-        images = to_tensor(load_pixels(self.run.data, some, SIZE), self.clip.device)
+        photographs = self.held_out_set[:: max(1, min(4, len(self.held_out_set) // 4))]
+        images = to_tensor(load_pixels(self.run.data, photographs, SIZE), self.clip.device)
         others = np.roll(np.arange(len(images)), 1)
-        made = [
+        spoilt_images = [
             spoil(images, np.full(len(images), kind), others, random.generator(0, "held-out", kind))
             for kind in range(1, len(KINDS))
         ]
-        shown = torch.stack([images, *made], dim=1)[:8].flatten(0, 1)
+        shown = torch.stack([images, *spoilt_images], dim=1)[:8].flatten(0, 1)
         sheet = contact_sheet(list(to_uint8(shown)), len(KINDS))
-        return self._seen(images), [self._seen(versions) for versions in made], sheet
+        return self._statistics_of(images), [self._statistics_of(versions) for versions in spoilt_images], sheet
 
-    def _seen(self, images: Tensor) -> Tensor:
+    def _statistics_of(self, images: Tensor) -> Tensor:
         return torch.cat([self.tower.statistics(part) for part in images.split(64)])
 
     @torch.no_grad()
     def report(self, sheet: Path) -> tuple[float, ...]:
         """Accuracy of naming held-out photographs, and how often they rank above spoilt versions of them."""
         texts = self.clip.texts(self.captions)
-        truth = torch.tensor([self.captions.index(photograph.caption) for photograph in self.held])
-        held = torch.from_numpy(self._view(self.held, 0).statistics.astype(np.float32))
-        right = (self._judged(held) @ texts.T).argmax(1).cpu() == truth
-        good, bad = self.clip.texts([POSITIVE, NEGATIVE])
-        sharp, spoilt, pictures = self._spoilt
-        score = self._judged(sharp) @ (good - bad)
-        wins = torch.stack([score > self._judged(versions) @ (good - bad) for versions in spoilt]).float()
-        write_png(sheet, pictures)
-        return float(right.float().mean()), float(wins.mean()), *wins.mean(1).tolist()
+        targets = torch.tensor([self.captions.index(photograph.caption) for photograph in self.held_out_set])
+        statistics = torch.from_numpy(self._view(self.held_out_set, 0).statistics.astype(np.float32))
+        correct = (self._image_vectors(statistics) @ texts.T).argmax(1).cpu() == targets
+        positive, negative = self.clip.texts([POSITIVE, NEGATIVE])
+        sharp_statistics, spoilt_statistics, sheet_image = self._held_out_looks
+        score = self._image_vectors(sharp_statistics) @ (positive - negative)
+        wins = torch.stack(
+            [score > self._image_vectors(versions) @ (positive - negative) for versions in spoilt_statistics]
+        ).float()
+        write_png(sheet, sheet_image)
+        return float(correct.float().mean()), float(wins.mean()), *wins.mean(1).tolist()
 
     def export(self, folder: Path) -> None:
         """Write what judges pictures and texts, and beside it a new text tower with its tokenizer."""
@@ -291,9 +298,9 @@ def quality_prompt(kind: int, rng: np.random.Generator) -> Prompt:
         words = rng.choice(GOOD, size=rng.integers(1, 4), replace=False).tolist()
         kinds = frozenset([0])
     else:
-        named = [kind, *rng.choice(range(1, len(KINDS)), size=rng.integers(0, 3)).tolist()]
-        words = [str(rng.choice(BAD[KINDS[one]])) for one in dict.fromkeys(named)]
-        kinds = frozenset(named)
+        faults = [kind, *rng.choice(range(1, len(KINDS)), size=rng.integers(0, 3)).tolist()]
+        words = [str(rng.choice(BAD[KINDS[fault]])) for fault in dict.fromkeys(faults)]
+        kinds = frozenset(faults)
         if rng.random() < 0.3:
             words, kinds = [*words, str(rng.choice(BAD["any"]))], frozenset(range(1, len(KINDS)))
         rng.shuffle(words)
@@ -302,10 +309,10 @@ def quality_prompt(kind: int, rng: np.random.Generator) -> Prompt:
     return Prompt(", ".join(words), None, kinds)
 
 
-def _soft_cross_entropy(logits: Tensor, true: Tensor) -> Tensor:
+def _soft_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy (scalar) of logits (N,M) against equal shares of what is true (N,M) in each row.
 
     Rows of which nothing is true do not count.
     """
-    logits, true = logits[true.any(1)], true[true.any(1)]
-    return -(true / true.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()
+    logits, labels = logits[labels.any(1)], labels[labels.any(1)]
+    return -(labels / labels.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1).mean()

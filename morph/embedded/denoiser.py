@@ -95,7 +95,7 @@ def held_out_loss(model: LatentDiffusion, latents: Tensor, prompts: list[str], b
     for t in times.tolist():
         noise = random.normal(latents.shape, 0, "held-out", t).to(latents)
         parts = zip(latents.split(32), noise.split(32), condition.split(32), strict=True)
-        rows = [model.loss(z, eps, torch.full((len(z),), t), text) for z, eps, text in parts]
+        rows = [model.loss(clean, eps, torch.full((len(clean),), t), text) for clean, eps, text in parts]
         losses.append(float(torch.cat(rows).mean()))
     return losses
 
@@ -113,13 +113,15 @@ class Denoiser:
         self.model = assemble(run)
         self.size = sizes[0]
         photographs = read_captions(run.data)
-        kept = [photograph for photograph in photographs if not photograph.held_out]
-        held = [photograph for photograph in photographs if photograph.held_out][::9]
-        latents = {size: cache_latents(self.model, run.data, kept, size, run.out) for size in sizes}
-        held_out = cache_latents(self.model, run.data, held, self.size, run.out)
-        self.held_latents = torch.from_numpy(held_out.astype("f4")).to(self.model.device)
-        self.held_prompts = [photograph.caption for photograph in held]
-        self.batches = LatentBatches(latents, [phrasings(p.caption) for p in kept], run.batch, window, run.seed)
+        train_set = [photograph for photograph in photographs if not photograph.held_out]
+        held_out_set = [photograph for photograph in photographs if photograph.held_out][::9]
+        latents = {size: cache_latents(self.model, run.data, train_set, size, run.out) for size in sizes}
+        held_latents = cache_latents(self.model, run.data, held_out_set, self.size, run.out)
+        self.held_latents = torch.from_numpy(held_latents.astype("f4")).to(self.model.device)
+        self.held_prompts = [photograph.caption for photograph in held_out_set]
+        self.batches = LatentBatches(
+            latents, [phrasings(p.caption) for p in train_set], run.batch, window, run.seed
+        )
         self.networks = nn.ModuleDict({"unet": self.model.unet.requires_grad_(True)})
 
     def loss(self, step: int) -> Tensor:

@@ -51,8 +51,8 @@ def cache_view(
     kinds = np.zeros(count, int) if number < PLAIN else rng.choice(len(KINDS), count, p=(0.4, *[0.15] * 4))
     starts = range(0, count, CHUNK)
     others = np.concatenate([start + np.roll(np.arange(min(CHUNK, count - start)), 1) for start in starts])
-    said = f"{seed}\n" + "\n".join(photograph.name for photograph in photographs)
-    digest = hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
+    description = f"{seed}\n" + "\n".join(photograph.name for photograph in photographs)
+    digest = hashlib.blake2b(description.encode(), digest_size=6).hexdigest()
     path = out / f"view-{number:02d}-{digest}.npy"
     if not path.exists():
         pixels = load_pixels(data, photographs, SIZE)
@@ -76,19 +76,19 @@ def cache_view(
 def augment(images: Tensor, seed: int, step: int) -> Tensor:
     """Random crops of 160 px, mirrored half of the time, with other brightness, contrast and saturation."""
     generator = random.generator(seed, "augment", step)
-    draw = torch.rand(len(images), 7, generator=generator).to(images)
-    scale = 1 - 0.45 * draw[:, 0].square()
-    aspect = 1 + 0.2 * (draw[:, 1] - 0.5)
-    wide, high = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
-    flip = torch.where(draw[:, 2] < 0.5, -1.0, 1.0)
+    randoms = torch.rand(len(images), 7, generator=generator).to(images)
+    scale = 1 - 0.45 * randoms[:, 0].square()
+    aspect = 1 + 0.2 * (randoms[:, 1] - 0.5)
+    width, height = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
+    flip = torch.where(randoms[:, 2] < 0.5, -1.0, 1.0)
     theta = torch.zeros(len(images), 2, 3).to(images)
-    theta[:, 0, 0], theta[:, 1, 1] = wide * flip, high
-    theta[:, 0, 2], theta[:, 1, 2] = (2 * draw[:, 3] - 1) * (1 - wide), (2 * draw[:, 4] - 1) * (1 - high)
+    theta[:, 0, 0], theta[:, 1, 1] = width * flip, height
+    theta[:, 0, 2], theta[:, 1, 2] = (2 * randoms[:, 3] - 1) * (1 - width), (2 * randoms[:, 4] - 1) * (1 - height)
     grid = F.affine_grid(theta, [len(images), 3, SIZE, SIZE], align_corners=False)
     images = F.grid_sample(images, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
     grey = images.mean(1, keepdim=True)
-    images = grey + (images - grey) * (0.7 + 0.6 * draw[:, 5, None, None, None])
-    return (images * (0.8 + 0.4 * draw[:, 6, None, None, None])).clamp(-1, 1)
+    images = grey + (images - grey) * (0.7 + 0.6 * randoms[:, 5, None, None, None])
+    return (images * (0.8 + 0.4 * randoms[:, 6, None, None, None])).clamp(-1, 1)
 
 
 def spoil(images: Tensor, kinds: NDArray[Any], others: NDArray[Any], generator: torch.Generator) -> Tensor:
@@ -116,9 +116,10 @@ def blurred(images: Tensor, sigma: float) -> Tensor:
     """
     for side in (2, 3):
         count = images.shape[side]
-        at = torch.arange(count, dtype=torch.float32, device=images.device)
-        near, mirrored = at[:, None] - at, at[:, None] + at + 1  # to a pixel, and to its image beyond the edge
-        distances = torch.stack([near, mirrored, mirrored - 2 * count])
+        coordinates = torch.arange(count, dtype=torch.float32, device=images.device)
+        # to a pixel, and to its image beyond the edge
+        distance, mirrored_distance = coordinates[:, None] - coordinates, coordinates[:, None] + coordinates + 1
+        distances = torch.stack([distance, mirrored_distance, mirrored_distance - 2 * count])
         weights = torch.exp(-0.5 * (distances / sigma).square()).sum(0)
         weights = weights / weights.sum(1, keepdim=True)
         images = torch.einsum("bchw,vh->bcvw" if side == 2 else "bchw,vw->bchv", images, weights)

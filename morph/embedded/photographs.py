@@ -92,14 +92,14 @@ def cache_latents(
         latents = open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
         images = tqdm(open_photographs(data, photographs), f"encode {size} px", len(photographs))
         batch: list[Tensor] = []
-        done = 0
+        written = 0
         for i, image in enumerate(images):
             pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
             mirrored = pixels[:, ::-1] if (i + size // 32) % 2 else pixels
             batch.append(torch.from_numpy(mirrored.copy()).permute(2, 0, 1) / 127.5 - 1)
             if len(batch) == 32 or i + 1 == len(photographs):
-                latents[done : done + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
-                done += len(batch)
+                latents[written : written + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
+                written += len(batch)
                 batch.clear()
         latents.flush()
         partial.replace(path)
@@ -142,10 +142,10 @@ class LatentBatches:
 
 def phrasings(caption: str) -> tuple[str, ...]:
     """The ways in which a person may ask for what a caption names; the caption itself most often."""
-    for article in ("a photo of ", "a close-up photo of ", "a painting of "):
-        if caption.startswith(article):
-            name = caption.removeprefix(article)
-            bare = name.removeprefix("a ").removeprefix("the ")
-            style = "" if article == "a photo of " else "painting of " if "painting" in article else "close-up "
-            return caption, caption, style + name, style + bare
+    for opening in ("a photo of ", "a close-up photo of ", "a painting of "):
+        if caption.startswith(opening):
+            name = caption.removeprefix(opening)
+            bare_name = name.removeprefix("a ").removeprefix("the ")
+            style = "" if opening == "a photo of " else "painting of " if "painting" in opening else "close-up "
+            return caption, caption, style + name, style + bare_name
     return (caption,)

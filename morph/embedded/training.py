@@ -78,12 +78,14 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.networks = networks.train()
-        self.trained = {name: p for name, p in networks.named_parameters() if p.requires_grad}
-        self.average = {name: p.detach().clone() for name, p in self.trained.items()}
+        self.trained = {
+            name: parameter for name, parameter in networks.named_parameters() if parameter.requires_grad
+        }
+        self.average = {name: parameter.detach().clone() for name, parameter in self.trained.items()}
         hidden: list[nn.Parameter] = []
         edges: list[nn.Parameter] = []
         for name, parameter in self.trained.items():
-            (edges if parameter.ndim < 2 or any(end in name for end in _EDGES) else hidden).append(parameter)
+            (edges if parameter.ndim < 2 or any(edge in name for edge in _EDGES) else hidden).append(parameter)
         self.optimizer = MuonAdamW(hidden, edges)
 
     def update(self, loss: Tensor, factor: float) -> float:
@@ -105,7 +107,7 @@ class Trainer:
 
         ``origin`` says what is being trained on what; ``load`` compares it.
         """
-        tensors = {f"weights.{name}": p.detach() for name, p in self.trained.items()}
+        tensors = {f"weights.{name}": parameter.detach() for name, parameter in self.trained.items()}
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
@@ -140,13 +142,13 @@ class Trainer:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Averaged weights in the networks inside the ``with`` body, then the raw ones again."""
-        raw = {name: p.detach().clone() for name, p in self.trained.items()}
+        raw_weights = {name: parameter.detach().clone() for name, parameter in self.trained.items()}
         self._put(self.average)
         self.networks.eval()
         try:
             yield
         finally:
-            self._put(raw)
+            self._put(raw_weights)
             self.networks.train()
 
     @torch.no_grad()
@@ -171,8 +173,8 @@ def train(stage: Stage, run: Run) -> None:
     """
     trainer = Trainer(stage.networks, run.ema)
     device = torch.device(run.device)
-    own = f"batch {run.batch}, rate {run.rate}, fresh {run.fresh}, seed {run.seed}"
-    origin = f"{type(stage).__name__}, base {run.base}, {own}"
+    options = f"batch {run.batch}, rate {run.rate}, fresh {run.fresh}, seed {run.seed}"
+    origin = f"{type(stage).__name__}, base {run.base}, {options}"
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
     if checkpoint.exists():
         trainer.load(checkpoint, origin)
@@ -189,13 +191,13 @@ def train(stage: Stage, run: Run) -> None:
         losses.append(trainer.update(loss, factor))
         if not math.isfinite(losses[-1]):
             raise ArithmeticError(f"the loss is {losses[-1]} at step {step}; the last checkpoint is whole")
-        last = trainer.step == run.steps
-        if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or last:
+        is_last = trainer.step == run.steps
+        if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or is_last:
             trainer.seconds = time.monotonic() - started
             trainer.save(checkpoint, origin)
             row: list[Any] = [trainer.step, round(trainer.seconds), round(factor, 4), sum(losses) / len(losses)]
             checkpoints += 1
-            if last or checkpoints % run.checkpoints_per_report == 0:
+            if is_last or checkpoints % run.checkpoints_per_report == 0:
                 with trainer.averaged():
                     row += stage.report(run.out / f"sheet-{trainer.step:06d}.png")
             with log.open("a") as file:
@@ -218,11 +220,11 @@ def _plot(log: Path, figure: str, path: Path) -> None:
     canvas, axes = plt.subplots(figsize=(8, 4))
     axes.plot([int(row["step"]) for row in rows], [float(row["loss"]) for row in rows])
     axes.set(xlabel="step", ylabel="training loss, mean since the last point")
-    held = [(int(row["step"]), float(row[figure])) for row in rows if row[figure]]
-    if held:
-        other = axes.twinx()
-        other.plot(*zip(*held, strict=True), "o-", color="tab:orange")
-        other.set_ylabel(f"{figure}, averaged weights", color="tab:orange")
+    held_out_points = [(int(row["step"]), float(row[figure])) for row in rows if row[figure]]
+    if held_out_points:
+        figure_axes = axes.twinx()
+        figure_axes.plot(*zip(*held_out_points, strict=True), "o-", color="tab:orange")
+        figure_axes.set_ylabel(f"{figure}, averaged weights", color="tab:orange")
     canvas.tight_layout()
     canvas.savefig(path)
     plt.close(canvas)

@@ -58,14 +58,15 @@ class Interpolator(ABC):
         """
         first = checked_rgb(first)
         second = checked_rgb(second, (first.shape[1], first.shape[0]))
-        at = (lambda time: first.copy()) if np.array_equal(first, second) else self._path(first, second)
+        equal = np.array_equal(first, second)
+        frame_at = (lambda time: first.copy()) if equal else self._frame_function(first, second)
         for time in times:
             if not 0 < time < 1:
                 raise ValueError(f"time {time} is not between the frames, which stand at 0 and 1")
-            yield at(time)
+            yield frame_at(time)
 
     @abstractmethod
-    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
+    def _frame_function(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         """What gives the frame at a time; the pair is studied once, here."""
 
 
@@ -74,7 +75,7 @@ class Blend(Interpolator):
 
     name = "cross-fade"
 
-    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
+    def _frame_function(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         return lambda time: mixed(first, second, 1 - time)
 
 
@@ -89,19 +90,19 @@ class OpticalFlow(Interpolator):
 
     name = "optical flow (DIS)"
 
-    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
-        forth, back = _flow(first, second), _flow(second, first)
+    def _frame_function(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
+        forward_flow, backward_flow = _flow(first, second), _flow(second, first)
         # How far the way there and back again misses its start: what one frame alone shows has no way back.
-        missed = np.linalg.norm(forth + sampled(back, forth), axis=2)
-        missed_back = np.linalg.norm(back + sampled(forth, back), axis=2)
+        forward_error = np.linalg.norm(forward_flow + sampled(backward_flow, forward_flow), axis=2)
+        backward_error = np.linalg.norm(backward_flow + sampled(forward_flow, backward_flow), axis=2)
 
-        def at(time: float) -> RgbFrame:
-            one, trust = _found(first, forth, missed, -time)
-            other, trust_other = _found(second, back, missed_back, time - 1)
-            weight = (1 - time) * trust
-            return mixed(one, other, weight / (weight + time * trust_other))
+        def frame_at(time: float) -> RgbFrame:
+            first_warped, first_confidence = _traced_frame(first, forward_flow, forward_error, -time)
+            second_warped, second_confidence = _traced_frame(second, backward_flow, backward_error, time - 1)
+            first_weight = (1 - time) * first_confidence
+            return mixed(first_warped, second_warped, first_weight / (first_weight + time * second_confidence))
 
-        return at
+        return frame_at
 
 
 def distance(first: RgbFrame, second: RgbFrame, lpips: PerceptualDistance) -> float:
@@ -128,18 +129,18 @@ def traced(motion: Field, share: float) -> Field:
     It is a fixed point, as motion belongs to the place that is looked for. ``motion`` is (H,W,2), x and y in
     pixels; so is the result, the way from the pixel to the place.
     """
-    way = np.float32(share) * motion
+    displacement = np.float32(share) * motion
     for _ in range(_STEPS):
-        way = np.float32(share) * sampled(motion, way)
-    return way
+        displacement = np.float32(share) * sampled(motion, displacement)
+    return displacement
 
 
-def sampled(image: NDArray[Any], way: Field) -> NDArray[Any]:
-    """``image`` (H,W) or (H,W,C) at the place that lies ``way`` (H,W,2) from each pixel; edges go on outside.
+def sampled(image: NDArray[Any], displacement: Field) -> NDArray[Any]:
+    """``image`` (H,W) or (H,W,C) at the place ``displacement`` (H,W,2) from each pixel; edges go on outside.
 
     Frames, uint8, are sampled by cubics, which keep them sharp, and fields linearly.
     """
-    columns, rows = _places(way)
+    columns, rows = _coordinates(displacement)
     method = cv2.INTER_CUBIC if image.dtype == np.uint8 else cv2.INTER_LINEAR
     return np.asarray(cv2.remap(image, columns, rows, method, borderMode=cv2.BORDER_REPLICATE))
 
@@ -152,27 +153,31 @@ def mixed(first: RgbFrame, second: RgbFrame, share: float | NDArray[np.floating]
 def _flow(first: RgbFrame, second: RgbFrame) -> Field:
     """Where each pixel of ``first`` is in ``second``, (H,W,2)."""
     height, width = first.shape[:2]
-    down, right = max(0, _SEARCHABLE - height), max(0, _SEARCHABLE - width)
+    pad_down, pad_right = max(0, _SEARCHABLE - height), max(0, _SEARCHABLE - width)
     grey = [
-        cv2.copyMakeBorder(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 0, down, 0, right, cv2.BORDER_REPLICATE)
+        cv2.copyMakeBorder(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 0, pad_down, 0, pad_right, cv2.BORDER_REPLICATE)
         for frame in (first, second)
     ]
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(search.calc(grey[0], grey[1], None), np.float32)[:height, :width]
 
 
-def _found(frame: RgbFrame, flow: Field, missed: NDArray, share: float) -> tuple[RgbFrame, NDArray[np.float32]]:
+def _traced_frame(
+    frame: RgbFrame, flow: Field, flow_error: NDArray, share: float
+) -> tuple[RgbFrame, NDArray[np.float32]]:
     """What ``frame`` gives each pixel by :func:`traced`, and how far that is to be trusted, (H,W) up to 1."""
-    way = traced(flow, share)
-    height, width = way.shape[:2]
-    columns, rows = _places(way)
+    displacement = traced(flow, share)
+    height, width = displacement.shape[:2]
+    columns, rows = _coordinates(displacement)
     outside = np.abs(columns - columns.clip(0, width - 1)) + np.abs(rows - rows.clip(0, height - 1))
-    unsure = np.linalg.norm(way - np.float32(share) * sampled(flow, way), axis=2)  # there may be no fixed point
-    return sampled(frame, way), 1 / (1 + sampled(missed, way) ** 2 + (_ASTRAY * (unsure + outside)) ** 2)
+    # there may be no fixed point
+    tracing_error = np.linalg.norm(displacement - np.float32(share) * sampled(flow, displacement), axis=2)
+    distrust = 1 + sampled(flow_error, displacement) ** 2 + (_ASTRAY * (tracing_error + outside)) ** 2
+    return sampled(frame, displacement), 1 / distrust
 
 
-def _places(way: Field) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Columns and rows (H,W) of the places that lie ``way`` (H,W,2) from each pixel."""
-    height, width = way.shape[:2]
+def _coordinates(displacement: Field) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Columns and rows (H,W) of the places that lie ``displacement`` (H,W,2) from each pixel."""
+    height, width = displacement.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    return columns + way[..., 0], rows + way[..., 1]
+    return columns + displacement[..., 0], rows + displacement[..., 1]

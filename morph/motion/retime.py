@@ -64,13 +64,13 @@ def retime(
     """
     step = source / target
     lpips = lpips or PerceptualDistance()
-    number = 0
+    frame_number = 0
     for index, (first, second) in enumerate(pairwise(chain(frames, [None]))):
         assert first is not None
         positions = []
-        while number * step < index + 1:
-            positions.append(number * step)
-            number += 1
+        while frame_number * step < index + 1:
+            positions.append(frame_number * step)
+            frame_number += 1
         if positions and positions[0] == index:
             yield Retimed(first, positions.pop(0), "source")
         if not positions:
@@ -79,8 +79,10 @@ def retime(
             yield from (Retimed(first, position, "source") for position in positions)
         elif _close(first, second, threshold, lpips):
             times = [float(position - index) for position in positions]
-            made = interpolator.between(first, second, times)
-            yield from (Retimed(pixels, at, "between") for pixels, at in zip(made, positions, strict=True))
+            between = interpolator.between(first, second, times)
+            yield from (
+                Retimed(pixels, position, "between") for pixels, position in zip(between, positions, strict=True)
+            )
         else:
             for position in positions:
                 nearer = first if position - index <= Fraction(1, 2) else second

@@ -64,8 +64,8 @@ class Rife(Interpolator):
         path = path or published_weights()
         with torch.device("meta"):  # no random weights first: they would come out of the caller's stream
             network = IFNet()
-        read = read_weights(path, PUBLISHED_SHA256)
-        weights = {name.removeprefix("module."): tensor.float() for name, tensor in read.items()}
+        tensors = read_weights(path, PUBLISHED_SHA256)
+        weights = {name.removeprefix("module."): tensor.float() for name, tensor in tensors.items()}
         try:
             network.load_state_dict(
                 {name: tensor for name, tensor in weights.items() if not name.startswith(_TEACHER)}, assign=True
@@ -82,7 +82,7 @@ class Rife(Interpolator):
         self._network.to(self._device)
         return self
 
-    def _path(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
+    def _frame_function(self, first: RgbFrame, second: RgbFrame) -> Callable[[float], RgbFrame]:
         pixels = torch.from_numpy(np.stack([first, second])).to(self._device).permute(0, 3, 1, 2) / 255
         with torch.no_grad():
             flows, score = self._network(pixels)
@@ -90,17 +90,17 @@ class Rife(Interpolator):
         halfway = score[0, 0].sigmoid().cpu().numpy()
         motion = to_second - to_first
 
-        def at(time: float) -> RgbFrame:
-            way = traced(motion, 0.5 - time)
-            seen = sampled(halfway, way)
-            one, other = (1 - time) * seen, time * (1 - seen)
+        def frame_at(time: float) -> RgbFrame:
+            displacement = traced(motion, 0.5 - time)
+            first_visibility = sampled(halfway, displacement)
+            first_weight, second_weight = (1 - time) * first_visibility, time * (1 - first_visibility)
             return mixed(
-                sampled(first, np.float32(2 * time) * sampled(to_first, way)),
-                sampled(second, np.float32(2 - 2 * time) * sampled(to_second, way)),
-                one / (one + other),
+                sampled(first, np.float32(2 * time) * sampled(to_first, displacement)),
+                sampled(second, np.float32(2 - 2 * time) * sampled(to_second, displacement)),
+                first_weight / (first_weight + second_weight),
             )
 
-        return at
+        return frame_at
 
 
 class IFNet(nn.Module):
@@ -120,11 +120,11 @@ class IFNet(nn.Module):
         pictures = F.pad(pictures, (0, -width % _MULTIPLE, 0, -height % _MULTIPLE), mode="replicate")
         flows, score = torch.zeros_like(pictures[:, :2]), torch.zeros_like(pictures[:1, :1])
         for block, scale in zip((self.block0, self.block1, self.block2), _SCALES, strict=True):
-            here = _warp(pictures, flows)
-            seen = torch.cat([score, -score])
-            change = block(torch.cat([here, here.flip(0), seen, flows, flows.flip(0)], dim=1), scale)
-            flows = flows + (change[:, :2] + change[:, 2:4].flip(0)) / 2
-            score = score + (change[:1, 4:] - change[1:, 4:]) / 2
+            warped = _warp(pictures, flows)
+            scores = torch.cat([score, -score])
+            update = block(torch.cat([warped, warped.flip(0), scores, flows, flows.flip(0)], dim=1), scale)
+            flows = flows + (update[:, :2] + update[:, 2:4].flip(0)) / 2
+            score = score + (update[:1, 4:] - update[1:, 4:]) / 2
         return flows[:, :, :height, :width], score[:, :, :height, :width]
 
 
@@ -140,16 +140,16 @@ class _Block(nn.Module):
         self.conv1 = nn.Sequential(nn.ConvTranspose2d(_WIDTH, 4, 4, 2, 1))
         self.conv2 = nn.ConvTranspose2d(_WIDTH, 1, 4, 2, 1)
 
-    def forward(self, state: Tensor, scale: int) -> Tensor:
-        size = state.shape[2:]
-        state = F.interpolate(state, scale_factor=1 / scale, mode="bilinear")
-        unit = torch.ones(11, 1, 1, device=state.device)
-        unit[7:] = 1 / scale  # flows are counted in pixels of this size
-        state = self.conv0(state * unit)
+    def forward(self, features: Tensor, scale: int) -> Tensor:
+        size = features.shape[2:]
+        features = F.interpolate(features, scale_factor=1 / scale, mode="bilinear")
+        input_scale = torch.ones(11, 1, 1, device=features.device)
+        input_scale[7:] = 1 / scale  # flows are counted in pixels of this size
+        features = self.conv0(features * input_scale)
         for layer in (self.convblock0, self.convblock1, self.convblock2, self.convblock3):
-            state = state + layer(state)
-        change = torch.cat([self.conv1(state) * (2 * scale), self.conv2(state)], dim=1)
-        return F.interpolate(change, size, mode="bilinear")
+            features = features + layer(features)
+        update = torch.cat([self.conv1(features) * (2 * scale), self.conv2(features)], dim=1)
+        return F.interpolate(update, size, mode="bilinear")
 
 
 def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -82,8 +82,8 @@ class CLIP:
 
         Wang & Golland, arXiv 2307.12560, section 4.4, rank candidates by it.
         """
-        good, bad = self.texts([positive, negative])
-        return self.images(images) @ (good - bad)
+        positive_vector, negative_vector = self.texts([positive, negative])
+        return self.images(images) @ (positive_vector - negative_vector)
 
 
 def load_clip(source: str = "embedded") -> CLIP:
@@ -113,8 +113,8 @@ def load_clip(source: str = "embedded") -> CLIP:
         raise ModelError(f"CLIP {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
     statistics = OPENAI
     if (folder / "preprocessor_config.json").is_file():
-        prepared = read_json(folder / "preprocessor_config.json")
-        statistics = {key: prepared.get(key, value) for key, value in OPENAI.items()}
+        preprocessor = read_json(folder / "preprocessor_config.json")
+        statistics = {key: preprocessor.get(key, value) for key, value in OPENAI.items()}
     return CLIP(model, tokenizer, name, **statistics)
 
 
@@ -135,10 +135,12 @@ def _shared(folder: Path, name: str) -> CLIP:
 
     try:
         model = build_small(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
-        text = load_file(folder / "text_encoder" / "model.safetensors")
+        text_weights = load_file(folder / "text_encoder" / "model.safetensors")
         weights = load_file(folder / "clip" / "model.safetensors")
-        own = {key: value for key, value in model.state_dict().items() if ".trunk." in key}
-        model.load_state_dict(own | weights | {f"text_model.{key}": value for key, value in text.items()})
+        trunk_weights = {key: value for key, value in model.state_dict().items() if ".trunk." in key}
+        model.load_state_dict(
+            trunk_weights | weights | {f"text_model.{key}": value for key, value in text_weights.items()}
+        )
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -77,60 +77,65 @@ def find(
     The pictures swapped give the negative field, bit for bit.
     """
     height, width = first.shape[2:]
-    flip = first.numpy(force=True).tobytes() > second.numpy(force=True).tobytes()  # one order for both directions
-    if flip:
+    swap = first.numpy(force=True).tobytes() > second.numpy(force=True).tobytes()  # one order for both directions
+    if swap:
         first, second = second, first
         points = None if points is None else points[:, [2, 3, 0, 1]]
         landmarks = None if landmarks is None else landmarks.swapped()
     fixed = None if points is None else Fixed.of(points, (width, height))
-    likely = None if landmarks is None else _Likely.of(landmarks, (width, height))
-    found = _found(first, second, look, fixed, likely)
-    return replace(found, warp=found.warp.swapped()) if flip else found
+    landmark_term = None if landmarks is None else _LandmarkTerm.of(landmarks, (width, height))
+    correspondence = _ordered_correspondence(first, second, look, fixed, landmark_term)
+    return replace(correspondence, warp=correspondence.warp.swapped()) if swap else correspondence
 
 
 @dataclass(frozen=True)
-class _Likely:
+class _LandmarkTerm:
     """Where landmarks are, what the field probably is there, and how much each counts, (N,)."""
 
     places: Fixed
     weight: Tensor
 
     @classmethod
-    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> _Likely:
+    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> _LandmarkTerm:
         return cls(Fixed.of(landmarks.points, size), landmarks.weight)
 
     def cost(self, field: Tensor) -> Tensor:
         """Huber's, smoothed, of a field (N,2) there: one that is wrong pulls no harder the further off it is."""
         # a field is half of the way, in halves of a side: what it is off is what the way is, in sides
-        off = (field - self.places.field).square().sum(1)
-        return LANDMARKS * (self.weight * ((off + SLACK**2).sqrt() - SLACK)).sum()
+        squared_error = (field - self.places.field).square().sum(1)
+        return LANDMARKS * (self.weight * ((squared_error + SLACK**2).sqrt() - SLACK)).sum()
 
 
-def _found(
-    first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None, likely: _Likely | None
+def _ordered_correspondence(
+    first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None, landmark_term: _LandmarkTerm | None
 ) -> Correspondence:
     extent = extent_of((first.shape[3], first.shape[2]))
-    one, other, turned = (look(_reduced(picture)) for picture in (first, second, second.flip(3)))
-    layers, flipped = _layers(one, other), _layers(one[1:] or one, turned[1:] or turned)
-    # where to start is found without the finest layer, which is of use only close to what matches
-    coarse = _Search.of(layers[1:] or layers, extent, fixed, likely)
-    still = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
-    starts = [coarse.improved(start, *LEVELS[0]) for start in (still, coarse.similarity())]
-    control = min(starts, key=coarse.energy)
-    against = _Search.of(flipped, extent)
-    alone = replace(coarse, likely=None)  # no landmarks are looked for in a mirrored picture
-    mirrored = fixed is None and (
-        against.energy(against.improved(against.similarity(), *LEVELS[0])) < MIRRORED * alone.energy(control)
+    first_layers, second_layers, mirrored_layers = (
+        look(_reduced(picture)) for picture in (first, second, second.flip(3))
     )
-    search = _Search.of(layers, extent, fixed, likely)
+    layers = _common_layers(first_layers, second_layers)
+    with_mirrored = _common_layers(first_layers[1:] or first_layers, mirrored_layers[1:] or mirrored_layers)
+    # where to start is found without the finest layer, which is of use only close to what matches
+    coarse_search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term)
+    no_motion = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
+    starts = [coarse_search.improved(start, *LEVELS[0]) for start in (no_motion, coarse_search.similarity())]
+    control = min(starts, key=coarse_search.energy)
+    mirrored = False
+    if fixed is None:
+        mirrored_search = _Search.of(with_mirrored, extent)
+        mirrored_control = mirrored_search.improved(mirrored_search.similarity(), *LEVELS[0])
+        plain_search = replace(coarse_search, landmarks=None)  # none are looked for in a mirrored picture
+        mirrored = mirrored_search.energy(mirrored_control) < MIRRORED * plain_search.energy(control)
+    search = _Search.of(layers, extent, fixed, landmark_term)
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = unfolded(control, extent, None, torch.zeros_like(control))
     if fixed:
         control = unfolded(obedient(control, extent, fixed), extent, fixed, control)
     warp = Warp(control, extent, search.trust(control))
-    before, after, landmarks = search.energy(still), search.energy(control), len(likely.weight) if likely else 0
-    return Correspondence(warp, before, after, mirrored, look.name, landmarks)
+    before, after = search.energy(no_motion), search.energy(control)
+    landmark_count = len(landmark_term.weight) if landmark_term else 0
+    return Correspondence(warp, before, after, mirrored, look.name, landmark_count)
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class _Search:
     weight: float
     extent: tuple[float, float]
     fixed: Fixed | None
-    likely: _Likely | None
+    landmarks: _LandmarkTerm | None
 
     @classmethod
     def of(
@@ -153,17 +158,17 @@ class _Search:
         layers: Sequence[tuple[float, Tensor]],
         extent: tuple[float, float],
         fixed: Fixed | None = None,
-        likely: _Likely | None = None,
+        landmarks: _LandmarkTerm | None = None,
     ) -> _Search:
-        """From what ``_layers`` gives."""
-        finest = layers[0][1].shape[2:]
-        joined = [
-            F.interpolate(both * math.sqrt(weight), size=finest, mode="bilinear", align_corners=False)
-            for weight, both in layers
+        """From what ``_common_layers`` gives."""
+        finest_size = layers[0][1].shape[2:]
+        resized_layers = [
+            F.interpolate(features * math.sqrt(weight), size=finest_size, mode="bilinear", align_corners=False)
+            for weight, features in layers
         ]
-        total = sum(weight for weight, _ in layers)
-        both = F.normalize(_main(torch.cat(joined, 1)), dim=1) * math.sqrt(total)
-        return cls(both, total, extent, fixed, likely)
+        total_weight = sum(weight for weight, _ in layers)
+        features = F.normalize(_main_components(torch.cat(resized_layers, 1)), dim=1) * math.sqrt(total_weight)
+        return cls(features, total_weight, extent, fixed, landmarks)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,70 +193,74 @@ class _Search:
         control = refined(control, *cells(self.extent, count)).requires_grad_()
         bases = _Bases.of(control, self)
         optimiser = torch.optim.Adam([control], rate)
-        slowing = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - 0.9 * step / STEPS)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - 0.9 * step / STEPS)
         for _ in range(STEPS):
             optimiser.zero_grad()
             self._energy(control, bases).backward()
             optimiser.step()
-            slowing.step()
+            scheduler.step()
         return control.detach()
 
     def _energy(self, control: Tensor, bases: _Bases) -> Tensor:
-        v, across, down = bases.fields(control)
-        to = self.grid[0] + torch.stack([-v, v]).permute(0, 2, 3, 1)
-        outside = F.relu(to.abs() - torch.tensor(self.extent)).mean() * 2
-        trace, det = across[0] + down[1], across[0] * down[1] - across[1] * down[0]
-        folds = F.relu(ROOM - 1 - det + trace).square().mean() + F.relu(ROOM - 1 - det - trace).square().mean()
-        flat = control.flatten(1)
-        stiff = (flat * (bases.stiff @ flat[..., None])[..., 0]).sum()
-        whole = self._unlike(to) + stiff + OUTSIDE * outside + FOLDS * folds
+        v, along_x, along_y = bases.fields(control)
+        targets = self.grid[0] + torch.stack([-v, v]).permute(0, 2, 3, 1)
+        outside_cost = F.relu(targets.abs() - torch.tensor(self.extent)).mean() * 2
+        trace, det = along_x[0] + along_y[1], along_x[0] * along_y[1] - along_x[1] * along_y[0]
+        fold_cost = F.relu(ROOM - 1 - det + trace).square().mean() + F.relu(ROOM - 1 - det - trace).square().mean()
+        flat_control = control.flatten(1)
+        stiffness_cost = (flat_control * (bases.stiffness @ flat_control[..., None])[..., 0]).sum()
+        energy = self._unlikeness(targets) + stiffness_cost + OUTSIDE * outside_cost + FOLDS * fold_cost
         if self.fixed:
-            whole = whole + POINTS * (bases.held @ flat.T - self.fixed.field).square().sum(1).mean()
-        if self.likely:
-            whole = whole + self.likely.cost(bases.likely @ flat.T)
-        return whole
+            energy = energy + POINTS * (bases.fixed_rows @ flat_control.T - self.fixed.field).square().sum(1).mean()
+        if self.landmarks:
+            energy = energy + self.landmarks.cost(bases.landmark_rows @ flat_control.T)
+        return energy
 
-    def _unlike(self, to: Tensor) -> Tensor:
-        """How unlike the first picture at ``to[0]`` and the second at ``to[1]`` are, (2,h,w,2)."""
+    def _unlikeness(self, targets: Tensor) -> Tensor:
+        """How unlike the first picture at ``targets[0]`` and the second at ``targets[1]`` are, (2,h,w,2)."""
         height, width = self.features.shape[2:]
         size = torch.tensor([width, height])
-        at = (((to / torch.tensor(self.extent) + 1) * size - 1) / 2).minimum(size - 1).clamp(min=0).flatten(1, 2)
-        low = at.detach().floor().minimum(size - 2)
-        x, y = (at - low).unbind(-1)
+        coordinates = ((targets / torch.tensor(self.extent) + 1) * size - 1) / 2
+        coordinates = coordinates.minimum(size - 1).clamp(min=0).flatten(1, 2)
+        corners = coordinates.detach().floor().minimum(size - 2)
+        x, y = (coordinates - corners).unbind(-1)
         weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
         with torch.no_grad():  # of a place only the weights of its four neighbours depend on the field
-            first = (low[..., 1] * width + low[..., 0]).long() + torch.tensor([[0], [height * width]])
-            four = first[..., None] + torch.tensor([0, 1, width, width + 1])
-            near = self.pixels.index_select(0, four.flatten()).unflatten(0, four.shape)
-            alike = near[0] @ near[1].transpose(1, 2)
-        return self.weight - torch.einsum("ni,nij,nj->n", weights[0], alike, weights[1]).mean()
+            corner_index = (corners[..., 1] * width + corners[..., 0]).long()
+            corner_index += torch.tensor([[0], [height * width]])  # where either picture's pixels begin
+            neighbours = corner_index[..., None] + torch.tensor([0, 1, width, width + 1])
+            neighbour_features = self.pixels.index_select(0, neighbours.flatten()).unflatten(0, neighbours.shape)
+            similarities = neighbour_features[0] @ neighbour_features[1].transpose(1, 2)
+        return self.weight - torch.einsum("ni,nij,nj->n", weights[0], similarities, weights[1]).mean()
 
     def similarity(self) -> Tensor:
         """The field of a robust affine map between places that are each other's nearest, half of it each way."""
         rows, columns = cells(self.extent, PLACES // 2)
-        small = F.normalize(F.adaptive_avg_pool2d(self.features, (rows, columns)), dim=1)
-        a, b = small.flatten(2)
-        alike = a.T @ b
-        to, back, every = alike.argmax(1), alike.argmax(0), torch.arange(alike.shape[0])
-        mutual = back[to] == every
+        coarse_features = F.normalize(F.adaptive_avg_pool2d(self.features, (rows, columns)), dim=1)
+        first_features, second_features = coarse_features.flatten(2)
+        similarities = first_features.T @ second_features
+        forward, backward = similarities.argmax(1), similarities.argmax(0)
+        indices = torch.arange(len(similarities))
+        mutual = backward[forward] == indices
         y, x = torch.meshgrid(
             ((torch.arange(rows) + 0.5) / rows * 2 - 1) * self.extent[1],
             ((torch.arange(columns) + 0.5) / columns * 2 - 1) * self.extent[0],
             indexing="ij",
         )
-        at = torch.stack([x, y], -1).reshape(-1, 2)
-        start, end = at[mutual], at[to[mutual]]
-        sure = alike[every[mutual], to[mutual]].clamp(min=0)
-        ones = torch.cat([start, torch.ones(len(start), 1)], 1)
-        prior, weight = torch.tensor([[1.0, 0], [0, 1], [0, 0]]), sure
+        points = torch.stack([x, y], -1).reshape(-1, 2)
+        sources, targets = points[mutual], points[forward[mutual]]
+        confidence = similarities[indices[mutual], forward[mutual]].clamp(min=0)
+        homogeneous = torch.cat([sources, torch.ones(len(sources), 1)], 1)
+        prior, weight = torch.tensor([[1.0, 0], [0, 1], [0, 0]]), confidence
         for _ in range(10):
-            root = weight[:, None].sqrt()
-            rows_ = torch.cat([ones * root, 0.3 * torch.eye(3)]), torch.cat([end * root, 0.3 * prior])
-            fit = torch.linalg.lstsq(*rows_).solution
-            weight = sure / (1 + ((ones @ fit - end).norm(dim=1) / 0.2).square())
-        return self._affine(fit)
+            root_weight = weight[:, None].sqrt()
+            left = torch.cat([homogeneous * root_weight, 0.3 * torch.eye(3)])
+            right = torch.cat([targets * root_weight, 0.3 * prior])
+            affine = torch.linalg.lstsq(left, right).solution
+            weight = confidence / (1 + ((homogeneous @ affine - targets).norm(dim=1) / 0.2).square())
+        return self._affine(affine)
 
-    def _affine(self, fit: Tensor) -> Tensor:
+    def _affine(self, affine: Tensor) -> Tensor:
         """The control points of half of what an affine map (3,2) does; a spline holds it exactly."""
         counts = cells(self.extent, LEVELS[0][0])
         # a linear function's control points are its values at the knots, one more beyond either side
@@ -260,7 +269,7 @@ class _Search:
         )
         y, x = torch.meshgrid(ys, xs, indexing="ij")
         points = torch.stack([x, y, torch.ones_like(x)], -1)
-        return ((points @ fit - points[..., :2]) / 2).permute(2, 0, 1)
+        return ((points @ affine - points[..., :2]) / 2).permute(2, 0, 1)
 
     def trust(self, control: Tensor) -> Tensor:
         """How far each place is to be trusted, (rows, columns) of the halfway picture in [0,1].
@@ -270,57 +279,57 @@ class _Search:
         """
         grid, sides = self.grid[0], torch.tensor(self.extent)
         with torch.no_grad():
-            v = _Bases.of(control, self).fields(control)[0].permute(1, 2, 0)
+            field = _Bases.of(control, self).fields(control)[0].permute(1, 2, 0)
             rows, columns = grid.shape[:2]
-            every = F.adaptive_avg_pool2d(self.features, (rows, columns)).flatten(2)
-            shares = []
-            for here, way in ((0, -1), (1, 1)):
-                ends = torch.stack([grid + way * v, grid - way * v])
-                mine, match = (
-                    F.grid_sample(self.features[side : side + 1], (place / sides)[None], align_corners=False)[
-                        0
-                    ].flatten(1)
-                    for side, place in ((here, ends[0]), (1 - here, ends[1]))
+            candidates = F.adaptive_avg_pool2d(self.features, (rows, columns)).flatten(2)
+            scores = []
+            for side, sign in ((0, -1), (1, 1)):
+                points = torch.stack([grid + sign * field, grid - sign * field])
+                sampled = (
+                    F.grid_sample(self.features[index : index + 1], (places / sides)[None], align_corners=False)
+                    for index, places in ((side, points[0]), (1 - side, points[1]))
                 )
-                alike = mine.T @ every[1 - here]
-                best, middling = alike.amax(1), alike.median(1).values
-                got = (mine * match).sum(0)
-                shares.append(((got - middling) / (best - middling).clamp_min(0.05 * self.weight)).clamp(0, 1))
-            share = torch.stack(shares).mean(0).reshape(1, 1, rows, columns)
-            smooth = F.avg_pool2d(share, 3, 1, 1, count_include_pad=False)[0, 0]
-            return ((smooth - 0.2) / 0.6).clamp(0, 1)
+                own_features, matched_features = (features[0].flatten(1) for features in sampled)
+                similarities = own_features.T @ candidates[1 - side]
+                best, median = similarities.amax(1), similarities.median(1).values
+                matched = (own_features * matched_features).sum(0)
+                scores.append(((matched - median) / (best - median).clamp_min(0.05 * self.weight)).clamp(0, 1))
+            score = torch.stack(scores).mean(0).reshape(1, 1, rows, columns)
+            smoothed = F.avg_pool2d(score, 3, 1, 1, count_include_pad=False)[0, 0]
+            return ((smoothed - 0.2) / 0.6).clamp(0, 1)
 
 
 @dataclass(frozen=True)
 class _Bases:
     """What the energy needs of a spline: rows and columns at the compared places, values and derivatives.
 
-    stiff: (2,K,K), see :func:`stiffness`. held, likely: (N,K), the fixed points' rows, and the landmarks'.
+    stiffness: (2,K,K), see :func:`stiffness`. fixed_rows, landmark_rows: (N,K), those of the fixed points and the
+    landmarks.
     """
 
     rows: list[Tensor]
     columns: list[Tensor]
-    stiff: Tensor
-    held: Tensor
-    likely: Tensor
+    stiffness: Tensor
+    fixed_rows: Tensor
+    landmark_rows: Tensor
 
     @classmethod
     def of(cls, control: Tensor, search: _Search) -> _Bases:
-        _, *places = search.grid
+        _, *axes = search.grid
         rows, columns = (
-            [basis(count - 3, at, order) / side**order for order in (0, 1)]
-            for count, at, side in zip(control.shape[1:], places, search.extent[::-1], strict=True)
+            [basis(count - 3, points, order) / side**order for order in (0, 1)]
+            for count, points, side in zip(control.shape[1:], axes, search.extent[::-1], strict=True)
         )
-        held, likely = (
-            places.rows(control, search.extent) if places else torch.zeros(0)
-            for places in (search.fixed, search.likely.places if search.likely else None)
+        fixed_rows, landmark_rows = (
+            term.rows(control, search.extent) if term else torch.zeros(0)
+            for term in (search.fixed, search.landmarks.places if search.landmarks else None)
         )
-        return cls(rows, columns, stiffness(control, search.extent).float(), held, likely)
+        return cls(rows, columns, stiffness(control, search.extent).float(), fixed_rows, landmark_rows)
 
     def fields(self, control: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The field (2,h,w), and how it changes along x and along y."""
-        ways = [rows @ control for rows in self.rows]
-        return ways[0] @ self.columns[0].T, ways[0] @ self.columns[1].T, ways[1] @ self.columns[0].T
+        values, y_derivatives = (rows @ control for rows in self.rows)
+        return values @ self.columns[0].T, values @ self.columns[1].T, y_derivatives @ self.columns[0].T
 
 
 def _reduced(picture: Tensor) -> Tensor:
@@ -328,32 +337,34 @@ def _reduced(picture: Tensor) -> Tensor:
     height, width = picture.shape[2:]
     scale = SIDE / math.sqrt(height * width)
     size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in (height, width)]
-    small = F.interpolate(picture.float(), size=size, mode="bicubic", align_corners=False, antialias=True)
-    return small.clamp(-1, 1)
+    resized = F.interpolate(picture.float(), size=size, mode="bicubic", align_corners=False, antialias=True)
+    return resized.clamp(-1, 1)
 
 
-def _layers(
-    one: Sequence[tuple[float, Tensor]], other: Sequence[tuple[float, Tensor]]
+def _common_layers(
+    first: Sequence[tuple[float, Tensor]], second: Sequence[tuple[float, Tensor]]
 ) -> list[tuple[float, Tensor]]:
     """What two pictures have in common in each layer, and how much it counts: (2,D,h,w) of unit length.
 
     Each channel is normalised over its own picture, so that another light does not count.
     """
     return [
-        (weight, F.normalize(_main(torch.cat([_normalised(a), _normalised(b)])), dim=1))
-        for (weight, a), (_, b) in zip(one, other, strict=True)
+        (weight, F.normalize(_main_components(torch.cat([_normalised(a), _normalised(b)])), dim=1))
+        for (weight, a), (_, b) in zip(first, second, strict=True)
     ]
 
 
-def _main(both: Tensor) -> Tensor:
+def _main_components(features: Tensor) -> Tensor:
     """The main components (2,D,h,w) of what two pictures have (2,C,h,w)."""
-    flat = both.flatten(2)
-    middle = flat.mean((0, 2))
-    spread = sum((part @ part.T for part in flat), torch.tensor(0.0)) / (2 * flat.shape[2])
-    axes = torch.linalg.eigh(spread - middle[:, None] * middle)[1][:, -COMPONENTS:].T
-    return (axes @ flat - (axes @ middle)[:, None]).unflatten(2, both.shape[2:])
+    flattened = features.flatten(2)
+    mean = flattened.mean((0, 2))
+    second_moment = sum((picture @ picture.T for picture in flattened), torch.tensor(0.0)) / (
+        2 * flattened.shape[2]
+    )
+    components = torch.linalg.eigh(second_moment - mean[:, None] * mean)[1][:, -COMPONENTS:].T
+    return (components @ flattened - (components @ mean)[:, None]).unflatten(2, features.shape[2:])
 
 
 def _normalised(layer: Tensor) -> Tensor:
-    variance, middle = torch.var_mean(layer, (2, 3), keepdim=True)
-    return F.normalize((layer - middle) / (variance.sqrt() + 1e-3 * variance.mean().sqrt()), dim=1)
+    variance, mean = torch.var_mean(layer, (2, 3), keepdim=True)
+    return F.normalize((layer - mean) / (variance.sqrt() + 1e-3 * variance.mean().sqrt()), dim=1)

@@ -48,12 +48,12 @@ class Vgg16:
         """See :class:`Looker`."""
         mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
         x = ((picture.cpu().float() + 1) / 2 - mean) / deviation
-        x, seen, wanted = x.to(next(self._layers.parameters()).device), [], dict(self.LAYERS)
-        for number, layer in enumerate(self._layers.children()):
+        x, features, layer_weights = x.to(next(self._layers.parameters()).device), [], dict(self.LAYERS)
+        for index, layer in enumerate(self._layers.children()):
             x = layer(x)
-            if number in wanted:
-                seen.append((wanted[number], x.clone().cpu()))  # the next ReLU would write over it
-        return seen
+            if index in layer_weights:
+                features.append((layer_weights[index], x.clone().cpu()))  # the next ReLU would write over it
+        return features
 
 
 class AlexNet:
@@ -68,9 +68,9 @@ class AlexNet:
     @torch.no_grad()
     def __call__(self, picture: Tensor) -> list[tuple[float, Tensor]]:
         """See :class:`Looker`."""
-        large = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False).clamp(-1, 1)
+        doubled = F.interpolate(picture, scale_factor=2, mode="bicubic", align_corners=False).clamp(-1, 1)
         return list(
-            zip(self.LAYER_WEIGHTS, (layer.cpu() for layer in self._perception.layers(large)[1:]), strict=True)
+            zip(self.LAYER_WEIGHTS, (layer.cpu() for layer in self._perception.layers(doubled)[1:]), strict=True)
         )
 
 

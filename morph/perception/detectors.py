@@ -117,15 +117,15 @@ class MediaPipe:
         Landmarks that MediaPipe guesses outside the picture are not seen.
         """
         with quiet(), self._solution(static_image_mode=True, model_complexity=1) as solution:
-            found = solution.process(np.ascontiguousarray(image)).pose_landmarks
-        if found is None:
+            detected = solution.process(np.ascontiguousarray(image)).pose_landmarks
+        if detected is None:
             return ()
-        landmarks = np.array([(mark.x, mark.y, mark.visibility) for mark in found.landmark])
+        landmarks = np.array([(landmark.x, landmark.y, landmark.visibility) for landmark in detected.landmark])
         right, left = (landmarks[_LANDMARKS[side]] for side in ("right_shoulder", "left_shoulder"))
         neck = np.minimum(right, left)
         neck[:2] = (right[:2] + left[:2]) / 2
-        marks = np.array([neck if name == "neck" else landmarks[_LANDMARKS[name]] for name in KEYPOINTS])
-        points, visibility = marks[:, :2], marks[:, 2].clip(0, 1)
+        keypoints = np.array([neck if name == "neck" else landmarks[_LANDMARKS[name]] for name in KEYPOINTS])
+        points, visibility = keypoints[:, :2], keypoints[:, 2].clip(0, 1)
         inside = ((points >= 0) & (points <= 1)).all(axis=1)
         person = Person(points.clip(0, 1), np.where(inside & (visibility >= VISIBLE), visibility, 0))
         return (person,) if person.seen.any() else ()
@@ -135,15 +135,15 @@ class MediaPipe:
 def quiet() -> Iterator[None]:
     """Keep MediaPipe's log off the screen: it is C++ that writes to descriptor 2, whatever level is set."""
     sys.stderr.flush()
-    terminal = os.dup(2)
+    saved_stderr = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "wb") as null_device, warnings.catch_warnings():
+            os.dup2(null_device.fileno(), 2)
             warnings.simplefilter("ignore")  # protobuf deprecates what mediapipe calls
             yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        os.dup2(saved_stderr, 2)
+        os.close(saved_stderr)
 
 
 class OpenPose:
@@ -186,9 +186,9 @@ class OpenPose:
         bgr = _resized(image)[:, :, ::-1]
         height, width = bgr.shape[:2]
         people = []
-        for found in self._body.format_body_result(*self._body(bgr)):
+        for body in self._body.format_body_result(*self._body(bgr)):
             points, confidence = np.zeros((len(KEYPOINTS), 2)), np.zeros(len(KEYPOINTS))
-            for index, keypoint in enumerate(found.keypoints):
+            for index, keypoint in enumerate(body.keypoints):
                 if keypoint is not None:
                     points[index] = (keypoint.x + 0.5) / width, (keypoint.y + 0.5) / height
                     confidence[index] = min(keypoint.score, 1)  # the peak of a map: a little more at times

@@ -70,26 +70,30 @@ def shared_landmarks(first: Tensor, second: Tensor) -> Landmarks | None:
         ModelError: MediaPipe is installed, but cannot be used.
     """
     groups: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    for a, b in zip(*(_people(to_uint8(picture)[0]) for picture in (first, second)), strict=True):
-        seen = ~np.isnan(a + b).any(1)
-        if seen.sum() >= LEAST and _alike(a[seen], b[seen]) >= ALIKE:
+    for first_points, second_points in zip(
+        *(_person_landmarks(to_uint8(picture)[0]) for picture in (first, second)), strict=True
+    ):
+        seen = ~np.isnan(first_points + second_points).any(1)
+        if seen.sum() >= LEAST and _overlap(first_points[seen], second_points[seen]) >= ALIKE:
             seen[:HEAD] &= not groups  # a face is there: its own are finer than a body's
-            groups.append((np.concatenate([a, b], 1)[seen], np.full(seen.sum(), 1 / len(seen))))
+            groups.append(
+                (np.concatenate([first_points, second_points], 1)[seen], np.full(seen.sum(), 1 / len(seen)))
+            )
     if not groups:
         return None
     points, weight = (torch.from_numpy(np.concatenate(parts)).float() for parts in zip(*groups, strict=True))
     return Landmarks(points, weight)
 
 
-def _people(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _person_landmarks(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Landmarks of a face (478,2) and a body (33,2) in pixels, NaN where they are not seen."""
     nobody = np.full((478, 2), np.nan), np.full((33, 2), np.nan)
     image = np.ascontiguousarray(image)
     size = np.array(image.shape[1::-1])
     with quiet():
         solutions = _solutions()
-        near, far = (_faces(solutions, image, distance) for distance in (0, 1))
-        if len(near) > 1 or len(far) != 1 or far[0].score[0] < CERTAIN:
+        near_faces, far_faces = (_faces(solutions, image, distance) for distance in (0, 1))
+        if len(near_faces) > 1 or len(far_faces) != 1 or far_faces[0].score[0] < CERTAIN:
             return nobody
         with solutions.face_mesh.FaceMesh(
             static_image_mode=True, refine_landmarks=True, min_detection_confidence=CERTAIN
@@ -101,11 +105,12 @@ def _people(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.f
     if body is None:
         return face, nobody[1]
     joints = _points(body, size)
-    joints[[mark.visibility < VISIBLE for mark in body.landmark]] = np.nan
-    box = far[0].location_data.relative_bounding_box
+    joints[[landmark.visibility < VISIBLE for landmark in body.landmark]] = np.nan
+    box = far_faces[0].location_data.relative_bounding_box
     corner, extent = np.array([box.xmin, box.ymin]) * size, np.array([box.width, box.height]) * size
-    its_own = (joints[0] >= corner).all() and (joints[0] <= corner + extent).all()  # a nose that is nowhere is not
-    return face, joints if its_own else nobody[1]
+    # a nose that is nowhere is in no face
+    nose_in_face = (joints[0] >= corner).all() and (joints[0] <= corner + extent).all()
+    return face, joints if nose_in_face else nobody[1]
 
 
 def _faces(solutions: Any, image: NDArray[np.uint8], distance: int) -> Any:
@@ -124,14 +129,14 @@ def _solutions() -> Any:
     return solutions
 
 
-def _points(marks: Any, size: NDArray[np.int64]) -> NDArray[np.float64]:
+def _points(landmarks: Any, size: NDArray[np.int64]) -> NDArray[np.float64]:
     """Landmarks (N,2) in pixels, NaN where they are guessed outside the picture."""
-    places = np.array([(mark.x, mark.y) for mark in marks.landmark])
-    places[((places < 0) | (places > 1)).any(1)] = np.nan
-    return np.asarray(places * size - 0.5, np.float64)
+    points = np.array([(landmark.x, landmark.y) for landmark in landmarks.landmark])
+    points[((points < 0) | (points > 1)).any(1)] = np.nan
+    return np.asarray(points * size - 0.5, np.float64)
 
 
-def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """How well points (N,2) lie over as many others once both have one middle and spread; 1 at best."""
     a, b = a - a.mean(0), b - b.mean(0)
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()).clip(1e-9))

@@ -54,13 +54,13 @@ class PerceptualDistance:
         Fewer than two images have no neighbours: the result is empty.
         """
         gaps = [torch.zeros(0, device=self._device)]
-        last = None
+        previous = None
         for batch in images.split(_BATCH):
             features = self.features(batch)
-            if last is not None:
-                features = torch.cat([last, features])
+            if previous is not None:
+                features = torch.cat([previous, features])
             gaps.append(self.between(features[:-1], features[1:]))
-            last = features[-1:]
+            previous = features[-1:]
         return torch.cat(gaps)
 
     def loss(self, a: Tensor, b: Tensor) -> Tensor:
@@ -89,13 +89,13 @@ class PerceptualDistance:
         return nn.Sequential(self._model.scaling_layer, self._model.net)
 
     def _features(self, images: Tensor) -> Tensor:
-        rows = []
+        vectors = []
         for layer, head in zip(self.layers(images), self._model.lins, strict=True):
             weight = head.model[-1].weight[0]  # (C,1,1)
-            used = weight.flatten() > 0  # half of the first layer's channels have no say
-            scale = (weight[used] / layer.shape[2:].numel()).sqrt()
-            rows.append((lpips.normalize_tensor(layer)[:, used] * scale).flatten(1))
-        return torch.cat(rows, dim=1)
+            used_channels = weight.flatten() > 0  # half of the first layer's channels have no say
+            scale = (weight[used_channels] / layer.shape[2:].numel()).sqrt()
+            vectors.append((lpips.normalize_tensor(layer)[:, used_channels] * scale).flatten(1))
+        return torch.cat(vectors, dim=1)
 
     @staticmethod
     def between(a: Tensor, b: Tensor) -> Tensor:
@@ -116,8 +116,8 @@ def _check(images: Tensor) -> None:
 def _build(trunk: dict[str, Tensor]) -> lpips.LPIPS:
     # The library fills the trunk with random numbers first: they must not come out of the caller's stream.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        for start in ("The parameter 'pretrained' is deprecated", "Arguments other than a weight enum"):
-            warnings.filterwarnings("ignore", message=start, category=UserWarning, module="torchvision")
+        for warning in ("The parameter 'pretrained' is deprecated", "Arguments other than a weight enum"):
+            warnings.filterwarnings("ignore", message=warning, category=UserWarning, module="torchvision")
         model = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     model.net.load_state_dict(trunk)
     return model.eval().requires_grad_(False)

@@ -127,13 +127,13 @@ def match(first: Pose, second: Pose) -> Matching:
     """
     costs = np.array([[_distance(a, b) for b in second] for a in first]).reshape(len(first), len(second))
     rows, columns = linear_sum_assignment(costs)
-    together = costs[rows, columns] < _STRANGERS
-    pairs = tuple(zip(rows[together].tolist(), columns[together].tolist(), strict=True))
-    paired = [set(side) for side in zip(*pairs, strict=True)] or [set(), set()]
+    comparable = costs[rows, columns] < _STRANGERS
+    pairs = tuple(zip(rows[comparable].tolist(), columns[comparable].tolist(), strict=True))
+    matched = [set(side) for side in zip(*pairs, strict=True)] or [set(), set()]
     return Matching(
         pairs,
-        tuple(index for index in range(len(first)) if index not in paired[0]),
-        tuple(index for index in range(len(second)) if index not in paired[1]),
+        tuple(index for index in range(len(first)) if index not in matched[0]),
+        tuple(index for index in range(len(second)) if index not in matched[1]),
     )
 
 
@@ -141,8 +141,8 @@ def _distance(a: Person, b: Person) -> float:
     shared = a.seen & b.seen
     if not shared.any():
         return _STRANGERS
-    moved = np.linalg.norm(a.points - b.points, axis=1)
-    return float(np.where(shared, moved, UNSHARED)[a.seen | b.seen].mean())
+    distances = np.linalg.norm(a.points - b.points, axis=1)
+    return float(np.where(shared, distances, UNSHARED)[a.seen | b.seen].mean())
 
 
 def interpolate(first: Pose, second: Pose, alpha: float) -> Pose:
@@ -159,10 +159,13 @@ def interpolate(first: Pose, second: Pose, alpha: float) -> Pose:
         raise ValueError(f"alpha lies in [0,1], got {alpha}")
     if alpha in (0, 1):
         return second if alpha else first
-    return tuple(_between(first[one], second[other], alpha) for one, other in match(first, second).pairs)
+    return tuple(
+        _person_between(first[first_index], second[second_index], alpha)
+        for first_index, second_index in match(first, second).pairs
+    )
 
 
-def _between(a: Person, b: Person, alpha: float) -> Person:
+def _person_between(a: Person, b: Person, alpha: float) -> Person:
     confidence = np.minimum(a.confidence, b.confidence)  # 0 unless both show it
     points = a.points + alpha * (b.points - a.points)
     # The last bit of the sum may stand out beyond the second end.
@@ -204,12 +207,14 @@ def _painted(canvas: NDArray[np.uint8], pose: Pose) -> NDArray[np.uint8]:
             across = np.array([-along[1], along[0]]) * radius
             outline = points[start] + half + np.outer(np.cos(_CIRCLE), half) + np.outer(np.sin(_CIRCLE), across)
             dimmed = [int(level * _LIMB_BRIGHTNESS) for level in colour]
-            cv2.fillConvexPoly(canvas, _fixed(outline), dimmed, cv2.LINE_AA, _SHIFT)
+            cv2.fillConvexPoly(canvas, _fixed_point(outline), dimmed, cv2.LINE_AA, _SHIFT)
         for point, seen, colour in zip(points, person.seen, COLOURS, strict=True):
             if seen:
-                cv2.circle(canvas, _fixed(point).tolist(), int(_fixed(radius)), colour, -1, cv2.LINE_AA, _SHIFT)
+                cv2.circle(
+                    canvas, _fixed_point(point).tolist(), int(_fixed_point(radius)), colour, -1, cv2.LINE_AA, _SHIFT
+                )
     return canvas
 
 
-def _fixed(values: NDArray[np.float64] | float) -> NDArray[np.int32]:
+def _fixed_point(values: NDArray[np.float64] | float) -> NDArray[np.int32]:
     return np.rint(np.asarray(values) * 2**_SHIFT).astype(np.int32)

@@ -37,8 +37,10 @@ class Fixed:
 
     def rows(self, control: Tensor, extent: tuple[float, float]) -> Tensor:
         """What each control point (2,H,W) counts for the field there, (N,HW)."""
-        across, down = (basis(control.shape[2 - axis] - 3, self.at[:, axis] / extent[axis]) for axis in (0, 1))
-        return torch.einsum("ny,nx->nyx", down, across).flatten(1)
+        x_weights, y_weights = (
+            basis(control.shape[2 - axis] - 3, self.at[:, axis] / extent[axis]) for axis in (0, 1)
+        )
+        return torch.einsum("ny,nx->nyx", y_weights, x_weights).flatten(1)
 
 
 def stiffness(control: Tensor, extent: tuple[float, float]) -> Tensor:
@@ -46,28 +48,28 @@ def stiffness(control: Tensor, extent: tuple[float, float]) -> Tensor:
 
     They have to bend, stretch and cross the borders, as means over the picture.
     """
-    ends, moments, borders = torch.tensor([-1.0, 1.0]), [], []
+    border_points, gram_matrices, borders = torch.tensor([-1.0, 1.0]), [], []
     for count, side in zip(control.shape[1:], extent[::-1], strict=True):
-        at = torch.linspace(-1, 1, 4 * (count - 3) + 1)
-        own = [basis(count - 3, at, order).double() / side**order for order in range(3)]
-        moments.append([part.T @ part / len(at) for part in own])
-        border = basis(count - 3, ends).double()
+        points = torch.linspace(-1, 1, 4 * (count - 3) + 1)
+        bases = [basis(count - 3, points, order).double() / side**order for order in range(3)]
+        gram_matrices.append([basis_matrix.T @ basis_matrix / len(points) for basis_matrix in bases])
+        border = basis(count - 3, border_points).double()
         borders.append(border.T @ border)
-    (y0, y1, y2), (x0, x1, x2) = moments
+    (y0, y1, y2), (x0, x1, x2) = gram_matrices
     bending = torch.kron(y0, x2) + torch.kron(y2, x0) + 2 * torch.kron(y1, x1)
     strain = torch.kron(y0, x1) + torch.kron(y1, x0)
     # a little of its size, lest a field that is moved as a whole, or control points beyond the border, be free
-    little = 1e-6 * torch.kron(y0, x0) + 1e-9 * torch.eye(len(bending))
-    smooth = BENDING * bending + STRAIN * strain + little
-    return torch.stack([smooth + EDGES * torch.kron(y0, borders[1]), smooth + EDGES * torch.kron(borders[0], x0)])
+    regularisation = 1e-6 * torch.kron(y0, x0) + 1e-9 * torch.eye(len(bending))
+    common = BENDING * bending + STRAIN * strain + regularisation
+    return torch.stack([common + EDGES * torch.kron(y0, borders[1]), common + EDGES * torch.kron(borders[0], x0)])
 
 
 def obedient(control: Tensor, extent: tuple[float, float], fixed: Fixed) -> Tensor:
     """A field changed as little as its stiffness tells, so that it is at fixed points what it is to be there."""
     rows = fixed.rows(control, extent).double()
-    off = fixed.field.double() - rows @ control.flatten(1).T.double()
-    answer, whole = _answer(torch.linalg.cholesky(stiffness(control, extent)), rows)
-    change = answer @ torch.cholesky_solve(off.T[..., None], whole)
+    residual = fixed.field.double() - rows @ control.flatten(1).T.double()
+    response, response_factor = _point_response(torch.linalg.cholesky(stiffness(control, extent)), rows)
+    change = response @ torch.cholesky_solve(residual.T[..., None], response_factor)
     return (control + change.reshape(control.shape)).float()
 
 
@@ -77,49 +79,49 @@ def unfolded(control: Tensor, extent: tuple[float, float], fixed: Fixed | None, 
     It gives way where it folds, and keeps what it is at fixed points. Where that does not suffice, as when points
     contradict each other, it goes as far from ``sound``, a field without folds, as leaves none.
     """
-    if _least(control, extent) > LEAST:
+    if _least_area(control, extent) > LEAST:
         return control
-    stiff = torch.linalg.cholesky(stiffness(control, extent))
+    stiffness_factor = torch.linalg.cholesky(stiffness(control, extent))
     rows = None if fixed is None else fixed.rows(control, extent).double()
-    held = None if rows is None else _answer(stiff, rows)
+    fixed_response = None if rows is None else _point_response(stiffness_factor, rows)
     for _ in range(EASING):
-        cost, slope = _folds(control, extent)
-        step = torch.cholesky_solve(slope.flatten(1)[..., None].double(), stiff)
-        if held and rows is not None:
-            answer, whole = held
-            step -= answer @ torch.cholesky_solve(rows @ step, whole)
+        cost, slope = _fold_cost(control, extent)
+        step = torch.cholesky_solve(slope.flatten(1)[..., None].double(), stiffness_factor)
+        if fixed_response and rows is not None:
+            response, response_factor = fixed_response
+            step -= response @ torch.cholesky_solve(rows @ step, response_factor)
         # what Newton would do along this line, to where nothing costs
-        down = float((step[..., 0] * slope.flatten(1)).sum())
-        control = control - (2 * cost / max(down, 1e-12) * step).reshape(control.shape).float()
-        if _least(control, extent) > LEAST:
+        descent = float((step[..., 0] * slope.flatten(1)).sum())
+        control = control - (2 * cost / max(descent, 1e-12) * step).reshape(control.shape).float()
+        if _least_area(control, extent) > LEAST:
             return control
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        fine = _least(torch.lerp(sound, control, middle), extent) > LEAST
-        low, high = (middle, high) if fine else (low, middle)
+        foldless = _least_area(torch.lerp(sound, control, middle), extent) > LEAST
+        low, high = (middle, high) if foldless else (low, middle)
     return torch.lerp(sound, control, low)
 
 
-def _answer(stiff: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def _point_response(stiffness_factor: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """How control points (2,K,N) give way to forces at N points, and how the field there does, (2,N,N).
 
     ``stiff`` and the latter are Cholesky's factors: some builds of LU fail on batches with several threads.
     """
-    answer = torch.cholesky_solve(rows.T.expand(2, -1, -1), stiff)
-    whole = rows @ answer
+    response = torch.cholesky_solve(rows.T.expand(2, -1, -1), stiffness_factor)
+    point_response = rows @ response
     # two points at one place may say different things: then both are met as well as may be
-    little = 1e-6 * whole.diagonal(dim1=1, dim2=2).mean()
-    return answer, torch.linalg.cholesky(whole + little * torch.eye(len(rows)))
+    regularisation = 1e-6 * point_response.diagonal(dim1=1, dim2=2).mean()
+    return response, torch.linalg.cholesky(point_response + regularisation * torch.eye(len(rows)))
 
 
-def _least(control: Tensor, extent: tuple[float, float]) -> float:
+def _least_area(control: Tensor, extent: tuple[float, float]) -> float:
     return float(areas(control, extent, SAMPLES).amin())
 
 
 @torch.enable_grad()
-def _folds(control: Tensor, extent: tuple[float, float]) -> tuple[float, Tensor]:
+def _fold_cost(control: Tensor, extent: tuple[float, float]) -> tuple[float, Tensor]:
     """What the places below ROOM cost, and the slope of that by control points."""
-    free = control.clone().requires_grad_()
-    cost = F.relu(ROOM - areas(free, extent, SAMPLES)).square().mean()
-    return float(cost.detach()), torch.autograd.grad(cost, free)[0]
+    variable = control.clone().requires_grad_()
+    cost = F.relu(ROOM - areas(variable, extent, SAMPLES)).square().mean()
+    return float(cost.detach()), torch.autograd.grad(cost, variable)[0]

@@ -38,7 +38,7 @@ class AlexNetTower(nn.Module):
         self.trunk = PerceptualDistance().trunk
         self.register_buffer("mean", torch.zeros(STATISTICS))
         self.register_buffer("deviation", torch.ones(STATISTICS))
-        self.seen = nn.Dropout(0.4)
+        self.dropout = nn.Dropout(0.4)
 
     @torch.no_grad()
     def statistics(self, images: Tensor) -> Tensor:
@@ -46,11 +46,13 @@ class AlexNetTower(nn.Module):
         images = F.interpolate(images.float(), [round(LARGER * side) for side in images.shape[2:]], mode="bilinear")
         layers: list[Tensor] = list(self.trunk(images))
         normed = [F.layer_norm(layer.movedim(1, 3), layer.shape[1:2]) for layer in layers]
-        return torch.cat([*(one.mean((1, 2)) for one in normed), *(layer.amax((2, 3)) for layer in layers)], dim=1)
+        return torch.cat(
+            [*(layer.mean((1, 2)) for layer in normed), *(layer.amax((2, 3)) for layer in layers)], dim=1
+        )
 
     def standardize(self, statistics: Tensor) -> Tensor:
         """Statistics (B,2304) in standard deviations from what is usual."""
-        return self.seen(((statistics - self.mean) / self.deviation).clamp(-UNUSUAL, UNUSUAL))
+        return self.dropout(((statistics - self.mean) / self.deviation).clamp(-UNUSUAL, UNUSUAL))
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Images (B,3,S,S) in [-1,1] as transformers' CLIP wants them of its vision tower."""
@@ -68,17 +70,17 @@ class TextPerceptron(nn.Sequential):
         super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, out, bias=False))
 
     @property
-    def _widen(self) -> nn.Linear:
-        first = self[0]
-        assert isinstance(first, nn.Linear)
-        return first
+    def _first_layer(self) -> nn.Linear:
+        layer = self[0]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     @torch.no_grad()
-    def whiten(self, said: Tensor) -> None:
+    def whiten(self, features: Tensor) -> None:
         """Make these texts (N,D) differ as much in every direction of what the first layer says of them."""
-        first, mean = self._widen, said.mean(0)
-        _, spread, axes = torch.linalg.svd((said - mean).double(), full_matrices=False)
-        whitened = (axes.T @ torch.diag(1 / (spread / spread[0] + 1e-3)) @ axes).float()
-        weight = torch.randn_like(first.weight) @ whitened
-        first.weight.copy_(weight / ((said - mean) @ weight.T).std(0).mean())
-        first.bias.copy_(-first.weight @ mean)
+        layer, mean = self._first_layer, features.mean(0)
+        _, singular_values, axes = torch.linalg.svd((features - mean).double(), full_matrices=False)
+        whitened = (axes.T @ torch.diag(1 / (singular_values / singular_values[0] + 1e-3)) @ axes).float()
+        weight = torch.randn_like(layer.weight) @ whitened
+        layer.weight.copy_(weight / ((features - mean) @ weight.T).std(0).mean())
+        layer.bias.copy_(-layer.weight @ mean)

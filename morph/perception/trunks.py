@@ -28,10 +28,10 @@ def read_trunk(name: str) -> dict[str, Tensor]:
         data = resources.files("morph.perception").joinpath(file).read_bytes()
     except FileNotFoundError as error:
         raise ModelError(f"{file} is missing from morph.perception; reinstall morph") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[name]:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256[name]:
         raise ModelError(
-            f"{file} in morph.perception is damaged: SHA-256 {found[:12]}... where {SHA256[name][:12]}... was "
+            f"{file} in morph.perception is damaged: SHA-256 {digest[:12]}... where {SHA256[name][:12]}... was "
             "expected; reinstall morph"
         )
     return safetensors.torch.load(data)

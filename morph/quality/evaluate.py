@@ -80,21 +80,22 @@ def measure(
 
     gaps = (lpips or PerceptualDistance()).consecutive(frames).tolist()
     frames = frames.cpu().float()
-    fidelity = ghosts = sharp = None
+    end_psnr = mean_ghosting = mean_sharpness = None
     if ends is not None and len(frames):
         ends = ends.cpu().float()
-        fidelity = psnr(frames[0], ends[0]), psnr(frames[-1], ends[1])
+        end_psnr = psnr(frames[0], ends[0]), psnr(frames[-1], ends[1])
     if len(frames) > 2:
         ends = frames[[0, -1]] if ends is None else ends
-        at = positions(frames, ends) if alphas is None else torch.tensor(alphas)
-        inner = (frames[1:-1], ends, at[1:-1])
-        ghosts, sharp = ghosting(*inner).mean().item(), sharpness(*inner).mean().item()
+        frame_alphas = positions(frames, ends) if alphas is None else torch.tensor(alphas)
+        inner_segment = (frames[1:-1], ends, frame_alphas[1:-1])
+        mean_ghosting = ghosting(*inner_segment).mean().item()
+        mean_sharpness = sharpness(*inner_segment).mean().item()
     return Report(
         **asdict(Evenness.of(gaps)),
-        ghosting=ghosts,
+        ghosting=mean_ghosting,
         motion=motion(frames),
-        sharpness=sharp,
-        endpoint_psnr=fidelity,
+        sharpness=mean_sharpness,
+        endpoint_psnr=end_psnr,
     )
 
 
@@ -104,8 +105,8 @@ def measure_files(source: Path, ends: Sequence[Path] = (), fit: Fit = "crop") ->
     Raises:
         InputError: nothing there that can be read.
     """
-    found = read_frames(source) if is_stills(source) and not source.is_file() else read_video(source)
-    pixels = np.stack([to_rgb8(frame) for frame in found])
+    decoded = read_frames(source) if is_stills(source) and not source.is_file() else read_video(source)
+    pixels = np.stack([to_rgb8(frame) for frame in decoded])
     frames = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1
     if min(frames.shape[2:]) < MIN_SIZE:
         raise InputError(f"{source}: frames of {frames.shape[3]}x{frames.shape[2]} are too small to measure")
@@ -150,22 +151,22 @@ def ghosting(frames: Tensor, ends: Tensor, alphas: Tensor) -> Tensor:
         ends: (2,3,H,W) in [-1,1].
         alphas: (N,) in [0,1].
     """
-    at = alphas.double().clamp(1e-3, 1 - 1e-3)
-    share = torch.stack([1 - at, at], dim=1)
-    ghost = energy = torch.zeros(len(frames), dtype=torch.float64)
-    for f, basis in zip(_bands(frames), _bands(ends), strict=True):
-        gram = basis @ basis.T
+    alpha = alphas.double().clamp(1e-3, 1 - 1e-3)
+    end_shares = torch.stack([1 - alpha, alpha], dim=1)
+    ghost_energy = total_energy = torch.zeros(len(frames), dtype=torch.float64)
+    for frame_band, end_band in zip(_bands(frames), _bands(ends), strict=True):
+        gram = end_band @ end_band.T
         # The ridge only keeps flat and equal ends solvable; it is far too small to move the answer.
         ridge = (1e-9 * gram.trace() + _TINY) * torch.eye(2, dtype=torch.float64)
-        weights = torch.linalg.solve(gram + ridge, basis @ f.T).T  # (N,2): x, y
-        whole = f.square().sum(1)
-        explained = (whole - (f - weights @ basis).square().sum(1)).clamp_min(0)
-        presence = (weights / share).clamp_min(0)
+        weights = torch.linalg.solve(gram + ridge, end_band @ frame_band.T).T  # (N,2): x, y
+        band_energy = frame_band.square().sum(1)
+        explained = (band_energy - (frame_band - weights @ end_band).square().sum(1)).clamp_min(0)
+        presence = (weights / end_shares).clamp_min(0)
         balance = presence.amin(1) / presence.amax(1).clamp_min(_TINY)
-        difference = (basis[0] - basis[1]).square().sum() / gram.trace().clamp_min(_TINY)
-        ghost = ghost + explained * balance * (10 * difference).clamp_max(1)
-        energy = energy + whole
-    return (ghost / energy.clamp_min(_TINY)).float()
+        difference = (end_band[0] - end_band[1]).square().sum() / gram.trace().clamp_min(_TINY)
+        ghost_energy = ghost_energy + explained * balance * (10 * difference).clamp_max(1)
+        total_energy = total_energy + band_energy
+    return (ghost_energy / total_energy.clamp_min(_TINY)).float()
 
 
 def sharpness(frames: Tensor, ends: Tensor, alphas: Tensor) -> Tensor:
@@ -174,8 +175,8 @@ def sharpness(frames: Tensor, ends: Tensor, alphas: Tensor) -> Tensor:
     1 is as sharp as the ends, a cross-fade of unrelated pictures has about 0.7 halfway. Flat ends: 1.
     Arguments as in :func:`ghosting`.
     """
-    detail, (a, b) = _detail(frames), _detail(ends)
-    expected = torch.lerp(a, b, alphas.to(a))
+    detail, (first_detail, second_detail) = _detail(frames), _detail(ends)
+    expected = torch.lerp(first_detail, second_detail, alphas.to(first_detail))
     return torch.where(expected > 1e-6, detail / expected.clamp_min(_TINY), 1.0)
 
 

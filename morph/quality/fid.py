@@ -45,10 +45,10 @@ def fid(a: Tensor, b: Tensor) -> float:
     only sets of the same size.
     """
     means = a.mean(0), b.mean(0)
-    left, right = (a - means[0]) / (len(a) - 1) ** 0.5, (b - means[1]) / (len(b) - 1) ** 0.5
-    together = torch.linalg.svdvals(left @ right.T).sum()
-    spread = left.square().sum() + right.square().sum() - 2 * together
-    return float((means[0] - means[1]).square().sum() + spread)
+    centred_a, centred_b = (a - means[0]) / (len(a) - 1) ** 0.5, (b - means[1]) / (len(b) - 1) ** 0.5
+    cross_trace = torch.linalg.svdvals(centred_a @ centred_b.T).sum()
+    trace = centred_a.square().sum() + centred_b.square().sum() - 2 * cross_trace
+    return float((means[0] - means[1]).square().sum() + trace)
 
 
 def kid(a: Tensor, b: Tensor) -> float:
@@ -60,5 +60,5 @@ def kid(a: Tensor, b: Tensor) -> float:
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         return (x @ y.T / x.shape[1] + 1) ** 3
 
-    within = [(k.sum() - k.trace()) / (len(k) * (len(k) - 1)) for k in (kernel(a, a), kernel(b, b))]
+    within = [(gram.sum() - gram.trace()) / (len(gram) * (len(gram) - 1)) for gram in (kernel(a, a), kernel(b, b))]
     return float(within[0] + within[1] - 2 * kernel(a, b).mean())

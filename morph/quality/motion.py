@@ -55,23 +55,23 @@ def motion(frames: Tensor) -> float | None:
     shares = []
     stride = 1
     while 2 * stride < len(pictures):
-        found = [_explained(a, b) for a, b in pairwise(pictures[::stride])]
-        change, left = (sum(part) for part in zip(*found, strict=True))
+        changes = [_change_and_remainder(a, b) for a, b in pairwise(pictures[::stride])]
+        change, unexplained = (sum(values) for values in zip(*changes, strict=True))
         if change > 0:
-            shares.append(1 - left / change)
+            shares.append(1 - unexplained / change)
         stride *= 2
     return max(0.0, *shares) if shares else None
 
 
-def _explained(first: RgbFrame, second: RgbFrame) -> tuple[float, float]:
+def _change_and_remainder(first: RgbFrame, second: RgbFrame) -> tuple[float, float]:
     """How much changes from one frame (H,W,3) to another, and how much of it is left when the first is moved."""
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (second, first)]
-    moved = sampled(first, np.asarray(search.calc(*grey, None), np.float32))
-    return _apart(first, second), _apart(moved, second)
+    warped = sampled(first, np.asarray(search.calc(*grey, None), np.float32))
+    return _difference(first, second), _difference(warped, second)
 
 
-def _apart(a: RgbFrame, b: RgbFrame) -> float:
+def _difference(a: RgbFrame, b: RgbFrame) -> float:
     """The mean absolute difference of two frames, softened."""
     return float(np.abs(cv2.GaussianBlur(a.astype(np.float32) - b, (0, 0), _SOFTENED)).mean())

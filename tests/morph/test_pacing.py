@@ -15,10 +15,10 @@ positive = st.lists(st.floats(1e-3, 10), min_size=1, max_size=12)
 
 @given(positive, st.integers(0, 40))
 def test_shares_spend_everything_and_no_move_would_help(gaps, extra):
-    got = shares(gaps, extra)
-    assert sum(got) == extra
-    worst = max(gap / (n + 1) for gap, n in zip(gaps, got, strict=True))
-    for gap, n in zip(gaps, got, strict=True):
+    frames = shares(gaps, extra)
+    assert sum(frames) == extra
+    worst = max(gap / (n + 1) for gap, n in zip(gaps, frames, strict=True))
+    for gap, n in zip(gaps, frames, strict=True):
         if n:  # taking a frame away from any gap makes it at least as bad as the worst now
             assert gap / n >= worst - 1e-12
 
@@ -30,20 +30,20 @@ def test_shares_favour_the_ends_at_a_tie():
 @given(positive, st.integers(1, 40), st.integers(1, 8))
 def test_refine_puts_new_frames_strictly_between_old_ones(gaps, extra, batch):
     alphas = uniform(len(gaps) + 1)
-    new = refine(alphas, gaps, extra, batch)
-    assert 1 <= len(new) <= min(extra, batch)
-    assert new == sorted(set(new) - set(alphas))
-    assert all(0 < alpha < 1 for alpha in new)
+    positions = refine(alphas, gaps, extra, batch)
+    assert 1 <= len(positions) <= min(extra, batch)
+    assert positions == sorted(set(positions) - set(alphas))
+    assert all(0 < alpha < 1 for alpha in positions)
 
 
-def gaps_of(way: Callable[[float], float], alphas: list[float]) -> list[float]:
-    """Squared distances, as LPIPS is, along a line on which the frame at alpha stands at ``way(alpha)``."""
-    return np.square(np.diff([way(alpha) for alpha in alphas])).tolist()
+def gaps_of(curve: Callable[[float], float], alphas: list[float]) -> list[float]:
+    """Squared distances, as LPIPS is, along a line on which the frame at alpha stands at ``curve(alpha)``."""
+    return np.square(np.diff([curve(alpha) for alpha in alphas])).tolist()
 
 
 @pytest.mark.parametrize("frames", [24, 48])
 @pytest.mark.parametrize(
-    "way",
+    "curve",
     [
         lambda alpha: alpha,
         lambda alpha: alpha**3,
@@ -53,18 +53,18 @@ def gaps_of(way: Callable[[float], float], alphas: list[float]) -> list[float]:
     ],
     ids=["even", "cubic", "step", "root", "wavy"],
 )
-def test_a_survey_and_two_passes_even_out_any_pace(way, frames):
+def test_a_survey_and_two_passes_even_out_any_pace(curve, frames):
     alphas = uniform(6)
-    while left := frames // 2 - len(alphas):
-        alphas = sorted(alphas + refine(alphas, gaps_of(way, alphas), left, min(8, (left + 1) // 2)))
-    shown = even(alphas, gaps_of(way, alphas), frames)
-    seen = sorted(set(alphas) | set(shown))
-    shown = even(seen, gaps_of(way, seen), frames)
+    while remaining := frames // 2 - len(alphas):
+        alphas = sorted(alphas + refine(alphas, gaps_of(curve, alphas), remaining, min(8, (remaining + 1) // 2)))
+    shown = even(alphas, gaps_of(curve, alphas), frames)
+    measured = sorted(set(alphas) | set(shown))
+    shown = even(measured, gaps_of(curve, measured), frames)
     assert len(shown) == frames
     assert (shown[0], shown[-1]) == (0, 1)
     assert shown == sorted(set(shown))
-    assert len(set(shown) | set(seen)) <= 2 * frames
-    paced, plain = Evenness.of(gaps_of(way, shown)), Evenness.of(gaps_of(way, uniform(frames)))
+    assert len(set(shown) | set(measured)) <= 2 * frames
+    paced, plain = Evenness.of(gaps_of(curve, shown)), Evenness.of(gaps_of(curve, uniform(frames)))
     assert paced.max_mean_gap <= 1.5
     assert paced.pdv <= max(plain.pdv / 3, (0.2 * paced.mean_gap) ** 2)
 

@@ -35,9 +35,9 @@ def test_a_smaller_pixel_is_the_mean_of_those_it_covers(picture, dtype):
 
 @pytest.mark.parametrize("size", [(96, 32), (32, 96), (96, 96)])
 def test_where_a_side_grows_nothing_stands_out(picture, size):
-    made = reduced(picture, size)
-    assert made.shape == (size[1], size[0], 3)
-    assert picture.min() <= made.min() <= made.max() <= picture.max()
+    resized = reduced(picture, size)
+    assert resized.shape == (size[1], size[0], 3)
+    assert picture.min() <= resized.min() <= resized.max() <= picture.max()
 
 
 def test_what_is_enlarged_and_reduced_again_is_nearly_the_same():

@@ -26,10 +26,10 @@ def test_slerp_meets_its_ends_and_mirrors(seed):
 @given(seeds, st.floats(0, 1))
 def test_slerp_of_unit_vectors_moves_at_constant_angle(seed, alpha):
     a, b = (x / x.norm() for x in pair(seed))
-    at = slerp(a, b, torch.tensor([alpha])).double()
+    mixed = slerp(a, b, torch.tensor([alpha])).double()
     angle = torch.arccos((a.double() * b).sum())
-    assert torch.isclose(at.norm(), torch.tensor(1.0).double(), atol=1e-5)
-    assert torch.isclose(torch.arccos((a * at).sum().clamp(-1, 1)), alpha * angle, atol=2e-3)
+    assert torch.isclose(mixed.norm(), torch.tensor(1.0).double(), atol=1e-5)
+    assert torch.isclose(torch.arccos((a * mixed).sum().clamp(-1, 1)), alpha * angle, atol=2e-3)
 
 
 def test_slerp_keeps_the_spread_of_noise_where_lerp_shrinks_it():
@@ -51,10 +51,10 @@ def test_a_batch_of_pairs_is_each_pair_alone(seed):
     a, b = pair(seed, (3, 4, 8, 8))
     b[1] = a[1]  # parallel: the one is lerped, its neighbours are not
     alphas = torch.tensor([0.2, 0.5, 0.7])
-    together = slerp(a, b, alphas)
+    batch = slerp(a, b, alphas)
     for i in range(3):
         alone = slerp(a[i : i + 1], b[i : i + 1], alphas[i : i + 1])
-        assert torch.allclose(together[i : i + 1], alone, atol=1e-6)
+        assert torch.allclose(batch[i : i + 1], alone, atol=1e-6)
 
 
 @given(seeds)

@@ -15,7 +15,7 @@ from morph.media.frame import to_rgb8
 from morph.media.keyframe import load_keyframe, to_levels, to_uint8
 
 SIZE = 128
-TIMES = np.linspace(0, 1, 9)
+POSITIONS = np.linspace(0, 1, 9)
 CAT = Path(__file__).parents[3] / "samples" / "cat.jpg"
 MATTES = hnp.arrays(np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
@@ -34,7 +34,7 @@ def star(points: int = 5, size: int = SIZE) -> NDArray[np.uint8]:
 
 def areas(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
     matte = Matte(first, second)
-    return np.array([matte.at(t).sum(dtype=float) for t in TIMES])
+    return np.array([matte.at(position).sum(dtype=float) for position in POSITIONS])
 
 
 def pieces(matte: NDArray[np.float32]) -> int:
@@ -53,20 +53,22 @@ SHAPES = {
 PAIRS = [(a, b) for a in SHAPES for b in SHAPES if a < b]
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_the_ends_are_the_keyframes_mattes_bit_for_bit(one: str, other: str) -> None:
-    matte = Matte(SHAPES[one], SHAPES[other])
-    for t, end in ((0, SHAPES[one]), (1, SHAPES[other])):
-        np.testing.assert_array_equal(np.rint(matte.at(t) * 255), end)
-        np.testing.assert_array_equal(np.rint(matte.at(t) * 65535), end.astype(int) * 257)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_the_ends_are_the_keyframes_mattes_bit_for_bit(first: str, second: str) -> None:
+    matte = Matte(SHAPES[first], SHAPES[second])
+    for position, end in ((0, SHAPES[first]), (1, SHAPES[second])):
+        np.testing.assert_array_equal(np.rint(matte.at(position) * 255), end)
+        np.testing.assert_array_equal(np.rint(matte.at(position) * 65535), end.astype(int) * 257)
 
 
 @settings(max_examples=60, deadline=None)
-@given(first=MATTES, data=st.data(), t=st.floats(0, 1))
-def test_any_mattes_have_mattes_between_them(first: NDArray[np.uint8], data: st.DataObject, t: float) -> None:
+@given(first=MATTES, data=st.data(), position=st.floats(0, 1))
+def test_any_mattes_have_mattes_between_them(
+    first: NDArray[np.uint8], data: st.DataObject, position: float
+) -> None:
     second = data.draw(hnp.arrays(np.uint8, first.shape))
     matte = Matte(first, second)
-    between = matte.at(t)
+    between = matte.at(position)
     assert between.dtype == np.float32
     assert between.shape == first.shape
     assert between.min() >= 0
@@ -75,27 +77,27 @@ def test_any_mattes_have_mattes_between_them(first: NDArray[np.uint8], data: st.
     np.testing.assert_array_equal(np.rint(matte.at(1) * 255), second)
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_the_way_back_is_the_way_there(one: str, other: str) -> None:
-    there, back = Matte(SHAPES[one], SHAPES[other]), Matte(SHAPES[other], SHAPES[one])
-    for t in TIMES:
-        np.testing.assert_allclose(there.at(t), back.at(1 - t), atol=1e-3)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_the_way_back_is_the_way_there(first: str, second: str) -> None:
+    forward, backward = Matte(SHAPES[first], SHAPES[second]), Matte(SHAPES[second], SHAPES[first])
+    for position in POSITIONS:
+        np.testing.assert_allclose(forward.at(position), backward.at(1 - position), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_matte_that_stays_is_kept_all_along(name: str) -> None:
     matte = Matte(SHAPES[name], SHAPES[name])
-    for t in TIMES:
-        np.testing.assert_allclose(matte.at(t), SHAPES[name] / 255, atol=1e-3)
+    for position in POSITIONS:
+        np.testing.assert_allclose(matte.at(position), SHAPES[name] / 255, atol=1e-3)
 
 
 @pytest.mark.parametrize("softness", [1, 12])
 def test_a_disc_goes_straight_to_where_it_is_next(softness: float) -> None:
     matte = Matte(disc(20, 30, 14, softness), disc(107, 90, 14, softness))
-    for t in TIMES:
-        between = matte.at(t)
+    for position in POSITIONS:
+        between = matte.at(position)
         assert between.dtype == np.float32
-        expected = disc(20 + t * 87, 30 + t * 60, 14, softness) / 255
+        expected = disc(20 + position * 87, 30 + position * 60, 14, softness) / 255
         assert pieces(between) == 1
         assert np.abs(between - expected).mean() < 0.001
         assert np.abs(between - expected).max() < 0.25
@@ -103,13 +105,13 @@ def test_a_disc_goes_straight_to_where_it_is_next(softness: float) -> None:
 
 def test_a_disc_grows_evenly() -> None:
     radii = np.sqrt(areas(disc(64, 64, 10), disc(64, 64, 50)) / np.pi)
-    np.testing.assert_allclose(radii, 10 + 40 * TIMES, atol=0.1)
+    np.testing.assert_allclose(radii, 10 + 40 * POSITIONS, atol=0.1)
 
 
-@pytest.mark.parametrize(("one", "other"), [pair for pair in PAIRS if "faint" not in pair])
-def test_no_shape_vanishes_or_swells_on_the_way(one: str, other: str) -> None:
-    steps = np.diff(areas(SHAPES[one], SHAPES[other]))
-    if SHAPES[one].sum() > SHAPES[other].sum():
+@pytest.mark.parametrize(("first", "second"), [pair for pair in PAIRS if "faint" not in pair])
+def test_no_shape_vanishes_or_swells_on_the_way(first: str, second: str) -> None:
+    steps = np.diff(areas(SHAPES[first], SHAPES[second]))
+    if SHAPES[first].sum() > SHAPES[second].sum():
         steps = -steps
     assert steps.min() > -0.02 * SIZE**2
 
@@ -151,18 +153,21 @@ def test_what_is_no_matte_is_refused() -> None:
 def translation(x: float, y: float, size: int = SIZE) -> Callable[[float], tuple[NDArray[np.float32], ...]]:
     """The first picture moves by x and y on its way to the second."""
     places = np.dstack(np.meshgrid(np.arange(size), np.arange(size))).astype(np.float32)
-    way = np.array([x, y], np.float32)
-    return lambda t: (places - np.float32(t) * way, places + np.float32(1 - t) * way)
+    displacement = np.array([x, y], np.float32)
+    return lambda position: (
+        places - np.float32(position) * displacement,
+        places + np.float32(1 - position) * displacement,
+    )
 
 
 @pytest.mark.parametrize("softness", [1, 12])
 def test_a_disc_goes_where_the_maps_say(softness: float) -> None:
     matte = Matte(disc(20, 30, 14, softness), disc(107, 90, 14, softness), translation(87, 60))
-    for t in TIMES:
-        between = matte.at(t)
+    for position in POSITIONS:
+        between = matte.at(position)
         assert between.dtype == np.float32
         assert pieces(between) == 1
-        expected = disc(20 + t * 87, 30 + t * 60, 14, softness) / 255
+        expected = disc(20 + position * 87, 30 + position * 60, 14, softness) / 255
         assert np.abs(between - expected).mean() < 0.001
 
 
@@ -172,10 +177,10 @@ def test_of_two_shapes_each_goes_its_own_way_by_maps_alone() -> None:
     second = np.maximum(disc(30, 30, 14), disc(98, 70, 14))
     still, falling = translation(0, 0), translation(0, 40)
 
-    def maps(t: float) -> tuple[NDArray[np.float32], ...]:
+    def maps(position: float) -> tuple[NDArray[np.float32], ...]:
         return tuple(
-            np.concatenate([one[:, :64], other[:, 64:]], axis=1)
-            for one, other in zip(still(t), falling(t), strict=True)
+            np.concatenate([left[:, :64], right[:, 64:]], axis=1)
+            for left, right in zip(still(position), falling(position), strict=True)
         )
 
     expected = np.maximum(disc(30, 30, 14), disc(98, 50, 14)) / 255
@@ -183,11 +188,11 @@ def test_of_two_shapes_each_goes_its_own_way_by_maps_alone() -> None:
     assert np.abs(Matte(first, second).at(0.5) - expected).mean() > 0.01
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
-def test_with_maps_the_ends_are_exact_too(one: str, other: str) -> None:
-    matte = Matte(SHAPES[one], SHAPES[other], translation(13.3, -7.7))
-    for t, end in ((0, SHAPES[one]), (1, SHAPES[other])):
-        np.testing.assert_array_equal(np.rint(matte.at(t) * 65535), end.astype(int) * 257)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_with_maps_the_ends_are_exact_too(first: str, second: str) -> None:
+    matte = Matte(SHAPES[first], SHAPES[second], translation(13.3, -7.7))
+    for position, end in ((0, SHAPES[first]), (1, SHAPES[second])):
+        np.testing.assert_array_equal(np.rint(matte.at(position) * 65535), end.astype(int) * 257)
     between = matte.at(0.5)
     assert between.dtype == np.float32
     assert 0 <= between.min() <= between.max() <= 1
@@ -244,9 +249,9 @@ def test_one_colour_is_that_colour_all_over(name: str) -> None:
 def test_any_size_is_extended_and_what_is_all_transparent_is_black(size: tuple[int, int]) -> None:
     nothing = np.zeros(size, np.float32)
     assert not extended(np.zeros((*size, 3), np.float32), nothing).any()
-    one = nothing.copy()
-    one[-1, -1] = 1
-    np.testing.assert_allclose(extended(one[..., None] * RED, one), np.broadcast_to(RED, (*size, 3)), atol=1e-6)
+    pixel = nothing.copy()
+    pixel[-1, -1] = 1
+    np.testing.assert_allclose(extended(pixel[..., None] * RED, pixel), np.broadcast_to(RED, (*size, 3)), atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -254,13 +259,13 @@ def test_any_size_is_extended_and_what_is_all_transparent_is_black(size: tuple[i
 def test_what_is_extended_is_a_colour_and_the_same_once_laid_on_black(
     matte: NDArray[np.uint8], data: st.DataObject
 ) -> None:
-    true = data.draw(hnp.arrays(np.uint8, (*matte.shape, 3)))
-    light = laid(floats(true), matte)
-    colour = extended(floats(light), floats(matte))
+    straight = data.draw(hnp.arrays(np.uint8, (*matte.shape, 3)))
+    premultiplied = laid(floats(straight), matte)
+    colour = extended(floats(premultiplied), floats(matte))
     assert colour.min() >= 0
     assert colour.max() <= 1
-    np.testing.assert_array_equal(on_black(np.rint(colour * 255).astype(np.uint8), floats(matte)), light)
-    np.testing.assert_array_equal(np.rint(colour * 255)[matte == 255], true[matte == 255])
+    np.testing.assert_array_equal(on_black(np.rint(colour * 255).astype(np.uint8), floats(matte)), premultiplied)
+    np.testing.assert_array_equal(np.rint(colour * 255)[matte == 255], straight[matte == 255])
 
 
 def test_there_is_no_seam_and_no_detail_beyond_the_edge() -> None:

@@ -49,21 +49,21 @@ def pixel(size) -> float:
 
 @pytest.mark.parametrize("count", [1, 4, 7])
 def test_splines_add_up_to_one_and_their_derivatives_are_differences(count):
-    at = torch.linspace(-1, 1, 101, dtype=torch.float64)
-    torch.testing.assert_close(basis(count, at).sum(1), torch.ones(101), atol=1e-6, rtol=0)
-    assert basis(count, at).min() >= 0
-    inner, step = at[3:-3] + 1e-3, 1e-3  # beside the knots, where third derivatives jump
+    points = torch.linspace(-1, 1, 101, dtype=torch.float64)
+    torch.testing.assert_close(basis(count, points).sum(1), torch.ones(101), atol=1e-6, rtol=0)
+    assert basis(count, points).min() >= 0
+    inner, step = points[3:-3] + 1e-3, 1e-3  # beside the knots, where third derivatives jump
     for order in (1, 2):
-        around = [basis(count, inner + way * step, order - 1).double() for way in (-1, 1)]
+        around = [basis(count, inner + sign * step, order - 1).double() for sign in (-1, 1)]
         difference = ((around[1] - around[0]) / (2 * step)).float()
         torch.testing.assert_close(basis(count, inner, order), difference, atol=0.02, rtol=1e-3)
 
 
 def test_a_spline_bends_by_nothing_but_its_control_points():
     line = torch.arange(-1, 6) / 4 * 2 - 1  # a line's control points lie on it
-    at = torch.linspace(-1, 1, 33)
-    torch.testing.assert_close(basis(4, at) @ line, at, atol=1e-6, rtol=0)
-    torch.testing.assert_close(basis(4, at, 1) @ line, torch.ones(33), atol=1e-5, rtol=0)
+    points = torch.linspace(-1, 1, 33)
+    torch.testing.assert_close(basis(4, points) @ line, points, atol=1e-6, rtol=0)
+    torch.testing.assert_close(basis(4, points, 1) @ line, torch.ones(33), atol=1e-5, rtol=0)
 
 
 def test_a_field_by_finer_intervals_is_the_same_field():
@@ -81,48 +81,48 @@ def test_a_field_by_finer_intervals_is_the_same_field():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_keyframes_are_themselves_and_all_lies_on_one_line(size):
-    warp, own = random_warp(size), centres(size)
+    warp, pixels = random_warp(size), centres(size)
     first, _, halfway = warp.places(0.0, size)
-    torch.testing.assert_close(first, own, atol=1e-6, rtol=1e-6)
-    assert (halfway - own).norm(dim=-1).max() > 5 * pixel(size)
-    torch.testing.assert_close(warp.places(1.0, size)[1], own, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(warp.places(0.5, size)[2], own, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(first, pixels, atol=1e-6, rtol=1e-6)
+    assert (halfway - pixels).norm(dim=-1).max() > 5 * pixel(size)
+    torch.testing.assert_close(warp.places(1.0, size)[1], pixels, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(warp.places(0.5, size)[2], pixels, atol=1e-6, rtol=1e-6)
     for alpha in ALPHAS:
         first, second, halfway = warp.places(alpha, size)
         torch.testing.assert_close(first + second, 2 * halfway, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(torch.lerp(first, second, alpha), own, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(torch.lerp(first, second, alpha), pixels, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_places_are_those_that_the_field_says(size, alpha):
     warp = random_warp(size, seed=1)
-    first, second, halfway = (found.reshape(-1, 2) for found in warp.places(alpha, size))
+    first, second, halfway = (places.reshape(-1, 2) for places in warp.places(alpha, size))
     inside = (halfway.abs() <= torch.tensor(warp.extent)).all(1)
     assert inside.float().mean() > 0.5
-    moved = warp.at(halfway)
-    for found, said in (
-        (first, halfway - moved),
-        (second, halfway + moved),
-        (centres(size).reshape(-1, 2), halfway + (2 * alpha - 1) * moved),
+    displacement = warp.at(halfway)
+    for places, expected in (
+        (first, halfway - displacement),
+        (second, halfway + displacement),
+        (centres(size).reshape(-1, 2), halfway + (2 * alpha - 1) * displacement),
     ):
-        assert (found - said)[inside].norm(dim=1).max() < 0.5 * pixel(size)
+        assert (places - expected)[inside].norm(dim=1).max() < 0.5 * pixel(size)
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("size", SIZES)
 def test_there_and_back_again(size, seed):
     warp = random_warp(size, seed, least=0.4)
-    there, back = warp.pixels(0.0, size)[1], warp.pixels(1.0, size)[0]
+    forward, backward = warp.pixels(0.0, size)[1], warp.pixels(1.0, size)[0]
     width, height = size
-    unit = (there + 0.5) / torch.tensor([width, height]) * 2 - 1
+    unit = (forward + 0.5) / torch.tensor([width, height]) * 2 - 1
     inside = (unit.abs() < 0.97).all(-1)
-    got = F.grid_sample(back.permute(2, 0, 1)[None], unit[None], mode="bicubic", align_corners=False)
+    returned = F.grid_sample(backward.permute(2, 0, 1)[None], unit[None], mode="bicubic", align_corners=False)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    off = (got[0].permute(1, 2, 0) - torch.stack([x, y], -1)).norm(dim=-1)[inside]
-    assert off.numel() > 0.5 * width * height
-    assert off.median() < 0.1
-    assert off.quantile(0.99) < 0.5
+    error = (returned[0].permute(1, 2, 0) - torch.stack([x, y], -1)).norm(dim=-1)[inside]
+    assert error.numel() > 0.5 * width * height
+    assert error.median() < 0.1
+    assert error.quantile(0.99) < 0.5
 
 
 def test_a_move_is_as_long_in_pixels_as_in_the_picture():
@@ -133,20 +133,20 @@ def test_a_move_is_as_long_in_pixels_as_in_the_picture():
     first, second = Warp(control.contiguous(), extent, torch.ones(2, 2)).pixels(0.0, size)
     y, x = torch.meshgrid(torch.arange(60), torch.arange(150), indexing="ij")
     torch.testing.assert_close(first, torch.stack([x, y], -1).float(), atol=1e-4, rtol=1e-5)
-    moved = 2 * step / pixel(size)
-    torch.testing.assert_close(second - first, moved.expand(60, 150, 2), atol=1e-3, rtol=0)
+    displacement = 2 * step / pixel(size)
+    torch.testing.assert_close(second - first, displacement.expand(60, 150, 2), atol=1e-3, rtol=0)
 
 
 def test_the_pictures_swapped_give_the_morph_backwards():
     size = (90, 60)
     warp = random_warp(size, seed=2)
-    other = warp.swapped()
+    swapped = warp.swapped()
     for alpha in ALPHAS:
         first, second, halfway = warp.places(alpha, size)
-        backwards = other.places(1 - alpha, size)
-        for one, two in zip((second, first, halfway), backwards, strict=True):
-            torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
-    assert torch.equal(other.swapped().control, warp.control)
+        backwards = swapped.places(1 - alpha, size)
+        for expected, actual in zip((second, first, halfway), backwards, strict=True):
+            torch.testing.assert_close(expected, actual, atol=1e-5, rtol=1e-5)
+    assert torch.equal(swapped.swapped().control, warp.control)
 
 
 def test_it_is_kept_bit_for_bit():
@@ -159,15 +159,17 @@ def test_it_is_kept_bit_for_bit():
 
 def test_frames_on_the_way_are_found_in_one_another():
     size = (96, 64)
-    warp, own = random_warp(size, seed=3), centres(size)
-    whole = warp.places(0.4, size)
-    part = warp.places(0.4, size, ends=(0.25, 0.75))
-    assert torch.equal(part[2], whole[2])
-    for end, place in zip((0.25, 0.75), part, strict=False):
+    warp, pixels = random_warp(size, seed=3), centres(size)
+    from_keyframes = warp.places(0.4, size)
+    from_frames = warp.places(0.4, size, ends=(0.25, 0.75))
+    assert torch.equal(from_frames[2], from_keyframes[2])
+    for end, place in zip((0.25, 0.75), from_frames, strict=False):
         # on the straight line between the two keyframes, at its own share of it
-        torch.testing.assert_close(place, torch.lerp(whole[0], whole[1], end), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(warp.places(0.25, size, ends=(0.25, 0.75))[0], own, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(warp.places(0.75, size, ends=(0.25, 0.75))[1], own, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(
+            place, torch.lerp(from_keyframes[0], from_keyframes[1], end), atol=1e-5, rtol=1e-5
+        )
+    torch.testing.assert_close(warp.places(0.25, size, ends=(0.25, 0.75))[0], pixels, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(warp.places(0.75, size, ends=(0.25, 0.75))[1], pixels, atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(100, 100), (180, 80)])
@@ -176,9 +178,9 @@ def test_areas_of_an_affine_map(size):
     warp = affine(size, ((a, b), (c, d)))
     dets = [1 + s * (a + d) + s * s * (a * d - b * c) for s in (-1.0, 1.0)]
     assert warp.least_area() == pytest.approx(min(dets), abs=1e-5)
-    found = warp.areas()
+    sampled_dets = warp.areas()
     for side, det in enumerate(dets):
-        torch.testing.assert_close(found[side], torch.full_like(found[side], det), atol=1e-5, rtol=0)
+        torch.testing.assert_close(sampled_dets[side], torch.full_like(sampled_dets[side], det), atol=1e-5, rtol=0)
     assert affine(size, ((0.0, 0.5), (-0.5, 0.0))).least_area() == pytest.approx(1)  # a turn
 
 
@@ -200,11 +202,10 @@ def test_folds_are_seen_wherever_they_are():
     fine = areas(control, (1.0, 1.0), 32).amin()
     assert warp.least_area() == pytest.approx(float(fine), abs=0.3)
     # the slope leads out of the fold
-    free = control.clone().requires_grad_()
-    F.relu(0.2 - areas(free, (1.0, 1.0), 4)).square().sum().backward()
-    assert Warp(control - 0.02 * free.grad / free.grad.abs().max(), (1.0, 1.0), warp.trust).areas().amin() > float(
-        warp.least_area()
-    )
+    variable = control.clone().requires_grad_()
+    F.relu(0.2 - areas(variable, (1.0, 1.0), 4)).square().sum().backward()
+    moved = control - 0.02 * variable.grad / variable.grad.abs().max()
+    assert Warp(moved, (1.0, 1.0), warp.trust).areas().amin() > float(warp.least_area())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -222,24 +223,24 @@ def test_warped_pictures_meet_halfway():
     """A blob that is moved by the field lies at one place in both pictures, seen from a frame."""
     size = (96, 64)
     warp = random_warp(size, seed=4, least=0.5)
-    own = centres(size)
+    pixels = centres(size)
     pictures = []
     for alpha in (0.0, 1.0):
-        at = warp.places(alpha, size)[2]  # the halfway place of each pixel
-        pictures.append(torch.exp(-at.square().sum(-1) / 0.05)[None, None])
+        halfway = warp.places(alpha, size)[2]  # the halfway place of each pixel
+        pictures.append(torch.exp(-halfway.square().sum(-1) / 0.05)[None, None])
     for alpha in (0.25, 0.5, 0.8):
         places = warp.places(alpha, size)
-        one, other = (warp.warped(picture, place) for picture, place in zip(pictures, places, strict=False))
-        assert (one - other).abs().max() < 0.03
+        first, second = (warp.warped(picture, place) for picture, place in zip(pictures, places, strict=False))
+        assert (first - second).abs().max() < 0.03
     assert (pictures[0] - pictures[1]).abs().max() > 0.2
     torch.testing.assert_close(
         warp.warped(pictures[0], warp.places(0.5, size)[0])[0, 0],
-        torch.exp(-own.square().sum(-1) / 0.05),
+        torch.exp(-pixels.square().sum(-1) / 0.05),
         atol=0.03,
         rtol=0,
     )
-    assert warp.trusted(own).min() >= 0
-    assert warp.trusted(own).max() <= 1
+    assert warp.trusted(pixels).min() >= 0
+    assert warp.trusted(pixels).max() <= 1
 
 
 def test_beyond_its_borders_a_picture_is_mirrored():

@@ -27,18 +27,18 @@ def ends(model):
 def of_a_frame(model, ends, alpha, sharing):
     """What one layer asks while a frame is made, what it hears before its output projection, and its heads."""
     _, condition, first, second, _ = ends
-    seen = {}
+    inputs = {}
     layer = model.self_attention[LAYER]
     handles = [
-        layer.to_q.register_forward_hook(lambda m, i, o: seen.update(query=o)),
-        layer.to_out[0].register_forward_hook(lambda m, i, o: seen.update(mixed=i[0])),
+        layer.to_q.register_forward_hook(lambda m, i, o: inputs.update(query=o)),
+        layer.to_out[0].register_forward_hook(lambda m, i, o: inputs.update(mixed=i[0])),
     ]
     with torch.no_grad(), attention.shared(model, first, second, 500, torch.tensor([alpha]), sharing):
         frame = model.output(torch.randn(1, 4, 8, 8), 500, condition[:1])
     for handle in handles:
         handle.remove()
     assert torch.isfinite(frame).all()
-    return seen["query"], seen["mixed"], layer.heads
+    return inputs["query"], inputs["mixed"], layer.heads
 
 
 def by_heads(x, heads):
@@ -79,9 +79,9 @@ def test_joint_attention_weighs_each_end_by_its_share(model, ends):
     query, mixed, heads = of_a_frame(model, ends, 0.25, "joint")
     query = by_heads(query, heads)
     total, weight = torch.zeros_like(query), torch.zeros(*query.shape[:3], 1)
-    for say, features in ((0.75, ends[2]), (0.25, ends[3])):
+    for share, features in ((0.75, ends[2]), (0.25, ends[3])):
         keys, values = (by_heads(features[500, f"{LAYER}.{part}"], heads) for part in PARTS)
-        scores = say * (query @ keys.mT / query.shape[-1] ** 0.5).exp()
+        scores = share * (query @ keys.mT / query.shape[-1] ** 0.5).exp()
         total, weight = total + scores @ values, weight + scores.sum(-1, keepdim=True)
     assert torch.allclose(by_heads(mixed, heads), total / weight, atol=1e-5)
 
@@ -89,12 +89,12 @@ def test_joint_attention_weighs_each_end_by_its_share(model, ends):
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_nothing_outlives_its_body(model, sharing):
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
-    before = [layer.processor for layer in model.self_attention.values()]
+    processors = [layer.processor for layer in model.self_attention.values()]
     features, _ = capture(model, latents, condition)
     with attention.shared(model, features, features, 500, torch.tensor([0.5]), sharing):
-        assert not any(layer.processor in before for layer in model.self_attention.values())
-    assert [layer.processor for layer in model.self_attention.values()] == before
+        assert not any(layer.processor in processors for layer in model.self_attention.values())
+    assert [layer.processor for layer in model.self_attention.values()] == processors
     with pytest.raises(KeyError), attention.shared(model, features, features, 400, torch.tensor([0.5]), sharing):
         model.output(latents, 400, condition)  # nothing was captured at this time
-    assert [layer.processor for layer in model.self_attention.values()] == before
+    assert [layer.processor for layer in model.self_attention.values()] == processors
     assert not any(layer._forward_hooks for layer in model.projections.values())

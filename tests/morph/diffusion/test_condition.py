@@ -21,8 +21,8 @@ def text(seed, count=1, length=3):
     )
 
 
-def same(one, other):
-    return all(torch.equal(getattr(one, part), getattr(other, part)) for part in PARTS)
+def same(first, second):
+    return all(torch.equal(getattr(first, part), getattr(second, part)) for part in PARTS)
 
 
 def test_its_samples_are_taken_repeated_and_put_together_in_all_parts():
@@ -36,12 +36,12 @@ def test_its_samples_are_taken_repeated_and_put_together_in_all_parts():
     assert same(batch.expand(4), batch)
 
 
-@pytest.mark.parametrize("way", ["lerp", "slerp"])
-def test_a_mix_is_each_text_at_its_end_and_between_them_a_mix_of_every_part(way):
+@pytest.mark.parametrize("method", ["lerp", "slerp"])
+def test_a_mix_is_each_text_at_its_end_and_between_them_a_mix_of_every_part(method):
     first, second = text(2), text(3)
-    mixed = getattr(first, way)(second, ALPHAS)
-    assert torch.equal(mixed.tokens, getattr(interpolation, way)(first.tokens, second.tokens, ALPHAS))
-    assert torch.equal(mixed.pooled, getattr(interpolation, way)(first.pooled, second.pooled, ALPHAS))
+    mixed = getattr(first, method)(second, ALPHAS)
+    assert torch.equal(mixed.tokens, getattr(interpolation, method)(first.tokens, second.tokens, ALPHAS))
+    assert torch.equal(mixed.pooled, getattr(interpolation, method)(first.pooled, second.pooled, ALPHAS))
     assert mixed.ids[:, 0].tolist() == [1024, 1152, 1536]
     assert mixed.mask.tolist() == [[True, True, False], [True] * 3, [True] * 3]
     assert torch.allclose(mixed.tokens[:1], first.tokens, atol=1e-6)
@@ -50,9 +50,9 @@ def test_a_mix_is_each_text_at_its_end_and_between_them_a_mix_of_every_part(way)
 
 def test_texts_of_different_models_do_not_mix():
     bare = Condition(text(1).tokens)
-    for together in (lambda: bare.lerp(text(1), ALPHAS), lambda: Condition.cat([text(1), bare])):
+    for combine in (lambda: bare.lerp(text(1), ALPHAS), lambda: Condition.cat([text(1), bare])):
         with pytest.raises(ValueError, match="only some of the conditions have mask"):
-            together()
+            combine()
 
 
 def test_its_vectors_alone_are_cast():
@@ -67,10 +67,10 @@ def test_its_vectors_alone_are_cast():
 
 
 def test_it_comes_back_from_named_tensors():
-    whole, bare = text(1), Condition(torch.zeros(1, 2, 3))
-    named = whole.packed("condition") | bare.packed("negative")
+    full, bare = text(1), Condition(torch.zeros(1, 2, 3))
+    named = full.packed("condition") | bare.packed("negative")
     assert sorted(named) == ["condition", "condition.ids", "condition.mask", "condition.pooled", "negative"]
-    assert same(Condition.unpacked(named, "condition"), whole)
+    assert same(Condition.unpacked(named, "condition"), full)
     again = Condition.unpacked(named, "negative")
     assert torch.equal(again.tokens, bare.tokens)
     assert (again.mask, again.pooled, again.ids) == (None, None, None)

@@ -43,8 +43,8 @@ def round_trip_error(model, iterations, steps=10):
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     predict, times = predictor(model), model.schedule.times(steps)
     noisy = last(ddim.invert(predict, model.schedule, clean, times, iterations))
-    back = last(ddim.sample(predict, model.schedule, noisy, times))
-    return float((back - clean).square().mean().sqrt())
+    restored = last(ddim.sample(predict, model.schedule, noisy, times))
+    return float((restored - clean).square().mean().sqrt())
 
 
 def test_fixed_point_iterations_close_the_round_trip(model):
@@ -56,14 +56,14 @@ def test_fixed_point_iterations_close_the_round_trip(model):
 def test_a_leap_ends_near_where_steps_do_by_two_evaluations(model):
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     times = model.schedule.times(16)[-5:]
-    seen = []
+    times_asked = []
 
     def predict(latents, t):
-        seen.append(t)
+        times_asked.append(t)
         return predictor(model)(latents, t)
 
     leapt = last(ddim.leap(predict, model.schedule, clean, times))
-    assert seen == [times[-2], times[0]]
+    assert times_asked == [times[-2], times[0]]
     stepped = last(ddim.invert(predictor(model), model.schedule, clean, times, 3))
     noise = (stepped - clean).square().mean()
     assert (leapt - stepped).square().mean() < 0.1 * noise
@@ -72,9 +72,9 @@ def test_a_leap_ends_near_where_steps_do_by_two_evaluations(model):
 def test_inversion_of_one_sample_does_not_depend_on_its_batch(model):
     clean = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
     times = model.schedule.times(5)
-    both = last(ddim.invert(predictor(model), model.schedule, clean, times))
+    batch = last(ddim.invert(predictor(model), model.schedule, clean, times))
     alone = last(ddim.invert(predictor(model, ["a photo of a dog"]), model.schedule, clean[1:], times))
-    assert torch.allclose(both[1:], alone, atol=1e-4)
+    assert torch.allclose(batch[1:], alone, atol=1e-4)
 
 
 def test_the_clean_latents_and_noise_of_a_prediction_make_up_the_noisy_ones(model):
@@ -94,9 +94,9 @@ def test_every_step_says_where_it_has_come_to(model):
     clean, noise = predict(latents, times[0])
     assert torch.equal(down[0].clean, clean)
     assert torch.equal(down[0].latents, model.schedule.noise(clean, noise, times[1]))
-    before, t = latents, times[-1]
+    latents_before, t = latents, times[-1]
     for step in up:
-        alpha, sigma = model.schedule.level(t)
-        noise = ((before - alpha * step.clean) / sigma).float()
+        alpha_t, sigma_t = model.schedule.level(t)
+        noise = ((latents_before - alpha_t * step.clean) / sigma_t).float()
         assert torch.allclose(model.schedule.noise(step.clean, noise, step.t), step.latents, atol=1e-3)
-        before, t = step.latents, step.t
+        latents_before, t = step.latents, step.t

@@ -13,28 +13,28 @@ def latents():
 
 @pytest.fixture
 def texts(model):
-    return [model.embed([f"a {one}", f"a {one}"]) for one in ("cat", "dog", "")]
+    return [model.embed([f"a {subject}", f"a {subject}"]) for subject in ("cat", "dog", "")]
 
 
-def apart(one, other):
-    return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
+def largest_difference(first, second):
+    return max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
 
 
 @torch.no_grad()
 def test_a_text_alone_is_what_the_model_predicts(model, latents, texts):
     plain = conditioned(model.conditional(), texts[0])(latents, T)
-    assert apart(plain, model.predict(latents, T, texts[0])) == 0
+    assert largest_difference(plain, model.predict(latents, T, texts[0])) == 0
 
 
 @torch.no_grad()
 def test_guidance_goes_its_scale_from_the_negative_to_the_text(model, latents, texts):
     predict, (text, _, negative) = model.conditional(), texts
-    towards, away = predict(latents, T, text), predict(latents, T, negative)
-    assert apart(towards, away) > 1e-3
+    text_prediction, negative_prediction = predict(latents, T, text), predict(latents, T, negative)
+    assert largest_difference(text_prediction, negative_prediction) > 1e-3
     for scale in (0.0, 1.0, 3.0):
         guided = classifier_free(predict, text, negative[:1], scale)(latents, T)  # one negative serves all
-        expected = [a + scale * (b - a) for a, b in zip(away, towards, strict=True)]
-        assert apart(guided, expected) < 1e-4
+        expected = [a + scale * (b - a) for a, b in zip(negative_prediction, text_prediction, strict=True)]
+        assert largest_difference(guided, expected) < 1e-4
 
 
 @torch.no_grad()
@@ -52,13 +52,15 @@ def test_guidance_asks_the_network_once(model, latents, texts):
 @torch.no_grad()
 def test_a_composition_is_the_sum_of_what_each_text_adds(model, latents, texts):
     predict, (cat, dog, base) = model.conditional(), texts
-    said = [predict(latents, T, text) for text in texts]
-    both = composed(predict, base, [cat, dog], [2.0, -1.5])(latents, T)
-    expected = [none + 2 * (one - none) - 1.5 * (other - none) for one, other, none in zip(*said, strict=True)]
-    assert apart(both, expected) < 1e-4
+    predictions = [predict(latents, T, text) for text in texts]
+    composition = composed(predict, base, [cat, dog], [2.0, -1.5])(latents, T)
+    expected = [
+        none + 2 * (one - none) - 1.5 * (other - none) for one, other, none in zip(*predictions, strict=True)
+    ]
+    assert largest_difference(composition, expected) < 1e-4
     one = composed(predict, base, [cat], [3.0])(latents, T)
-    assert apart(one, classifier_free(predict, cat, base, 3.0)(latents, T)) < 1e-4
-    assert apart(composed(predict, base, [], [])(latents, T), predict(latents, T, base)) < 1e-5
+    assert largest_difference(one, classifier_free(predict, cat, base, 3.0)(latents, T)) < 1e-4
+    assert largest_difference(composed(predict, base, [], [])(latents, T), predict(latents, T, base)) < 1e-5
 
 
 def test_every_text_of_a_composition_needs_its_weight(model, texts):

@@ -38,16 +38,16 @@ def test_autoencoder_tiny_has_no_posterior(tmp_path):
 def test_tiles_are_of_256_px_at_least(folder):
     model = load_model(str(folder))
     images = random.normal((1, 3, 256, 384), 0, "images").clamp(-1, 1)
-    whole = model.encode(images)
+    untiled = model.encode(images)
     shapes = []
     model.vae.encoder.register_forward_pre_hook(lambda layer, inputs: shapes.append(tuple(inputs[0].shape[2:])))
     model.tile()
     tiled = model.encode(images)
-    assert tiled.shape == whole.shape
+    assert tiled.shape == untiled.shape
     assert max(shapes) == (256, 256)
     shapes.clear()
     model.tile(False)
-    assert torch.equal(model.encode(images), whole)
+    assert torch.equal(model.encode(images), untiled)
     assert shapes == [(256, 384)]
 
 

@@ -50,9 +50,9 @@ def test_the_mix_is_exact_in_the_weights_and_its_own_for_every_sample(model):
 
 
 def test_a_guided_batch_repeats_the_mix(model):
-    own = random_lora(model, 1)
+    fitted = random_lora(model, 1)
     latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog"])
-    with torch.no_grad(), lora.applied(model, [own], torch.tensor([[0.2], [0.9]])):
+    with torch.no_grad(), lora.applied(model, [fitted], torch.tensor([[0.2], [0.9]])):
         plain = model.predict(latents, 400, condition)
         guided = classifier_free(model.conditional(), condition, condition, 2.0)(latents, 400)
     assert torch.allclose(plain.noise, guided.noise, atol=1e-4)
@@ -61,13 +61,13 @@ def test_a_guided_batch_repeats_the_mix(model):
 def test_nothing_is_left_behind_even_after_an_error(model):
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
     with torch.no_grad():
-        before = model.output(latents, 400, condition)
+        untouched = model.output(latents, 400, condition)
         with lora.applied(model, [random_lora(model, 1)], torch.ones(1, 1)):
-            assert not torch.equal(model.output(latents, 400, condition), before)
+            assert not torch.equal(model.output(latents, 400, condition), untouched)
         wrong = torch.ones(3, 1)  # weights of three samples for a batch of one
         with pytest.raises(ValueError, match="batch of 1"), lora.applied(model, [random_lora(model, 1)], wrong):
             model.output(latents, 400, condition)
-        assert torch.equal(model.output(latents, 400, condition), before)
+        assert torch.equal(model.output(latents, 400, condition), untouched)
 
 
 def run(steps):
@@ -98,18 +98,18 @@ def test_a_fit_starts_as_no_change_at_all(model):
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
     _, loras = run(lora.fit(model, mean, std, condition, 0, **PAPER | {"steps": 0}))
     with torch.no_grad():
-        before = model.output(latents, 400, condition)
+        untouched = model.output(latents, 400, condition)
         with lora.applied(model, loras, torch.ones(1, 1)):
-            assert torch.equal(model.output(latents, 400, condition), before)
+            assert torch.equal(model.output(latents, 400, condition), untouched)
 
 
 def test_a_fit_stops_when_its_smoothed_loss_does(model):
     mean, std = posterior(count=1)
     condition = model.embed(["a cat"])
-    still = PAPER | {"steps": 30, "learning_rate": 0.0, "window": 5}
-    stopped, _ = run(lora.fit(model, mean, std, condition, 0, **still | {"tolerance": 0.9}))
+    settings = PAPER | {"steps": 30, "learning_rate": 0.0, "window": 5}
+    stopped, _ = run(lora.fit(model, mean, std, condition, 0, **settings | {"tolerance": 0.9}))
     assert len(stopped) == 10
-    full, _ = run(lora.fit(model, mean, std, condition, 0, **still))
+    full, _ = run(lora.fit(model, mean, std, condition, 0, **settings))
     assert len(full) == 30
 
 
@@ -120,9 +120,9 @@ def test_where_one_keyframe_stops_does_not_depend_on_the_other(model):
     _, (alone,) = run(lora.fit(model, mean[:1], std[:1], condition[:1], 0, **settings))
     _, (together, _) = run(lora.fit(model, mean, std, condition, 0, **settings))
     # projections without a gradient are moved by rounding alone, so what counts is what the model says
-    said = []
+    outputs = []
     for fitted in ([], [alone], [together]):
         with torch.no_grad(), lora.applied(model, fitted, torch.ones(1, len(fitted))):
-            said.append(model.output(mean[:1], 400, condition[:1]))
-    untrained, first, second = said
+            outputs.append(model.output(mean[:1], 400, condition[:1]))
+    untrained, first, second = outputs
     assert (first - second).norm() < 0.02 * (first - untrained).norm()

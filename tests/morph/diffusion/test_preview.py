@@ -17,9 +17,9 @@ def test_a_preview_looks_like_the_decoded_picture(embedded):
     image = preview.image(clean)
     assert (image.size, image.mode) == ((24, 16), "RGB")
     decoded = F.interpolate(embedded.decode(clean), (16, 24), mode="area")[0].permute(1, 2, 0).numpy()
-    seen = np.asarray(image)
-    assert np.corrcoef(seen.ravel(), decoded.ravel())[0, 1] > 0.8
-    assert np.abs(seen / 127.5 - 1 - decoded).mean() < 0.3
+    pixels = np.asarray(image)
+    assert np.corrcoef(pixels.ravel(), decoded.ravel())[0, 1] > 0.8
+    assert np.abs(pixels / 127.5 - 1 - decoded).mean() < 0.3
 
 
 def test_an_affine_map_is_found_and_its_colours_are_clamped():
@@ -28,8 +28,8 @@ def test_an_affine_map_is_found_and_its_colours_are_clamped():
     colours = torch.einsum("oc,kchw->kohw", weights, latents) + 0.25
     preview = Preview.fit(latents, colours.repeat_interleave(8, 2).repeat_interleave(8, 3))
     assert torch.allclose(preview.weights, torch.cat([weights.T, torch.full((1, 3), 0.25)]).double(), atol=1e-5)
-    seen = np.asarray(preview.image(latents[:1] * 40))
-    assert (seen.min(), seen.max()) == (0, 255)
+    pixels = np.asarray(preview.image(latents[:1] * 40))
+    assert (pixels.min(), pixels.max()) == (0, 255)
 
 
 @pytest.mark.parametrize("shade", [-1.0, 0.0, 1.0])

@@ -21,19 +21,19 @@ def test_levels_are_those_of_diffusers(beta_schedule, clean):
     reference = DDIMScheduler(beta_schedule=beta_schedule, set_alpha_to_one=clean)
     schedule = Schedule.from_config(reference.config)
     assert torch.allclose(schedule.alpha_bar.float(), reference.alphas_cumprod, atol=1e-6)
-    alpha, sigma = schedule.level(CLEAN)
-    assert float(alpha**2) == pytest.approx(float(reference.final_alpha_cumprod), abs=1e-6)
-    assert float(alpha**2 + sigma**2) == pytest.approx(1)
+    alpha_t, sigma_t = schedule.level(CLEAN)
+    assert float(alpha_t**2) == pytest.approx(float(reference.final_alpha_cumprod), abs=1e-6)
+    assert float(alpha_t**2 + sigma_t**2) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("steps", "taken"), [(20, 6), (20, 19), (7, 1), (5, 3)])
 def test_fewer_steps_are_some_of_all_between_the_same_ends(steps, taken):
     schedule = Schedule.from_config({})
-    every, some = schedule.times(steps), schedule.times(steps, taken)
-    assert len(some) == taken + 1
-    assert (some[0], some[-1]) == (every[0], every[-1])
-    assert list(some) == sorted(set(some) & set(every), reverse=True)
-    assert schedule.times(steps, steps) == schedule.times(steps, steps + 1) == every
+    all_times, taken_times = schedule.times(steps), schedule.times(steps, taken)
+    assert len(taken_times) == taken + 1
+    assert (taken_times[0], taken_times[-1]) == (all_times[0], all_times[-1])
+    assert list(taken_times) == sorted(set(taken_times) & set(all_times), reverse=True)
+    assert schedule.times(steps, steps) == schedule.times(steps, steps + 1) == all_times
 
 
 def test_noise_at_a_batch_of_times_is_noise_at_each():

@@ -58,14 +58,14 @@ def test_no_steps_leave_the_prompts_as_they_are_and_a_plateau_stops(model):
 
 def test_embeddings_are_kept_with_what_they_were_fitted_to(model, tmp_path):
     images = pictures()
-    made = Embeddings(Condition(torch.randn(2, 32, 16)), Condition(torch.randn(1, 32, 16)))
+    embeddings = Embeddings(Condition(torch.randn(2, 32, 16)), Condition(torch.randn(1, 32, 16)))
     origin = origin_of(model, images, ["a", "b"], {"steps": 3, "seed": 0})
     path = tmp_path / "fitted.safetensors"
-    made.save(path, origin)
+    embeddings.save(path, origin)
     assert [file.name for file in tmp_path.iterdir()] == ["fitted.safetensors"]
-    read = Embeddings.load(path, origin)
-    assert torch.equal(read.conditions.tokens, made.conditions.tokens)
-    assert torch.equal(read.negative.tokens, made.negative.tokens)
+    loaded = Embeddings.load(path, origin)
+    assert torch.equal(loaded.conditions.tokens, embeddings.conditions.tokens)
+    assert torch.equal(loaded.negative.tokens, embeddings.negative.tokens)
     for pixels, second, steps, key in (
         (images, "c", 3, "prompts"),
         (-images, "b", 3, "images"),

@@ -123,12 +123,12 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path):
     for index in range(3):
         step(model, unbroken, index)
     unbroken.save(tmp_path / "checkpoint.safetensors", "this run")
-    other, resumed = trainer_of(folder)
+    resumed_model, resumed = trainer_of(folder)
     with pytest.raises(SettingsError, match="this run, and not that"):
         resumed.load(tmp_path / "checkpoint.safetensors", "that")
     resumed.load(tmp_path / "checkpoint.safetensors", "this run")
     assert resumed.step == 3
-    assert step(other, resumed, 3) == step(model, unbroken, 3)
+    assert step(resumed_model, resumed, 3) == step(model, unbroken, 3)
     for name, value in unbroken.average.items():
         assert torch.equal(value, resumed.average[name])
 
@@ -137,12 +137,12 @@ def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
     model, trainer = trainer_of(build_folder(tmp_path, "v_prediction"))
     losses = [step(model, trainer, 0) for _ in range(30)]
     assert losses[-1] < 0.8 * losses[0]
-    raw = {name: p.detach().clone() for name, p in trainer.networks.named_parameters()}
+    raw_weights = {name: parameter.detach().clone() for name, parameter in trainer.networks.named_parameters()}
     with trainer.averaged():
         assert not model.unet.training
         assert torch.equal(model.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
-        assert torch.equal(parameter, raw[name])
+        assert torch.equal(parameter, raw_weights[name])
 
 
 def test_a_resumed_clip_hears_texts_as_the_unbroken_one_does(data, tmp_path):

@@ -29,14 +29,14 @@ def detail(image):
 def test_spoiling_leaves_sharp_pictures_alone_and_every_other_kind_shows(pictures):
     others = np.array([1, 0])
     generator = torch.Generator().manual_seed(0)
-    made = [spoil(pictures, np.array([0, kind]), others, generator) for kind in range(len(KINDS))]
-    for versions in made:
+    spoilt = [spoil(pictures, np.array([0, kind]), others, generator) for kind in range(len(KINDS))]
+    for versions in spoilt:
         assert torch.equal(versions[0], pictures[0])
         assert versions.abs().max() <= 1
     for kind in range(1, len(KINDS)):
-        assert (made[kind][1] - pictures[1]).abs().mean() > 0.05, KINDS[kind]
-    both = made[DOUBLE][1]
-    assert both.unique().numel() > 2  # each of the two shows through the other
+        assert (spoilt[kind][1] - pictures[1]).abs().mean() > 0.05, KINDS[kind]
+    double = spoilt[DOUBLE][1]
+    assert double.unique().numel() > 2  # each of the two shows through the other
 
 
 def test_a_blur_keeps_the_mean_and_loses_detail(pictures):
@@ -59,12 +59,12 @@ def test_quality_prompts_name_the_faults_they_are_true_of():
     for kind in [*range(len(KINDS))] * 40:
         prompt = quality_prompt(kind, rng)
         assert kind in prompt.kinds
-        named = {k for k, word in enumerate(KINDS) if any(bad in prompt.text for bad in BAD.get(word, ()))}
+        faults = {k for k, word in enumerate(KINDS) if any(bad in prompt.text for bad in BAD.get(word, ()))}
         if kind == 0:
-            assert not named
+            assert not faults
             assert prompt.kinds == {0}
         else:
-            assert named <= prompt.kinds
+            assert faults <= prompt.kinds
             assert 0 not in prompt.kinds
 
 

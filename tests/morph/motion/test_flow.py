@@ -59,10 +59,10 @@ def psnr(a, b):
 @pytest.mark.parametrize(("motion", "far"), [("pan", 6.5), ("zoom", 6), ("rotate", 6), ("pass", 5)])
 def test_following_the_motion_beats_a_blend_at_every_time(method, motion, far):
     first, second, truth = clip("coffee", motion, far)
-    for frame, faded, true in zip(
+    for frame, faded, expected in zip(
         method.between(first, second, MOMENTS), Blend().between(first, second, MOMENTS), truth, strict=True
     ):
-        assert psnr(frame, true) > max(psnr(faded, true) + 6, 30)
+        assert psnr(frame, expected) > max(psnr(faded, expected) + 6, 30)
 
 
 def test_time_runs_backwards_as_it_runs_forwards(method):
@@ -83,9 +83,9 @@ def test_what_one_frame_alone_shows_comes_from_that_frame():
     """A pan brings new pixels in at the side: a mean with the other frame's edge would smear them."""
     first, second, truth = clip("raccoon", "pan", 10)
     frames = list(OpticalFlow().between(first, second, MOMENTS))
-    for frame, true in zip(frames, truth, strict=True):
-        assert psnr(frame[:, :10], true[:, :10]) > 30
-        assert psnr(frame[:, -10:], true[:, -10:]) > 30
+    for frame, expected in zip(frames, truth, strict=True):
+        assert psnr(frame[:, :10], expected[:, :10]) > 30
+        assert psnr(frame[:, -10:], expected[:, -10:]) > 30
 
 
 @pytest.mark.parametrize("kind", [Blend, OpticalFlow])
@@ -99,20 +99,20 @@ def test_equal_frames_have_nothing_else_between_them(kind):
 @pytest.mark.parametrize("size", [(1, 1), (8, 64), (64, 8), (31, 33), (75, 101), (33, 400)])
 def test_every_size_and_none_is_changed(size, random_weights):
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    kept = frames.copy()
+    originals = frames.copy()
     for method in (Blend(), OpticalFlow(), Rife(random_weights)):
         (frame,) = method.between(*frames, [0.5])
         assert frame.shape == (*size, 3)
         assert frame.dtype == np.uint8
-    assert np.array_equal(frames, kept)
+    assert np.array_equal(frames, originals)
 
 
 def test_padding_to_the_networks_size_changes_little(published):
     first, second, _ = clip("coffee", "pan", 4)
     method = Rife()
-    (whole,) = method.between(first, second, [0.5])
-    (cut,) = method.between(first[:101, :107], second[:101, :107], [0.5])
-    assert psnr(cut[8:-16, 8:-16], whole[8:85, 8:91]) > 40
+    (uncropped,) = method.between(first, second, [0.5])
+    (cropped,) = method.between(first[:101, :107], second[:101, :107], [0.5])
+    assert psnr(cropped[8:-16, 8:-16], uncropped[8:85, 8:91]) > 40
 
 
 def test_the_middle_is_the_same_whichever_other_times_are_asked_for(method):

@@ -36,18 +36,18 @@ def test_a_picture_is_seen_as_transformers_own_preparation_shows_it(folder):
     pixels = np.asarray(Image.fromarray(pixels).resize((120, 80), Image.Resampling.BICUBIC))
     processor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32, **OPENAI)
     model = CLIPModel.from_pretrained(folder)
-    seen = processor(Image.fromarray(pixels), return_tensors="pt").pixel_values
+    pixel_values = processor(Image.fromarray(pixels), return_tensors="pt").pixel_values
     with torch.no_grad():
-        theirs = torch.nn.functional.normalize(model.get_image_features(pixel_values=seen).pooler_output)
+        expected = torch.nn.functional.normalize(model.get_image_features(pixel_values=pixel_values).pooler_output)
     images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 127.5 - 1
-    assert float(load_clip(str(folder)).images(images) @ theirs.T) > 0.999
+    assert float(load_clip(str(folder)).images(images) @ expected.T) > 0.999
 
 
 def test_the_score_is_the_difference_of_two_cosines(folder):
     clip = load_clip(str(folder))
     images = torch.rand(3, 3, 32, 32) * 2 - 1
-    good, bad = clip.texts(["a cat", "a dog"])
-    expected = clip.images(images) @ good - clip.images(images) @ bad
+    cat, dog = clip.texts(["a cat", "a dog"])
+    expected = clip.images(images) @ cat - clip.images(images) @ dog
     assert torch.allclose(clip.score(images, "a cat", "a dog"), expected, atol=1e-6)
     assert torch.equal(clip.score(images, "a cat", "a cat"), torch.zeros(3))
 

@@ -24,27 +24,27 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def found(look, pictures):
+def correspondence(look, pictures):
     return find(*pictures, look)
 
 
-def test_the_pictures_swapped_have_the_negative_field_bit_for_bit(look, pictures, found):
-    back = find(*pictures[::-1], look)
-    assert torch.equal(back.warp.control, -found.warp.control)
-    assert torch.equal(back.warp.trust, found.warp.trust)
-    assert (back.before, back.after) == (found.before, found.after)
+def test_the_pictures_swapped_have_the_negative_field_bit_for_bit(look, pictures, correspondence):
+    swapped = find(*pictures[::-1], look)
+    assert torch.equal(swapped.warp.control, -correspondence.warp.control)
+    assert torch.equal(swapped.warp.trust, correspondence.warp.trust)
+    assert (swapped.before, swapped.after) == (correspondence.before, correspondence.after)
 
 
-def test_the_same_pictures_have_the_same_field(look, pictures, found):
-    assert torch.equal(find(*pictures, look).warp.control, found.warp.control)
+def test_the_same_pictures_have_the_same_field(look, pictures, correspondence):
+    assert torch.equal(find(*pictures, look).warp.control, correspondence.warp.control)
 
 
-def test_a_field_brings_unlike_pictures_nearer_and_does_not_fold(found):
-    assert found.after < found.before
-    assert found.warp.control.abs().max() > 0.02
-    assert found.warp.least_area() > LEAST
-    assert 0 <= found.warp.trust.min() <= found.warp.trust.max() <= 1
-    assert 0 < found.matched < 1
+def test_a_field_brings_unlike_pictures_nearer_and_does_not_fold(correspondence):
+    assert correspondence.after < correspondence.before
+    assert correspondence.warp.control.abs().max() > 0.02
+    assert correspondence.warp.least_area() > LEAST
+    assert 0 <= correspondence.warp.trust.min() <= correspondence.warp.trust.max() <= 1
+    assert 0 < correspondence.matched < 1
 
 
 def test_a_picture_lies_on_itself(look, pictures):
@@ -62,19 +62,19 @@ def test_a_move_is_found_whatever_the_shape(look, size):
     second = picture.roll(step, 3)
     second[..., :step] = picture[..., :1]
     warp = find(picture, second, look).warp
-    moved = warp.pixels(0.0, size)[1] - warp.pixels(0.0, size)[0]
-    inner = moved[height // 4 : -height // 4, width // 4 : -width // 4].flatten(0, 1).median(0).values
-    assert inner.tolist() == pytest.approx([step, 0], abs=0.15 * step)
+    displacement = warp.pixels(0.0, size)[1] - warp.pixels(0.0, size)[0]
+    median = displacement[height // 4 : -height // 4, width // 4 : -width // 4].flatten(0, 1).median(0).values
+    assert median.tolist() == pytest.approx([step, 0], abs=0.15 * step)
 
 
-def test_points_are_obeyed_and_hold_nothing_else_down(look, pictures, found):
+def test_points_are_obeyed_and_hold_nothing_else_down(look, pictures, correspondence):
     points = torch.tensor([[20.0, 30.0, 34.0, 40.0], [70.0, 60.0, 62.0, 71.0]])
-    held = find(*pictures, look, points).warp
-    second = held.pixels(0.0, (SIDE, SIDE))[1]
+    warp = find(*pictures, look, points).warp
+    second = warp.pixels(0.0, (SIDE, SIDE))[1]
     for xa, ya, xb, yb in points.int().tolist():
         assert second[ya, xa].tolist() == pytest.approx([xb, yb], abs=1)
-    assert held.least_area() > LEAST
-    assert not torch.equal(held.control, found.warp.control)
+    assert warp.least_area() > LEAST
+    assert not torch.equal(warp.control, correspondence.warp.control)
 
 
 def test_points_that_contradict_each_other_still_make_a_field_without_folds(look, pictures):
@@ -90,8 +90,8 @@ def test_a_mirrored_picture_is_told(look):
 @pytest.mark.slow
 def test_known_warps_of_photographs_are_found():
     pictures = (sample(name) for name in NAMES if name != "rocket")  # there is nothing to see in most of its sky
-    _, ways, errors, _ = measured(Vgg16(), pictures)
-    assert ways.median() > 4
+    _, lengths, errors, _ = measured(Vgg16(), pictures)
+    assert lengths.median() > 4
     assert errors.median() <= 1
     assert errors.quantile(0.95) <= 4
 

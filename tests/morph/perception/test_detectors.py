@@ -97,8 +97,10 @@ def knowing(layers):
         middle = weight.shape[2] // 2
         weight[range(18), range(18), middle, middle] = 1
     for (start, end), channel in zip(LIMBS, DIRECTIONS, strict=True):
-        way = np.subtract(BODY_AT[KEYPOINTS[end]], BODY_AT[KEYPOINTS[start]])
-        weights["Mconv7_stage6_L1.bias"][channel : channel + 2] = torch.from_numpy(way / np.linalg.norm(way))
+        direction = np.subtract(BODY_AT[KEYPOINTS[end]], BODY_AT[KEYPOINTS[start]])
+        weights["Mconv7_stage6_L1.bias"][channel : channel + 2] = torch.from_numpy(
+            direction / np.linalg.norm(direction)
+        )
     return weights
 
 
@@ -131,9 +133,12 @@ def test_mediapipe_tells_left_from_right_in_a_mirror(mediapipe):
     picture = photograph("hopper")
     (person,), (mirrored,) = mediapipe(picture), mediapipe(picture[:, ::-1])
     for joint in ("right_eye", "left_shoulder"):
-        other = joint.replace("right", "LEFT").replace("left", "right").replace("LEFT", "left")
-        found, partner = (who.points[KEYPOINTS.index(of)] for who, of in ((person, joint), (mirrored, other)))
-        assert partner == pytest.approx([1 - found[0], found[1]], abs=0.05)
+        mirrored_joint = joint.replace("right", "LEFT").replace("left", "right").replace("LEFT", "left")
+        point, mirrored_point = (
+            detected.points[KEYPOINTS.index(name)]
+            for detected, name in ((person, joint), (mirrored, mirrored_joint))
+        )
+        assert mirrored_point == pytest.approx([1 - point[0], point[1]], abs=0.05)
 
 
 def test_mediapipe_finds_nobody_where_nobody_is_and_answers_alike_each_time(mediapipe):

@@ -27,24 +27,24 @@ def photograph(name):
 
 
 def test_faces_and_shoulders_are_found_where_they_are(capfd):
-    found = shared_landmarks(photograph("hopper"), photograph("collins"))
-    assert found is not None
-    assert len(found) == 478 + 2  # the body's own head is left out
+    pairs = shared_landmarks(photograph("hopper"), photograph("collins"))
+    assert pairs is not None
+    assert len(pairs) == 478 + 2  # the body's own head is left out
     for number, places in IRISES.items():
         expected = torch.tensor([SIDE * share for place in places for share in place])
-        torch.testing.assert_close(found.points[number], expected, atol=0.02 * SIDE, rtol=0)
-    assert float(found.weight[:478].sum()) == pytest.approx(1)
-    assert float(found.weight[478:].sum()) == pytest.approx(2 / 33)
+        torch.testing.assert_close(pairs.points[number], expected, atol=0.02 * SIDE, rtol=0)
+    assert float(pairs.weight[:478].sum()) == pytest.approx(1)
+    assert float(pairs.weight[478:].sum()) == pytest.approx(2 / 33)
     assert capfd.readouterr() == ("", "")
 
 
 def test_the_pictures_swapped_have_the_same_landmarks():
     pictures = photograph("hopper"), photograph("collins")
-    one, other = shared_landmarks(*pictures), shared_landmarks(*pictures[::-1])
-    assert one is not None
-    assert other is not None
-    assert torch.equal(one.swapped().points, other.points)
-    assert torch.equal(one.weight, other.weight)
+    forward, backward = shared_landmarks(*pictures), shared_landmarks(*pictures[::-1])
+    assert forward is not None
+    assert backward is not None
+    assert torch.equal(forward.swapped().points, backward.points)
+    assert torch.equal(forward.weight, backward.weight)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,10 @@ def test_animals_have_none(names):
 
 def test_two_people_in_a_picture_are_nobodys_match():
     hopper, collins = photograph("hopper"), photograph("collins")
-    both = F.interpolate(torch.cat([hopper, collins], 3), size=(SIDE, SIDE), mode="bilinear", align_corners=False)
-    assert shared_landmarks(hopper, both) is None
+    side_by_side = F.interpolate(
+        torch.cat([hopper, collins], 3), size=(SIDE, SIDE), mode="bilinear", align_corners=False
+    )
+    assert shared_landmarks(hopper, side_by_side) is None
 
 
 def test_what_lies_otherwise_is_not_taken():
@@ -68,22 +70,22 @@ def test_what_lies_otherwise_is_not_taken():
 @pytest.mark.slow
 def test_landmarks_draw_a_match_to_them():
     pictures, look = (photograph("hopper"), photograph("collins")), AlexNet(PerceptualDistance())
-    marks = shared_landmarks(*pictures)
-    assert marks is not None
-    without, helped = find(*pictures, look), find(*pictures, look, landmarks=marks)
-    assert (without.landmarks, helped.landmarks) == (0, len(marks))
+    pairs = shared_landmarks(*pictures)
+    assert pairs is not None
+    without, helped = find(*pictures, look), find(*pictures, look, landmarks=pairs)
+    assert (without.landmarks, helped.landmarks) == (0, len(pairs))
     # v is half of the way between the two places, and stands in their middle
     extent = torch.tensor(extent_of((SIDE, SIDE)))
-    first, second = ((part + 0.5) / SIDE * 2 * extent - extent for part in marks.points.split(2, 1))
+    first, second = ((part + 0.5) / SIDE * 2 * extent - extent for part in pairs.points.split(2, 1))
     before, after = (
-        float((found.warp.at((first + second) / 2) - (second - first) / 2).norm(dim=1).mean())
-        for found in (without, helped)
+        float((correspondence.warp.at((first + second) / 2) - (second - first) / 2).norm(dim=1).mean())
+        for correspondence in (without, helped)
     )
     assert after < 0.6 * before  # both in shares of the side
     assert after < 0.01
     assert helped.warp.least_area() > 0.1
-    turned = find(*pictures[::-1], look, landmarks=marks.swapped())
-    assert torch.equal(turned.warp.control, -helped.warp.control)
+    swapped = find(*pictures[::-1], look, landmarks=pairs.swapped())
+    assert torch.equal(swapped.warp.control, -helped.warp.control)
 
 
 def test_its_version_says_that_it_is_installed(monkeypatch):

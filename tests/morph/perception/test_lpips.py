@@ -57,9 +57,9 @@ def test_equals_the_library(distance, photos):
 
 def test_is_a_distance(distance, photos):
     assert distance(photos, photos).tolist() == [0] * 5
-    there, back = distance(photos[:-1], photos[1:]), distance(photos[1:], photos[:-1])
-    torch.testing.assert_close(there, back)
-    assert (there > 0.3).all()
+    forward, backward = distance(photos[:-1], photos[1:]), distance(photos[1:], photos[:-1])
+    torch.testing.assert_close(forward, backward)
+    assert (forward > 0.3).all()
 
 
 def test_a_small_change_is_nearer_than_another_picture(distance, photos):

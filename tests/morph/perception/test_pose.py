@@ -117,10 +117,10 @@ def test_the_sum_is_least_where_the_nearest_is_not_the_partner():
 
 
 def test_one_keypoint_in_the_right_place_is_no_partner_for_a_whole_body():
-    whole, moved = standing(0.3), standing(0.45)
-    nose = only(whole.points[0])
-    assert match((whole,), (nose, moved)) == Matching(((0, 1),), (), (0,))
-    assert match((whole,), (nose,)).pairs == ((0, 0),)  # but better than nobody
+    body, moved = standing(0.3), standing(0.45)
+    nose = only(body.points[0])
+    assert match((body,), (nose, moved)) == Matching(((0, 1),), (), (0,))
+    assert match((body,), (nose,)).pairs == ((0, 0),)  # but better than nobody
 
 
 def test_half_bodies_find_the_body_they_are_half_of():
@@ -148,16 +148,16 @@ def test_the_ends_are_returned_as_they_are(first, second):
 def test_shared_keypoints_move_straight_and_never_back(first, second, alphas):
     shared = first.seen & second.seen
     alphas = sorted({0.0, 1.0, *alphas})
-    way = [interpolate((first,), (second,), alpha) for alpha in alphas]
+    poses = [interpolate((first,), (second,), alpha) for alpha in alphas]
     if not shared.any():
-        assert all(pose == () for pose in way[1:-1])
+        assert all(pose == () for pose in poses[1:-1])
         return
-    for alpha, (person,) in zip(alphas[1:-1], way[1:-1], strict=True):
+    for alpha, (person,) in zip(alphas[1:-1], poses[1:-1], strict=True):
         assert (person.seen == shared).all()
         assert (person.confidence == np.minimum(first.confidence, second.confidence)).all()
         straight = (1 - alpha) * first.points + alpha * second.points
         assert person.points[shared] == pytest.approx(straight[shared], abs=1e-12)
-    steps = np.diff([pose[0].points[shared] for pose in way], axis=0)
+    steps = np.diff([pose[0].points[shared] for pose in poses], axis=0)
     assert (np.sign(steps) * np.sign(second.points - first.points)[shared] >= 0).all()
 
 

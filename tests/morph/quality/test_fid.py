@@ -13,10 +13,10 @@ def crowd(count, seed, features=6):
 
 def test_fid_is_the_frechet_distance_of_two_normal_distributions():
     a, b = crowd(200, 0) @ torch.diag(torch.arange(1.0, 7).double()), crowd(150, 1) + 1
-    one, two = np.cov(a.numpy(), rowvar=False), np.cov(b.numpy(), rowvar=False)
-    root = scipy.linalg.sqrtm(one @ two).real
+    covariance_a, covariance_b = np.cov(a.numpy(), rowvar=False), np.cov(b.numpy(), rowvar=False)
+    root = scipy.linalg.sqrtm(covariance_a @ covariance_b).real
     shift = (a.mean(0) - b.mean(0)).square().sum()
-    assert fid(a, b) == pytest.approx(float(shift) + np.trace(one + two - 2 * root), rel=1e-6)
+    assert fid(a, b) == pytest.approx(float(shift) + np.trace(covariance_a + covariance_b - 2 * root), rel=1e-6)
 
 
 def test_equal_crowds_are_at_no_distance_and_a_shift_counts_in_full():

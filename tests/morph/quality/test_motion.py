@@ -34,8 +34,8 @@ def test_nor_is_a_long_one():
 @pytest.mark.parametrize("timing", [2, 0.5])
 def test_nor_is_one_that_is_timed_unevenly(timing):
     first, second = still("cat", SIZE), still("raccoon", SIZE)
-    at = np.linspace(0, 1, FRAMES, dtype="f4")[:, None, None, None] ** timing
-    assert measured(first + at * (second - first)) < 0.12
+    weights = np.linspace(0, 1, FRAMES, dtype="f4")[:, None, None, None] ** timing
+    assert measured(first + weights * (second - first)) < 0.12
 
 
 @pytest.mark.parametrize("move", ["pan", "zoom", "rotate"])
