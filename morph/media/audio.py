@@ -12,7 +12,9 @@ from morph.errors import InputError, SettingsError
 from morph.media.ffmpeg import Ffmpeg, reading
 from morph.media.target import CONTAINERS, Stream
 
-KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,mov,matroska,caf"
+KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,caf,mov,matroska,avi,mpegts,mpeg,flv,asf,mxf"
+_ROUNDED = Fraction(1, 20)
+"""Of a packet's duration, at most, what Matroska rounds away, which counts in thousandths of a second."""
 Fit = Literal["fit", "loop", "keep"]
 
 
@@ -56,10 +58,9 @@ class Audio:
 
     def copied(self, suffix: str, stream: Stream) -> bool:
         """Whether it goes into such a file as it is; where coding loses something, only if nothing is added."""
-        container = CONTAINERS[suffix]
-        allowed, refused = container.audio_copied, container.audio_not_copied
-        whole = self._lossless or self.fit == "keep" or self.seconds >= stream.seconds
-        return whole and self.codec not in refused and (allowed is None or self.codec in allowed)
+        # a container may round the duration of each packet down
+        long_enough = self._lossless or self.fit == "keep" or self.seconds >= stream.seconds * (1 - _ROUNDED)
+        return long_enough and CONTAINERS[suffix].copies(self.codec)
 
     def check(self, suffix: str, stream: Stream) -> None:
         """Refuse, before any work is done, what ffmpeg cannot put into such a file: its first instant is tried.

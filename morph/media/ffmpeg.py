@@ -12,7 +12,8 @@ from typing import IO
 
 from morph.errors import EncodeError, InputError
 
-_QUIET = ("-hide_banner", "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe")
+_ALONE = ("-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe")
+_QUIET = (*_ALONE, "-v", "error")
 _LAST_LINES = 6
 
 
@@ -91,6 +92,65 @@ def reading(
             pass
         # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
         if ffmpeg.wait() != 0 or ffmpeg.last_lines():
-            raise InputError(f"{path}: cannot be read as {what}: {ffmpeg.last_lines()}")
+            raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ffmpeg.last_lines())}")
     finally:
         ffmpeg.kill()
+
+
+def spoken(path: Path, kinds: str, what: str, *arguments: str) -> Iterator[str]:
+    """What ffmpeg says, line by line, of a file that it reads to the end, writing nothing; see :func:`reading`.
+
+    Raises:
+        InputError: as :func:`reading`.
+    """
+    import imageio_ffmpeg
+
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such {what.removeprefix('a ')} file: check the name")
+    command = (
+        *(imageio_ffmpeg.get_ffmpeg_exe(), *_ALONE, "-v", "level+info", "-nostats", "-xerror"),
+        *("-format_whitelist", kinds, "-i", f"file:{path}", *arguments, "-f", "null", "-"),
+    )
+    errors: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                if "[error]" in line or "[fatal]" in line:
+                    errors.append(line.strip())
+                yield line
+        finally:
+            process.kill()
+    if errors:
+        raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ' | '.join(errors))}")
+
+
+_REASONS = (
+    ("not on whitelist", "files of this kind are not opened; rewrap it: ffmpeg -i {name} -c copy {stem}.mkv"),
+    (
+        "moov atom not found",
+        "no index is in it: it is unfinished, only a part, or no film; export it again",
+    ),
+    ("matches no streams", "there are no pictures in it"),
+    ("ermission denied", "you may not read it"),
+    ("ecoder not found", "its codec is unknown here; convert it to H.264 first"),
+    ("no decoder found", "its codec is unknown here; convert it to H.264 first"),
+    ("o space left", "the disk is full"),
+    ("partial file", "it ends too early; copy or export it again"),
+)
+"""What ffmpeg says, and what that means to a person."""
+
+
+def _reason(path: Path, lines: str) -> str:
+    for sign, meaning in _REASONS:
+        if sign in lines:
+            return meaning.format(name=path.name, stem=path.stem)
+    return "it is damaged, or something else under this name; copy or export it again"

@@ -29,19 +29,19 @@ class StillPattern:
     after: str = ".png"
 
     @classmethod
-    def parse(cls, path: str | Path) -> StillPattern:
+    def parse(cls, path: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> StillPattern:
         """Return the pattern that ``path`` means: ``folder/name.%04d.png``, ``####`` or ``%d``, or a folder.
 
         Only the file's name has a number; a percent sign elsewhere is itself, and so is ``#`` beside a
-        ``%04d``. What has none of the SUFFIXES is a folder.
+        ``%04d``. What has none of the suffixes is a folder.
 
         Raises:
             SettingsError: a still's name with no number in it, or with several.
         """
-        if not _is_still(path):
+        if not _is_still(path, suffixes):
             return cls(Path(path))
         path = Path(path)
-        fields = list(_FIELD.finditer(path.name)) or list(_HASHES.finditer(path.name))
+        fields = _fields(path.name)
         if not fields:
             raise SettingsError(f"{path}: every frame would have this name: write {path.stem}.%04d{path.suffix}")
         if len(fields) > 1:
@@ -49,6 +49,11 @@ class StillPattern:
         (field,) = fields
         digits = len(field[0]) if field[0][0] == "#" else int(field[1] or 1)
         return cls(path.parent, path.name[: field.start()], digits, path.name[field.end() :])
+
+    @staticmethod
+    def has_field(name: str) -> bool:
+        """Whether a file's name has a place for the number."""
+        return bool(_fields(name))
 
     @property
     def suffix(self) -> str:
@@ -84,8 +89,12 @@ def is_stills(path: str | Path) -> bool:
     return is_folder(path) or _is_still(path)
 
 
-def _is_still(path: str | Path) -> bool:
-    named = Path(path).suffix.lower() in SUFFIXES
+def _fields(name: str) -> list[re.Match[str]]:
+    return list(_FIELD.finditer(name)) or list(_HASHES.finditer(name))
+
+
+def _is_still(path: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
+    named = Path(path).suffix.lower() in suffixes
     return named and not _ends_in_slash(path) and not os.path.isdir(path)
 
 

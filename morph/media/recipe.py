@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from morph.errors import EncodeError, InputError
-from morph.media import stills, video
+from morph.media import probe, stills
 from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import MAX_COMMENT
 from morph.media.stills import atomic_path
@@ -66,7 +66,7 @@ def _text(path: Path) -> str | None:
     if suffix in SUFFIXES:
         return stills.read_comment(path)
     if suffix != ".json":
-        return video.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None
+        return probe.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None
     try:
         with path.open("rb") as file:
             return file.read(MAX_COMMENT).decode(errors="replace")

@@ -25,7 +25,7 @@ _SRGB = "setparams=color_primaries=bt709:color_trc=iec61966-2-1:colorspace=gbr:r
 class Stream:
     """The frames of one video: (width, height), rate, how many, and what each pixel is.
 
-    ``alpha``: RGBA and not RGB. ``depth``: bits of a channel, 8 or 16.
+    ``alpha``: RGBA and not RGB. ``depth``: bits of a channel, 8 or 16. ``aspect``: a pixel's width by its height.
     """
 
     size: tuple[int, int]
@@ -33,6 +33,7 @@ class Stream:
     frames: int
     alpha: bool = False
     depth: int = 8
+    aspect: Fraction = Fraction(1)
 
     @property
     def pixel_format(self) -> str:
@@ -52,17 +53,24 @@ class Container:
 
     audio_copied: codecs of sound that go in as they are; None stands for any but audio_not_copied. audio: ffmpeg's
     arguments that make sound of any other codec fit; empty where there is no sound. layouts: of the channels that
-    these can code; empty stands for any. timecode, comment: whether it has them. arguments: ffmpeg's for the
-    container itself.
+    these can code; empty stands for any. subtitles: the codec of text in it; empty stands for none, and "copy" for
+    any as it is. attachments: whether fonts go in. timecode, comment: whether it has them, and with the comment
+    other tags and chapters. arguments: ffmpeg's for the container itself.
     """
 
     audio_copied: frozenset[str] | None = frozenset()
     audio_not_copied: frozenset[str] = frozenset()
     audio: tuple[str, ...] = ()
     layouts: str = ""
+    subtitles: str = ""
+    attachments: bool = False
     timecode: bool = False
     comment: bool = True
     arguments: tuple[str, ...] = ()
+
+    def copies(self, codec: str) -> bool:
+        """Whether sound of a codec goes in as it is."""
+        return codec not in self.audio_not_copied and (self.audio_copied is None or codec in self.audio_copied)
 
 
 _FASTSTART = ("-movflags", "+faststart")
@@ -73,22 +81,30 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
         ".mp4": Container(
             frozenset({"aac", "mp3", "alac", "ac3", "eac3"}),
             audio=("-c:a", "aac", "-b:a", "256k"),
+            subtitles="mov_text",
             timecode=True,
             arguments=_FASTSTART,
         ),
         ".mov": Container(
-            frozenset({"aac", "alac"}) | _PCM, audio=("-c:a", "pcm_s16le"), timecode=True, arguments=_FASTSTART
+            frozenset({"aac", "alac"}) | _PCM,
+            audio=("-c:a", "pcm_s16le"),
+            subtitles="mov_text",
+            timecode=True,
+            arguments=_FASTSTART,
         ),
         ".mkv": Container(
             None,
             frozenset({"pcm_s8", "pcm_f32be", "pcm_f64be", "adpcm_ima_qt"}),
             audio=("-c:a", "flac"),
+            subtitles="copy",
+            attachments=True,
             arguments=_NO_RANDOM_ID,
         ),
         ".webm": Container(
             frozenset({"opus", "vorbis"}),
             audio=("-c:a", "libopus", "-b:a", "192k"),
             layouts="mono|stereo|3.0|quad|5.0|5.1|6.1|7.1",
+            subtitles="webvtt",
             arguments=_NO_RANDOM_ID,
         ),
         ".gif": Container(comment=False),
@@ -143,7 +159,9 @@ class Target:
         """Ffmpeg's filters: the colours of the file, converted and tagged."""
         pixels = self.pixel_format(stream)
         bt709 = _DEEP + _BT709 if stream.depth == 16 else _BT709
-        return self.filters or (bt709 if pixels.startswith("yuv") else _SRGB).format(pixels)
+        colours = self.filters or (bt709 if pixels.startswith("yuv") else _SRGB).format(pixels)
+        aspect = stream.aspect
+        return colours if aspect == 1 else f"{colours},setsar={aspect.numerator}/{aspect.denominator}"
 
     def keeps_depth(self, stream: Stream) -> bool:
         """Whether the file has more than 8 bits of a channel where the frames do."""

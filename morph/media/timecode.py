@@ -88,6 +88,17 @@ class Timecode:
         number = (minutes * 60 + seconds) * rate + frames
         return replace(zero, frame=number - left_out * (minutes - minutes // 10))
 
+    def at(self, fps: Fraction) -> Self:
+        """The timecode of the same moment at another rate; drop-frame stays where the rate has it.
+
+        Raises:
+            SettingsError: a rate that has no timecode.
+        """
+        drop = self.drop and fps in _LEFT_OUT
+        seconds = self.frame / (self.fps if self.drop else Fraction(counted_rate(self.fps)))
+        zero = replace(self, fps=fps, frame=0, drop=drop)
+        return zero + round(seconds * (fps if drop else counted_rate(fps)))
+
     @property
     def day(self) -> int:
         """Frames in 24 hours of timecode."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import InputError
+from morph.media.times import Times
 from morph.motion.flow import CLOSE, Interpolator, distance
 from morph.perception.lpips import MIN_SIZE, PerceptualDistance
 
@@ -22,7 +23,8 @@ class Retimed:
 
     Attributes:
         pixels: uint8 sRGB (H,W,3).
-        position: where it stands in the source, in source frames; 2.5 is halfway from frame 2 to 3.
+        position: where it stands in the source, in source frames; 2.5 is halfway in time from frame 2 to 3. What
+            holds the last frame stands at it.
         kind: "source" is a frame of the source, bit for bit; "between" is interpolated; "cut" repeats the
             nearer frame of two that are not close, the earlier one halfway.
     """
@@ -32,14 +34,14 @@ class Retimed:
     kind: Literal["source", "between", "cut"]
 
 
-def length(frames: int, source: Fraction, target: Fraction) -> int:
-    """How many frames :func:`retime` makes of ``frames``."""
-    return -(-frames * target // source)
+def length(times: Times, target: Fraction) -> int:
+    """How many frames :func:`retime` makes of a film."""
+    return -(-times.end * target // 1)
 
 
 def retime(
     frames: Iterable[NDArray[np.uint8]],
-    source: Fraction,
+    times: Times,
     target: Fraction,
     interpolator: Interpolator,
     *,
@@ -48,13 +50,13 @@ def retime(
 ) -> Iterator[Retimed]:
     """Yield the frames of a film at ``target`` frames a second; frame k is what it shows at k/target seconds.
 
-    The film lasts as long as before: its last frame is held for its own time, 1/source seconds. Two source
-    frames are in memory at a time.
+    The film lasts as long as before: its last frame is held for its own time. Two source frames are in memory at a
+    time.
 
     Args:
-        frames: uint8 sRGB (H,W,3), one size, at ``source`` frames a second.
-        source: above 0.
-        target: above 0, more or less than ``source``.
+        frames: uint8 sRGB (H,W,3), one size.
+        times: when they are shown, one a frame.
+        target: above 0, more or less than the film's own rate.
         interpolator: makes the frames between two close ones.
         threshold: the LPIPS distance up to which two frames are close, see :data:`morph.motion.flow.CLOSE`.
         lpips: the distance to use, if there is one already.
@@ -62,31 +64,31 @@ def retime(
     Raises:
         InputError: frames of less than 32 px, which LPIPS cannot compare.
     """
-    step = source / target
     lpips = lpips or PerceptualDistance()
-    frame_number = 0
+    number = 0
     for index, (first, second) in enumerate(pairwise(chain(frames, [None]))):
         assert first is not None
-        positions = []
-        while frame_number * step < index + 1:
-            positions.append(frame_number * step)
-            frame_number += 1
-        if positions and positions[0] == index:
-            yield Retimed(first, positions.pop(0), "source")
-        if not positions:
-            continue
+        start, end = times.starts[index], times.end if second is None else times.starts[index + 1]
+        shares = []  # of the way to the next frame
+        while number / target < end:
+            shares.append((number / target - start) / (end - start))
+            number += 1
         if second is None:
-            yield from (Retimed(first, position, "source") for position in positions)
-        elif _close(first, second, threshold, lpips):
-            times = [float(position - index) for position in positions]
-            between = interpolator.between(first, second, times)
+            yield from (Retimed(first, Fraction(index), "source") for _ in shares)
+            continue
+        if shares and shares[0] == 0:
+            yield Retimed(first, Fraction(index), "source")
+            shares.pop(0)
+        if not shares:
+            continue
+        if _close(first, second, threshold, lpips):
+            between = interpolator.between(first, second, [float(share) for share in shares])
             yield from (
-                Retimed(pixels, position, "between") for pixels, position in zip(between, positions, strict=True)
+                Retimed(pixels, index + share, "between") for pixels, share in zip(between, shares, strict=True)
             )
         else:
-            for position in positions:
-                nearer = first if position - index <= Fraction(1, 2) else second
-                yield Retimed(nearer, position, "cut")
+            for share in shares:
+                yield Retimed(first if share <= Fraction(1, 2) else second, index + share, "cut")
 
 
 def _close(

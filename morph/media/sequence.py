@@ -1,0 +1,104 @@
+"""Numbered pictures of any kind as footage: found in a folder, or named by a pattern; missing numbers are told."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from morph.errors import InputError
+from morph.media.frame import FrameArray
+from morph.media.image import read_image
+from morph.media.pattern import SUFFIXES, StillPattern, is_folder
+from morph.media.stills import frame_numbers, read_still
+
+PICTURES = (*SUFFIXES, ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
+"""Kinds of numbered pictures that are read, in lower case."""
+_NUMBERED = re.compile(r"(.*?)(\d+)([^\d]*\.\w+)", re.DOTALL | re.ASCII)
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Numbered pictures on disk: their pattern, and the numbers that are there, ascending."""
+
+    pattern: StillPattern
+    numbers: tuple[int, ...]
+
+    @property
+    def missing(self) -> str:
+        """The numbers between the first and the last that are not there, as 1005-1007, 1010; empty if none are."""
+        gaps = [
+            (before + 1, after - 1)
+            for before, after in zip(self.numbers, self.numbers[1:], strict=False)
+            if after - before > 1
+        ]
+        return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in gaps)
+
+    def frames(self) -> Iterator[FrameArray]:
+        """The pictures, one size; those of kinds that are not written here laid on black.
+
+        Raises:
+            InputError: one cannot be read, or is of another size or depth.
+        """
+        described = ""
+        for number in self.numbers:
+            path = self.pattern.path(number)
+            frame = read_still(path) if path.suffix.lower() in SUFFIXES else read_image(path).pixels
+            height, width, channels = frame.shape
+            kind = f"{width}x{height}, {8 * frame.itemsize} bits, {channels} channels"
+            described = described or kind
+            if kind != described:
+                raise InputError(f"{path}: {kind}, but the pictures before it are {described}: remove the odd ones")
+            yield frame
+
+
+def is_sequence(source: str) -> bool:
+    """Whether ``source`` means numbered pictures: a folder, or a name with a place for the number."""
+    path = Path(source)
+    if path.is_file():
+        return False
+    return is_folder(source) or (path.suffix.lower() in PICTURES and StillPattern.has_field(path.name))
+
+
+def find_sequence(source: str) -> Sequence:
+    """The numbered pictures that a folder holds, or that ``name.%04d.jpg``, ``####`` or ``%d`` name.
+
+    A folder's are its ``frame.%04d.png``, else the only ones that it holds.
+
+    Raises:
+        InputError: there are none, or several of them in the folder, or it cannot be read.
+    """
+    if not is_folder(source):
+        pattern = StillPattern.parse(source, PICTURES)
+        numbers = frame_numbers(pattern)
+        if not numbers:
+            raise InputError(f"{pattern.folder}: holds no picture called {Path(str(pattern)).name}")
+        return Sequence(pattern, tuple(numbers))
+    folder = Path(source)
+    usual = StillPattern(folder)
+    if numbers := frame_numbers(usual):
+        return Sequence(usual, tuple(numbers))
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    others = []
+    for name in sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
+        numbered = _NUMBERED.fullmatch(name)
+        if numbered and Path(name).suffix.lower() in PICTURES:
+            found[numbered[1], numbered[3]].append(numbered[2])
+        else:
+            others.append(name)
+    if not found:
+        there = f"there are {', '.join(others[:_NAMED])}" if others else "it is empty"
+        raise InputError(f"{folder}: holds no numbered pictures such as frame.1001.png or img_1.jpg; {there}")
+    patterns = [_pattern(folder, before, numbers, after) for (before, after), numbers in found.items()]
+    if len(patterns) > 1:
+        named = ", ".join(f"{Path(str(one)).name} ({len(frame_numbers(one))})" for one in patterns[:_NAMED])
+        raise InputError(f"{folder}: holds several sequences: name one of {named}, as {patterns[0]}")
+    return Sequence(patterns[0], tuple(frame_numbers(patterns[0])))
+
+
+def _pattern(folder: Path, before: str, numbers: list[str], after: str) -> StillPattern:
+    padded = any(number.startswith("0") and len(number) > 1 for number in numbers)
+    return StillPattern(folder, before, min(map(len, numbers)) if padded else 1, after)
