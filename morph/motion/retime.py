@@ -23,8 +23,8 @@ class Retimed:
 
     Attributes:
         pixels: uint8 sRGB (H,W,3).
-        position: where it stands in the source, in source frames; 2.5 is halfway in time from frame 2 to 3. What
-            holds the last frame stands at it.
+        position: where it stands in the source, in source frames; 2.5 is halfway in time from frame 2 to 3, or
+            through the last one.
         kind: "source" is a frame of the source, bit for bit; "between" is interpolated; "cut" repeats the
             nearer frame of two that are not close, the earlier one halfway.
     """
@@ -74,7 +74,7 @@ def retime(
             shares.append((number / target - start) / (end - start))
             number += 1
         if second is None:
-            yield from (Retimed(first, Fraction(index), "source") for _ in shares)
+            yield from (Retimed(first, index + share, "source") for share in shares)
             continue
         if shares and shares[0] == 0:
             yield Retimed(first, Fraction(index), "source")

@@ -11,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from morph.media.film import open_film, read_video
 from morph.media.stills import FrameFolder, frame_numbers, read_frames
 from morph.media.target import Stream
-from morph.media.video import VideoWriter, read_timing, read_video
+from morph.media.times import Times
+from morph.media.video import VideoWriter
 from morph.motion.flow import Blend, OpticalFlow
 from morph.motion.retime import length, retime
 from morph.motion.rife import IFNet
@@ -67,8 +69,8 @@ def ffmpeg(*arguments):
 )
 def test_frame_k_stands_at_k_over_the_rate_and_the_film_keeps_its_length(pan, lpips, source, target):
     source, target = Fraction(source), Fraction(target)
-    made = list(retime(iter(pan), source, target, Blend(), lpips=lpips))
-    assert len(made) == length(len(pan), source, target)
+    made = list(retime(iter(pan), Times.even(len(pan), source), target, Blend(), lpips=lpips))
+    assert len(made) == length(Times.even(len(pan), source), target)
     assert (len(made) - 1) / target < len(pan) / source <= len(made) / target
     for k, frame in enumerate(made):
         assert frame.position == k / target * source
@@ -83,19 +85,18 @@ def test_frame_k_stands_at_k_over_the_rate_and_the_film_keeps_its_length(pan, lp
 
 
 def test_the_counts_of_the_ntsc_rates():
-    assert length(24000, NTSC, Fraction(60)) == 60060
-    assert length(48, NTSC, Fraction(60)) == 121
-    assert length(7, Fraction(60), NTSC) == 3
-    assert length(0, Fraction(24), Fraction(60)) == 0
+    assert length(Times.even(24000, NTSC), Fraction(60)) == 60060
+    assert length(Times.even(48, NTSC), Fraction(60)) == 121
+    assert length(Times.even(7, Fraction(60)), NTSC) == 3
 
 
 def test_a_cut_is_not_mixed(cut, lpips):
-    made = list(retime(cut, Fraction(24), Fraction(96), OpticalFlow(), lpips=lpips))
+    made = list(retime(cut, Times.even(6, Fraction(24)), Fraction(96), OpticalFlow(), lpips=lpips))
     assert [int(frame.position) for frame in made if frame.kind == "cut"] == [2, 2, 2]
     across = [frame.pixels for frame in made if 2 < frame.position < 3]
     for pixels, nearer in zip(across, (cut[2], cut[2], cut[3]), strict=True):
         assert np.array_equal(pixels, nearer)
-    mixed = list(retime(cut, Fraction(24), Fraction(96), OpticalFlow(), lpips=lpips, threshold=10))
+    mixed = list(retime(cut, Times.even(6, Fraction(24)), Fraction(96), OpticalFlow(), lpips=lpips, threshold=10))
     assert all(frame.kind != "cut" for frame in mixed)
 
 
@@ -107,14 +108,14 @@ def test_it_streams(pan, lpips):
             taken.append(1)
             yield frame
 
-    frames = retime(source(), Fraction(24), Fraction(48), Blend(), lpips=lpips)
+    frames = retime(source(), Times.even(7, Fraction(24)), Fraction(48), Blend(), lpips=lpips)
     for expected in (2, 2, 3, 3, 4):
         next(frames)
         assert len(taken) == expected
 
 
 def test_no_frames_give_none(lpips):
-    assert list(retime([], Fraction(24), Fraction(60), Blend(), lpips=lpips)) == []
+    assert list(retime([], Times.even(0, Fraction(24)), Fraction(60), Blend(), lpips=lpips)) == []
 
 
 @pytest.mark.parametrize("method", ["flow", "rife"])
@@ -130,8 +131,7 @@ def test_a_video_gets_another_rate(command, tmp_path, pan, method):
     assert result.stdout == f"{out}\n"
     assert ("DIS" if method == "flow" else str(weights)) in result.stderr
     assert "0 gaps that are cuts" in result.stderr
-    timing = read_timing(out)
-    assert (timing.fps, timing.frames, timing.even, timing.audio) == (60, 11, True, False)
+    assert open_film(out).times == Times.even(11, Fraction(60))
 
 
 def test_a_folder_gets_another_rate_and_keeps_its_own_frames_bit_for_bit(command, tmp_path, cut):
@@ -160,8 +160,7 @@ def test_lowering_the_rate_of_a_video_picks_its_frames(command, tmp_path, pan):
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
 @pytest.mark.parametrize("fps", [NTSC, Fraction(25), Fraction(60000, 1001)])
 def test_a_videos_rate_is_read_exactly(tmp_path, pan, suffix, fps):
-    timing = read_timing(write(tmp_path / f"a{suffix}", pan, fps))
-    assert (timing.fps, timing.frames, timing.even) == (fps, 7, True)
+    assert open_film(write(tmp_path / f"a{suffix}", pan, fps)).times == Times.even(7, fps)
 
 
 def test_sound_goes_along_or_is_said_to_be_left_behind(command, tmp_path, pan):
@@ -175,7 +174,8 @@ def test_sound_goes_along_or_is_said_to_be_left_behind(command, tmp_path, pan):
     assert tone == pytest.approx(440, abs=10)
     result = command("interpolate", str(tmp_path / "a.mp4"), "-o", str(tmp_path / "b.gif"), "--to-fps", "25")
     assert result.returncode == 0, result.stderr
-    assert "has sound, which" in result.stderr
+    assert "left behind, since" in result.stderr
+    assert "sound aac" in result.stderr
 
 
 def test_what_a_video_loses_is_said(command, tmp_path, pan):
@@ -188,16 +188,26 @@ def test_what_a_video_loses_is_said(command, tmp_path, pan):
         assert result.stderr.count(lost) == times
 
 
-def test_uneven_times_are_refused_unless_a_rate_is_given(command, tmp_path, pan):
+def test_frames_at_uneven_times_are_taken_when_they_are_shown(lpips, pan):
+    times = Times((Fraction(0), Fraction(1, 10), Fraction(4, 10)), Fraction(1))
+    made = list(retime(pan[:3], times, Fraction(10), Blend(), lpips=lpips, threshold=10))
+    assert [frame.kind for frame in made] == ["source"] * 2 + ["between"] * 2 + ["source"] * 6
+    assert [frame.position for frame in made[:5]] == [0, 1, Fraction(4, 3), Fraction(5, 3), 2]
+    (expected,) = Blend().between(pan[1], pan[2], [2 / 3])
+    assert np.array_equal(made[3].pixels, expected)
+
+
+def test_uneven_times_are_told_unless_a_rate_is_given(command, tmp_path, pan):
     write(tmp_path / "even.mp4", [*pan, *pan], Fraction(24))
     source, out = tmp_path / "uneven.mp4", tmp_path / "b.mp4"
     ffmpeg("-i", tmp_path / "even.mp4", "-vf", "select='not(between(n,4,7))'", "-fps_mode", "vfr", source)
     result = command("interpolate", str(source), "-o", str(out), "--to-fps", "48")
-    assert result.returncode == 2
-    assert "uneven" in result.stderr
+    assert result.returncode == 0, result.stderr
+    assert "10 frames come at uneven times, 17.143 a second on average" in result.stderr
+    assert len(open_film(out).times.starts) == 28  # as long as before
     result = command("interpolate", str(source), "-o", str(out), "--to-fps", "48", "--fps", "24")
     assert result.returncode == 0, result.stderr
-    assert read_timing(out).frames == 20
+    assert len(open_film(out).times.starts) == 20
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,7 @@ def test_uneven_times_are_refused_unless_a_rate_is_given(command, tmp_path, pan)
         (["none.mp4", "-o", "b.mp4", "--to-fps", "60"], "no such video"),
         (["text.mp4", "-o", "b.mp4", "--to-fps", "60"], "cannot be read as a video"),
         (["a", "-o", "b.mp4", "--to-fps", "60"], "add --fps"),
-        (["empty", "-o", "b.mp4", "--to-fps", "60", "--fps", "24"], "no frame called"),
+        (["empty", "-o", "b.mp4", "--to-fps", "60", "--fps", "24"], "no numbered pictures"),
         (["odd", "-o", "b.mp4", "--to-fps", "60", "--fps", "24"], "odd side"),
         (["small", "-o", "b.mp4", "--to-fps", "60", "--fps", "24"], "too small"),
         (["a.mp4", "-o", "b.mp4", "--to-fps", "60", "--weights", "text.mp4"], "--method rife"),

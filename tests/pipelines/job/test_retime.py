@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from morph.errors import SettingsError
+from morph.media.footage import open_footage
 from morph.media.stills import FrameFolder, read_frames
-from pipelines.job.retime import Retiming, open_film, retime_film
+from morph.media.times import Times
+from pipelines.job.retime import Retiming, retime_film
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 
@@ -45,15 +47,15 @@ def test_what_is_written_is_counted_and_told_of(film, tmp_path, caplog):
         retime_film(film, film, how, bar)
 
 
-def test_a_folder_needs_a_rate_and_deep_frames_lose_something(film, tmp_path, caplog):
+def test_a_folder_needs_a_rate_and_deep_frames_lose_something(film, tmp_path):
     with pytest.raises(SettingsError, match="add --fps"):
-        open_film(film, None)
+        open_footage(film)
     with FrameFolder(tmp_path / "deep") as writer:
         for _ in range(2):
             writer.write(BLACK.astype(np.uint16) + np.uint16(257 * 90))
-    opened = open_film(str(tmp_path / "deep"), Fraction(24))
-    assert (opened.count, opened.fps, opened.sound) == (2, 24, False)
+    opened = open_footage(str(tmp_path / "deep"), Fraction(24))
+    assert (opened.times, opened.film) == (Times.even(2, Fraction(24)), None)
     assert [(frame.dtype, int(frame[0, 0, 0])) for frame in opened.frames] == [(np.uint8, 90)] * 2
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / 'deep'}: its frames are taken as 8-bit RGB, and what is transparent as laid on black"
-    ]
+    assert opened.notices == (
+        f"{tmp_path / 'deep'}: its frames are taken as 8-bit RGB, and what is transparent as laid on black",
+    )
