@@ -13,8 +13,6 @@ from morph.media.ffmpeg import Ffmpeg, reading
 from morph.media.target import CONTAINERS, Stream
 
 KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,caf,mov,matroska,avi,mpegts,mpeg,flv,asf,mxf"
-_ROUNDED = Fraction(1, 20)
-"""Of a packet's duration, at most, what Matroska rounds away, which counts in thousandths of a second."""
 Fit = Literal["fit", "loop", "keep"]
 
 
@@ -23,13 +21,15 @@ class Audio:
     """The first sound of a file: its codec, as ffmpeg calls it, and how long it lasts.
 
     fit: "fit" cuts it where the video ends, or adds silence until there; "loop" repeats it until there; "keep"
-    leaves it as long as it is. What loses something in coding is cut between packets, of about 20 ms.
+    leaves it as long as it is. What loses something in coding is cut between packets, of about 20 ms; ``packet`` is
+    how many seconds one lasts.
     """
 
     path: Path
     codec: str
     seconds: Fraction
     fit: Fit = "fit"
+    packet: Fraction = Fraction(0)
 
     @classmethod
     def from_file(cls, path: Path, fit: Fit = "fit") -> Audio:
@@ -42,7 +42,7 @@ class Audio:
         if fit not in get_args(Fit):
             raise SettingsError(f"audio fit {fit!r}: it must be one of {', '.join(get_args(Fit))}")
         # a heading of "#name 0: value", then a line for each packet: stream, dts, pts, duration, size, checksum
-        heading, units = {}, 0
+        heading, end, packets = {}, 0, 0
         with reading(
             path, KINDS, "sound", "-map", "0:a:0?", "-vn", "-sn", "-dn", "-c:a", "copy", "-f", "framecrc"
         ) as pipe:
@@ -51,15 +51,17 @@ class Audio:
                     name, _, value = line.decode().strip().partition(": ")
                     heading[name] = value
                 else:
-                    units += int(line.split(b",")[3])
-        if not units:
+                    _, _, start, duration = (int(field) for field in line.split(b",", 4)[:4])
+                    # Matroska rounds the duration of every packet, and when it starts
+                    end, packets = max(end, start + duration), packets + 1
+        if end <= 0:
             raise InputError(f"{path}: holds no sound: name another file")
-        return cls(path, heading["#codec_id 0"], units * Fraction(heading["#tb 0"]), fit)
+        seconds = end * Fraction(heading["#tb 0"])
+        return cls(path, heading["#codec_id 0"], seconds, fit, seconds / packets)
 
     def copied(self, suffix: str, stream: Stream) -> bool:
         """Whether it goes into such a file as it is; where coding loses something, only if nothing is added."""
-        # a container may round the duration of each packet down
-        long_enough = self._lossless or self.fit == "keep" or self.seconds >= stream.seconds * (1 - _ROUNDED)
+        long_enough = self._lossless or self.fit == "keep" or self.seconds + self.packet > stream.seconds
         return long_enough and CONTAINERS[suffix].copies(self.codec)
 
     def check(self, suffix: str, stream: Stream) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
@@ -30,14 +29,12 @@ class Track:
         kind: video, audio, subtitle, data or attachment.
         codec: as ffmpeg calls it; "none" for data that it does not know.
         tags: what the file says of it, under keys in lower case.
-        seconds: how long it lasts by the sum of its packets; 0 where they do not say.
     """
 
     index: int
     kind: str
     codec: str
     tags: Mapping[str, str] = field(default_factory=dict)
-    seconds: Fraction = Fraction(0)
 
     def __str__(self) -> str:
         language = self.tags.get("language", "und")
@@ -75,16 +72,12 @@ def probe(path: Path) -> Probe:
     Raises:
         InputError: not a regular file, not a film that ffmpeg can open, damaged, or with tags beyond MAX_COMMENT.
     """
-    # a heading of "#name 0: value", then a line for each packet: stream, dts, pts, duration, size, checksum
+    # a heading of "#name 0: value", then lines for the first packets
     heading: dict[tuple[str, int], str] = {}
-    units: dict[int, int] = {}
-    with _copied(path, "-copy_unknown", "-f", "framecrc") as pipe:
+    with _copied(path, "-copy_unknown", "-t", "0", "-f", "framecrc") as pipe:
         for line in pipe:
             if found := re.match(rb"#(\w+) (\d+): (.*)", line):
                 heading[found[1].decode(), int(found[2])] = found[3].decode(errors="replace").strip()
-            elif not line.startswith(b"#"):
-                fields = line.split(b",", 4)
-                units[int(fields[0])] = units.get(int(fields[0]), 0) + int(fields[3])
     file, streams, chapters = _sections(_ffmetadata(path))
     tracks = tuple(
         Track(
@@ -92,7 +85,6 @@ def probe(path: Path) -> Probe:
             heading["media_type", index],
             heading.get(("codec_id", index), "none"),
             streams[index] if index < len(streams) else {},
-            units.get(index, 0) * Fraction(heading.get(("tb", index), "0")),
         )
         for index in sorted(number for name, number in heading if name == "media_type")
     )

@@ -128,6 +128,15 @@ def test_what_fits_is_copied_and_not_coded_again(tmp_path, sounds, suffix, kind)
             assert found == expected[: len(found)]
 
 
+@pytest.mark.parametrize("kind", ["aac", "mp3"])
+def test_durations_that_matroska_rounds_do_not_count(tmp_path, kind):
+    for seconds, copied in ((1, True), (0.9, False)):
+        ffmpeg("-f", "lavfi", "-i", f"sine=440:r=48000:d={seconds}", "-c:a", kind, tmp_path / f"a.{kind}")
+        ffmpeg("-i", tmp_path / f"a.{kind}", "-c", "copy", tmp_path / "a.mkv")
+        for source in (f"a.{kind}", "a.mkv"):
+            assert Audio.from_file(tmp_path / source).copied(".mkv", STREAM) == copied
+
+
 def test_depth_of_pcm_is_kept(tmp_path):
     sound = tmp_path / "a.wav"
     ffmpeg("-f", "lavfi", "-i", f"sine=440:r={RATE}:d=0.3,volume=0.3", "-c:a", "pcm_s24le", sound)
