@@ -51,7 +51,7 @@ class Carried:
         container = CONTAINERS.get(output.suffix.lower(), Container(comment=False))
         streams: list[tuple[int, tuple[str, ...]]] = []
         along: list[str] = []
-        behind = [f"{track.kind} {track}" for track in film.probe.of_kind("video")[1:]]
+        behind = [f"another video {track}" for track in film.probe.of_kind("video")[1:]]
         for number, track in enumerate(film.probe.of_kind("audio")):
             if not container.audio:
                 behind.append(f"sound {track}")
@@ -87,7 +87,7 @@ class Carried:
             behind.append(f"its pixels' shape, {film.look.aspect.numerator}:{film.look.aspect.denominator}")
         notices = [f"{film.path}: {', '.join(along)}"] if along else []
         if behind:
-            notices.append(f"{film.path}: left behind, since {output} cannot hold it: {', '.join(behind)}")
+            notices.append(f"{film.path}: not taken into {output}: {', '.join(behind)}")
         chapters = film.probe.chapters
         return cls(film.path, film.delay, tuple(streams), tags, chapters, timecode, tuple(notices))
 

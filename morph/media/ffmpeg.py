@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from morph.errors import EncodeError, InputError
 _ALONE = ("-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe")
 _QUIET = (*_ALONE, "-v", "error")
 _LAST_LINES = 6
+_ADDRESS = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ?")
+"""Where in its memory a part of ffmpeg is that says something."""
 
 
 class Ffmpeg:
@@ -58,7 +61,7 @@ class Ffmpeg:
 
     def last_lines(self) -> str:
         """Return its last messages as one line; complete after :meth:`wait`."""
-        lines = (line.decode(errors="replace").strip() for line in self._lines)
+        lines = (_ADDRESS.sub("", line.decode(errors="replace")).strip() for line in self._lines)
         return " | ".join(line for line in lines if line)
 
     def kill(self) -> None:
@@ -144,6 +147,7 @@ _REASONS = (
     ("ecoder not found", "its codec is unknown here; convert it to H.264 first"),
     ("no decoder found", "its codec is unknown here; convert it to H.264 first"),
     ("o space left", "the disk is full"),
+    ("corrupt input packet", "parts of it are damaged; mend what can be: ffmpeg -i {name} -c copy {stem}.mkv"),
     ("partial file", "it ends too early; copy or export it again"),
 )
 """What ffmpeg says, and what that means to a person."""
