@@ -38,8 +38,8 @@ class Schedule:
         for key in ("trained_betas", "rescale_betas_zero_snr", "thresholding"):
             if config.get(key):
                 raise ModelError(f"schedules with {key} are not supported")
-        length = int(config.get("num_train_timesteps", 1000))
-        start, end = float(config.get("beta_start", 0.00085)), float(config.get("beta_end", 0.012))
+        length = round(_number(config, "num_train_timesteps", 1000, 2, 100_000))
+        start, end = _number(config, "beta_start", 0.00085, 0, 1), _number(config, "beta_end", 0.012, 0, 1)
         kind = config.get("beta_schedule", "scaled_linear")
         if kind == "scaled_linear":
             betas = torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
@@ -55,7 +55,9 @@ class Schedule:
             raise ModelError(f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace")
         alpha_bar = torch.cumprod(1 - betas, 0)
         final_alpha_bar = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
-        return cls(alpha_bar, final_alpha_bar, target, spacing, int(config.get("steps_offset", 0)))
+        return cls(
+            alpha_bar, final_alpha_bar, target, spacing, round(_number(config, "steps_offset", 0, 0, length))
+        )
 
     @property
     def length(self) -> int:
@@ -107,3 +109,11 @@ class Schedule:
             return Prediction((latents - sigma_t * output) / alpha_t, output)
         # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
         return Prediction(alpha_t * latents - sigma_t * output, sigma_t * latents + alpha_t * output)
+
+
+def _number(config: Mapping[str, Any], key: str, default: float, least: float, most: float) -> float:
+    """A number of a scheduler's config; raises ModelError for anything else."""
+    value = config.get(key, default)
+    if not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ModelError(f"scheduler_config.json: {key} is {value!r:.40}; it must be from {least:g} to {most:g}")
+    return value

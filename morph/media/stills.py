@@ -5,6 +5,7 @@ its bytes are there.
 """
 
 import os
+import re
 import secrets
 import stat
 from abc import ABC, abstractmethod
@@ -30,6 +31,8 @@ MAX_BYTES = 1024 * 1024 * 1024
 
 TEMPORARY = ".morph-"
 """What names of files that are being written begin with."""
+_TOKEN = 6
+"""Random bytes in such a name."""
 
 
 def temporary_beside(path: Path, mark: str = "") -> Path:
@@ -39,14 +42,16 @@ def temporary_beside(path: Path, mark: str = "") -> Path:
     with a dot, so neither people nor :func:`frame_numbers` take it for a result. ``mark`` stands in it: who knows
     the mark can remove what was left by a kill, see :func:`remove_temporaries`.
     """
-    return path.with_name(f"{TEMPORARY}{mark}{secrets.token_hex(6)}{path.suffix}")
+    return path.with_name(f"{TEMPORARY}{mark}{secrets.token_hex(_TOKEN)}{path.suffix}")
 
 
 def remove_temporaries(folder: Path, mark: str) -> None:
-    """Remove what was left unfinished in ``folder`` under this mark; whoever made it runs no more."""
-    for left in folder.glob(f"{TEMPORARY}{mark}*"):
-        with suppress(OSError):
-            left.unlink()
+    """Remove files that :func:`temporary_beside` named with ``mark`` in ``folder``; their maker runs no more."""
+    named = re.compile(re.escape(f"{TEMPORARY}{mark}") + rf"[0-9a-f]{{{2 * _TOKEN}}}(\..*)?", re.DOTALL)
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if named.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -40,14 +40,27 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
 
 
+_MOST_BYTES = 64 * 2**20
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a model's folder."""
+    """A JSON object from a model's folder.
+
+    Raises:
+        ModelError: it is not there, larger than 64 MiB, or no JSON object.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = json.loads(file.read(_MOST_BYTES))
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path} is damaged: it is not JSON; copy the model again") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is damaged: it holds no settings of a model; copy the model again")
+    return content
 
 
 def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -22,6 +23,8 @@ from pipelines.request.clip import Clip
 from pipelines.request.settings import look
 
 LOCK, HOLDER, JOB_FILE = "lock", "holder.json", "job.json"
+_MOST_BYTES = 64 * 2**20
+"""Of a job's description that are read."""
 KEYFRAMES = "keyframes"
 """Where a request says what it asks of each image, once for each time that the image is there."""
 
@@ -105,6 +108,21 @@ def mark(folder: Path, places: Iterable[Path]) -> str:
     return new_mark
 
 
+def remove_unfinished(folder: Path, places: Iterable[Path]) -> None:
+    """Remove what an earlier run of the job in ``folder`` left unfinished in ``places``.
+
+    A job may come from anybody: its places count only where the caller names them too, and its mark if it is one.
+    """
+    unfinished = _read(folder / JOB_FILE).get("unfinished")
+    if not isinstance(unfinished, dict):
+        return
+    last_mark, recorded = unfinished.get("mark"), unfinished.get("places")
+    if isinstance(last_mark, str) and re.fullmatch("[0-9a-f]{12}", last_mark) and isinstance(recorded, list):
+        for place in places:
+            if str(place.absolute()) in recorded:
+                remove_temporaries(place, last_mark)
+
+
 def finished(folder: Path) -> bool | None:
     """Whether the last render of a job came to its end; None where the folder is no job."""
     content = _read(folder / JOB_FILE)
@@ -118,9 +136,12 @@ def check_job(folder: Path) -> None:
         InputError: a file is there, or a folder that is no job or cannot be read.
     """
     try:
+        link = _foreign_link(folder)
         entries = list(folder.iterdir()) if os.path.lexists(folder) else []
     except OSError as error:
         raise InputError(f"{folder}: cannot keep a job ({error.strerror}); name a folder with --job") from error
+    if link:
+        raise InputError(f"{link}: is a symbolic link in a job's place; remove it, or name a folder with --job")
     if any(map(_is_foreign, entries)) and not (folder / JOB_FILE).exists():
         raise InputError(f"{folder} is there already and is no job; name another folder with --job")
 
@@ -175,14 +196,19 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
                 f"{folder} holds a render that was broken off, and {'; '.join(changes)}: ask for the same again, "
                 "add --change to go on with what still fits, or name another folder with --job"
             )
-        for leftover in folder.rglob(f"{TEMPORARY}*"):  # half-written by a run that was killed
-            leftover.unlink(missing_ok=True)
-        unfinished = last.get("unfinished", {"places": []})
-        for place in unfinished["places"]:
-            remove_temporaries(Path(place), unfinished["mark"])
-        _write(file, {"asked": request, "outputs": _outputs(folder), "finished": False})
+        for inner, _, _ in os.walk(folder):  # which follows no links
+            remove_temporaries(Path(inner), "")  # half-written by a run that was killed
+        unfinished = last.get("unfinished", {})
+        _write(file, {"asked": request, "outputs": _outputs(folder), "unfinished": unfinished, "finished": False})
         yield
         _write(file, {**_read(file), "finished": True})
+
+
+def _foreign_link(folder: Path) -> Path | None:
+    """A symbolic link that would lead a job's files elsewhere: inside of it any, and itself if others made it."""
+    if folder.is_symlink() and folder.lstat().st_uid != os.getuid():
+        return folder
+    return next((entry for entry in folder.iterdir() if entry.is_symlink()), None) if folder.is_dir() else None
 
 
 def _is_foreign(entry: Path) -> bool:
@@ -201,14 +227,22 @@ def _holder(folder: Path) -> str:
 def _outputs(folder: Path) -> dict[str, list[int]]:
     """What a job has written: of stills the first number and the one after the last."""
     outputs = _read(folder / JOB_FILE).get("outputs")
-    return outputs if isinstance(outputs, dict) else {}
+    if not isinstance(outputs, dict):
+        return {}
+    return {path: numbers for path, numbers in outputs.items() if _is_range(numbers)}
+
+
+def _is_range(numbers: Any) -> bool:
+    return isinstance(numbers, list) and len(numbers) == 2 and all(type(number) is int for number in numbers)
 
 
 def _read(file: Path) -> dict[str, Any]:
+    """What a job says of itself; nothing where it cannot be read, since a job may come from anybody."""
     try:
-        content = json.loads(file.read_text())
+        with file.open("rb") as opened_file:
+            content = json.loads(opened_file.read(_MOST_BYTES))
         return content if isinstance(content.get("asked"), dict) else {}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return {}
 
 

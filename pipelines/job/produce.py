@@ -11,7 +11,7 @@ from typing import Any
 
 from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
-from pipelines.job.folder import claim, mark, written_numbers
+from pipelines.job.folder import claim, mark, remove_unfinished, written_numbers
 from pipelines.job.job import Job
 from pipelines.job.result import Result, save_result
 from pipelines.job.timings import Stopwatch
@@ -75,7 +75,9 @@ def produce(job: Job, run: Runner) -> Produced:
     recipe = {**facts.as_dict(), **recipe_of(clip), **_frame_facts(rendered)}
     with watch.stage("encode"):
         parts = parts_folder(clip)
-        run_mark = mark(folder, [*(output.folder for output in outputs), *([parts] if parts else [])])
+        places = [*(output.folder for output in outputs), *([parts] if parts else [])]
+        remove_unfinished(folder, places)
+        run_mark = mark(folder, places)
         _write(clip, rendered, outputs, folder, recipe, run_mark)
         write_cut(clip, rendered, outputs, run_mark)
         write_recipe(beside(clip.output, RECIPE), recipe)

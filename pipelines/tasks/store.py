@@ -60,7 +60,7 @@ class Store:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (FileNotFoundError, SafetensorError):
             return None
-        return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors) else None
+        return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors, metadata) else None
 
     def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:
         """Keep sets of tensors and metadata, each under its key; all of them, or none where a kill comes before.
@@ -79,7 +79,7 @@ class Store:
                     path = self._path(key)
                     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
                     partial = stack.enter_context(atomic_path(path))
-                    save_file(contiguous, partial, {**metadata, "hash": _hash_of_all(contiguous)})
+                    save_file(contiguous, partial, {**metadata, "hash": _hash_of_all(contiguous, metadata)})
         except (OSError, SafetensorError) as error:
             raise EncodeError(f"{path}: cannot be written ({error})") from error
 
@@ -87,8 +87,11 @@ class Store:
         return self._folder / f"{key}.safetensors"
 
 
-def _hash_of_all(tensors: Mapping[str, Tensor]) -> str:
-    return hash_of(*(tensors[name] for name in sorted(tensors)))
+def _hash_of_all(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """A hash of all that a file of tensors says: names, shapes, types, values and metadata."""
+    names = sorted(tensors)
+    described = [(name, str(tensors[name].dtype), list(tensors[name].shape)) for name in names]
+    return key_of(described, dict(metadata), hash_of(*(tensors[name] for name in names)))
 
 
 class Reel:
