@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from pipelines.batch.options import Options
-from pipelines.manifest.read import pictures, read_manifest
+from pipelines.manifest.folder import pictures
+from pipelines.manifest.read import read_manifest
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset

@@ -127,7 +127,8 @@ def _clip(
     from dataclasses import replace
 
     from morph.errors import SettingsError
-    from pipelines.manifest.read import is_manifest, pictures, read_manifest
+    from pipelines.manifest.folder import pictures
+    from pipelines.manifest.read import is_manifest, read_manifest
     from pipelines.request.clip import clip_of, parse_time
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
