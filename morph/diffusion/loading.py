@@ -9,6 +9,7 @@ import torch
 
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
+from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 
@@ -47,21 +48,13 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     from safetensors import SafetensorError
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
-    if not (folder / WEIGHT_FILES["unet"]).is_file():
-        raise ModelError(f"ControlNet {folder} has no {WEIGHT_FILES['unet']}; only safetensors are loaded")
-    kind = read_json(folder / "config.json").get("_class_name")
-    if kind != "ControlNetModel":
-        raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
+    check_controlnet(folder, model.name, model.unet.config)
     try:
         network = ControlNetModel.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"ControlNet {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-    for key in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
-        ours, its = model.unet.config[key], network.config[key]
-        if list(ours) != list(its) if isinstance(ours, (list, tuple)) else ours != its:
-            raise ModelError(f"ControlNet {folder} does not suit model {model.name}: {key} is {its} and not {ours}")
     model.guide(network, name)
 
 
@@ -71,18 +64,12 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     from safetensors import SafetensorError
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    for part, file in WEIGHT_FILES.items():
-        if not (folder / part / file).is_file():
-            others = [path.name for path in sorted((folder / part).glob("*.bin"))]
-            found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
-            raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
+    check_weights(folder)
+    check_configs(folder)
     parts: dict[str, Any] = {}
-    supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
     try:
-        for part, classes in supported.items():
-            kind = read_json(folder / part / "config.json").get("_class_name")
-            if kind not in classes:
-                raise ModelError(f"{folder / part} is a {kind}; supported are {', '.join(classes)}")
+        for part in CLASSES:
+            kind = read_json(folder / part / "config.json")["_class_name"]
             parts[part] = getattr(diffusers, kind).from_pretrained(
                 folder / part, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32
             )
@@ -93,18 +80,5 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model {folder} cannot be loaded: {reason}") from error
-    _check_fit(folder, **{name: part.config for name, part in parts.items() if name != "tokenizer"})
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     return LatentDiffusion(**parts, schedule=schedule, name=name)
-
-
-def _check_fit(folder: Path, vae: Any, unet: Any, text_encoder: Any) -> None:
-    """Refuse models that only look like Stable Diffusion 1.x or 2.x: inpainting, SDXL, mixed parts."""
-    channels = {int(vae.latent_channels), int(unet.in_channels), int(unet.out_channels)}
-    widths = {unet.cross_attention_dim, text_encoder.hidden_size}
-    extra = unet.get("addition_embed_type") or unet.get("class_embed_type")
-    if len(channels) > 1 or len(widths) > 1 or extra:
-        raise ModelError(
-            f"model {folder} is not a plain text-to-image model: latent channels {sorted(channels)}, text widths "
-            f"{sorted(widths)}, extra embedding {extra}; supported are Stable Diffusion 1.x and 2.x"
-        )

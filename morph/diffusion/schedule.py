@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
-from morph.errors import ModelError, SettingsError
+from morph.diffusion.spacing import Spacing
+from morph.errors import ModelError
 
 CLEAN = -1
 """The time of a latent without noise: what a sampler ends on and an inversion starts from."""
@@ -50,12 +51,10 @@ class Schedule:
         target = config.get("prediction_type", "epsilon")
         if target not in ("epsilon", "v_prediction"):
             raise ModelError(f"prediction_type {target!r} is not supported; use epsilon or v_prediction")
-        spacing = config.get("timestep_spacing", "leading")
-        if spacing not in ("leading", "trailing", "linspace"):
-            raise ModelError(f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace")
+        spacing = Spacing.from_config(config)
         alpha_bar = torch.cumprod(1 - betas, 0)
         final = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
-        return cls(alpha_bar, final, target, spacing, int(config.get("steps_offset", 0)))
+        return cls(alpha_bar, final, target, spacing.kind, spacing.offset)
 
     @property
     def length(self) -> int:
@@ -70,19 +69,7 @@ class Schedule:
         Raises:
             SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
         """
-        if not 1 <= steps < self.length:
-            raise SettingsError(f"steps is {steps}; this model's schedule has {self.length} to choose from")
-        if self.spacing == "leading":
-            ratio = self.length // steps
-            times = [i * ratio + self.offset for i in reversed(range(steps))]
-        elif self.spacing == "trailing":
-            times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
-        else:
-            times = torch.linspace(self.length - 1, 0, steps, dtype=torch.float64).round().int().tolist()
-        # few steps leave out the noisy end by their spacing, many by the remainder of their division
-        if times[0] < max(0.6, 0.75 * (1 - 1 / steps)) * self.length:
-            raise SettingsError(f"steps is {steps}, which would start this model at time {times[0]}, not in noise")
-        times = [*times, CLEAN]
+        times = [*Spacing(self.length, self.spacing, self.offset).times(steps), CLEAN]
         if taken is not None and taken < steps:
             return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
         return tuple(times)
