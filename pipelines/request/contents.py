@@ -13,7 +13,7 @@ from morph.media.points import MAX_BYTES
 SUFFIXES = {"picture": (*PICTURES, *OTHER_PICTURES), "points": (".txt", ".csv", ".json", ".tsv")}
 """Of the files of a folder that are looked into for each kind of thing, besides those of the suffix that it had."""
 NAMED = 3
-"""How many of the files that were found elsewhere are told by their names."""
+"""How many of the files that were taken for others are told by their names."""
 
 
 def hash_of_file(path: Path) -> str:
@@ -56,13 +56,13 @@ class Contents:
         if found is None:
             problem = f"{files[0]} is there, but it has changed" if files else f"{file} is not there"
             raise InputError(f"{problem}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
-        if found != file:
+        if found.name != file.name or (found != file and file.is_file()):
             self._found[file] = found
         return found
 
     @property
     def told(self) -> str:
-        """What was found elsewhere than it was, as a line for people; empty if nothing was."""
+        """What was taken under another name, or in place of a file that has changed, as a line for people."""
         names = ", ".join(f"{file} is {found}" for file, found in list(self._found.items())[:NAMED])
         more = f" and {len(self._found) - NAMED} more" if len(self._found) > NAMED else ""
         return f"found by contents: {names}{more}" if names else ""

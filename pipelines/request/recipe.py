@@ -60,7 +60,7 @@ def clip_from(
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are files of points, which may also be where ``moved`` says. What was found elsewhere is told. ``file`` is
+    So are files of points, which may also be where ``moved`` says. What has another name now is told. ``file`` is
     what holds the recipe.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the

@@ -35,7 +35,9 @@ def test_the_same_name_comes_first_and_other_bytes_are_passed_by(tmp_path):
     (tmp_path / "a.jpg").write_text("else")
     for name in ("cat.jpg", "b.jpg"):
         shutil.copy(CAT, tmp_path / name)
-    assert Contents([tmp_path]).find("picture", Path("cat.jpg"), DIGEST) == tmp_path / "cat.jpg"
+    same = Contents([tmp_path])
+    assert same.find("picture", Path("cat.jpg"), DIGEST) == tmp_path / "cat.jpg"
+    assert same.told == ""
     assert Contents([tmp_path]).find("picture", tmp_path / "a.jpg", DIGEST) == tmp_path / "b.jpg"
     (tmp_path / "cat.jpg").unlink()
     (tmp_path / "b.jpg").unlink()
