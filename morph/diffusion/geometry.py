@@ -33,7 +33,8 @@ class Geometry:
             stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
             return cls(factor, stride, factor * int(unet["sample_size"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"the model's vae and unet configs do not say its sizes: {error!r}") from None
+            what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else "a value is of another kind"
+            raise ModelError(f"the model's vae and unet configs do not say its sizes: {what}") from None
 
     @classmethod
     def from_folder(cls, folder: Path) -> Geometry:

@@ -12,6 +12,7 @@ import torch
 
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
+from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 
@@ -51,18 +52,8 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     from diffusers import ControlNetModel
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
-    if not (folder / WEIGHT_FILES["unet"]).is_file():
-        raise ModelError(f"ControlNet {folder} has no {WEIGHT_FILES['unet']}; only safetensors are loaded")
-    kind = read_json(folder / "config.json").get("_class_name")
-    if kind != "ControlNetModel":
-        raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
+    check_controlnet(folder, model.name, model.unet.config)
     network = _loaded(ControlNetModel, folder, torch_dtype=torch.float32)
-    for key in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
-        expected, found = model.unet.config[key], network.config[key]
-        if list(expected) != list(found) if isinstance(expected, (list, tuple)) else expected != found:
-            raise ModelError(
-                f"ControlNet {folder} does not suit model {model.name}: {key} is {found} and not {expected}"
-            )
     model.guide(network, name)
 
 
@@ -71,21 +62,14 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     import diffusers
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    for part, file in WEIGHT_FILES.items():
-        if not (folder / part / file).is_file():
-            pickles = [path.name for path in sorted((folder / part).glob("*.bin"))]
-            hint = f"it holds {', '.join(pickles)}, which is refused: pickles can run code" if pickles else ""
-            raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {hint}".rstrip(". "))
+    check_weights(folder)
+    check_configs(folder)
     parts: dict[str, Any] = {}
-    supported = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
-    for part, classes in supported.items():
-        kind = read_json(folder / part / "config.json").get("_class_name")
-        if kind not in classes:
-            raise ModelError(f"{folder / part} is a {kind}; supported are {', '.join(classes)}")
+    for part in CLASSES:
+        kind = read_json(folder / part / "config.json")["_class_name"]
         parts[part] = _loaded(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
     parts["text_encoder"] = _loaded(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
     parts["tokenizer"] = _tokenizer(CLIPTokenizer, folder / "tokenizer")
-    _check_fit(folder, **{name: part.config for name, part in parts.items() if name != "tokenizer"})
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     return LatentDiffusion(**parts, schedule=schedule, name=name)
 
@@ -151,15 +135,3 @@ def _silence() -> Iterator[None]:
     finally:
         for library, level in zip(libraries, levels, strict=True):
             library.set_verbosity(level)
-
-
-def _check_fit(folder: Path, vae: Any, unet: Any, text_encoder: Any) -> None:
-    """Refuse models that only look like Stable Diffusion 1.x or 2.x: inpainting, SDXL, mixed parts."""
-    channels = {int(vae.latent_channels), int(unet.in_channels), int(unet.out_channels)}
-    widths = {unet.cross_attention_dim, text_encoder.hidden_size}
-    extra_embedding = unet.get("addition_embed_type") or unet.get("class_embed_type")
-    if len(channels) > 1 or len(widths) > 1 or extra_embedding:
-        raise ModelError(
-            f"model {folder} is not a plain text-to-image model: latent channels {sorted(channels)}, text widths "
-            f"{sorted(widths)}, extra embedding {extra_embedding}; supported are Stable Diffusion 1.x and 2.x"
-        )

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
-from morph.errors import ModelError, SettingsError
+from morph.diffusion.spacing import Spacing, config_number
+from morph.errors import ModelError
 
 CLEAN = -1
 """The time of a latent without noise: what a sampler ends on and an inversion starts from."""
@@ -38,26 +39,24 @@ class Schedule:
         for key in ("trained_betas", "rescale_betas_zero_snr", "thresholding"):
             if config.get(key):
                 raise ModelError(f"schedules with {key} are not supported")
-        length = round(_number(config, "num_train_timesteps", 1000, 2, 100_000))
-        start, end = _number(config, "beta_start", 0.00085, 0, 1), _number(config, "beta_end", 0.012, 0, 1)
+        spacing = Spacing.from_config(config)
+        start, end = (
+            config_number(config, "beta_start", 0.00085, 0, 1),
+            config_number(config, "beta_end", 0.012, 0, 1),
+        )
         kind = config.get("beta_schedule", "scaled_linear")
         if kind == "scaled_linear":
-            betas = torch.linspace(start**0.5, end**0.5, length, dtype=torch.float64) ** 2
+            betas = torch.linspace(start**0.5, end**0.5, spacing.length, dtype=torch.float64) ** 2
         elif kind == "linear":
-            betas = torch.linspace(start, end, length, dtype=torch.float64)
+            betas = torch.linspace(start, end, spacing.length, dtype=torch.float64)
         else:
             raise ModelError(f"beta_schedule {kind!r} is not supported; use scaled_linear or linear")
         target = config.get("prediction_type", "epsilon")
         if target not in ("epsilon", "v_prediction"):
             raise ModelError(f"prediction_type {target!r} is not supported; use epsilon or v_prediction")
-        spacing = config.get("timestep_spacing", "leading")
-        if spacing not in ("leading", "trailing", "linspace"):
-            raise ModelError(f"timestep_spacing {spacing!r} is not supported; use leading, trailing or linspace")
         alpha_bar = torch.cumprod(1 - betas, 0)
-        final_alpha_bar = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
-        return cls(
-            alpha_bar, final_alpha_bar, target, spacing, round(_number(config, "steps_offset", 0, 0, length))
-        )
+        final = 1.0 if config.get("set_alpha_to_one", False) else float(alpha_bar[0])
+        return cls(alpha_bar, final, target, spacing.kind, spacing.offset)
 
     @property
     def length(self) -> int:
@@ -72,19 +71,7 @@ class Schedule:
         Raises:
             SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
         """
-        if not 1 <= steps < self.length:
-            raise SettingsError(f"steps is {steps}; this model's schedule has {self.length} to choose from")
-        if self.spacing == "leading":
-            stride = self.length // steps
-            times = [i * stride + self.offset for i in reversed(range(steps))]
-        elif self.spacing == "trailing":
-            times = [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
-        else:
-            times = torch.linspace(self.length - 1, 0, steps, dtype=torch.float64).round().int().tolist()
-        # few steps leave out the noisy end by their spacing, many by the remainder of their division
-        if times[0] < max(0.6, 0.75 * (1 - 1 / steps)) * self.length:
-            raise SettingsError(f"steps is {steps}, which would start this model at time {times[0]}, not in noise")
-        times = [*times, CLEAN]
+        times = [*Spacing(self.length, self.spacing, self.offset).times(steps), CLEAN]
         if taken is not None and taken < steps:
             return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
         return tuple(times)
@@ -109,11 +96,3 @@ class Schedule:
             return Prediction((latents - sigma_t * output) / alpha_t, output)
         # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
         return Prediction(alpha_t * latents - sigma_t * output, sigma_t * latents + alpha_t * output)
-
-
-def _number(config: Mapping[str, Any], key: str, default: float, least: float, most: float) -> float:
-    """A number of a scheduler's config; raises ModelError for anything else."""
-    value = config.get(key, default)
-    if not isinstance(value, (int, float)) or not least <= value <= most:
-        raise ModelError(f"scheduler_config.json: {key} is {value!r:.40}; it must be from {least:g} to {most:g}")
-    return value

@@ -1,4 +1,4 @@
-"""Pictures of 16 bits that Pillow holds in 8: decoded again, once Pillow has found no fault in them."""
+"""Pictures of more than 8 bits that Pillow holds in 8: decoded again, once Pillow has found no fault in them."""
 
 from pathlib import Path
 
@@ -7,32 +7,42 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PLANAR_CONFIGURATION, TiffImageFile
 
+from morph.media import heif
+
 _PREMULTIPLIED = 1  # of TIFF's extra samples
 _BY_PLANES = 2
+_ROUNDED = 3  # levels of 8 bits: what two decoders make of one YCbCr
 
 
-def is_deep(image: ImageFile.ImageFile) -> bool:
-    """Whether an image that is opened but not yet loaded has colours of 16 bits.
+def bits_of(image: ImageFile.ImageFile, path: Path) -> int:
+    """How many bits the colours of an image have that is opened but not yet loaded: 8, or more.
 
     Raises:
         ValueError: colours that Pillow would read as if they had 8.
     """
+    if image.format == "HEIF":
+        return max(8, int(image.info.get("bit_depth", 8)))
+    if image.format == "AVIF":
+        return heif.said(path).bits
     if isinstance(image, TiffImageFile) and image.tag_v2.get(PLANAR_CONFIGURATION) == _BY_PLANES:
         bare = any(tile.codec_name == "raw" for tile in image.tile)
         if bare and 16 in image.tag_v2.get(BITSPERSAMPLE, ()):
             raise ValueError("16-bit TIFFs that are stored by planes are supported only if compressed")
-    return any(";16" in (args if isinstance(args, str) else str(args[:1])) for _, _, _, args in image.tile if args)
+    deep = any(";16" in (args if isinstance(args, str) else str(args[:1])) for _, _, _, args in image.tile if args)
+    return 16 if deep else 8
 
 
-def decoded(path: Path, loaded: Image.Image) -> NDArray[np.uint16] | None:
-    """Return the colours of a PNG or TIFF, uint16 (H,W,3), or with straight alpha (H,W,4).
+def decoded(path: Path, loaded: Image.Image, bits: int) -> NDArray[np.uint16] | None:
+    """Return the colours of a PNG, TIFF, AVIF or HEIC, uint16 (H,W,3), or with straight alpha (H,W,4).
 
-    ``loaded`` is what Pillow made of it, in 8 bits. None where that is another picture than OpenCV's, as of
-    TIFFs stored by planes, or where OpenCV has none.
+    ``loaded`` is what Pillow made of it, in 8 bits, ``bits`` what it has. None where that is another picture than
+    the other decoder's, as of TIFFs stored by planes, or where there is no other.
 
     Raises:
         ValueError: a PNG that is damaged or cut off where Pillow does not look.
     """
+    if loaded.format == "HEIF":
+        return _alike(heif.decoded_heic(path, loaded.tell()), np.asarray(loaded))
     import cv2  # here, not above: --help and a dry run read names without waiting for it
 
     try:
@@ -48,12 +58,21 @@ def decoded(path: Path, loaded: Image.Image) -> NDArray[np.uint16] | None:
         return None
     order = [2, 1, 0, 3][: known.shape[2]]
     pixels = np.ascontiguousarray(found[..., order]).view(np.uint16)
+    if loaded.format == "AVIF":
+        return _alike(heif.widened(pixels, bits), known)
     if _is_premultiplied(loaded):
         alpha = pixels[..., 3:].astype(np.float32)
         share = np.divide(65535, alpha, out=np.zeros_like(alpha), where=alpha > 0)
         pixels[..., :3] = np.rint(np.minimum(pixels[..., :3] * share, 65535))
         return pixels if np.array_equal(pixels[..., 3] >> 8, known[..., 3]) else None
     return pixels if np.array_equal(pixels >> 8, known) else None
+
+
+def _alike(pixels: NDArray[np.uint16] | None, known: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
+    """Levels of 16 bits, if those of 8 are the same but for their rounding."""
+    if pixels is None or pixels.shape != known.shape:
+        return None
+    return pixels if np.abs(pixels / np.float32(257) - known).max() <= _ROUNDED else None
 
 
 def _is_premultiplied(image: Image.Image) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import (
     BITSPERSAMPLE,
     PHOTOMETRIC_INTERPRETATION,
@@ -27,13 +27,18 @@ from PIL.TiffImagePlugin import (
 )
 
 from morph.errors import KeyframeError
-from morph.media import deep
+from morph.media import deep, heif, kinds
 
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
-"""The decoders untrusted files may reach; a name's suffix is never believed."""
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+"""Pillow's decoders that untrusted files may reach, and HEIC's beside them; a name's suffix is never believed."""
 
 MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
 """Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
+
+_ANIMATIONS = ("PNG", "WEBP", "GIF", "AVIF")  # what else has several pictures in it does not move
+_DNG_VERSION = 50706
+_NOT_SAID = (LookupError, TypeError, ArithmeticError, MemoryError, struct.error, RuntimeError, SyntaxError)
+"""Errors whose own words tell people nothing."""
 
 # What Pillow's decoders are known to raise on a damaged file.
 _DECODER_ERRORS = (
@@ -47,6 +52,7 @@ _DECODER_ERRORS = (
     MemoryError,
     struct.error,
     zlib.error,
+    RuntimeError,  # of HEIC's
 )
 
 # EXIF orientation -> how to turn the stored picture upright.
@@ -78,11 +84,11 @@ class StillImage(NamedTuple):
 
 
 def read_image(path: Path | str) -> StillImage:
-    """Read an untrusted PNG, JPEG, WebP, TIFF or BMP as upright sRGB and its matte.
+    """Read an untrusted PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC as upright sRGB and its matte.
 
-    Colours and greys of more than 8 bits have 16. Embedded colour profiles are applied, in 8 bits. What is
-    transparent is laid on black, the colour of padding, so that colour is premultiplied by the matte. Of several
-    pictures in one file the first is taken.
+    Colours and greys of more than 8 bits have 16. Colour profiles are applied, in 8 bits. What is transparent is
+    laid on black, the colour of padding, so that colour is premultiplied by the matte. Of several pictures in one
+    file the first is taken, of a HEIC the main one.
 
     Raises:
         KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
@@ -93,30 +99,25 @@ def read_image(path: Path | str) -> StillImage:
         warnings.simplefilter("ignore")  # the pixel limit among them: it is an error below
         warnings.simplefilter("always", UserWarning)  # what Pillow says of a file becomes a notice
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large(path)
+            with _opened(path) as image:
                 several, kind = bool(getattr(image, "is_animated", False)), image.format
                 # Pillow keeps the high byte of such samples, and would compare it with a colour's low byte
                 low = any(tile.args == "RGB;16B" for tile in image.tile)
                 ignored = low and image.info.pop("transparency", None) is not None
-                is_deep = deep.is_deep(image)
+                bits = deep.bits_of(image, path)
                 image.load()
-                pixels, alpha, notices = _upright_srgb(image, path if is_deep else None)
+                _check_size(path, image)  # of a HEIC, known for certain by now alone
+                pixels, alpha, notices = _upright_srgb(image, path, bits)
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
-        except UnidentifiedImageError as error:
-            raise KeyframeError(
-                f"{path}: not a PNG, JPEG, WebP, TIFF or BMP picture, or damaged: save it as one of these"
-            ) from error
         except _DECODER_ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise KeyframeError(f"{path}: cannot be read ({reason}): save it again as a PNG") from error
+            raise _unreadable(path, error) from error
     if ignored:
         notices.insert(0, "the transparent colour is ignored")
     if several:  # a photograph and its gain map, or pages, are no animation
-        moves = kind in ("PNG", "WEBP")
-        notices.insert(0, "animated: first frame used" if moves else "holds several pictures: the first is used")
+        which = "the main one" if kind == "HEIF" else "the first"
+        moves = kind in _ANIMATIONS
+        notices.insert(0, "animated: first frame used" if moves else f"holds several pictures: {which} is used")
     notices += [" ".join(str(warning.message).split()) for warning in caught]
     matte = None if alpha is None else unless_opaque(alpha)
     return StillImage(pixels, matte, tuple(f"{path}: {notice}" for notice in notices))
@@ -133,13 +134,51 @@ def check_image(path: Path | str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise _too_large(path)
+            with _opened(path):
+                pass
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
         except _DECODER_ERRORS:  # what is wrong is said better where all of it is read
             read_image(path)
+
+
+def _opened(path: Path) -> ImageFile.ImageFile:
+    """A picture, opened and not yet loaded.
+
+    Raises:
+        KeyframeError: of a kind that is not read, or too large.
+    """
+    kind = kinds.kind_of(path)
+    if kind and kind != kinds.HEIF:
+        raise KeyframeError(f"{path}: {kinds.refusal(kind)}")
+    image = heif.opened(path) if kind else Image.open(path, formats=FORMATS)
+    try:
+        raw = isinstance(image, TiffImageFile) and (
+            _DNG_VERSION in image.tag_v2 or path.suffix.lower() in kinds.RAW
+        )
+        if raw:  # what such a TIFF begins with is its thumbnail
+            raise KeyframeError(f"{path}: {kinds.refusal(kinds.CAMERA_RAW)}")
+        _check_size(path, image)
+    except BaseException:
+        image.close()
+        raise
+    return image
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(path)
+
+
+def _unreadable(path: Path, error: Exception) -> KeyframeError:
+    """What is told of a file that a decoder refused, or failed on."""
+    if isinstance(error, UnidentifiedImageError):
+        return KeyframeError(
+            f"{path}: not a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture, or damaged: "
+            "save it as one of these"
+        )
+    reason = "" if isinstance(error, _NOT_SAID) else " ".join(str(error).split())
+    return KeyframeError(f"{path}: cannot be read ({reason or 'it is damaged'}): save it again as a PNG")
 
 
 def _too_large(path: Path) -> KeyframeError:
@@ -165,14 +204,16 @@ def unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def _upright_srgb(
-    image: Image.Image, path: Path | None
+    image: Image.Image, path: Path, bits: int
 ) -> tuple[NDArray[Any], NDArray[np.uint8] | None, list[str]]:
     """Return the loaded ``image`` as sRGB (H,W,3) laid on black, its alpha, and notices.
 
-    ``path`` is where its colours are if they have more bits than Pillow holds.
+    ``path`` is its file, and ``bits`` what its colours have there.
     """
     notices: list[str] = []
     profile = image.info.get("icc_profile")
+    if not profile and image.format in ("AVIF", "HEIF"):
+        profile = heif.profile(heif.said(path))
     orientation = _orientation(image, notices)
     pixels: NDArray[np.uint16] | None = None
     if image.mode.startswith("I"):
@@ -182,10 +223,10 @@ def _upright_srgb(
         image = Image.fromarray(_grey_levels(image, 255).astype(np.uint8))
     elif image.mode in ("F", "LAB"):
         raise ValueError(f"{image.mode} pixels are not supported, only 8- and 16-bit RGB, grey and CMYK")
-    elif path is not None:
-        pixels = deep.decoded(path, image)
+    elif bits > 8:
+        pixels = deep.decoded(path, image, bits)
         if pixels is None:
-            notices.append("only 8 of its 16 bits can be read; a 16-bit RGB PNG would keep them")
+            notices.append(f"only 8 of its {bits} bits can be read; a 16-bit RGB PNG would keep them")
     if pixels is not None and profile and not _is_srgb(profile, image.mode, notices):
         notices.append("its colour profile is applied in 8 bits; convert it to sRGB to keep its 16")
         pixels = None

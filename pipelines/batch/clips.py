@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from morph.errors import ManifestError, MorphError
 from pipelines.batch.options import Options
-from pipelines.manifest.read import pictures, read_manifest
+from pipelines.batch.paths import job_of
+from pipelines.job.job import Job
+from pipelines.manifest.folder import pictures
+from pipelines.manifest.read import read_manifest
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset
@@ -27,6 +32,22 @@ def clips_at(path: Path, options: Options) -> list[Clip]:
         settings = changed(load_preset("default"), options.given)
         return [clip_of(pictures(path), (), settings, output, named=False)]
     return read_manifest(path, allow_outside=options.allow_outside, given=options.given)
+
+
+def check_clips(clips: Sequence[Clip], folder: Path) -> None:
+    """Plan every clip as its render will, and refuse what that would refuse before anything is loaded.
+
+    Raises:
+        ManifestError: a line for each clip that cannot be rendered.
+    """
+    problems = []
+    for clip in clips:
+        try:
+            Job.of(clip, job_of(clip, folder), fetch=False)
+        except MorphError as error:
+            problems.append(f"clip {clip.name}: {error}")
+    if problems:
+        raise ManifestError("\n".join(problems))
 
 
 @dataclass(frozen=True)

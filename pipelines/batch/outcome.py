@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from morph.errors import MorphError
+from pipelines.batch.paths import job_of
 from pipelines.batch.where import RunnerOf, Where
 from pipelines.job.folder import opened
 from pipelines.job.job import Job
 from pipelines.job.produce import produce
 from pipelines.request.clip import Clip
-
-CLIPS = "clips"
-"""The folder of a batch that holds its clips' jobs."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> O
     """Render one clip; an error becomes a line of the report."""
     started = time.monotonic()
     error, frames, gap = "", 0, None
-    clip_folder = folder / CLIPS / clip.name
+    clip_folder = job_of(clip, folder)
     try:
         with opened(clip_folder, clip, where.change):
             job = Job.of(clip, clip_folder)

@@ -1,4 +1,4 @@
-"""A clip for those who stand in another folder."""
+"""Where a clip's job is, and the clip for those who stand in another folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pathlib import Path
 from pipelines.manifest.confined import MODELS
 from pipelines.request.clip import Clip
 from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+
+
+def job_of(clip: Clip, folder: Path) -> Path:
+    """The folder of a clip's own job in that of its batch."""
+    return folder / "clips" / clip.name
 
 
 def absolute(clip: Clip) -> Clip:

@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from morph.errors import InputError, MorphError, SettingsError
+from morph.media.kinds import PICTURES
 from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import read_recipe
 from morph.media.stills import frame_numbers
 from pipelines.batch.clips import clips_at
 from pipelines.batch.options import Options
 from pipelines.batch.render import render_clips
-from pipelines.manifest.read import PICTURES, is_manifest
+from pipelines.manifest.read import is_manifest
 from pipelines.request.clip import Clip
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from pipelines.cli.common import assigned, device_options
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: MANIFEST.job]")
 @click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
 @click.option("--allow-outside", is_flag=True, help="Let the manifest name files outside its folder.")
-@click.option("--dry-run", is_flag=True, help="Check the manifest and say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Check manifest and images, and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
 def batch(
     manifest: str | None,
@@ -49,7 +49,7 @@ def batch(
     from dataclasses import asdict
 
     from morph.errors import MorphError, SettingsError
-    from pipelines.batch.clips import PlannedClip, clips_at
+    from pipelines.batch.clips import PlannedClip, check_clips, clips_at
     from pipelines.batch.options import Options
     from pipelines.batch.render import render_clips
     from pipelines.batch.report import table
@@ -72,6 +72,7 @@ def batch(
     clips = clips_at(Path(str(manifest)), options)
     folder = Path(job or f"{Path(str(manifest))}.job")
     if dry_run:
+        check_clips(clips, folder)
         planned = [PlannedClip.of(clip) for clip in clips]
         summary = {"job": str(folder), "clips": [asdict(clip) for clip in planned], "dry_run": True}
         click.echo(json.dumps(summary) if as_json else "\n".join(map(str, planned)))

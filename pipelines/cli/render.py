@@ -127,7 +127,8 @@ def _clip(
     from dataclasses import replace
 
     from morph.errors import SettingsError
-    from pipelines.manifest.read import is_manifest, pictures, read_manifest
+    from pipelines.manifest.folder import pictures
+    from pipelines.manifest.read import is_manifest, read_manifest
     from pipelines.request.clip import clip_of, parse_time
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
@@ -162,7 +163,12 @@ def _say_plan(planned_job: Job, device: str, dtype: str, calibrate: bool, as_jso
     """What would be done, and how long it takes if that is known, or measured."""
     planned_job.tell()
     from pipelines.job.speed import seconds_of
+    from pipelines.request.ways import needs_model
 
+    if device not in ("auto", "cpu") and needs_model(planned_job.clip):
+        from pipelines.tasks.models import choose_device  # torch, which knows what devices there are, takes seconds
+
+        choose_device(device, dtype)
     models = None
     if calibrate:
         from pipelines.tasks.models import Models, quiet_libraries

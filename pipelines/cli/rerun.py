@@ -49,7 +49,8 @@ def rerun(
 ) -> None:
     """Render what FILE's recipe says once more, and tell whether the frames are the same.
 
-    Images are found by their contents, where they were, beside FILE, or in --images; weights must be the same.
+    Images are found by their contents, whatever they are called: where they were, beside FILE, or in --images.
+    Weights must be the same.
     """
     from pipelines.job.rerun import Moved
     from pipelines.job.rerun import rerun as rerun_job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from morph.errors import SettingsError
+from morph.errors import InputError, SettingsError
 from morph.media.stills import check_parent
 from pipelines.request.clip import Clip
 from pipelines.request.ways import leaves_choice, needs_model
@@ -33,5 +33,20 @@ class Aside:
                 check_parent(path)
         if self.embeddings and self.embeddings.is_dir():
             raise SettingsError(f"--embeddings {self.embeddings} is a folder; name a file")
+        if self.embeddings and self.embeddings.exists():
+            _check_embeddings(self.embeddings)
         if self.choose and self.choose.is_file():
             raise SettingsError(f"--choose {self.choose} is a file; name a folder")
+
+
+def _check_embeddings(path: Path) -> None:
+    """Refuse another kind of file; whether they were fitted to these images is seen when the model is loaded."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np") as file:
+            names = set(file.keys())
+    except (OSError, SafetensorError):
+        names = set()
+    if not {"conditions", "negative"} <= names:
+        raise InputError(f"--embeddings {path} holds no fitted embeddings: name another file, or one that is new")

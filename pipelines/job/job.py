@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from morph.diffusion.geometry import Geometry
-from morph.errors import SettingsError
-from morph.weights.locate import locate
 from pipelines.job.checks import check_files
 from pipelines.job.folder import check_job
+from pipelines.job.needs import checked_geometry
 from pipelines.output.outputs import Output, outputs_of
 from pipelines.request.clip import Clip
 from pipelines.request.plan import Plan
 from pipelines.request.settings import keys
-from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
+from pipelines.request.ways import NO_MODEL, needs_model, ways
 
 log = logging.getLogger("morph")
 
@@ -42,12 +40,7 @@ class Job:
         """
         check_job(folder)
 
-        def geometry() -> Geometry:
-            return Geometry.from_folder(locate(clip.model, fetch=fetch and needs_model(clip))[0])
-
-        if clip.controlnet and needs_model(clip) and not clip.settings.pose.detector:
-            raise SettingsError(NEEDS_POSES)
-        plan = Plan.of(clip, geometry)
+        plan = Plan.of(clip, lambda: checked_geometry(clip, ways(clip), fetch))
         outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
         check_files(clip, outputs, folder)
         existing_parent = next(parent for parent in folder.absolute().parents if parent.exists())

@@ -103,7 +103,9 @@ def rerun(
 
 def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:
     """The clip of a recipe, with what has moved where it is now."""
-    clip = clip_from(recipe, moved.output, [Path(file).parent, *moved.folders], moved.codec, moved.files)
+    clip = clip_from(
+        recipe, moved.output, [Path(file).parent, *moved.folders], moved.codec, moved.files, Path(file)
+    )
     clip = replace(clip, model=moved.model) if moved.model else clip
     if (ids := [hub_id for hub_id in remote(clip) if hub_id != moved.model]) and not moved.hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")

@@ -1,4 +1,4 @@
-"""Manifests: many clips in one YAML, JSON or CSV file, and a folder of pictures as one clip.
+"""Manifests: many clips in one YAML, JSON or CSV file.
 
 A manifest may come from a stranger. Nothing in it is executed, and its paths stay inside its folder unless the
 caller allows otherwise. All errors are told at once.
@@ -27,8 +27,6 @@ from pipelines.request.settings import Settings, changed, every_setting
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""Suffixes of files that ``pictures`` takes for pictures."""
 
 _READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
 _DEFAULTS = ("preset", "model", "controlnet", "prompt", "settings")
@@ -65,30 +63,6 @@ def read_manifest(
     clips = _Manifest(path, problems, allow_outside, given).clips(root)
     problems.check()
     return clips
-
-
-def pictures(folder: Path) -> list[Path]:
-    """A folder's pictures in the order in which people count: 2 before 10.
-
-    Raises:
-        ManifestError: not a folder, or fewer than two pictures in it.
-    """
-    try:
-        images = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file()]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ManifestError(f"{folder}: cannot be read as a folder ({reason}); check the name") from None
-    images = sorted((path for path in images if not path.name.startswith(".")), key=_natural)
-    if len(images) < 2:
-        raise ManifestError(
-            f"{folder}: holds {len(images)} pictures; a morph needs at least two of {', '.join(PICTURES)}"
-        )
-    return images
-
-
-def _natural(path: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if number % 2 else part for number, part in enumerate(parts)], path.name
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,7 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
         moving = sum(steps)
     else:
         moving = settings.frames - sum(holds) - (not loops)
-        least = 0 if settings.frames == 1 and count == 2 and not loops else way_count
-        if moving < least:
+        if moving < way_count:
             raise SettingsError(
                 f"{count} images need at least {way_count + sum(holds) + (not loops)} frames"
                 f"{' to be held that long' if sum(holds) else ''}; frames is {settings.frames}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from morph.errors import InputError, SettingsError
+from morph.errors import SettingsError
+from morph.media.pattern import is_stills
 from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
+from pipelines.request.contents import Contents, hash_of_file
 from pipelines.request.presets import names_file
 from pipelines.request.settings import Settings, changed, keys, naming
 from pipelines.request.ways import needs_model
@@ -20,19 +23,7 @@ TEXTS = ("name", "output", "device", "dtype", "frames")
 POINTS = "align.points"
 DIGITS = 9
 """Decimals of a position that count."""
-
-
-def hash_of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+log = logging.getLogger("morph")
 
 
 def recipe_of(clip: Clip) -> dict[str, Any]:
@@ -42,6 +33,7 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
     for keyframe in clip.keyframes:
         overrides = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
         entry: dict[str, Any] = {"image": str(keyframe.image), "sha256": hash_of_file(keyframe.image)}
+        entry |= {"bytes": keyframe.image.stat().st_size}
         entry |= {"prompt": keyframe.prompt}
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
@@ -64,10 +56,12 @@ def clip_from(
     folders: Sequence[Path],
     codec: str | None = None,
     moved: Mapping[str, str] = MappingProxyType({}),
+    file: Path | None = None,
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are files of points, which may also be where ``moved`` says.
+    So are files of points, which may also be where ``moved`` says. What has another name now is told. ``file`` is
+    what holds the recipe.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
     place of its encode preset, and ``moved`` that of files and weights that settings name, of keyframes among them.
@@ -76,20 +70,20 @@ def clip_from(
         InputError: an image is nowhere, or its bytes are others.
         SettingsError: settings of another version, or not a clip's recipe; a setting that names no such thing.
     """
+    _check(file, recipe)
+    contents = Contents(folders)
     movable = naming("file", "weights")
     if fixed := [key for key in moved if key not in movable]:
         raise SettingsError(f"{fixed[0]} stays as the recipe has it; what may have moved is {', '.join(movable)}")
     try:
-        if wrong := [key for key in TEXTS if not isinstance(recipe[key], str)]:
-            raise KeyError(*wrong)
         # what the frames were called by then still points at them
         moved_besides_points = {key: file for key, file in moved.items() if key != POINTS}
 
         def relocated(settings: Settings, values: Mapping[str, Any]) -> Settings:
             current = {**values, **moved_besides_points}
             if name := current.get(POINTS):
-                places = [Path(moved[POINTS])] if POINTS in moved else []
-                current[POINTS] = str(_located("points", Path(name), recipe["points"][name], folders, places))
+                place = Path(moved[POINTS]) if POINTS in moved else None
+                current[POINTS] = str(contents.find("points", Path(name), recipe["points"][name], place=place))
             return changed(settings, current)
 
         settings = relocated(Settings(), {**recipe["settings"], "encode.timeline": ""})
@@ -102,7 +96,7 @@ def clip_from(
             )
         keyframes = tuple(
             ClipKeyframe(
-                _located("picture", Path(entry["image"]), entry["sha256"], folders),
+                contents.find("picture", Path(entry["image"]), entry["sha256"], entry.get("bytes")),
                 relocated(settings, entry.get("settings", {})),
                 entry["prompt"],
                 entry.get("at"),
@@ -113,22 +107,57 @@ def clip_from(
         asked = recipe["asked"]
         stem, dot, suffix = Path(recipe["output"]).name.partition(".")
         target = output or Path(f"{stem}-rerun{dot}{suffix}")
-        return Clip(
+        clip = Clip(
             recipe["name"], keyframes, settings, target, asked["model"], asked["controlnet"], named=bool(output)
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(f"this is no recipe of a rendered clip: {error!r} is missing or wrong") from None
+        what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"
+        raise SettingsError(f"{file or 'this'} holds no recipe of a rendered clip: {what}") from None
+    if contents.told:
+        log.warning("%s", contents.told)
+    return clip
 
 
-def _located(kind: str, file: Path, digest: str, folders: Sequence[Path], places: Sequence[Path] = ()) -> Path:
-    """The file with these contents: at one of the places, where it was, or in one of the folders."""
-    places = [*places, file, *(folder / file for folder in folders), *(folder / file.name for folder in folders)]
-    files = [place for place in dict.fromkeys(places) if place.is_file()]
-    for place in files:
-        if hash_of_file(place) == digest:
-            return place
-    problem = f"{files[0]} is there, but it has changed" if files else f"{file} is not there"
-    raise InputError(f"{problem}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
+def _check(file: Path | None, recipe: Mapping[str, Any]) -> None:
+    """Refuse the recipe of something else than a rendered clip.
+
+    Raises:
+        SettingsError: what is missing, or the command that makes an interpolated film again.
+    """
+    name = file or "this"
+    if "to_fps" in recipe and "source" in recipe:
+        raise SettingsError(
+            f"{name} was interpolated, not rendered: this makes it again, but for a --codec of its own: "
+            f"{_retiming(file, recipe)}"
+        )
+    wrong = [key for key, kind in _PARTS.items() if not isinstance(recipe.get(key, kind()), kind)]
+    if wrong := [key for key in _PARTS if key not in recipe and key not in _OPTIONAL] + wrong:
+        raise SettingsError(f"{name} holds no recipe of a rendered clip: {wrong[0]} is missing in it, or wrong")
+
+
+_PARTS: dict[str, type] = {
+    **dict.fromkeys(TEXTS, str),
+    **dict.fromkeys(("asked", "points", "settings", "choices"), dict),
+    "keyframes": list,
+    "threads": int,
+}
+"""The parts of a recipe of a rendered clip, and what they are."""
+_OPTIONAL = ("points", "choices", "threads")
+
+
+def _retiming(file: Path | None, recipe: Mapping[str, Any]) -> str:
+    """The command that makes an interpolated film."""
+    source, method = str(recipe["source"]), str(recipe.get("method", ""))
+    stem, dot, suffix = (file.name.removesuffix(".json") if file else "out.mp4").partition(".")
+    words = ["morph", "interpolate", source, "-o", f"{stem}-rerun{dot}{suffix}", "--to-fps", str(recipe["to_fps"])]
+    if "fps" in recipe and is_stills(source):  # a video says it itself
+        words += ["--fps", str(recipe["fps"])]
+    if method.startswith("RIFE"):
+        weights = method.removeprefix("RIFE, weights ")
+        words += ["--method", "rife", *([] if weights.startswith("of the package") else ["--weights", weights])]
+    elif method == "cross-fade":
+        words += ["--method", "blend"]
+    return shlex.join([*words, *(["--threshold", str(recipe["threshold"])] if "threshold" in recipe else [])])
 
 
 def remote(clip: Clip) -> list[str]:
@@ -141,11 +170,14 @@ def remote(clip: Clip) -> list[str]:
 
 def choices_of(recipe: Mapping[str, Any]) -> Callable[..., int] | None:
     """Chooses among an anchor's candidates what was chosen; None where there was nothing to choose."""
-    choices = {
-        round(float(position), DIGITS): int(choice) for position, choice in recipe.get("choices", {}).items()
-    }
+    try:
+        choices = {round(float(at), DIGITS): int(choice) for at, choice in recipe.get("choices", {}).items()}
+    except (TypeError, ValueError):
+        raise SettingsError("the recipe's choices are no numbers by position") from None
 
     def choose(position: float, *pictures: Any) -> int:
-        return choices[round(position, DIGITS)]
+        if (key := round(position, DIGITS)) not in choices:
+            raise SettingsError(f"the recipe holds no choice for the anchor at {position}")
+        return choices[key]
 
     return choose if choices else None

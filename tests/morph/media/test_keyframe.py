@@ -276,7 +276,7 @@ def test_a_damaged_file_is_a_picture_or_one_clear_error(
 def test_postscript_named_png(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).save(path, format="EPS")
-    assert "not a PNG" in refused(path)
+    assert "is PostScript, which is not read" in refused(path)
 
 
 def test_things_that_are_no_picture_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from morph.errors import ManifestError
-from pipelines.batch.clips import PlannedClip, clips_at
+from pipelines.batch.clips import PlannedClip, check_clips, clips_at
 from pipelines.batch.options import Options
 
 
@@ -27,6 +27,27 @@ def test_images_outside_are_refused_unless_they_are_allowed(shots):
         clips_at(inner, Options())
     (clip,) = clips_at(inner, Options(allow_outside=True))
     assert len(clip.keyframes) == 2
+
+
+def test_clips_that_cannot_be_rendered_are_told_all_at_once_by_a_plan(shots, tmp_path):
+    good = "{name: good, keyframes: [cat.jpg, raccoon.jpg]}"
+    shots.write_text(
+        f"clips:\n- {good}\n"
+        "- {name: few, settings: {steps: 2}, keyframes: [cat.jpg, raccoon.jpg]}\n"
+        "- {name: none, keyframes: [cat.jpg, text.jpg]}\n"
+        "- {name: small, settings: {size: 32}, keyframes: [cat.jpg, raccoon.jpg]}\n"
+    )
+    (shots.parent / "text.jpg").write_text("no picture")
+    clips = clips_at(shots, Options())
+    with pytest.raises(ManifestError) as caught:
+        check_clips(clips, tmp_path / "a.job")
+    few, none, small = str(caught.value).splitlines()
+    assert few == "clip few: steps is 2, which would start this model at time 501, not in noise: set steps=3"
+    assert none.startswith("clip none: ")
+    assert "not a PNG" in none
+    assert "clip small: size 32x32 is too small" in small
+    check_clips(clips[:1], tmp_path / "a.job")
+    assert not (tmp_path / "a.job").exists()
 
 
 def test_what_a_clip_takes_is_told(dissolve):

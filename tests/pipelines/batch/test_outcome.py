@@ -1,6 +1,6 @@
 """One clip of a batch, whatever comes of it."""
 
-from pipelines.batch.outcome import CLIPS, outcome_of
+from pipelines.batch.outcome import outcome_of
 from pipelines.batch.where import Where
 from pipelines.batch.workers import local_runner
 from pipelines.job.folder import finished
@@ -12,7 +12,7 @@ def test_a_clip_is_a_job_of_its_own_and_its_outcome_tells_of_it(dissolve, tmp_pa
     assert outcome.output == str(tmp_path / "pair.mp4")
     assert outcome.max_mean_gap >= 1
     assert (tmp_path / "pair.mp4").is_file()
-    assert finished(tmp_path / "job" / CLIPS / "pair")
+    assert finished(tmp_path / "job" / "clips" / "pair")
 
 
 def test_an_error_is_one_line_and_raises_nothing(dissolve, tmp_path):

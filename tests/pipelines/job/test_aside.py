@@ -1,6 +1,8 @@
 """What a person adds to a render does something, or is refused."""
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from morph.errors import InputError, SettingsError
 from pipelines.job.aside import Aside
@@ -41,3 +43,16 @@ def test_what_is_in_the_way_is_refused(tmp_path):
         Aside(embeddings=tmp_path).check(clip(**CHOICE))
     with pytest.raises(InputError):
         Aside(embeddings=tmp_path / "none" / "texts").check(clip(**CHOICE))
+
+
+@pytest.mark.parametrize("content", ["", "text", "safetensors"])
+def test_a_file_of_something_else_is_refused_before_a_model_is_loaded(tmp_path, content):
+    path = tmp_path / "file"
+    if content == "safetensors":
+        save_file({"a": np.zeros(3)}, path)
+    else:
+        path.write_text(content)
+    with pytest.raises(InputError, match="holds no fitted embeddings"):
+        Aside(embeddings=path).check(clip(**CHOICE))
+    save_file({"conditions": np.zeros(3), "negative": np.zeros(3)}, path)
+    Aside(embeddings=path).check(clip(**CHOICE))

@@ -2,17 +2,15 @@
 
 import csv
 import json
-import shutil
 from fractions import Fraction
 
 import pytest
 
-from morph.errors import ManifestError, SettingsError
-from pipelines.manifest.read import pictures, read_manifest
+from morph.errors import SettingsError
+from pipelines.manifest.read import read_manifest
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
-from tests.conftest import SAMPLES
 from tests.pipelines.manifest.conftest import one_clip
 
 YAML = """\
@@ -118,23 +116,6 @@ clips:
     assert (first.settings.frames, first.settings.steps, first.settings.text) == (30, 7, "slerp")
     assert (second.settings.frames, second.settings.steps, second.settings.text) == (30, 9, "lerp")
     assert [clip.keyframes[0].prompt for clip in (first, second)] == ["both", "own"]
-
-
-def test_a_folder_is_one_clip_in_natural_order(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name in ("b10.jpg", "b2.JPG", "B1.jpg", "a.jpeg", ".hidden.jpg", "notes.txt"):
-        shutil.copy(SAMPLES / "cat.jpg", folder / name)
-    (folder / "folder.png").mkdir()
-    assert [image.name for image in pictures(folder)] == ["a.jpeg", "B1.jpg", "b2.JPG", "b10.jpg"]
-
-
-def test_a_folder_needs_two_pictures(tmp_path):
-    shutil.copy(SAMPLES / "cat.jpg", tmp_path)
-    with pytest.raises(ManifestError, match="holds 1 pictures; a morph needs at least two"):
-        pictures(tmp_path)
-    with pytest.raises(ManifestError, match="cannot be read as a folder"):
-        pictures(tmp_path / "cat.jpg")
 
 
 def test_given_settings_come_before_the_manifests_and_times_follow_them(tmp_path, read):

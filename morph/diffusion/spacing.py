@@ -1,0 +1,77 @@
+"""Which times of its schedule a model visits in so many steps; no torch, so that a plan can ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from morph.errors import ModelError, SettingsError
+
+KINDS = ("leading", "trailing", "linspace")
+
+
+def config_number(config: Mapping[str, Any], key: str, default: float, least: float, most: float) -> float:
+    """A number of a scheduler's config, from ``least`` to ``most``; raises ModelError for anything else."""
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ModelError(f"scheduler_config.json: {key} must be a number from {least:g} to {most:g}")
+    return value
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """length: training timesteps T. kind: one of ``KINDS``. offset: added to each time of "leading"."""
+
+    length: int
+    kind: str
+    offset: int
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read a diffusers ``scheduler_config.json``; a ModelError for a spacing that is not supported."""
+        kind = config.get("timestep_spacing", "leading")
+        if kind not in KINDS:
+            raise ModelError(f"timestep_spacing {kind!r} is not supported; use leading, trailing or linspace")
+        length = config_number(config, "num_train_timesteps", 1000, 2, 100_000)
+        return cls(round(length), kind, round(config_number(config, "steps_offset", 0, 0, length - 1)))
+
+    def times(self, steps: int) -> list[int]:
+        """``steps`` times from the noisiest down, spaced as the model's config says.
+
+        Raises:
+            SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
+        """
+        if not 1 <= steps < self.length:
+            raise SettingsError(f"steps is {steps}; this model's schedule has {self.length} to choose from")
+        times = self._spaced(steps)
+        # few steps leave out the noisy end by their spacing, many by the remainder of their division
+        if times[0] < max(0.6, 0.75 * (1 - 1 / steps)) * self.length:
+            raise SettingsError(
+                f"steps is {steps}, which would start this model at time {times[0]}, not in noise"
+                f"{self._advice(steps)}"
+            )
+        return times
+
+    def _spaced(self, steps: int) -> list[int]:
+        if self.kind == "leading":
+            ratio = self.length // steps
+            return [i * ratio + self.offset for i in reversed(range(steps))]
+        if self.kind == "trailing":
+            return [round(self.length - i * self.length / steps) - 1 for i in range(steps)]
+        last = self.length - 1
+        step = -last / (steps - 1) if steps > 1 else 0.0
+        # from both ends, as torch counts: which way a half is rounded depends on it
+        return [
+            round(last + step * i if i < steps // 2 or steps == 1 else -step * (steps - 1 - i))
+            for i in range(steps)
+        ]
+
+    def _advice(self, steps: int) -> str:
+        """The nearest number of steps that would do."""
+
+        def works(number: int) -> bool:
+            return self._spaced(number)[0] >= max(0.6, 0.75 * (1 - 1 / number)) * self.length
+
+        near = [number for number in range(1, self.length) if works(number)]
+        return f": set steps={min(near, key=lambda number: abs(number - steps))}" if near else ""

