@@ -33,7 +33,11 @@ def check_recipe(path: Path) -> None:
     Raises:
         InputError: there is one.
     """
-    if path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise InputError(f"{path}: the recipe cannot go here ({error.strerror}): choose a shorter name") from None
+    if there:
         try:
             read_recipe(path)
         except InputError:

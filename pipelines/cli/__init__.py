@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import signal
 import sys
 
 import click
@@ -37,10 +38,16 @@ for command in (render, batch, report, compare, interpolate, match, pose, show, 
     cli.add_command(command)
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """Be ended as by Ctrl-C: with nothing left half written."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; one clear line and the error's exit code when something cannot be done."""
     # before torch is loaded: threads that spin while they wait are forty times slower beside other work
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    signal.signal(signal.SIGTERM, _interrupt)
     log = logging.getLogger("morph")
     log.handlers = [Notices()]
     log.propagate = False

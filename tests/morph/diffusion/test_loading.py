@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import shutil
 
 import pytest
@@ -123,6 +124,69 @@ def test_damaged_weights_are_one_clear_error(folder, tmp_path, part):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_model(str(copy))
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("fault", ["missing", "unexpected", "shape"])
+def test_every_tensor_at_fault_is_named(folder, tmp_path, part, fault):
+    copy = shutil.copytree(folder, tmp_path / "damaged")
+    file = copy / part / locate.WEIGHT_FILES[part]
+    tensors = load_file(file)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim > 1 and len(set(tensor.shape[:2])) > 1)
+    match fault:
+        case "missing":
+            del tensors[name]
+        case "unexpected":
+            name = f"{name}.more"
+            tensors[name] = torch.zeros(3)
+        case "shape":
+            tensors[name] = tensors[name].transpose(0, 1).contiguous()
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=re.escape(f"{copy / part} cannot be loaded: ")) as caught:
+        load_model(str(copy))
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a":', "[" * 3000, "\0", None])
+@pytest.mark.parametrize(
+    "file",
+    ["unet/config.json", "text_encoder/config.json", "tokenizer/tokenizer.json", "scheduler/scheduler_config.json"],
+)
+def test_damaged_configs_are_one_clear_error(folder, tmp_path, file, text):
+    copy = shutil.copytree(folder, tmp_path / "damaged")
+    if text is None:
+        (copy / file).unlink()
+        for name in ("vocab.json", "merges.txt"):
+            (copy / "tokenizer" / name).unlink(missing_ok=True)
+    else:
+        (copy / file).write_text(text)
+    with pytest.raises(ModelError, match=re.escape(str((copy / file).parent))) as caught:
+        load_model(str(copy))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("num_train_timesteps", 10**12), ("num_train_timesteps", "many"), ("beta_start", -1), ("steps_offset", True)],
+)
+def test_numbers_that_no_schedule_has_are_refused(folder, tmp_path, key, value):
+    copy = shutil.copytree(folder, tmp_path / "damaged")
+    config = copy / "scheduler/scheduler_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), key: value}))
+    with pytest.raises(ModelError, match=f"{key} must be a number"):
+        load_model(str(copy))
+
+
+def test_older_names_of_tensors_are_known(tmp_path):
+    """Checkpoints of Stable Diffusion hold positions, and the text encoder under a prefix."""
+    model = build_folder(tmp_path / "model")
+    expected = load_model(str(model)).embed(["a cat"]).tokens
+    file = model / "text_encoder" / locate.WEIGHT_FILES["text_encoder"]
+    tensors = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in load_file(file).items()}
+    tensors["text_model.embeddings.position_ids"] = torch.arange(32)[None]
+    save_file(tensors, file, {"format": "pt"})
+    assert torch.equal(load_model(str(model)).embed(["a cat"]).tokens, expected)
 
 
 def test_other_architectures_are_named(folder, tmp_path):

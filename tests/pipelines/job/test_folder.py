@@ -8,7 +8,19 @@ import sys
 
 import pytest
 
-from pipelines.job.folder import JobBusyError, differences, opened, request_of
+from morph.errors import InputError
+from morph.media.stills import temporary_beside
+from pipelines.job.folder import (
+    JobBusyError,
+    check_job,
+    differences,
+    has_written,
+    mark,
+    opened,
+    remove_unfinished,
+    request_of,
+    written_numbers,
+)
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
@@ -102,6 +114,78 @@ def test_a_finished_job_may_be_asked_for_anything(tmp_path):
         (tmp_path / "job" / "fits").mkdir()
     with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), changed(Settings(), {"seed": 3}))):
         assert json.loads((tmp_path / "job" / "job.json").read_text())["finished"] is False
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [
+        {"mark": "d/../../home/prec", "places": ["x"]},
+        {"mark": "0123456789ab", "places": ["home"]},
+        {"mark": "", "places": ["home", "."]},
+        {"mark": "*", "places": ["home"]},
+        {"mark": 7, "places": 8},
+        ["home"],
+        None,
+    ],
+)
+def test_a_planted_job_removes_nothing_of_anybody(tmp_path, monkeypatch, unfinished):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("home", "x/.morph-d", "out", "job"):
+        (tmp_path / folder).mkdir(parents=True)
+    kept = ["home/precious.txt", "home/.morph-0123456789ab0123456789ab.png", "out/.morph-mine", "out/a.png"]
+    for name in kept:
+        (tmp_path / name).write_text("data")
+    places = (
+        [str(tmp_path / place) for place in (unfinished or {}).get("places", [])]
+        if isinstance(unfinished, dict) and isinstance(unfinished["places"], list)
+        else unfinished
+    )
+    planted = {**unfinished, "places": places} if isinstance(unfinished, dict) else unfinished
+    (tmp_path / "job" / "job.json").write_text(json.dumps({"asked": {}, "finished": True, "unfinished": planted}))
+    with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), Settings())):
+        remove_unfinished(tmp_path / "job", [tmp_path / "out"])
+    assert all((tmp_path / name).exists() for name in kept)
+
+
+def test_what_a_run_left_unfinished_is_removed_where_the_clip_writes(tmp_path):
+    (tmp_path / "out").mkdir()
+    with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), Settings())):
+        (tmp_path / "job" / "fits").mkdir()
+        left = temporary_beside(tmp_path / "out" / "a.mp4", mark(tmp_path / "job", [tmp_path / "out"]))
+        left.touch()
+        inside = temporary_beside(tmp_path / "job" / "fits" / "a.safetensors")
+        inside.touch()
+        (tmp_path / "job" / "fits" / ".morph-dir").mkdir()
+    with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), Settings())):
+        assert not inside.exists()
+        remove_unfinished(tmp_path / "job", [tmp_path / "elsewhere"])
+        assert left.exists()
+        remove_unfinished(tmp_path / "job", [tmp_path / "out"])
+    assert not left.exists()
+    assert (tmp_path / "job" / "fits" / ".morph-dir").is_dir()
+
+
+def test_links_in_a_job_are_refused(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "job.json").write_text(json.dumps({"asked": {}, "finished": True}))
+    (tmp_path / "job" / "fits").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"job/fits: is a symbolic link"):
+        check_job(tmp_path / "job")
+    (tmp_path / "job" / "fits").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "job")  # one's own
+    check_job(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"asked": 1}', "[]", "\0", '{"asked": {}, "outputs": {"a": "b"}}']
+)
+def test_a_job_that_says_nothing_that_can_be_read_is_as_new(tmp_path, text):
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "job.json").write_text(text)
+    with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), Settings())):
+        assert not has_written(tmp_path / "job", tmp_path / "m.mp4") or "outputs" in text
+        assert len(written_numbers(tmp_path / "job", tmp_path / "a")) == 0
 
 
 def test_images_and_timing_are_no_difference():

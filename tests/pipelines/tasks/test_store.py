@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from morph.errors import EncodeError
 from pipelines.tasks.store import RECORD, Reel, Store, hash_of, key_of
@@ -36,6 +38,28 @@ def test_damaged_tensors_are_not_there(tmp_path):
     assert store.load("x") is None
     path.write_bytes(whole)
     assert store.load("x") is not None
+
+
+@pytest.mark.parametrize("change", ["name", "shape", "dtype", "metadata", "one more"])
+def test_tensors_that_say_something_else_are_not_there(tmp_path, change):
+    store, path = Store(tmp_path), tmp_path / "x.safetensors"
+    store.save({"x": ({"a": torch.arange(6.0).reshape(2, 3), "b": torch.arange(4)}, {"alpha": "0.5"})})
+    tensors, metadata = load_file(path), {"alpha": "0.5", "hash": safe_open(path, "pt").metadata()["hash"]}
+    save_file(tensors, path, metadata)
+    assert store.load("x") is not None
+    match change:
+        case "name":
+            tensors["c"] = tensors.pop("b")
+        case "shape":
+            tensors["a"] = tensors["a"].reshape(3, 2)
+        case "dtype":
+            tensors["b"] = tensors["b"].int()
+        case "metadata":
+            metadata["alpha"] = "0.25"
+        case "one more":
+            tensors["c"] = torch.zeros(0)
+    save_file(tensors, path, metadata)
+    assert store.load("x") is None
 
 
 def test_frames_come_back_in_another_process(tmp_path, frames):
