@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from morph.errors import ModelError
+from morph.text import parse_json, read_text
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 WEIGHT_FILES = {
@@ -17,6 +17,8 @@ WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
 }
+MAX_JSON = 16 * 1024**2
+"""Bytes of a model's configuration, or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
@@ -43,11 +45,13 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = read_text(path, MAX_JSON, "a file of a model", ModelError)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from None
+    content = parse_json(path, text, ModelError)
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: is no JSON object; a model is a diffusers folder")
+    return content
 
 
 def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
