@@ -119,7 +119,7 @@ def load_result(folder: Path) -> Result:
         text = read_text(folder / RESULT, MAX_RESULT, "a job's result")
         return Result.parse(parse_json(folder / RESULT, text))
     except FileNotFoundError:
-        reason = f"{folder / RESULT}: is not there, as of an older version"
+        reason = f"{folder / RESULT}: is not there"
     except InputError as error:
         reason = str(error)
     except (ValueError, TypeError, KeyError, AttributeError):
