@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import InputError, SettingsError
+from morph.installed import version
 from morph.media.frame import FrameArray, to_rgb8
 from morph.media.pattern import is_stills
 from morph.media.stills import frame_numbers, read_frames
@@ -107,7 +107,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     taken, wanted = f"{film.count} frames at {film.fps} fps", f"{planned} at {how.to_fps}"
     log.warning("%s to %s; %s, cuts above LPIPS %s", taken, wanted, interpolator.name, how.threshold)
     recipe = {
-        "morph": version("morph"),
+        "morph": version(),
         "source": source,
         "fps": str(film.fps),
         "to_fps": str(how.to_fps),
