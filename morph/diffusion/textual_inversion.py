@@ -103,9 +103,10 @@ def fit(
     guidance: float,
     window: int,
     tolerance: float,
-    batch: int = 8,
 ) -> Generator[float, None, Embeddings]:
-    """Fit embeddings to images (K,3,H,W) in [-1,1] side by side, ``batch`` at once; yields each step's loss.
+    """Fit embeddings to images (K,3,H,W) in [-1,1] side by side; yields each step's loss.
+
+    The network sees one image at a time: how a batch rounds would grow to a difference that shows.
 
     They start from K texts, ``condition``, and one ``negative``; their tokens are fitted, and what else a model
     takes of a text stays as it is. The loss is the squared error of the noise predicted under ``guidance``, at
@@ -124,14 +125,14 @@ def fit(
     augmentation = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
     losses: list[float] = []
     for step in range(steps):
-        pixel_batches = (_augmented(augmentation, pixels, seed, step) * 2 - 1).split(batch)
+        pixel_batches = (_augmented(augmentation, pixels, seed, step) * 2 - 1).split(1)
         latents = torch.cat([model.encode(pixel_batch) for pixel_batch in pixel_batches])
         noise = random.normal(latents.shape, seed, "textual inversion", step).to(latents)
         t = int((1 + float(spread(1, step, seed, "textual inversion time"))) / 3 * model.schedule.length)
         noisy = model.schedule.noise(latents, noise, t)
         loss = 0.0
-        for start in range(0, count, batch):
-            rows = slice(start, start + batch)
+        for number in range(count):
+            rows = slice(number, number + 1)
             with torch.enable_grad():
                 predict = classifier_free(model.conditional(), conditions[rows], fitted_negative, guidance)
                 predicted = predict(noisy[rows], t).noise

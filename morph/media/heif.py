@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms, ImageFile
 
 from morph.errors import KeyframeError
+from morph.installed import how_to_install
 
 _MAX_META = 4 << 20
 """Bytes that what a file says of its pictures may take."""
@@ -140,6 +141,6 @@ def _library(path: Path) -> Any:
         import pillow_heif
     except ImportError as error:
         raise KeyframeError(
-            f"{path}: is a HEIC, which needs a plug-in: pip install 'morph[heic]', or save it as a JPEG or PNG"
+            f"{path}: is a HEIC, which needs a plug-in: {how_to_install('heic')}, or save it as a JPEG or PNG"
         ) from error
     return pillow_heif

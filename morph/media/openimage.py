@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 
 from morph.errors import InputError
+from morph.installed import how_to_install
 from morph.media.frame import FrameArray, coloured
 from morph.media.image import MAX_PIXELS
 from morph.media.light import from_linear, to_linear
@@ -27,7 +28,7 @@ _REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 def check_usable(path: object) -> None:
     """Raise InputError unless a TIFF or EXR called ``path`` can be read and written here."""
     if find_spec("OpenImageIO") is None:
-        raise InputError(f"{path}: TIFF and EXR need OpenImageIO: pip install 'morph[exr]'")
+        raise InputError(f"{path}: TIFF and EXR need OpenImageIO: {how_to_install('exr')}")
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -6,9 +6,7 @@ pixel's centre is (0, 0), as an image editor counts.
 
 from __future__ import annotations
 
-import json
 import math
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from morph.errors import InputError
 from morph.media.keyframe import Fit
+from morph.text import parse_json, read_text, separator
 
 MAX_POINTS = 10_000
 """Pairs of points in one file, at most."""
@@ -79,8 +78,8 @@ class MarkedPoints:
 def read_points(path: Path) -> MarkedPoints:
     """Read pairs of points: JSON ``[[xa, ya, xb, yb], ...]``, or a line of four numbers for each.
 
-    Numbers of a line are separated by commas or blanks; a first line ``xa,ya,xb,yb``, empty lines and whatever
-    follows a # are passed over.
+    Numbers of a line are separated by commas, semicolons or blanks; a first line ``xa,ya,xb,yb``, empty lines and
+    whatever follows a # are passed over. Between semicolons a comma is a decimal one, as Excel writes it.
 
     Raises:
         InputError: the file cannot be read, is too large, or anything in it is not four numbers of 0 or more.
@@ -100,15 +99,9 @@ def read_points(path: Path) -> MarkedPoints:
 
 def _text(path: Path) -> str:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise InputError(f"{path}: is no regular file of at most {MAX_BYTES // 1000} kB: name a file of points")
-        return path.read_bytes()[:MAX_BYTES].decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no text in UTF-8 ({error.reason}): name a file of points") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be opened ({reason}): check the name") from error
+        return read_text(path, MAX_BYTES, "a file of points")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}): check the name") from None
 
 
 def _is_json(path: Path, text: str) -> bool:
@@ -116,15 +109,8 @@ def _is_json(path: Path, text: str) -> bool:
 
 
 def _listed(path: Path, text: str) -> list[tuple[str, list[float]]]:
-    try:
-        # whole numbers as floats too: one too long for a float is then infinite, and refused as that
-        said = json.loads(text, parse_int=float)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}, line {error.lineno}: is no JSON ({error.msg}): write [[xa, ya, xb, yb], ...]"
-        ) from error
-    except RecursionError as error:
-        raise InputError(f"{path}: is nested too deeply: write [[xa, ya, xb, yb], ...]") from error
+    # whole numbers as floats too: one too long for a float is then infinite, and refused as that
+    said = parse_json(path, text, parse_int=float)
     if not isinstance(said, list):
         raise InputError(f"{path}: is no list: write [[xa, ya, xb, yb], ...]")
     return [(f"{path}, pair {number}", _numbers(path, number, pair)) for number, pair in enumerate(said, 1)]
@@ -139,11 +125,11 @@ def _numbers(path: Path, number: int, pair: Any) -> list[float]:
 def _tabled(path: Path, text: str) -> list[tuple[str, list[float]]]:
     places: list[tuple[str, list[float]]] = []
     first = True
-    for line, whole in enumerate(text.splitlines(), 1):
-        said = whole.partition("#")[0].strip()
+    for line, whole in enumerate(text.split("\n"), 1):
+        said = whole.partition("#")[0].strip().rstrip(",;")  # spreadsheets fill rows up
         if not said:
             continue
-        cells = [cell.strip() for cell in said.split(",")] if "," in said else said.split()
+        cells = _cells(said)
         if first and [cell.lower() for cell in cells] == HEADER:
             first = False
             continue
@@ -153,6 +139,14 @@ def _tabled(path: Path, text: str) -> list[tuple[str, list[float]]]:
         except ValueError as error:
             raise InputError(f"{path}, line {line}: {said[:40]!r} is not {_SHAPE}") from error
     return places
+
+
+def _cells(said: str) -> list[str]:
+    if not {",", ";"} & set(said):
+        return said.split()
+    between = separator(said) if ";" not in said else ";"
+    cells = [cell.strip() for cell in said.split(between)]
+    return cells if between == "," else [cell.replace(",", ".") for cell in cells]
 
 
 def _carried(

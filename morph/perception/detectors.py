@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import ModelError
+from morph.installed import how_to_install
 from morph.perception.pose import KEYPOINTS, Person, Pose
 from morph.weights.locate import HUB_ID, locate
 from morph.weights.read import read_weights
@@ -107,7 +108,7 @@ class MediaPipe:
             from mediapipe import solutions
         except ImportError as error:
             raise ModelError(
-                f"pose detector mediapipe cannot be used ({error}): pip install 'morph[pose]'"
+                f"pose detector mediapipe cannot be used ({error}): {how_to_install('pose')}"
             ) from error
         self._solution = solutions.pose.Pose
 

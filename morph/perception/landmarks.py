@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph.errors import ModelError
+from morph.installed import how_to_install
 from morph.media.keyframe import to_uint8
 from morph.perception.detectors import VISIBLE, quiet
 
@@ -124,7 +125,7 @@ def _solutions() -> Any:
         from mediapipe import solutions
     except ImportError as error:
         raise ModelError(
-            f"landmarks cannot be found by MediaPipe ({error}): pip install 'morph[pose]', or align.landmarks=off"
+            f"landmarks cannot be found by MediaPipe ({error}): {how_to_install('pose')}, or align.landmarks=off"
         ) from error
     return solutions
 

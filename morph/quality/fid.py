@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from morph.errors import ModelError
+from morph.installed import how_to_install
 
 
 class Inception:
@@ -27,7 +28,7 @@ class Inception:
 
                 self._helper = FidHelper(device=str(device))
         except ImportError as error:
-            raise ModelError(f"FID cannot be measured ({error}): pip install 'morph[evaluate]'") from error
+            raise ModelError(f"FID cannot be measured ({error}): {how_to_install('evaluate')}") from error
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from morph.errors import ModelError
+from morph.text import parse_json, read_text
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 WEIGHT_FILES = {
@@ -17,6 +17,8 @@ WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
 }
+MAX_JSON = 16 * 1024**2
+"""Bytes of a model's configuration, or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
@@ -40,9 +42,6 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
 
 
-_MOST_BYTES = 64 * 2**20
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder.
 
@@ -50,16 +49,12 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: it is not there, larger than 64 MiB, or no JSON object.
     """
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(_MOST_BYTES))
+        text = read_text(path, MAX_JSON, "a file of a model", ModelError)
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; a model is a diffusers folder") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError):
-        raise ModelError(f"{path} is damaged: it is not JSON; copy the model again") from None
+    content = parse_json(path, text, ModelError)
     if not isinstance(content, dict):
-        raise ModelError(f"{path} is damaged: it holds no settings of a model; copy the model again")
+        raise ModelError(f"{path}: is no JSON object; a model is a diffusers folder")
     return content
 
 

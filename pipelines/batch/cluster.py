@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from morph.errors import MorphError
+from morph.installed import how_to_install
 from pipelines.batch.where import Where, loaded, needs
 from pipelines.request.plan import Plan
 from pipelines.tasks.maker import maker_of
@@ -37,7 +38,7 @@ class Cluster:
         try:
             import ray
         except ImportError:
-            raise MorphError("Ray is not installed; pip install 'morph[ray]'") from None
+            raise MorphError(f"Ray is not installed; {how_to_install('ray')}") from None
         quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
         try:
             ray.init(address=self._address, include_dashboard=None, **quiet)

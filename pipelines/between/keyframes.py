@@ -148,7 +148,7 @@ def fit_embeddings(
     """Text embeddings of pictures (K,3,H,W) by textual inversion, from those of their prompts."""
     options = asdict(settings.textual_inversion)
     texts = (start.conditions, start.negative)
-    fit = textual_inversion.fit(model, pixels, *texts, settings.seed, batch=settings.batch, **options)
+    fit = textual_inversion.fit(model, pixels, *texts, settings.seed, **options)
     return drain(fit, lambda loss: progress("textual inversion", 6 * len(pixels)))
 
 

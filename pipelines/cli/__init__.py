@@ -11,6 +11,7 @@ import sys
 import click
 
 from morph.errors import ManifestError, MorphError
+from morph.installed import version
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
@@ -29,7 +30,7 @@ GO_ON = ("render", "batch", "rerun")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="morph")
+@click.version_option(version(), prog_name="morph")
 def cli() -> None:
     """Turn still images into moving ones."""
 

@@ -15,9 +15,12 @@ from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import atomic_path, write_png
+from morph.text import parse_json, read_text
 from pipelines.cli.common import say
 
 CHOICES = "choices.json"
+MAX_CHOICES = 1_000_000
+"""Bytes of it."""
 
 
 class Person:
@@ -33,9 +36,10 @@ class Person:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / CHOICES
         try:
-            self._choices = json.loads(self._file.read_text()) if self._file.exists() else {}
-        except (ValueError, OSError) as error:
-            raise SettingsError(f"{self._file} is not JSON: {error}") from None
+            text = read_text(self._file, MAX_CHOICES, "the choices of a render", SettingsError)
+            self._choices = parse_json(self._file, text, SettingsError)
+        except FileNotFoundError:
+            self._choices = {}
         if not isinstance(self._choices, dict):
             raise SettingsError(f'{self._file} must map positions to numbers, such as {{"0.5": 3}}')
 

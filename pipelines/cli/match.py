@@ -42,7 +42,7 @@ def match(
 
     --features says whose view of the pictures is compared: vgg16; alexnet, quicker and coarser; or unet, the
     denoiser of --model, as a render with --set align.features=unet compares them. Where MediaPipe is installed (pip
-    install 'morph[pose]') and either picture shows one person's face, landmarks of faces and bodies help.
+    install '.[pose]') and either picture shows one person's face, landmarks of faces and bodies help.
 
     --field FILE.npz holds the arrays a_to_b and b_to_a (H,W,2): for each pixel of the one picture x and y in pixels
     of the other, at the size of the match; and confidence_a and confidence_b (H,W). --field FILE.exr writes two ST

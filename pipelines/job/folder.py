@@ -18,13 +18,14 @@ from filelock import FileLock, Timeout
 
 from morph.errors import InputError, SettingsError
 from morph.media.stills import TEMPORARY, atomic_path, remove_temporaries
+from morph.text import parse_json, read_text
 from pipelines.output.outputs import beside
 from pipelines.request.clip import Clip
 from pipelines.request.settings import look
 
 LOCK, HOLDER, JOB_FILE = "lock", "holder.json", "job.json"
-_MOST_BYTES = 64 * 2**20
-"""Of a job's description that are read."""
+MAX_JOB = 64 * 1024**2
+"""Bytes of a job's description."""
 KEYFRAMES = "keyframes"
 """Where a request says what it asks of each image, once for each time that the image is there."""
 
@@ -239,11 +240,10 @@ def _is_range(numbers: Any) -> bool:
 def _read(file: Path) -> dict[str, Any]:
     """What a job says of itself; nothing where it cannot be read, since a job may come from anybody."""
     try:
-        with file.open("rb") as opened_file:
-            content = json.loads(opened_file.read(_MOST_BYTES))
-        return content if isinstance(content.get("asked"), dict) else {}
-    except (OSError, ValueError, AttributeError, RecursionError):
+        content = parse_json(file, read_text(file, MAX_JOB, "a job"))
+    except (FileNotFoundError, InputError):
         return {}
+    return content if isinstance(content, dict) and isinstance(content.get("asked"), dict) else {}
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

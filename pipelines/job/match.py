@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morph.errors import SettingsError
+from morph.installed import how_to_install
 from morph.media.image import laid_on_black
 from morph.media.keyframe import Fit, Keyframe
 from morph.media.stills import check_parent, write_png
@@ -119,7 +120,7 @@ def _tell(first: Keyframe, second: Keyframe, correspondence: Correspondence, lan
     if correspondence.landmarks:
         log.warning("%d landmarks of people helped", correspondence.landmarks)
     elif landmarks and not installed():
-        log.warning("landmarks of faces and bodies would help with people: pip install 'morph[pose]'")
+        log.warning("landmarks of faces and bodies would help with people: %s", how_to_install("pose"))
 
 
 def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:

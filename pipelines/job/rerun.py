@@ -96,8 +96,8 @@ def rerun(
     elif same:
         log.warning("the same %d frames as those of %s, bit for bit", clip.length, file)
     else:
-        reason = differences(recipe, recipe_now)
-        log.warning("not the same frames as those of %s, bit for bit: %s", file, reason)
+        known = differences(recipe, recipe_now)
+        log.warning("not the same frames as those of %s, bit for bit; %s", file, known)
     return Rerun(clip.output, same, done)
 
 
@@ -121,9 +121,11 @@ def _use_threads(count: int | None) -> None:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs between two recipes' facts, as a line for people."""
+    """What is known to differ between two recipes' facts, as a line for people; it need not be the cause."""
     keys = ("morph", "torch", "device", "dtype", "threads", "embeddings")
     changes = [
         f"{key} was {before.get(key)} and is {now.get(key)}" for key in keys if before.get(key) != now.get(key)
     ]
-    return ", ".join(changes) or "another machine rounds otherwise"
+    if changes:
+        return f"what is known to differ: {', '.join(changes)}"
+    return "versions, device and threads are the same: the cause is not known, it may be another processor"

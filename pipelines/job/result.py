@@ -11,6 +11,7 @@ from typing import Any, Self
 from morph.errors import InputError
 from morph.media.stills import atomic_path
 from morph.pacing import Evenness
+from morph.text import parse_json, read_text
 from pipelines.between.rendered_way import MATCHES, Choice, Curve
 from pipelines.job.folder import finished
 from pipelines.job.timings import Run, Stage, read_runs
@@ -18,6 +19,8 @@ from pipelines.request.clip import Clip
 from pipelines.tasks.frames import Rendered, StoredFrame
 
 RESULT = "result.json"
+MAX_RESULT = 512 * 1024**2
+"""Bytes of it."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,12 @@ def load_result(folder: Path) -> Result:
     if not is_finished:
         raise InputError(f"{folder}: this job is not finished; give its render's command again first")
     try:
-        return Result.parse(json.loads((folder / RESULT).read_text()))
+        text = read_text(folder / RESULT, MAX_RESULT, "a job's result")
+        return Result.parse(parse_json(folder / RESULT, text))
     except FileNotFoundError:
-        reason = "has no result, as of an older version"
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"cannot be read ({type(error).__name__}: {error})"
-    raise InputError(f"{folder / RESULT}: {reason}; give the same render's command again, which makes nothing anew")
+        reason = f"{folder / RESULT}: is not there"
+    except InputError as error:
+        reason = str(error)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        reason = f"{folder / RESULT}: is damaged"
+    raise InputError(f"{reason}; give the same render's command again, which makes nothing anew")

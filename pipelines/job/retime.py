@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import InputError, SettingsError
+from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
@@ -99,7 +99,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     taken, wanted = f"{len(times.starts)} frames at {_rate(times.mean)} fps", f"{planned} at {how.to_fps}"
     log.warning("%s to %s; %s, cuts above LPIPS %s", taken, wanted, interpolator.name, how.threshold)
     recipe = {
-        "morph": version("morph"),
+        "morph": version(),
         "source": source,
         "fps": str(times.mean) if times.fps else _rate(times.mean),
         "to_fps": str(how.to_fps),

@@ -10,7 +10,7 @@ from morph.errors import InputError, SettingsError
 from morph.media.pattern import is_stills
 from morph.media.stills import check_parent, check_place
 from morph.weights.locate import HUB_ID
-from pipelines.manifest.nodes import MAX_BYTES, Problems
+from pipelines.manifest.nodes import Problems
 from pipelines.output.outputs import place
 from pipelines.output.targets import load_target, target_for
 from pipelines.request.presets import load_preset, names_file
@@ -139,16 +139,13 @@ class Confined:
             if path is None:
                 return None
             name = os.path.realpath(path)
-            if not os.path.isfile(name) or os.path.getsize(name) > MAX_BYTES:
+            if not os.path.isfile(name):
                 self._problems.add(line, f"preset {text} is not there, or no file to be read; check the name")
                 return None
         try:
             settings = load_preset(name)
         except SettingsError as error:
             self._problems.add(line, str(error))
-            return None
-        except (RecursionError, ValueError):  # what tomllib makes of deep nesting and of huge numbers
-            self._problems.add(line, f"preset {text} is nested too deep, or a number is too long; correct it")
             return None
         for key in naming(*ON_DISK) if is_file else ():
             value = self.setting(line, key, str(keys(settings)[key]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,10 +14,12 @@ from typing import Any, NoReturn
 import yaml
 
 from morph.errors import ManifestError
+from morph.text import json_fault, read_text
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 16
 TOO_DEEP = f"is nested more than {MAX_DEPTH} deep; no manifest needs that"
+TAB = "is indented with a tab; indent with spaces"
 MAX_PARTS = 1_000_000
 MAX_LISTED = 50
 MAX_FOUND = 1000
@@ -27,6 +28,7 @@ MAX_FOUND = 1000
 # What YAML calls printable; escapes can smuggle the rest in, and no name or prompt needs it.
 _UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOTHING = ("", "~", "null", "Null", "NULL")
+_TAB_INDENT = re.compile(r" *\t\s*\S")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]|[^\s{}\[\],:"]++')
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first is many times faster
 
@@ -83,31 +85,16 @@ class Problems:
         return ManifestError("\n".join(lines))
 
 
-def read_text(path: Path) -> str:
-    """The text of a regular UTF-8 file of at most MAX_BYTES.
+def manifest_text(path: Path) -> str:
+    """The text of a manifest.
 
     Raises:
-        ManifestError: it is anything else, or empty.
+        ManifestError: it cannot be read, is empty, or holds what nobody sees.
     """
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ManifestError(f"{path}: is a folder; name a manifest")
-        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
-            raise ManifestError(f"{path}: is not a regular file; name a manifest")
-        if status.st_size > MAX_BYTES:
-            raise ManifestError(
-                f"{path}: is larger than {MAX_BYTES // 1024**2} MB; split it into several manifests"
-            )
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ManifestError(f"{path}: cannot be opened ({reason}); check the name") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ManifestError(f"{path}:{line}: is not UTF-8; save the file as UTF-8 text") from None
+        text = read_text(path, MAX_BYTES, "a manifest", ManifestError)
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path}: cannot be opened ({error.strerror}); check the name") from None
     if not text.strip():
         raise ManifestError(f"{path}: is empty; list at least one clip")
     if unprintable := _UNPRINTABLE.search(text):
@@ -129,6 +116,7 @@ def read_json(text: str, problems: Problems) -> Node:
 def _yaml_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
     """What the parser meets, as ``_tree`` wants it. The parser never recurses, unlike what YAML builds on it."""
     documents = 0
+    lines = text.split("\n")
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             line = event.start_mark.line + 1
@@ -147,6 +135,9 @@ def _yaml_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
                     problems.add(line, f"tag {tag} is not followed; remove it")
                 if isinstance(event, yaml.ScalarEvent):
                     plain = not event.style  # quoted text is never nothing
+                    # text goes on in a line that a tab indents, even if that was to begin something else
+                    if plain and (tab := _tab_indent(lines, line, event.end_mark.line)):
+                        problems.stop(tab, TAB)
                     value = None if plain and event.value in _NOTHING else event.value
                     yield "text", Node(line, value, wrong=tag is not None)
                 else:
@@ -154,11 +145,20 @@ def _yaml_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
                     yield kind, Node(line, None, wrong=tag is not None)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an escape of no character
         mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or error
-        line = mark.line + 1 if mark else 1
-        if "nesting depth" in str(reason):  # newer readers have a limit of their own, and look that far ahead
+        line = min(mark.line if mark else 0, len(lines) - 1) + 1
+        # newer readers have a limit of their own, and look that far ahead
+        if "nesting depth" in str(getattr(error, "problem", "")):
             problems.stop(line, TOO_DEEP)
-        problems.stop(line, f"is not YAML: {reason}; check indentation, quotes and brackets")
+        if tab := _tab_indent(lines, line - 1, line - 1):
+            problems.stop(tab, TAB)
+        near = lines[line - 1].strip() or "its end"
+        problems.stop(line, f"is not YAML at {near[:60]!r}; check indentation, quotes and brackets")
+
+
+def _tab_indent(lines: list[str], first: int, last: int) -> int | None:
+    """The first line, counted from 1, that a tab indents; looked for from one to another, counted from 0."""
+    numbers = range(first, min(last + 1, len(lines)))
+    return next((number + 1 for number in numbers if _TAB_INDENT.match(lines[number])), None)
 
 
 def _json_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
@@ -166,7 +166,7 @@ def _json_parts(text: str, problems: Problems) -> Iterator[tuple[str, Node]]:
         with suppress(RecursionError):  # the tree's own limit comes first, and has a line
             json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        problems.stop(error.lineno, f"is not JSON: {error.msg} at column {error.colno}; correct it")
+        problems.stop(error.lineno, json_fault(error))
     line, last = 1, 0
     for match in _JSON_TOKEN.finditer(text):
         line, last = line + text.count("\n", last, match.start()), match.start()

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from morph.errors import ManifestError, SettingsError
 from morph.media.keyframe import parse_size
 from pipelines.manifest.confined import ON_DISK, Confined
-from pipelines.manifest.nodes import Node, Problems, read_json, read_text, read_yaml
+from pipelines.manifest.nodes import Node, Problems, manifest_text, read_json, read_yaml
 from pipelines.manifest.rows import read_csv
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
 from pipelines.request.presets import load_preset
@@ -59,7 +59,7 @@ def read_manifest(
         raise ManifestError(f"{path}: is no kind of manifest; name a .yaml, .yml, .json or .csv file")
     changed(Settings(), given)
     problems = Problems(path)
-    root = reader(read_text(path), problems)
+    root = reader(manifest_text(path), problems)
     clips = _Manifest(path, problems, allow_outside, given).clips(root)
     problems.check()
     return clips

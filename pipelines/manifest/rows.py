@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from morph.text import separator
 from pipelines.manifest.nodes import Node, Problems
 from pipelines.request.settings import Settings, keys, of_a_keyframe
 
@@ -14,6 +16,9 @@ MAX_ROWS = 100_000
 
 _OF_A_ROW = ("image", "prompt", "at", "hold")
 _OF_THE_CLIP = ("output", "preset", "model", "controlnet")
+_TOLD = re.compile(r'\s*"?sep=([,;\t])"?[,;\t ]*\n')
+"""A first line that tells Excel what stands between columns."""
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass
@@ -53,8 +58,15 @@ class _Rows:
 
 
 def read_csv(text: str, problems: Problems) -> Node:
-    """The clips of a CSV file. Empty cells are not given; columns are fields, and settings by dotted key."""
-    table = _table(text, problems)
+    """The clips of a CSV file. Empty cells are not given; columns are fields, and settings by dotted key.
+
+    Columns are separated as in the header: by commas, or by semicolons or tabs, as Excel does in many countries.
+    """
+    told = _TOLD.match(text)
+    rest = text[told.end() :] if told else text
+    first = next((row for row in rest.split("\n") if row.strip(" ,;\t")), "")
+    delimiter = told[1] if told else separator(first)
+    table = _table(rest, told[0].count("\n") if told else 0, delimiter, problems)
     line, header = next(table, (0, []))
     if not header:
         problems.stop(1, "holds nothing but empty cells; name the columns in the first row")
@@ -64,7 +76,8 @@ def read_csv(text: str, problems: Problems) -> Node:
         if len(rows) == MAX_ROWS:
             problems.stop(line, f"has more than {MAX_ROWS} rows; split it into several manifests")
         if len(cells) > len(header):
-            problems.add(line, f"{len(cells)} cells in {len(header)} columns; quote text that holds commas")
+            advice = f"quote text that holds {_NAMES[delimiter]}"
+            problems.add(line, f"{len(cells)} cells in {len(header)} columns; {advice}")
         rows.append((line, {column: Node(line, cell) for column, cell in zip(header, cells, strict=False) if cell}))
     has_names = any("name" in row for _, row in rows)
     clips: dict[str, _Rows] = {}
@@ -80,10 +93,13 @@ def read_csv(text: str, problems: Problems) -> Node:
     return Node(1, {"clips": Node(1, [clip.node(name) for name, clip in clips.items()])})
 
 
-def _table(text: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not empty, with the line where each begins; a quoted cell may go over several."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
+def _table(text: str, before: int, delimiter: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not empty, with the line where each begins; a quoted cell may go over several.
+
+    before: lines of the file that are before the text.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = before + 1
     try:
         for row in reader:
             cells = [cell.strip() for cell in row]
@@ -91,13 +107,16 @@ def _table(text: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
                 cells.pop()
             if cells:
                 yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        problems.stop(line, f"is not CSV: {error}; check the quotes")
+            line = before + reader.line_num + 1
+    except csv.Error:
+        problems.stop(line, "is not CSV; check the quotes, each must be closed and stand at a cell's ends")
 
 
 def _check_header(line: int, header: list[str], problems: Problems) -> None:
     known = dict.fromkeys(("name", *_OF_A_ROW, *_OF_THE_CLIP, *keys(Settings())))
+    parts = re.split(r"([^\w.]+)", header[0])
+    if len(header) == 1 and len(parts) > 1 and known.keys() >= set(parts[::2]):
+        problems.stop(line, f"columns are separated by {parts[1]!r}; separate them by commas, semicolons or tabs")
     for number, column in enumerate(header):
         if column not in known:
             problems.unknown(line, "column", column, known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from morph.errors import SettingsError
 from morph.media.target import CONTAINERS, Target
+from morph.text import read_toml
 from pipelines.request.presets import configs_folder, names_file
 
 FOLDER = "encode"
@@ -56,15 +56,14 @@ def _known(name: str) -> Target:
 
 def _read(path: Path, name: str) -> Target:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return cast(Target, _filled(Target, values, name=path.stem))
-    except SettingsError as error:
-        raise SettingsError(f"encode preset {path}: {error}") from None
+        values = read_toml(path, "an encode preset", SettingsError)
     except FileNotFoundError:
         alternatives = f"there are {', '.join(target_names())}, and TOML files"
         raise SettingsError(f"there is no encode preset {name}; {alternatives}") from None
-    except (ValueError, OSError) as error:  # no TOML, no text, or no possible name
-        raise SettingsError(f"encode preset {path} cannot be read: {error}") from None
+    try:
+        return cast(Target, _filled(Target, values, name=path.stem))
+    except SettingsError as error:
+        raise SettingsError(f"encode preset {path}: {error}") from None
 
 
 def _filled(kind: type[Any], values: Any, key: str = "", **known: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from morph.errors import SettingsError
+from morph.text import read_toml
 from pipelines.request.settings import Settings, changed
 
 
@@ -35,14 +35,12 @@ def load_preset(name: str) -> Settings:
     is_file = names_file(name)
     path = Path(name) if is_file else configs_folder() / f"{name}.toml"
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path, "a preset", SettingsError)
     except FileNotFoundError:
         known = f"presets are {', '.join(preset_names())}"
         raise SettingsError(
             f"there is no preset file {name}" if is_file else f"there is no preset {name}; {known}"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"preset {path} cannot be read: {error}") from None
     try:
         return changed(Settings(), values)
     except SettingsError as error:

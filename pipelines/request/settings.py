@@ -15,6 +15,7 @@ from pipelines.request.alignment import Align
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
 
 
@@ -355,7 +356,9 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
     try:
         return kind(value)
     except (TypeError, ValueError):
-        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}") from None
+        comma = kind is float and _DECIMAL_COMMA.fullmatch(str(value))
+        point = f", with a point: {comma[0].replace(',', '.')}" if comma else ""
+        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}{point}") from None
 
 
 @functools.cache  # evaluating them takes longer than everything else here

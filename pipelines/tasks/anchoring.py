@@ -110,21 +110,25 @@ class Anchoring:
         return self._bench.batches.halving(run)
 
     def _fitted(self, way: Way, pair: Pair, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
-        """Anchors as keyframes, kept batch by batch; their pictures alone where nothing starts from them."""
+        """Anchors as keyframes, each fitted by itself and kept; their pictures alone where none are filled in."""
         model = self._models.model
         if not fills_in(way):
             return [unfitted(model, pair, anchor) for anchor in anchors]
 
-        def run(part: Sequence[Anchor]) -> list[FittedKeyframe]:
-            names = [f"{name}-{key_of(hash_of(anchor.latents))}" for anchor in part]
-            kept = [self._store.load(key) for key in names]
-            if all(kept):
-                return [FittedKeyframe.unpacked(entry[0], model.device) for entry in kept if entry]
-            fitted = fit_anchors(model, pair, part, way.settings, self._bench.progress)
-            self._store.save({key: (keyframe.packed(), {}) for key, keyframe in zip(names, fitted, strict=True)})
+        return [self._fitted_one(way, pair, anchor, name) for anchor in anchors]
+
+    def _fitted_one(self, way: Way, pair: Pair, anchor: Anchor, name: str) -> FittedKeyframe:
+        model, key = self._models.model, f"{name}-{key_of(hash_of(anchor.latents))}"
+        if kept := self._store.load(key):
+            return FittedKeyframe.unpacked(kept[0], model.device)
+
+        def run() -> FittedKeyframe:
+            (fitted,) = fit_anchors(model, pair, [anchor], way.settings, self._bench.progress)
             return fitted
 
-        return self._bench.batches.each(run, anchors)
+        fitted = self._bench.batches.alone(run)
+        self._store.save({key: (fitted.packed(), {})})
+        return fitted
 
 
 def _anchor_settings(settings: Settings) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import device as Device
 
+from morph.installed import version
 from pipelines.request.plan import Plan
 
-VERSIONS = (version("morph"), torch.__version__)
+VERSIONS = (version(), torch.__version__)
 """What is kept by other code is made again."""
 
 

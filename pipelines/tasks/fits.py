@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-
-import torch
+from functools import partial
 
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
@@ -31,28 +30,27 @@ class Fits:
     def fit(self, numbers: Sequence[int], texts: Embeddings) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them.
 
-        They are fitted side by side, so their settings of LoRA must be the same.
+        Each is fitted by itself and kept at once: a fit is the same whatever else a clip has.
         """
-        settings = self._keyframes[numbers[0]].settings
         names = [self._name(number, texts) for number in numbers]
-        index_of = {name: index for index, name in enumerate(names) if self._bench.store.load(name) is None}
-        missing = list(index_of.values())  # the same keyframe twice is fitted once
-
-        def run(indices: Sequence[int]) -> list[FittedKeyframe]:
-            batch = [numbers[index] for index in indices]
-            pixels = torch.cat([self._bench.pictures.pixels(number) for number in batch])
-            embeddings = Embeddings(texts.conditions[batch], texts.negative)
-            detector = self._bench.models.detector(settings)
-            fitted = fit_keyframes(self._model, pixels, embeddings, settings, self._bench.progress, detector)
-            for number in (number for number, keyframe in zip(batch, fitted, strict=True) if keyframe.pose == ()):
-                log.warning("%s: nobody was found, so no pose guides the frames", self._keyframes[number].image)
-            if self._inverted:
-                fitted = invert_keyframes(self._model, fitted, settings, self._bench.progress, [0.0] * len(fitted))
-            return fitted
-
-        fits = zip(missing, self._bench.batches.each(run, missing), strict=True)
-        self._bench.store.save({names[index]: (keyframe.packed(), {}) for index, keyframe in fits})
+        different = dict(zip(names, numbers, strict=True))  # the same keyframe twice is fitted once
+        for name, number in different.items():
+            if self._bench.store.load(name) is None:
+                fitted = self._bench.batches.alone(partial(self._fitted, number, texts))
+                self._bench.store.save({name: (fitted.packed(), {})})
         return names
+
+    def _fitted(self, number: int, texts: Embeddings) -> FittedKeyframe:
+        bench, model, keyframe = self._bench, self._model, self._keyframes[number]
+        settings, embeddings = keyframe.settings, Embeddings(texts.conditions[[number]], texts.negative)
+        detector = bench.models.detector(settings)
+        pixels = bench.pictures.pixels(number)
+        (fitted,) = fit_keyframes(model, pixels, embeddings, settings, bench.progress, detector)
+        if fitted.pose == ():
+            log.warning("%s: nobody was found, so no pose guides the frames", keyframe.image)
+        if self._inverted:
+            (fitted,) = invert_keyframes(model, [fitted], settings, bench.progress, [0.0])
+        return fitted
 
     def load(self, name: str) -> FittedKeyframe:
         """The fitted keyframe that is kept under a name.

@@ -33,6 +33,27 @@ class Batches:
             done += self.halving(part)
         return done
 
+    def alone(self, run: Callable[[], T]) -> T:
+        """``run``, whose work cannot be divided; where memory runs out, the autoencoder works in tiles.
+
+        A fit is such work: optimisers make much of how a batch rounds, so each is made without others beside it.
+
+        Raises:
+            MemoryError, RuntimeError: memory has no room even so.
+        """
+        try:
+            return run()
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error) or self._model.tiled:
+                raise
+        _release()
+        self._tile()
+        return run()
+
+    def _tile(self) -> None:
+        self._model.tile()
+        log.warning("out of memory: going on with the autoencoder in tiles, which can leave faint seams")
+
     def halving(self, run: Callable[[int], T]) -> T:
         """``run`` with the size of batch that fits.
 
@@ -50,8 +71,7 @@ class Batches:
                 self._size //= 2
                 log.warning("out of memory: going on with batches of %d", self._size)
             else:
-                self._model.tile()
-                log.warning("out of memory: going on with the autoencoder in tiles, which can leave faint seams")
+                self._tile()
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from pipelines.tasks.task import Embed, Fit, FitNames, Render, Runner, Survey
 def render_frames(plan: Plan, run: Runner, folder: Path) -> Generator[Frame, None, Rendered]:
     """Render a clip by tasks that keep their work in ``folder``; yields every frame as soon as it is final.
 
-    Keyframes are fitted in batches. Where distances are to share the frames out over several ways, each is
+    Keyframes are fitted, each by itself. Where distances are to share the frames out over several ways, each is
     surveyed first; then each is rendered. Frames of uniform pacing are final once they are rendered. Those of even
     pacing are when all of their way are: it measures what it has rendered and may move frames, so that about a
     fifth more are rendered than are shown. Whoever stops in between finds the work in ``folder`` the next time.
@@ -80,13 +79,8 @@ def _render_in_order(plan: Plan, run: Runner, reader: FrameReader) -> Generator[
 
 
 def _fitted(plan: Plan, run: Runner) -> list[str]:
-    """The names of the fitted keyframes; neighbours with the same settings are fitted in one batch."""
-    tasks, batch = [], plan.clip.settings.batch
-    keyframes = plan.clip.keyframes
-    for _, group in groupby(range(len(keyframes)), key=lambda number: keyframes[number].settings.lora):
-        alike = tuple(group)
-        tasks += [Fit(alike[at : at + batch]) for at in range(0, len(alike), batch)]
-    return list(run(tasks))
+    """The names of the fitted keyframes."""
+    return list(run([Fit((number,)) for number in range(len(plan.clip.keyframes))]))
 
 
 def _steps(plan: Plan, run: Runner, names: Sequence[FitNames], positions: Sequence[int]) -> list[int]:

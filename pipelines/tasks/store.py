@@ -103,6 +103,7 @@ class Reel:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._batches: dict[str, tuple[str, ...]] = {}
         self._hashes = self._recorded()
 
     def _recorded(self) -> dict[str, tuple[str, str]]:
@@ -113,14 +114,24 @@ class Reel:
             lines = []
         for line in lines:
             try:
-                hashes |= {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
+                new = {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
             except (ValueError, TypeError, AttributeError):  # torn by a kill: what it records is made again
                 continue
+            hashes |= new
+            self._batches |= dict.fromkeys(new, tuple(new))
         return hashes
 
     def holds(self, alphas: Sequence[float]) -> bool:
         """Whether the frames at all these positions are there and undamaged."""
         return all(self._read(alpha) is not None for alpha in alphas)
+
+    def holds_batch(self, alphas: Sequence[float]) -> bool:
+        """Whether the frames at these positions are there, undamaged, and were made together without others.
+
+        What is computed beside other frames is rounded otherwise.
+        """
+        names = tuple(map(_name, alphas))
+        return all(self._batches.get(name) == names for name in names) and self.holds(alphas)
 
     def keep(self, alphas: Sequence[float], frames: Iterable[NDArray[Any]]) -> None:
         """Keep frames (H,W,3) uint8 or uint16, each as it comes; they are done all together or not at all.
@@ -142,6 +153,7 @@ class Reel:
         except OSError as error:
             raise EncodeError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
         self._hashes |= new
+        self._batches |= dict.fromkeys(new, tuple(new))
 
     def frame(self, alpha: float) -> NDArray[Any]:
         """The frame (H,W,3) at a position, uint8 or uint16 as it was kept.

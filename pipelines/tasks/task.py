@@ -35,7 +35,7 @@ class Maker(Protocol):
         ...
 
     def fit(self, numbers: Sequence[int]) -> list[str]:
-        """Fit the keyframes of these numbers side by side; the names under which the fits are kept."""
+        """Fit the keyframes of these numbers; the names under which the fits are kept."""
         ...
 
     def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
@@ -92,7 +92,7 @@ class Embed:
 
 @dataclass(frozen=True)
 class Fit:
-    """Fit the keyframes of these numbers in one batch."""
+    """Fit the keyframes of these numbers, each by itself."""
 
     numbers: tuple[int, ...]
     stage: ClassVar[str] = "fit"

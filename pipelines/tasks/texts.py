@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -47,12 +47,12 @@ class Texts:
         if file and file.exists():
             return Embeddings.load(file, origin)
 
-        def run(batch: int) -> Embeddings:
-            return fit_embeddings(self._model, images, start, replace(settings, batch=batch), self._bench.progress)
+        def run() -> Embeddings:
+            return fit_embeddings(self._model, images, start, settings, self._bench.progress)
 
         key = key_of(origin)
         kept = self._bench.store.load(key)
-        texts = Embeddings.unpacked(kept[0]) if kept else self._bench.batches.halving(run)
+        texts = Embeddings.unpacked(kept[0]) if kept else self._bench.batches.alone(run)
         if not kept:
             self._bench.store.save({key: (texts.packed(), {})})
         if file:

@@ -164,7 +164,7 @@ class Track:
         yield
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
-            if not self._reel.holds(batch):
+            if not self._reel.holds_batch(batch):
                 self._reel.keep(batch, self._keeping_small(batch, self._render(batch)))
             self._insert(batch)
             yield

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from morph.errors import KeyframeError
+from morph.installed import how_to_install
 from morph.media import heif, image
 from morph.media.image import check_image, read_image
 from tests.morph.media.test_keyframe import chart, display_p3, outcome, refused
@@ -207,5 +208,5 @@ def test_without_the_plug_in_its_extra_is_named(tmp_path: Path, name: str, monke
         with pytest.raises(KeyframeError) as caught:
             read(path)
         assert str(caught.value) == (
-            f"{path}: is a HEIC, which needs a plug-in: pip install 'morph[heic]', or save it as a JPEG or PNG"
+            f"{path}: is a HEIC, which needs a plug-in: {how_to_install('heic')}, or save it as a JPEG or PNG"
         )

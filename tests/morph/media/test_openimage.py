@@ -16,6 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from morph.errors import InputError
+from morph.installed import how_to_install
 from morph.media.frame import FrameArray, to_rgb8
 from morph.media.stills import check_folder, read_comment, read_still, write_still
 
@@ -237,5 +238,5 @@ write_still(folder / "a.png", frame)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 5
-    assert all(line.endswith("pip install 'morph[exr]'") for line in lines)
+    assert all(line.endswith(how_to_install("exr")) for line in lines)
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

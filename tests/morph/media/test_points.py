@@ -33,6 +33,9 @@ def written(folder: Path, text: str | bytes, name: str = "p.csv") -> Path:
         ("xa,ya,xb,yb\n0, 1, 2, 3\n\n10.5,20,30,40.25\n", (2, 4)),
         ("# eyes\n  XA YA\tXB YB\r\n0 1\t2 3 # the left one\r\n10.5 20 3e1 40.25\r\n", (3, 4)),
         ("\N{BOM}xa, ya, xb, yb\n0,1,2,3\n10.5,20,30,40.25\n", (2, 3)),
+        ("xa;ya;xb;yb\n0;1;2;3\n10,5;20;30;40,25\n", (2, 3)),
+        ("xa\tya\txb\tyb\r0\t1\t2\t3\r\r10,5\t20\t30\t40,25\r".encode("utf-16"), (2, 4)),
+        ("0,1,2,3,,\n,,,,,\n10.5,20,30,40.25,,\n", (1, 3)),
     ],
 )
 def test_tables_are_read_with_their_lines(tmp_path, text, lines):
@@ -63,11 +66,12 @@ def test_json_is_known_by_what_it_is(tmp_path, name):
         ("p.csv", "1 2 -3 4\n", "p.csv, line 1:", "1, 2, -3, 4 is not"),
         ("p.csv", "1 2 nan 4\n", "p.csv, line 1:", "nan"),
         ("p.csv", "1 2 1e999 4\n", "p.csv, line 1:", "inf"),
-        ("p.csv", b"\xff\xfe1\x00", "p.csv:", "UTF-8"),
+        ("p.csv", b"1,2,3,4\r\n\xe4", "p.csv:2:", "UTF-8"),
+        ("p.csv", b"\xff\xfe1\x00\x00", "p.csv:1:", "UTF-8"),
         ("p.csv", "1 2 3 4\n" * (MAX_POINTS + 1), "p.csv:", "10001 pairs"),
-        ("p.csv", "#" * (MAX_BYTES + 1), "p.csv:", "at most 1000 kB"),
-        ("p.json", "1,2,3,4", "p.json, line 1:", "no JSON"),
-        ("p.json", '[[1,2,3,4],\n[1,2,3 "4"]]', "p.json, line 2:", "no JSON"),
+        ("p.csv", "#" * (MAX_BYTES + 1), "p.csv:", "larger than 1000 kB"),
+        ("p.json", "1,2,3,4", "p.json:1:", "not JSON"),
+        ("p.json", '[[1,2,3,4],\n[1,2,3 "4"]]', "p.json:2:", "not JSON"),
         ("p.json", "[]", "p.json:", "holds no points"),
         ("p.txt", '{"a": [1,2,3,4]}', "p.txt:", "is no list"),
         ("p.json", "[[1,2,3,4], 5]", "p.json, pair 2:", "list of numbers"),
@@ -92,7 +96,7 @@ def test_what_is_no_points_is_one_line_that_names_the_place(tmp_path, name, text
 
 def test_what_is_no_file_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "nothing.csv", tmp_path / "a\0b", Path("/dev/zero")):
-        with pytest.raises(InputError, match=r"no regular file|cannot be opened"):
+        with pytest.raises(InputError, match=r"is a folder|not a regular file|cannot be opened"):
             read_points(path)
 
 

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from morph.errors import SettingsError
 from morph.media.stills import read_frames
+from pipelines.cli.choose import Person
 from tests.conftest import build_clip_folder
 from tests.pipelines.conftest import CAT, QUICK, RACCOON
 
@@ -90,6 +93,30 @@ def test_a_choice_that_is_none_is_refused(command, arguments, tmp_path, text):
     assert result.returncode == 2
     assert "choices.json" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_choices_are_read_as_an_editor_saved_them(tmp_path, encoding):
+    (tmp_path / "choices.json").write_bytes('{\r\n  "0.5": 2\r\n}\r\n'.encode(encoding))
+    pictures = torch.zeros(3, 3, 64, 64)
+    assert Person(tmp_path)(0.5, pictures, pictures[:1], pictures[:1], [0.0, 0.1, 0.2]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"0.5": 1,\r\n}', r"choices\.json:2: is not JSON at column 1, before '}'"),
+        ('{"0.5": 1, "ä": 2}'.encode("latin-1"), r"choices\.json:1: is not UTF-8; save the file as UTF-8 text"),
+        (b"[" * 200_000, r"choices\.json: is nested too deep"),
+        (b'{"0.5": ' + b"1" * 5000 + b"}", r"choices\.json: a number is too long"),
+        (b" " * 1_000_001, r"choices\.json: is larger than 1000 kB"),
+    ],
+)
+def test_choices_that_cannot_be_read_are_one_line(tmp_path, data, message):
+    (tmp_path / "choices.json").write_bytes(data)
+    with pytest.raises(SettingsError, match=message) as refused:
+        Person(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_choosing_without_a_choice_is_refused(command, folder, tmp_path):

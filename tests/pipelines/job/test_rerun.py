@@ -61,7 +61,9 @@ def test_frames_of_an_older_recipe_cannot_be_compared(rendered, tmp_path, caplog
     assert "not the same" not in caplog.text
 
 
-def test_what_differs_is_named_and_else_it_is_the_machine():
+def test_what_is_known_to_differ_is_named_and_else_no_cause():
     facts = {"torch": "2.6", "threads": 1}
-    assert differences(facts, facts | {"torch": "2.7"}) == "torch was 2.6 and is 2.7"
-    assert differences(facts, facts) == "another machine rounds otherwise"
+    changed = differences(facts, facts | {"torch": "2.7", "threads": 4})
+    assert changed == "what is known to differ: torch was 2.6 and is 2.7, threads was 1 and is 4"
+    assert differences(facts, facts).startswith("versions, device and threads are the same: the cause is not known")
+    assert differences(facts, facts | {"weights": "other"}) == differences(facts, facts)

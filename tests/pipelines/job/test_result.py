@@ -49,7 +49,7 @@ def test_a_result_that_is_damaged_or_gone_is_named(tmp_path, damage):
     (tmp_path / JOB_FILE).write_text('{"asked": {}, "finished": true}')
     if damage:
         (tmp_path / RESULT).write_text(damage)
-    with pytest.raises(InputError, match=rf"{RESULT}: .*; give the same render's command again"):
+    with pytest.raises(InputError, match=rf"{RESULT}:.*; give the same render's command again"):
         load_result(tmp_path)
 
 

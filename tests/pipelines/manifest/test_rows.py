@@ -13,6 +13,32 @@ def test_a_csv_of_one_clip_needs_no_name(read):
     assert (clip.name, clip.settings.frames, len(clip.keyframes)) == ("table", 9, 2)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("told", ["", "sep=SEP\n", '"sep=SEP"SEPSEP\n'])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_spreadsheets_file_is_read_as_it_was_saved(read, errors, separator, told, newline, encoding):
+    text = told.replace("SEP", separator) + (
+        "imageSEPpromptSEPattentionSEPframes\n"
+        'cat.jpgSEP"a cät, a dog; a\tbird"SEP0.25SEP9\n'
+        "raccoon.jpgSEPtwo\U0001f600SEPSEP\n"
+        "SEPSEPSEP\n"
+    ).replace("SEP", separator)
+    data = text.replace("\n", newline).encode(encoding)
+    (clip,) = read(data, "table.csv")
+    assert [keyframe.prompt for keyframe in clip.keyframes] == ["a cät, a dog; a\tbird", "two\U0001f600"]
+    assert (clip.keyframes[0].settings.attention, clip.settings.frames) == (0.25, 9)
+    wrong = data.decode(encoding).replace("0.25", '"0,25"').encode(encoding)
+    (line,) = errors(wrong, "table.csv")
+    assert line == f"{3 if told else 2}: attention is '0,25'; it must be a number, with a point: 0.25"
+
+
+def test_cells_beyond_the_columns_name_what_separates_them(errors):
+    for separator, name in ((",", "commas"), (";", "semicolons"), ("\t", "tabs")):
+        (line,) = errors(separator.join(["image", "frames\ncat.jpg", "9", "1\nraccoon.jpg"]), "table.csv")
+        assert line == f"2: 3 cells in 2 columns; quote text that holds {name}"
+
+
 def test_a_csvs_errors_have_its_lines(errors):
     text = (
         "name,image,at,frames,lora.rank,framez,image\n"

@@ -9,6 +9,7 @@ from pipelines.request.costs import costs
 from pipelines.request.settings import changed
 from pipelines.tasks.fits import Fits
 from pipelines.tasks.models import Models
+from pipelines.tasks.store import FITS
 from pipelines.tasks.texts import Texts
 from pipelines.tasks.workbench import Workbench
 from tests.pipelines.conftest import Spent, clip
@@ -51,6 +52,16 @@ def test_the_same_keyframe_twice_is_fitted_once(fits_of):
     names = fits.fit([0, 3], texts)
     assert names == alone * 2
     assert spent == once
+
+
+@pytest.mark.parametrize("values", [{}, {"steps": 5}, {"lora.steps": 8, "lora.learning_rate": 0.01}])
+def test_a_fit_does_not_depend_on_what_it_is_fitted_beside(fits_of, tmp_path, values):
+    kept = []
+    for job, numbers in (("alone", [1]), ("pair", [0, 1]), ("other", [1, 2]), ("all", [2, 1, 0])):
+        fits, texts, _, _ = fits_of(FOUR[:3], job=job, **values)
+        name = fits.fit(numbers, texts)[numbers.index(1)]
+        kept.append((tmp_path / job / FITS / f"{name}.safetensors").read_bytes())
+    assert kept == kept[:1] * 4
 
 
 @pytest.mark.parametrize("values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 2}])

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from morph.errors import InputError
+from morph.installed import how_to_install
 from morph.media.keyframe import load_keyframe
 from pipelines.tasks.match import matched
 from tests.conftest import SAMPLES
@@ -34,7 +35,7 @@ def test_a_match_names_the_extra_where_it_is_missing(command, tmp_path):
     result = command("match", *images, "-o", "m.png", *small, cwd=tmp_path)
     assert json.loads(result.stdout)["landmarks"] == 0
     assert [line for line in result.stderr.splitlines() if "landmarks" in line] == [
-        "landmarks of faces and bodies would help with people: pip install 'morph[pose]'"
+        f"landmarks of faces and bodies would help with people: {how_to_install('pose')}"
     ]
 
 

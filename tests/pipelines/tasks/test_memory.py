@@ -11,6 +11,7 @@ import torch
 
 from morph.diffusion.loading import load_model
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.store import FITS
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import clip, render
 
@@ -55,6 +56,20 @@ def test_batches_are_halved_until_they_fit(cramped, folder, tmp_path, caplog, an
     assert "tiles" not in caplog.text
     for one, other in zip(plain, small, strict=True):
         assert np.sqrt(((one.pixels.astype(float) - other.pixels) ** 2).mean()) < 1
+
+
+def test_a_fit_has_no_batch_that_could_be_halved(cramped, tmp_path, caplog):
+    """Where there is room for one sample, fits are as where there is room for many."""
+    own = clip((*PAIR, "coffee.jpg"), changed(QUICK, {"textual_inversion.steps": 2}))
+    for name, room in (("plain", 8), ("small", 2)):  # guidance predicts twice at once
+        with caplog.at_level(logging.WARNING, logger="morph"):
+            render(cramped(room), own, tmp_path / name)
+    assert "tiles" not in caplog.text
+    kept = [
+        {path.name: path.read_bytes() for path in (tmp_path / job / FITS).iterdir()} for job in ("plain", "small")
+    ]
+    assert len(kept[0]) >= 4
+    assert kept[0] == kept[1]
 
 
 def test_then_the_autoencoder_works_in_tiles_and_then_nothing_helps(cramped, tmp_path, caplog):

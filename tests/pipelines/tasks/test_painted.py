@@ -1,11 +1,13 @@
 """Frames as a model paints them, and drafts by which a way is measured."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from pipelines.request.costs import costs
 from pipelines.request.settings import changed
-from pipelines.tasks.store import FRAMES, Reel
+from pipelines.tasks.store import FITS, FRAMES, Reel
 from tests.pipelines.conftest import Spent, clip, render
 from tests.pipelines.tasks.conftest import PAIR, QUICK
 
@@ -47,6 +49,50 @@ def test_the_batch_size_changes_nothing(morph):
         assert one.alpha == pytest.approx(four.alpha, abs=1e-3)
         difference = one.pixels.astype(float) - four.pixels
         assert np.sqrt((difference**2).mean()) < 255 * 10 ** (-50 / 20)
+
+
+SOME = changed(QUICK, {"lora.steps": 6, "lora.learning_rate": 0.01, "frames": 8, "batch": 3})
+KINDS = {
+    "LoRA": {},
+    "uniform": {"pacing": "uniform"},
+    "in register": {"align.on": True, "align.features": "alexnet"},
+    "textual inversion": {"textual_inversion.steps": 4, "textual_inversion.learning_rate": 0.01},
+    "anchors": {"steps": 10, "anchors.depth": 1, "anchors.candidates": 1, "anchors.candidates_least": 1},
+}
+
+
+EXCHANGED, ADDED = (PAIR, ("cat.jpg", "coffee.jpg")), (PAIR, (*PAIR, "coffee.jpg"))
+BETWEEN, LEFT_OUT = (("cat.jpg", "coffee.jpg"), ("cat.jpg", "raccoon.jpg", "coffee.jpg")), (ADDED[1], PAIR[::-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "before", "now"),
+    [
+        *(("LoRA", *images) for images in (EXCHANGED, ADDED, BETWEEN, LEFT_OUT)),
+        *((kind, *images) for kind in list(KINDS)[1:] for images in (EXCHANGED, ADDED)),
+    ],
+)
+def test_what_was_rendered_before_in_the_same_job_changes_no_frame(noise_model, tmp_path, kind, before, now):
+    settings = changed(SOME, KINDS[kind])
+    first = lambda *candidates: 0  # noqa: E731
+    render(noise_model, clip(before, settings), tmp_path / "job", choose=first)
+    resumed = render(noise_model, clip(now, settings), tmp_path / "job", choose=first)
+    fresh = render(noise_model, clip(now, settings), tmp_path / "fresh", choose=first)
+    for one, other in zip(resumed, fresh, strict=True):
+        assert (one.alpha, one.distance) == (other.alpha, other.distance)
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_fit_that_was_lost_is_made_again_to_the_bit(noise_model, tmp_path, lost):
+    """As after a kill between the fits of two keyframes."""
+    own = clip(PAIR, SOME)
+    whole = [frame.pixels for frame in render(noise_model, own, tmp_path / "job")]
+    shutil.rmtree(tmp_path / "job" / FRAMES)
+    sorted((tmp_path / "job" / FITS).iterdir())[lost].unlink()
+    for frame, before in zip(render(noise_model, own, tmp_path / "job"), whole, strict=True):
+        np.testing.assert_array_equal(frame.pixels, before)
 
 
 def test_no_frame_of_other_pictures_is_taken(morph, tmp_path):
