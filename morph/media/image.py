@@ -49,6 +49,7 @@ _DECODER_ERRORS = (
     LookupError,
     TypeError,
     ArithmeticError,
+    AssertionError,
     MemoryError,
     struct.error,
     zlib.error,

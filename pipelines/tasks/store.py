@@ -115,7 +115,12 @@ class Reel:
         for line in lines:
             try:
                 new = {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
-            except (ValueError, TypeError, AttributeError):  # torn by a kill: what it records is made again
+            except (
+                ValueError,
+                TypeError,
+                AttributeError,
+                RecursionError,
+            ):  # torn by a kill, or planted: made again
                 continue
             hashes |= new
             self._batches |= dict.fromkeys(new, tuple(new))

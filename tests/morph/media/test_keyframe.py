@@ -273,6 +273,16 @@ def test_a_damaged_file_is_a_picture_or_one_clear_error(
     assert result is None or result.pixels.dtype == (np.uint8 if result.depth == 8 else np.uint16)
 
 
+def test_a_palette_png_without_its_palette(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0))
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(20))) + chunk(b"IEND", b""))
+    assert "cannot be read" in refused(path)
+
+
 def test_postscript_named_png(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(NOISE).save(path, format="EPS")

@@ -95,6 +95,14 @@ def test_a_frame_that_no_record_knows_is_not_done(tmp_path, frames):
     assert Reel(tmp_path).holds([0.75])
 
 
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"0.250000000.png": 1}', "7", '{"0.250000000.png": ["a"]}', "\0"])
+def test_a_line_of_a_record_that_says_nothing_is_passed_over(tmp_path, frames, line):
+    Reel(tmp_path).keep(ALPHAS, frames)
+    with (tmp_path / RECORD).open("a") as record:
+        record.write(f"\n{line}\n")
+    assert Reel(tmp_path).holds(ALPHAS)
+
+
 def test_a_disk_that_refuses_is_one_clear_error(tmp_path, frames):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EncodeError, match="cannot be written"):
