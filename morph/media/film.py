@@ -79,16 +79,16 @@ class Look:
     @property
     def notices(self) -> list[str]:
         """What is converted, in words."""
-        said = []
+        notices = []
         if self.interlaced:
-            said.append("it is interlaced: each of its fields becomes a frame")
+            notices.append("it is interlaced: each of its fields becomes a frame")
         if self.transfer in _HDR:
-            said.append(f"its HDR ({_HDR[self.transfer]}) is brought to the range of SDR, BT.709")
+            notices.append(f"its HDR ({_HDR[self.transfer]}) is brought to the range of SDR, BT.709")
         elif self.primaries in _WIDE:
-            said.append(f"its colours ({_WIDE[self.primaries]}) are brought into those of BT.709")
+            notices.append(f"its colours ({_WIDE[self.primaries]}) are brought into those of BT.709")
         if self.captions:
-            said.append("closed captions in its pictures are left behind")
-        return said
+            notices.append("closed captions in its pictures are left behind")
+        return notices
 
 
 @dataclass(frozen=True)

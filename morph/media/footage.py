@@ -83,11 +83,13 @@ def _pictures(source: str, fps: Fraction | None, missing: Missing) -> Footage:
     notices = []
     numbers = sequence.numbers
     if sequence.missing:
-        said = f"{sequence.pattern}: without number {sequence.missing}"
+        lacking = f"{sequence.pattern}: without number {sequence.missing}"
         if missing == "refuse":
-            raise InputError(f"{said}: add --missing fill to make them, or --missing hold to repeat those before")
+            raise InputError(
+                f"{lacking}: add --missing fill to make them, or --missing hold to repeat those before"
+            )
         how = "they are made from their neighbours" if missing == "fill" else "the picture before is held"
-        notices.append(f"{said}; {how}")
+        notices.append(f"{lacking}; {how}")
     first = next(frames := sequence.frames())
     if first.itemsize > 1 or first.shape[2] > 3:
         notices.append(f"{source}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")

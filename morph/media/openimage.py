@@ -134,9 +134,9 @@ def _write(path: Path, kind: str, pixels: NDArray, attributes: Mapping[str, tupl
         spec.attribute(name, type_, value)
     # Made by the format's name, and opened by the file's: a name is never searched for options.
     output = library.ImageOutput.create(kind)
-    whole = output.open(str(path), spec) and output.write_image(pixels)
+    written = output.open(str(path), spec) and output.write_image(pixels)
     reason = output.geterror()
-    if not (output.close() and whole):
+    if not (output.close() and written):
         raise OSError(" ".join((reason or output.geterror()).split()) or "OpenImageIO did not say why")
     # A full disk is not always noticed by the libraries below, so what has arrived there is read again.
     try:

@@ -46,8 +46,8 @@ def encode_png(frame: FrameArray, comment: str | None = None) -> bytes:
     if comment is not None:
         # keyword, "not compressed", and no language
         chunks.append(_chunk(b"iTXt", _KEYWORD + bytes(5) + comment.encode()))
-    whole = encoded.data
-    return b"".join([whole[:_AFTER_HEADER], *chunks, whole[_AFTER_HEADER:]])
+    data = encoded.data
+    return b"".join([data[:_AFTER_HEADER], *chunks, data[_AFTER_HEADER:]])
 
 
 def decode_png(data: bytes) -> FrameArray:

@@ -92,8 +92,8 @@ def read_points(path: Path) -> MarkedPoints:
         raise InputError(f"{path}: holds {len(places)} pairs of points: at most {MAX_POINTS} are taken")
     for name, numbers in places:
         if len(numbers) != 4 or not all(math.isfinite(number) and number >= 0 for number in numbers):
-            said = ", ".join(f"{number:g}" for number in numbers[:5]) or "nothing"
-            raise InputError(f"{name}: {said} is not a pair of points: write {_SHAPE}")
+            listed = ", ".join(f"{number:g}" for number in numbers[:5]) or "nothing"
+            raise InputError(f"{name}: {listed} is not a pair of points: write {_SHAPE}")
     return MarkedPoints(np.array([numbers for _, numbers in places]), tuple(name for name, _ in places))
 
 
@@ -110,14 +110,14 @@ def _is_json(path: Path, text: str) -> bool:
 
 def _listed(path: Path, text: str) -> list[tuple[str, list[float]]]:
     # whole numbers as floats too: one too long for a float is then infinite, and refused as that
-    said = parse_json(path, text, parse_int=float)
-    if not isinstance(said, list):
+    pairs = parse_json(path, text, parse_int=float)
+    if not isinstance(pairs, list):
         raise InputError(f"{path}: is no list: write [[xa, ya, xb, yb], ...]")
-    return [(f"{path}, pair {number}", _numbers(path, number, pair)) for number, pair in enumerate(said, 1)]
+    return [(f"{path}, pair {number}", _numbers(path, number, pair)) for number, pair in enumerate(pairs, 1)]
 
 
 def _numbers(path: Path, number: int, pair: Any) -> list[float]:
-    if not isinstance(pair, list) or not all(isinstance(one, float) for one in pair):
+    if not isinstance(pair, list) or not all(isinstance(value, float) for value in pair):
         raise InputError(f"{path}, pair {number}: is no list of numbers: write [xa, ya, xb, yb]")
     return pair
 
@@ -125,27 +125,27 @@ def _numbers(path: Path, number: int, pair: Any) -> list[float]:
 def _tabled(path: Path, text: str) -> list[tuple[str, list[float]]]:
     places: list[tuple[str, list[float]]] = []
     first = True
-    for line, whole in enumerate(text.split("\n"), 1):
-        said = whole.partition("#")[0].strip().rstrip(",;")  # spreadsheets fill rows up
-        if not said:
+    for number, line in enumerate(text.split("\n"), 1):
+        row = line.partition("#")[0].strip().rstrip(",;")  # spreadsheets fill rows up
+        if not row:
             continue
-        cells = _cells(said)
+        cells = _cells(row)
         if first and [cell.lower() for cell in cells] == HEADER:
             first = False
             continue
         first = False
         try:
-            places.append((f"{path}, line {line}", [float(cell) for cell in cells]))
+            places.append((f"{path}, line {number}", [float(cell) for cell in cells]))
         except ValueError as error:
-            raise InputError(f"{path}, line {line}: {said[:40]!r} is not {_SHAPE}") from error
+            raise InputError(f"{path}, line {number}: {row[:40]!r} is not {_SHAPE}") from error
     return places
 
 
-def _cells(said: str) -> list[str]:
-    if not {",", ";"} & set(said):
-        return said.split()
-    between = separator(said) if ";" not in said else ";"
-    cells = [cell.strip() for cell in said.split(between)]
+def _cells(row: str) -> list[str]:
+    if not {",", ";"} & set(row):
+        return row.split()
+    between = separator(row) if ";" not in row else ";"
+    cells = [cell.strip() for cell in row.split(between)]
     return cells if between == "," else [cell.replace(",", ".") for cell in cells]
 
 

@@ -94,7 +94,9 @@ def find_sequence(source: str) -> Sequence:
         raise InputError(f"{folder}: holds no numbered pictures such as frame.1001.png or img_1.jpg; {there}")
     patterns = [_pattern(folder, before, numbers, after) for (before, after), numbers in found.items()]
     if len(patterns) > 1:
-        named = ", ".join(f"{Path(str(one)).name} ({len(frame_numbers(one))})" for one in patterns[:_NAMED])
+        named = ", ".join(
+            f"{Path(str(pattern)).name} ({len(frame_numbers(pattern))})" for pattern in patterns[:_NAMED]
+        )
         raise InputError(f"{folder}: holds several sequences: name one of {named}, as {patterns[0]}")
     return Sequence(patterns[0], tuple(frame_numbers(patterns[0])))
 

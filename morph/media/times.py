@@ -83,8 +83,8 @@ def _rates(stamps: Sequence[int], unit: Fraction, mean: Fraction, stated: Fracti
 
 def _neighbours(rate: Fraction) -> tuple[Fraction, ...]:
     """The whole and the NTSC rate nearest to ``rate``, above 0."""
-    whole, ntsc = Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)
-    return tuple(near for near in (whole, ntsc) if near > 0)
+    nearest, ntsc = Fraction(round(rate)), Fraction(1000 * round(rate * 1001 / 1000), 1001)
+    return tuple(near for near in (nearest, ntsc) if near > 0)
 
 
 def _exact(rate: Fraction) -> Fraction:
