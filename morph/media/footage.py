@@ -85,9 +85,7 @@ def _pictures(source: str, fps: Fraction | None, missing: Missing) -> Footage:
     if sequence.missing:
         lacking = f"{sequence.pattern}: without number {sequence.missing}"
         if missing == "refuse":
-            raise InputError(
-                f"{lacking}: add --missing fill to make them, or --missing hold to repeat those before"
-            )
+            raise InputError(f"{lacking}: --missing fill makes them, --missing hold repeats those before")
         how = "they are made from their neighbours" if missing == "fill" else "the picture before is held"
         notices.append(f"{lacking}; {how}")
     first = next(frames := sequence.frames())

@@ -30,7 +30,7 @@ def test_missing_pictures_are_filled_held_or_refused(gappy):
     assert held.times == Times.even(5, Fraction(10))
     assert [int(frame[0, 0, 0]) for frame in held.frames] == [10, 20, 20, 20, 50]
     assert "the picture before is held" in held.notices[0]
-    with pytest.raises(InputError, match="without number 3-4: add --missing fill"):
+    with pytest.raises(InputError, match="without number 3-4: --missing fill makes them"):
         open_footage(gappy, Fraction(10), "refuse")
     with pytest.raises(SettingsError, match="add --fps"):
         open_footage(gappy)
