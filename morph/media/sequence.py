@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from morph.errors import InputError
@@ -18,6 +19,8 @@ PICTURES = (*SUFFIXES, ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
 """Kinds of numbered pictures that are read, in lower case."""
 _NUMBERED = re.compile(r"(.*?)(\d+)([^\d]*\.\w+)", re.DOTALL | re.ASCII)
 _NAMED = 5
+_FARTHEST = 100_000
+"""Numbers that may miss between two pictures: more are no gap, but another sequence or a date."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,9 @@ class Sequence:
     @property
     def missing(self) -> str:
         """The numbers between the first and the last that are not there, as 1005-1007, 1010; empty if none are."""
-        gaps = [
-            (before + 1, after - 1)
-            for before, after in zip(self.numbers, self.numbers[1:], strict=False)
-            if after - before > 1
-        ]
-        return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in gaps)
+        gaps = [(before + 1, after - 1) for before, after in pairwise(self.numbers) if after - before > 1]
+        named = [str(first) if first == last else f"{first}-{last}" for first, last in gaps[:_NAMED]]
+        return ", ".join(named) + (f" and {len(gaps) - _NAMED} more gaps" if len(gaps) > _NAMED else "")
 
     def frames(self) -> Iterator[FrameArray]:
         """The pictures, one size; those of kinds that are not written here laid on black.
@@ -73,14 +73,13 @@ def find_sequence(source: str) -> Sequence:
     """
     if not is_folder(source):
         pattern = StillPattern.parse(source, PICTURES)
-        numbers = frame_numbers(pattern)
-        if not numbers:
+        if not frame_numbers(pattern):
             raise InputError(f"{pattern.folder}: holds no picture called {Path(str(pattern)).name}")
-        return Sequence(pattern, tuple(numbers))
+        return _numbered(pattern)
     folder = Path(source)
     usual = StillPattern(folder)
-    if numbers := frame_numbers(usual):
-        return Sequence(usual, tuple(numbers))
+    if frame_numbers(usual):
+        return _numbered(usual)
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     others = []
     for name in sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
@@ -98,7 +97,18 @@ def find_sequence(source: str) -> Sequence:
             f"{Path(str(pattern)).name} ({len(frame_numbers(pattern))})" for pattern in patterns[:_NAMED]
         )
         raise InputError(f"{folder}: holds several sequences: name one of {named}, as {patterns[0]}")
-    return Sequence(patterns[0], tuple(frame_numbers(patterns[0])))
+    return _numbered(patterns[0])
+
+
+def _numbered(pattern: StillPattern) -> Sequence:
+    numbers = frame_numbers(pattern)
+    for before, after in pairwise(numbers):
+        if after - before > _FARTHEST:
+            raise InputError(
+                f"{pattern}: from {pattern.path(before).name} on, the next is {pattern.path(after).name}: "
+                "move one of them away"
+            )
+    return Sequence(pattern, tuple(numbers))
 
 
 def _pattern(folder: Path, before: str, numbers: list[str], after: str) -> StillPattern:

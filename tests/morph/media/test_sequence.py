@@ -47,6 +47,10 @@ def test_missing_numbers_are_named(tmp_path):
     folder = put(tmp_path / "shot", "a1.png", "a2.png", "a4.png", "a8.png")
     assert find_sequence(folder).missing == "3, 5-7"
     assert find_sequence(put(tmp_path / "whole", "a1.png", "a2.png")).missing == ""
+    odd = find_sequence(put(tmp_path / "odd", *(f"a{number}.png" for number in range(1, 20, 2))))
+    assert odd.missing == "2, 4, 6, 8, 10 and 4 more gaps"
+    with pytest.raises(InputError, match=r"from a2\.png on, the next is a99999999999\.png: move one"):
+        find_sequence(put(tmp_path / "whole", "a99999999999.png"))
 
 
 def test_what_is_not_there_is_said(tmp_path):
