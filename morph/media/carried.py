@@ -149,7 +149,7 @@ def _timecode(film: Film, container: Container, fps: Fraction) -> tuple[str, str
     if not container.timecode:
         return "", f"timecode {stated}"
     try:
-        first = Timecode.parse(stated, film.times.mean)
+        first = Timecode.parse(stated, film.rate)
         return str(first.at(fps)), ""
     except SettingsError as error:
         return "", f"timecode {stated} ({error})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import shlex
 import subprocess
 from collections import deque
 from collections.abc import Iterator
@@ -15,41 +17,43 @@ from morph.errors import EncodeError, InputError
 
 _ALONE = ("-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe")
 _QUIET = (*_ALONE, "-v", "error")
-_LAST_LINES = 6
+_TALKATIVE = (*_ALONE, "-v", "level+info", "-nostats")
+_KEPT_LINES = 50
 _ADDRESS = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ?")
 """Where in its memory a part of ffmpeg is that says something."""
+_FAULT = re.compile(r"(\[[^\]]* @ 0x[0-9a-f]+\] )*\[(error|fatal|panic)\]")
+"""How a line begins by which ffmpeg tells of a fault where it names the levels."""
 
 
 class Ffmpeg:
     """One running ffmpeg with one pipe, to its stdin or from its stdout, and its last messages.
 
-    Names of files must reach it as ``file:`` arguments.
+    Names of files must reach it as ``file:`` arguments. ``talkative``: the pipe is what it says, of all levels.
 
     Raises:
         EncodeError: it cannot be started.
     """
 
-    def __init__(self, *arguments: str, stdin: bool) -> None:
+    def __init__(self, *arguments: str, stdin: bool, talkative: bool = False) -> None:
         import imageio_ffmpeg
 
         # A session of its own keeps the terminal's Ctrl-C from reaching it: its owner decides when it ends.
         try:
             self._process = subprocess.Popen(
-                [imageio_ffmpeg.get_ffmpeg_exe(), *_QUIET, *arguments],
+                [imageio_ffmpeg.get_ffmpeg_exe(), *(_TALKATIVE if talkative else _QUIET), *arguments],
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if stdin else subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=subprocess.STDOUT if talkative else subprocess.PIPE,
                 start_new_session=True,
             )
         except (RuntimeError, OSError) as error:
             raise EncodeError(f"ffmpeg cannot be started ({error}): install imageio-ffmpeg again") from error
         pipe = self._process.stdin if stdin else self._process.stdout
         assert pipe is not None
-        assert self._process.stderr is not None
         self.pipe: IO[bytes] = pipe
-        self._messages: IO[bytes] = self._process.stderr
-        self._lines: deque[bytes] = deque(maxlen=_LAST_LINES)
-        # Someone must read the messages, or a talkative ffmpeg blocks when that pipe is full.
+        self._messages: IO[bytes] = self._process.stderr or io.BytesIO()
+        self._lines: deque[bytes] = deque(maxlen=_KEPT_LINES)
+        # Someone must read the messages, or an ffmpeg that has much to say blocks when that pipe is full.
         self._reader = Thread(target=self._lines.extend, args=(self._messages,), daemon=True)
         self._reader.start()
 
@@ -59,9 +63,9 @@ class Ffmpeg:
         self._reader.join()
         return status
 
-    def last_lines(self) -> str:
+    def last_lines(self, count: int = 6) -> str:
         """Return its last messages as one line; complete after :meth:`wait`."""
-        lines = (_ADDRESS.sub("", line.decode(errors="replace")).strip() for line in self._lines)
+        lines = (_ADDRESS.sub("", line.decode(errors="replace")).strip() for line in list(self._lines)[-count:])
         return " | ".join(line for line in lines if line)
 
     def kill(self) -> None:
@@ -85,9 +89,7 @@ def reading(
     Raises:
         InputError: not a regular file, none of the kinds, or damaged.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such {what.removeprefix('a ')} file: check the name")
-    source = (*opening, "-format_whitelist", kinds, "-i", f"file:{path}")
+    source = (*opening, *_source(path, kinds, what))
     ffmpeg = Ffmpeg("-xerror", *source, *arguments, "pipe:1", stdin=False)
     try:
         yield ffmpeg.pipe
@@ -95,66 +97,60 @@ def reading(
             pass
         # ffmpeg calls a file that ends too early a success, but it does not keep silent about it.
         if ffmpeg.wait() != 0 or ffmpeg.last_lines():
-            raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ffmpeg.last_lines())}")
+            raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ffmpeg.last_lines(_KEPT_LINES))}")
     finally:
         ffmpeg.kill()
 
 
-def spoken(path: Path, kinds: str, what: str, *arguments: str) -> Iterator[str]:
+def spoken(path: Path, kinds: str, what: str, *arguments: str, opening: tuple[str, ...] = ()) -> Iterator[str]:
     """What ffmpeg says, line by line, of a file that it reads to the end, writing nothing; see :func:`reading`.
 
     Raises:
         InputError: as :func:`reading`.
     """
-    import imageio_ffmpeg
+    source = (*opening, *_source(path, kinds, what))
+    ffmpeg = Ffmpeg("-xerror", *source, *arguments, "-f", "null", "-", stdin=False, talkative=True)
+    faults: deque[str] = deque(maxlen=_KEPT_LINES)
+    try:
+        for line in ffmpeg.pipe:
+            text = line.decode(errors="replace")
+            if _FAULT.match(text):
+                faults.append(text)
+            yield text
+        if ffmpeg.wait() != 0 or faults:
+            raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ' '.join(faults))}")
+    finally:
+        ffmpeg.kill()
 
+
+def _source(path: Path, kinds: str, what: str) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError(f"{path}: there is no such {what.removeprefix('a ')} file: check the name")
-    command = (
-        *(imageio_ffmpeg.get_ffmpeg_exe(), *_ALONE, "-v", "level+info", "-nostats", "-xerror"),
-        *("-format_whitelist", kinds, "-i", f"file:{path}", *arguments, "-f", "null", "-"),
-    )
-    errors: deque[str] = deque(maxlen=_LAST_LINES)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                if "[error]" in line or "[fatal]" in line:
-                    errors.append(line.strip())
-                yield line
-        finally:
-            process.kill()
-    if errors:
-        raise InputError(f"{path}: cannot be read as {what}: {_reason(path, ' | '.join(errors))}")
+    return ("-format_whitelist", kinds, "-i", f"file:{path}")
 
 
+_MENDED = "mend what can be: ffmpeg -i {name} -c copy {stem}.mkv"
 _REASONS = (
     ("not on whitelist", "files of this kind are not opened; rewrap it: ffmpeg -i {name} -c copy {stem}.mkv"),
-    (
-        "moov atom not found",
-        "no index is in it: it is unfinished, only a part, or no film; export it again",
-    ),
+    ("moov atom not found", "no index is in it: it is unfinished, only a part, or no film; export it again"),
     ("matches no streams", "there are no pictures in it"),
     ("ermission denied", "you may not read it"),
     ("ecoder not found", "its codec is unknown here; convert it to H.264 first"),
     ("no decoder found", "its codec is unknown here; convert it to H.264 first"),
+    ("no path between colorspaces", "its colours are of a kind that is not converted here; convert it to BT.709"),
     ("o space left", "the disk is full"),
-    ("corrupt input packet", "parts of it are damaged; mend what can be: ffmpeg -i {name} -c copy {stem}.mkv"),
+    ("corrupt input packet", f"parts of it are damaged; {_MENDED}"),
+    ("Invalid frame dimensions", f"it begins in the middle of something; {_MENDED}"),
+    ("non-existing PPS", f"it begins in the middle of something; {_MENDED}"),
     ("partial file", "it ends too early; copy or export it again"),
 )
 """What ffmpeg says, and what that means to a person."""
 
 
 def _reason(path: Path, lines: str) -> str:
+    named = (f"./{part}" if part.startswith("-") else part for part in (str(path), path.stem))
+    name, stem = map(shlex.quote, named)
     for sign, meaning in _REASONS:
         if sign in lines:
-            return meaning.format(name=path.name, stem=path.stem)
+            return meaning.format(name=name, stem=stem)
     return "it is damaged, or something else under this name; copy or export it again"

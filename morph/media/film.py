@@ -26,12 +26,21 @@ from morph.media.times import Times
 
 _FIELDS = "bwdif=mode=send_field:deint=interlaced"
 _RGB = "scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp{},format=rgb24|rgba"
+_COUNTED = "setpts=N"
+_EVERY = ("-fps_mode", "passthrough", "-enc_time_base", "filter")
+"""No frame is left out or refused, however close two of them are: after the filters they are merely counted."""
+_ONE_SIZE = ("-reinit_filter", "0")
+"""Filters go on where pictures change their size or kind: made anew they would count from 0 again."""
 _REFERENCE_WHITE = 203
 """Of HDR, in cd/m2: what becomes white (ITU-R BT.2408, table 1)."""
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _WIDE = {"bt2020": "BT.2020", "smpte432": "Display P3", "smpte431": "DCI-P3"}
 _HD = (1280, 720)
 """From this size on a player takes colours without tags for BT.709, below for BT.601."""
+
+
+_TOLD = re.compile(r"\[Parsed_showinfo_\d+ @ [^\]]*\] \[info\] ")
+"""How a line begins by which the filter that is asked tells of frames: no tag of a file stands behind it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Look:
         matrix, primaries, transfer: ffmpeg's names.
         interlaced: whether any of the frames that were looked at is.
         captions: whether there are closed captions in the pictures.
+        sizes: all that its pictures have, one after another; ``size`` is the first.
     """
 
     pixels: str
@@ -55,11 +65,13 @@ class Look:
     transfer: str = "unknown"
     interlaced: bool = False
     captions: bool = False
+    sizes: tuple[str, ...] = ()
 
     @property
     def filters(self) -> str:
         """Ffmpeg's filters that make sRGB of it."""
-        steps = [_FIELDS] if self.interlaced else []
+        steps = ["scale={}:{}".format(*self.size)] if len(self.sizes) > 1 else []
+        steps += [_FIELDS] if self.interlaced else []
         coded = self.pixels.startswith(("yuv", "nv", "p0", "y2", "uyvy", "yuyv"))
         large = self.size[0] >= _HD[0] or self.size[1] >= _HD[1]
         matrix = self.matrix if self.matrix != "unknown" else "bt709" if large else "smpte170m"
@@ -86,6 +98,8 @@ class Look:
             notices.append(f"its HDR ({_HDR[self.transfer]}) is brought to the range of SDR, BT.709")
         elif self.primaries in _WIDE:
             notices.append(f"its colours ({_WIDE[self.primaries]}) are brought into those of BT.709")
+        if len(self.sizes) > 1:
+            notices.append(f"its pictures change from {' to '.join(self.sizes)}: all are brought to the first size")
         if self.captions:
             notices.append("closed captions in its pictures are left behind")
         return notices
@@ -98,6 +112,7 @@ class Film:
     Attributes:
         times: when its frames are shown; each field of interlaced ones is a frame.
         delay: for how many seconds the file has begun, with sound, before its first picture.
+        rate: of the frames in the file, a second: timecode counts these, where a frame may be two fields.
         look: how its pixels are stored.
         probe: what else is in it.
         notices: what a person should know of how it is taken.
@@ -106,6 +121,7 @@ class Film:
     path: Path
     times: Times
     delay: Fraction
+    rate: Fraction
     look: Look
     probe: Probe
     notices: tuple[str, ...]
@@ -123,6 +139,7 @@ def open_film(path: Path) -> Film:
     """
     probed = probe(path)
     looked, table = _shown(path, "null")
+    rate = table.times.mean
     if looked.interlaced:
         table = _shown(path, _FIELDS)[1]
     notices = [f"{path}: {notice}" for notice in looked.notices]
@@ -131,7 +148,7 @@ def open_film(path: Path) -> Film:
     times, delay = table.times, table.delay
     if not table.stamped:
         notices.append(f"{path}: its frames have no times; they are taken for even, at {times.mean} fps")
-    return Film(path, times, delay, looked, probed, tuple(notices))
+    return Film(path, times, delay, rate, looked, probed, tuple(notices))
 
 
 def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
@@ -159,7 +176,7 @@ def loses_as_rgb8(path: Path) -> bool:
     fields = dict(line.split(b" ", 1) for line in heading.splitlines() if b" " in line)
     channels = int(fields[b"DEPTH"])
     transparent = channels in (2, 4)
-    if transparent and path.suffix.lower() in (".gif", ".webp"):  # every one of these has a channel for it
+    if transparent and path.suffix.lower() in (".gif", ".webp", ".apng"):  # every one of these has a channel for it
         transparent = min(pixels[channels - 1 :: channels]) < 255
     return transparent or int(fields[b"MAXVAL"]) > 255
 
@@ -191,16 +208,21 @@ class _Table:
 
 def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
     """Decode a film through filters and read off its frames' own words: how they look and when they are shown."""
-    shown = ("-map", "0:V:0", "-vf", f"{filters},showinfo=checksum=0", "-fps_mode", "passthrough", *limit)
+    shown = ("-map", "0:V:0", "-vf", f"{filters},showinfo=checksum=0,{_COUNTED}", *_EVERY, *limit)
     unit, rate, count, last = Fraction(1), None, 0, 0
     stamps: list[int] = []
     look: dict[str, str] = {}
+    sizes: dict[str, None] = {}
     interlaced = captions = False
-    for line in spoken(path, KINDS, "a video", *shown):
-        if found := re.search(r" config in time_base: (\d+/\d+), frame_rate: (\d+)/(\d+)", line):
+    for line in spoken(path, KINDS, "a video", *shown, opening=_ONE_SIZE):
+        told = _TOLD.match(line)
+        if not told:
+            continue
+        line = line[told.end() :]
+        if found := re.match(r"config in time_base: (\d+/\d+), frame_rate: (\d+)/(\d+)", line):
             unit = Fraction(found[1])
             rate = Fraction(int(found[2]), int(found[3])) if int(found[2]) and int(found[3]) else None
-        elif re.search(r"\] n: *\d+ pts:", line):
+        elif re.match(r"n: *\d+ pts:", line):
             fields = dict(re.findall(r"(\w+): *(\S+)", line))
             look = look or fields
             count += 1
@@ -208,9 +230,10 @@ def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
                 stamps.append(int(fields["pts"]))
             last = int(fields["duration"]) if fields.get("duration", "").isdigit() else 0
             interlaced |= fields["i"] in "TB"
-        elif " color_range:" in line and count == 1:
+            sizes |= {fields["s"]: None}
+        elif line.startswith("color_range:") and count == 1:
             look |= dict(re.findall(r"(\w+):(\S+)", line))
-        captions |= "Closed Captions" in line
+        captions |= "side data" in line and "Closed Captions" in line
     if not count:
         raise InputError(f"{path}: cannot be read as a video: there are no pictures in it")
     width, height = look["s"].split("x")
@@ -220,14 +243,14 @@ def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
         look.get(name, "unknown") for name in ("color_space", "color_primaries", "color_trc")
     )
     size = (int(width), int(height))
-    looked = Look(look["fmt"], size, aspect, matrix, primaries, transfer, interlaced, captions)
+    looked = Look(look["fmt"], size, aspect, matrix, primaries, transfer, interlaced, captions, tuple(sizes))
     return looked, _Table(count, tuple(stamps), unit, last, rate)
 
 
 def _decoded(path: Path, look: Look) -> Iterator[NDArray[np.uint8]]:
     # Portable maps state their size and depth in front of plain pixels, so no second program has to ask for them.
-    maps = ("-fps_mode", "passthrough", "-vf", look.filters, "-f", "image2pipe", "-c:v", "pam")
-    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+    maps = ("-vf", f"{look.filters},{_COUNTED}", *_EVERY, "-f", "image2pipe", "-c:v", "pam")
+    with _reading(path, *maps, opening=(*_ONE_SIZE, *_decoder(path))) as pipe:
         while (frame := _read_map(pipe)) is not None:
             yield to_rgb8(frame)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -19,6 +19,9 @@ from morph.media.sequence import find_sequence, is_sequence
 from morph.media.times import Times
 
 Missing = Literal["fill", "hold", "refuse"]
+_NAMED = 5
+_LONG = 60
+"""Seconds from one frame to the next that are told."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,18 @@ def open_footage(source: str, fps: Fraction | None = None, missing: Missing = "f
     notices = list(film.notices)
     times = film.times
     if fps is not None:
+        if fps != times.fps and any(film.probe.of_kind(kind) for kind in ("audio", "subtitle")):
+            notices.append(f"{source}: at {fps} fps its pictures no longer last as long as its sound or subtitles")
         times = Times.even(len(times.starts), fps)
     elif times.fps is None:
         notices.append(
             f"{source}: its {len(times.starts)} frames come at uneven times, {float(times.mean):.3f} a second on "
             "average; each is taken when it is shown"
         )
+        gaps = [after - before for before, after in pairwise(times.starts)]
+        if (longest := max(gaps)) > _LONG:
+            start = float(times.starts[gaps.index(longest)])
+            notices.append(f"{source}: from {start:g} s on it shows one frame for {float(longest):g} s")
     elif times.held:
         held = float(times.end - times.starts[-1])
         notices.append(f"{source}: its last frame is held for {held:g} s")
@@ -82,6 +91,9 @@ def _pictures(source: str, fps: Fraction | None, missing: Missing) -> Footage:
         raise SettingsError(f"{source}: pictures have no frame rate: add --fps")
     notices = []
     numbers = sequence.numbers
+    if sequence.others:
+        more = f" and {len(sequence.others) - _NAMED} more" if len(sequence.others) > _NAMED else ""
+        notices.append(f"{source}: left out are {', '.join(sequence.others[:_NAMED])}{more}")
     if sequence.missing:
         lacking = f"{sequence.pattern}: without number {sequence.missing}"
         if missing == "refuse":

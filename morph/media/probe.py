@@ -16,7 +16,10 @@ from morph.media.png import MAX_COMMENT
 KINDS = "mov,matroska,gif,avi,apng,webp_anim,mpegts,mpeg,flv,asf,mxf,ogg,ivf"
 """Containers that are opened: no playlist among them, which under a film's name could open any other file."""
 
-_LINE = re.compile(r"((?:\\.|[^\\\n])+)\n?", re.DOTALL)
+_COVERS = ("mjpeg", "png", "bmp")
+"""Codecs of a film's cover."""
+_PAIR = re.compile(r"((?:[^\\=;#]++|\\.)++)=(.*)", re.DOTALL)
+_LINE = re.compile(r"((?:[^\\\n]++|\\.)++)\n?", re.DOTALL)
 """One line of an ffmetadata file; one that a backslash ends goes on in the next."""
 
 
@@ -54,6 +57,12 @@ class Probe:
     tracks: tuple[Track, ...]
     tags: Mapping[str, str]
     chapters: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def picture(self) -> Track | None:
+        """The track of moving pictures: the first, and no cover before it."""
+        videos = self.of_kind("video")
+        return next((track for track in videos if track.codec not in _COVERS), videos[0] if videos else None)
 
     def of_kind(self, kind: str) -> tuple[Track, ...]:
         """The tracks of one kind."""
@@ -111,9 +120,9 @@ def _sections(text: str) -> tuple[dict[str, str], list[dict[str, str]], list[dic
             tags = {}
             (streams if line == "[STREAM]" else chapters).append(tags)
             continue
-        key, equals, value = line.partition("=")
-        if equals and not key.startswith(";"):
-            tags.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL))
+        if pair := _PAIR.fullmatch(line):
+            key, value = (re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL) for text in pair.groups())
+            tags.setdefault(key.lower(), value)
     return file, streams, chapters
 
 
@@ -123,7 +132,7 @@ def escaped(text: str) -> str:
 
 
 def _ffmetadata(path: Path, *mapping: str) -> str:
-    with _copied(path, *mapping, "-copy_unknown", "-frames:v", "0", "-f", "ffmetadata") as pipe:
+    with _copied(path, *mapping, "-copy_unknown", "-t", "0", "-f", "ffmetadata") as pipe:
         found = pipe.read(MAX_COMMENT + 1)
         if len(found) > MAX_COMMENT:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,10 +25,14 @@ _FARTHEST = 100_000
 
 @dataclass(frozen=True)
 class Sequence:
-    """Numbered pictures on disk: their pattern, and the numbers that are there, ascending."""
+    """Numbered pictures on disk: their pattern, the numbers that are there, ascending, and what is beside them.
+
+    others: names of pictures in their folder that are none of them.
+    """
 
     pattern: StillPattern
     numbers: tuple[int, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def missing(self) -> str:
@@ -78,29 +82,27 @@ def find_sequence(source: str) -> Sequence:
         return _numbered(pattern)
     folder = Path(source)
     usual = StillPattern(folder)
-    if frame_numbers(usual):
-        return _numbered(usual)
+    usual_there = bool(frame_numbers(usual))  # which also finds that there is no folder
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    pictures = [name for name in names if Path(name).suffix.lower() in PICTURES]
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    others = []
-    for name in sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")):
-        numbered = _NUMBERED.fullmatch(name)
-        if numbered and Path(name).suffix.lower() in PICTURES:
+    for name in pictures:
+        if numbered := _NUMBERED.fullmatch(name):
             found[numbered[1], numbered[3]].append(numbered[2])
-        else:
-            others.append(name)
     if not found:
-        there = f"there are {', '.join(others[:_NAMED])}" if others else "it is empty"
+        there = f"there are {', '.join(names[:_NAMED])}" if names else "it is empty"
         raise InputError(f"{folder}: holds no numbered pictures such as frame.1001.png or img_1.jpg; {there}")
+    if usual_there:
+        return _numbered(usual, pictures)
     patterns = [_pattern(folder, before, numbers, after) for (before, after), numbers in found.items()]
     if len(patterns) > 1:
-        named = ", ".join(
-            f"{Path(str(pattern)).name} ({len(frame_numbers(pattern))})" for pattern in patterns[:_NAMED]
-        )
-        raise InputError(f"{folder}: holds several sequences: name one of {named}, as {patterns[0]}")
-    return _numbered(patterns[0])
+        counts = [f"{Path(str(pattern)).name} ({len(frame_numbers(pattern))})" for pattern in patterns[:_NAMED]]
+        raise InputError(f"{folder}: holds several sequences: name one of {', '.join(counts)}, as {patterns[0]}")
+    return _numbered(patterns[0], pictures)
 
 
-def _numbered(pattern: StillPattern) -> Sequence:
+def _numbered(pattern: StillPattern, pictures: Collection[str] = ()) -> Sequence:
+    """The pictures of a pattern; ``pictures``: the names of all in their folder."""
     numbers = frame_numbers(pattern)
     for before, after in pairwise(numbers):
         if after - before > _FARTHEST:
@@ -108,9 +110,13 @@ def _numbered(pattern: StillPattern) -> Sequence:
                 f"{pattern}: from {pattern.path(before).name} on, the next is {pattern.path(after).name}: "
                 "move one of them away"
             )
-    return Sequence(pattern, tuple(numbers))
+    return Sequence(pattern, tuple(numbers), tuple(name for name in pictures if pattern.number(name) is None))
 
 
 def _pattern(folder: Path, before: str, numbers: list[str], after: str) -> StillPattern:
     padded = any(number.startswith("0") and len(number) > 1 for number in numbers)
-    return StillPattern(folder, before, min(map(len, numbers)) if padded else 1, after)
+    pattern = StillPattern(folder, before, min(map(len, numbers)) if padded else 1, after)
+    names = [f"{before}{number}{after}" for number in numbers]
+    if odd := next((name for name in names if pattern.number(name) is None), None):
+        raise InputError(f"{folder}: {names[0]} and {odd} number their pictures in two ways: rename one of them")
+    return pattern

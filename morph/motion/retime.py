@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from typing import Literal
 
 import numpy as np
@@ -32,6 +32,10 @@ class Retimed:
     pixels: NDArray[np.uint8]
     position: Fraction
     kind: Literal["source", "between", "cut"]
+
+
+_AT_ONCE = 64
+"""Frames that are made between two before the first of them is given away."""
 
 
 def length(times: Times, target: Fraction) -> int:
@@ -65,30 +69,35 @@ def retime(
         InputError: frames of less than 32 px, which LPIPS cannot compare.
     """
     lpips = lpips or PerceptualDistance()
-    number = 0
+    shown = 0  # frames of the new rate, so far
     for index, (first, second) in enumerate(pairwise(chain(frames, [None]))):
         assert first is not None
+        if (second is None) != (index == len(times.starts) - 1):
+            raise InputError(f"the film has {index + 1} frames now, and had {len(times.starts)}: leave it as it is")
         start, end = times.starts[index], times.end if second is None else times.starts[index + 1]
-        shares = []  # of the way to the next frame
-        while number / target < end:
-            shares.append((number / target - start) / (end - start))
-            number += 1
-        if second is None:
-            yield from (Retimed(first, index + share, "source") for share in shares)
-            continue
-        if shares and shares[0] == 0:
-            yield Retimed(first, Fraction(index), "source")
-            shares.pop(0)
-        if not shares:
-            continue
-        if _close(first, second, threshold, lpips):
-            between = interpolator.between(first, second, [float(share) for share in shares])
-            yield from (
-                Retimed(pixels, index + share, "between") for pixels, share in zip(between, shares, strict=True)
-            )
-        else:
-            for share in shares:
-                yield Retimed(first if share <= Fraction(1, 2) else second, index + share, "cut")
+        until = -(-end * target // 1)
+        # shares of the way to the next frame; a frame may be shown for hours
+        shares = ((number / target - start) / (end - start) for number in range(shown, until))
+        shown = max(shown, until)
+        close: bool | None = None
+        while some := list(islice(shares, _AT_ONCE)):
+            if second is None:
+                yield from (Retimed(first, index + share, "source") for share in some)
+                continue
+            if some[0] == 0:
+                yield Retimed(first, Fraction(index), "source")
+                some.pop(0)
+            if not some:
+                continue
+            close = _close(first, second, threshold, lpips) if close is None else close
+            if close:
+                between = interpolator.between(first, second, [float(share) for share in some])
+                yield from (
+                    Retimed(pixels, index + share, "between") for pixels, share in zip(between, some, strict=True)
+                )
+            else:
+                for share in some:
+                    yield Retimed(first if share <= Fraction(1, 2) else second, index + share, "cut")
 
 
 def _close(
