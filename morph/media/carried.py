@@ -13,6 +13,7 @@ from morph.errors import SettingsError
 from morph.media.ffmpeg import Ffmpeg
 from morph.media.film import Film
 from morph.media.probe import KINDS, Track
+from morph.media.recipe import is_recipe
 from morph.media.target import CONTAINERS, Container
 from morph.media.timecode import Timecode
 
@@ -48,48 +49,38 @@ class Carried:
     @classmethod
     def of(cls, film: Film, output: Path, fps: Fraction) -> Carried:
         """What of a film goes into ``output``, whose pictures come at ``fps``; stills take nothing along."""
-        container = CONTAINERS.get(output.suffix.lower(), Container(comment=False))
+        suffix, probe = output.suffix.lower(), film.probe
+        container = CONTAINERS.get(suffix, Container(comment=False))
         streams: list[tuple[int, tuple[str, ...]]] = []
         along: list[str] = []
-        behind = [f"another video {track}" for track in film.probe.of_kind("video")[1:]]
-        for number, track in enumerate(film.probe.of_kind("audio")):
-            if not container.audio:
-                behind.append(f"sound {track}")
-                continue
-            copied = container.copies(track.codec)
-            along.append(f"sound {track} {'as it is' if copied else 'encoded again'}")
-            arguments = ("-c:a", "copy") if copied else container.audio
-            numbered = [f"{word}:{number}" if word in ("-c:a", "-b:a") else word for word in arguments]
-            layouts = () if copied or not container.layouts else _layouts(number, container)
-            streams.append((track.index, (*numbered, *layouts)))
-        subtitles = 0
-        for track in film.probe.of_kind("subtitle"):
-            codec = _subtitle_codec(track, container)
-            if not codec:
-                behind.append(f"subtitles {track}")
-                continue
-            along.append(f"subtitles {track}")
-            streams.append((track.index, (f"-c:s:{subtitles}", codec)))
-            subtitles += 1
-        for track in film.probe.of_kind("attachment"):
-            if container.attachments:
-                streams.append((track.index, ("-c:t", "copy")))
-            else:
-                behind.append(f"attachment {track.tags.get('filename', track.codec)}")
+        behind = [f"another video {track}" for track in probe.of_kind("video") if track is not probe.picture]
+        for kind, letter in _LETTERS.items():
+            taken = 0
+            for track in probe.of_kind(kind):
+                options = _options(track, container)
+                name = track.tags.get("filename", "") or str(track)
+                if not options or not _goes_in(film.path, track, options, suffix):
+                    behind.append(f"{_WORDS[kind]} {name}")
+                    continue
+                streams.append((track.index, _numbered(options, letter, taken)))
+                taken += 1
+                how = "as it is" if options == _COPIED else "encoded again"
+                along.append(f"{_WORDS[kind]} {name}" + (f" {how}" if kind == "audio" else ""))
         timecode, lost = _timecode(film, container, fps)
         behind += [lost] if lost else []
-        behind += [f"data {track}" for track in film.probe.of_kind("data") if not _restated(track, film)]
-        tags = {key: value for key, value in film.probe.tags.items() if key not in _OWN}
-        if not container.comment:
-            behind += [f"tags {', '.join(tags)}"] if tags else []
-            behind += [f"{len(film.probe.chapters)} chapters"] if film.probe.chapters else []
-        if film.look.aspect != 1 and output.suffix.lower() not in _WITH_ASPECT:
+        behind += [f"data {track}" for track in probe.of_kind("data") if not _restated(track, film)]
+        tags = {key: value for key, value in probe.tags.items() if key not in _OWN}
+        kept = _KEPT_TAGS.get(suffix, tags) if container.comment else ()
+        behind += [f"tag {key}" for key in tags if key not in kept]
+        behind += ["its comment"] if not is_recipe(probe.tags.get("comment", "{")) else []
+        behind += [f"{len(probe.chapters)} chapters"] if probe.chapters and not container.comment else []
+        if film.look.aspect != 1 and suffix not in _WITH_ASPECT:
             behind.append(f"its pixels' shape, {film.look.aspect.numerator}:{film.look.aspect.denominator}")
         notices = [f"{film.path}: {', '.join(along)}"] if along else []
         if behind:
             notices.append(f"{film.path}: not taken into {output}: {', '.join(behind)}")
-        chapters = film.probe.chapters
-        return cls(film.path, film.delay, tuple(streams), tags, chapters, timecode, tuple(notices))
+        carried_tags = {key: value for key, value in tags.items() if key in kept}
+        return cls(film.path, film.delay, tuple(streams), carried_tags, probe.chapters, timecode, tuple(notices))
 
     @property
     def reading(self) -> tuple[str, ...]:
@@ -101,28 +92,42 @@ class Carried:
         words = [("-map", f"{number}:{index}", *arguments) for index, arguments in self.streams]
         return tuple(chain.from_iterable(words))
 
-    def check(self, suffix: str) -> None:
-        """Refuse, before any work is done, what ffmpeg cannot put into such a file: its first instant is tried.
 
-        Raises:
-            SettingsError: it cannot.
-        """
-        if not self.streams:
-            return
-        with TemporaryDirectory(prefix="morph-") as folder:
-            trial = ("-t", "0.1", *CONTAINERS[suffix].arguments, f"file:{folder}/a{suffix}")
-            ffmpeg = Ffmpeg(*self.reading, *self.coding(0), *trial, stdin=True)
-            try:
-                if ffmpeg.wait() != 0:
-                    raise SettingsError(
-                        f"{self.path}: its sound or subtitles do not go into a {suffix}: write a .mkv, or a "
-                        f"folder of PNGs ({ffmpeg.last_lines()})"
-                    )
-            finally:
-                ffmpeg.kill()
-
-
+_COPIED = ("-c", "copy")
+_LETTERS = {"audio": "a", "subtitle": "s", "attachment": "t"}
+_WORDS = {"audio": "sound", "subtitle": "subtitles", "attachment": "attachment"}
 _WITH_ASPECT = frozenset({".mp4", ".mov", ".mkv", ".webm"})
+_QUICKTIME = frozenset(
+    {
+        "title",
+        "artist",
+        "album",
+        "comment",
+        "genre",
+        "copyright",
+        "date",
+        "creation_time",
+        "description",
+        "keywords",
+    }
+)
+_KEPT_TAGS = {
+    ".mov": _QUICKTIME | {"author", "make", "model", "location"},
+    ".mp4": _QUICKTIME
+    | {
+        "album_artist",
+        "composer",
+        "grouping",
+        "lyrics",
+        "synopsis",
+        "show",
+        "network",
+        "track",
+        "disc",
+        "episode_id",
+    },
+}
+"""Tags that a file of a kind has a place for; others than these kinds have one for any."""
 
 
 def _restated(track: Track, film: Film) -> bool:
@@ -130,15 +135,38 @@ def _restated(track: Track, film: Film) -> bool:
     return "timecode" in track.tags or (track.codec == "bin_data" and bool(film.probe.chapters))
 
 
-def _layouts(number: int, container: Container) -> tuple[str, str]:
-    return f"-filter:a:{number}", f"aformat=channel_layouts={container.layouts}"
-
-
-def _subtitle_codec(track: Track, container: Container) -> str:
-    """What makes a track fit: "copy", a codec, or nothing."""
+def _options(track: Track, container: Container) -> tuple[str, ...]:
+    """Ffmpeg's options that code a track for a container; none where it has no place for such tracks."""
+    if track.kind == "audio":
+        if not container.audio or container.copies(track.codec):
+            return _COPIED if container.audio else ()
+        layouts = ("-filter", f"aformat=channel_layouts={container.layouts}") if container.layouts else ()
+        return (*(word.removesuffix(":a") for word in container.audio), *layouts)
+    if track.kind == "attachment":
+        return _COPIED if container.attachments else ()
     if container.subtitles == "copy":
-        return "srt" if track.codec == "mov_text" else "copy"
-    return container.subtitles if track.codec in _TEXT else ""
+        return ("-c", "srt") if track.codec == "mov_text" else _COPIED
+    return ("-c", container.subtitles) if container.subtitles and track.codec in _TEXT else ()
+
+
+def _numbered(options: tuple[str, ...], letter: str, number: int) -> tuple[str, ...]:
+    """Options for one stream of a file: the ``number``-th of its kind."""
+    return tuple(f"{word}:{letter}:{number}" if word.startswith("-") else word for word in options)
+
+
+def _goes_in(path: Path, track: Track, options: tuple[str, ...], suffix: str) -> bool:
+    """Whether ffmpeg can put a film's track into such a file: its first instant is tried."""
+    with TemporaryDirectory(prefix="morph-") as folder:
+        source = ("-format_whitelist", KINDS, "-i", f"file:{path}", "-map", f"0:{track.index}")
+        coding = _numbered(options, _LETTERS[track.kind], 0)
+        # a file of fonts alone is none
+        beside = ("-f", "lavfi", "-i", "color=s=16x16:d=0.1", "-map", "1") if track.kind == "attachment" else ()
+        trial = (*CONTAINERS[suffix].arguments, "-t", "0.1", f"file:{folder}/a{suffix}")
+        ffmpeg = Ffmpeg(*source[:4], *beside[:4], *source[4:], *beside[4:], *coding, *trial, stdin=True)
+        try:
+            return ffmpeg.wait() == 0
+        finally:
+            ffmpeg.kill()
 
 
 def _timecode(film: Film, container: Container, fps: Fraction) -> tuple[str, str]:

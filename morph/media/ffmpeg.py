@@ -129,9 +129,9 @@ def _source(path: Path, kinds: str, what: str) -> tuple[str, ...]:
     return ("-format_whitelist", kinds, "-i", f"file:{path}")
 
 
-_MENDED = "mend what can be: ffmpeg -i {name} -c copy {stem}.mkv"
+_MENDED = "mend what can be: ffmpeg -i {name} -c copy {other}"
 _REASONS = (
-    ("not on whitelist", "files of this kind are not opened; rewrap it: ffmpeg -i {name} -c copy {stem}.mkv"),
+    ("not on whitelist", "files of this kind are not opened; rewrap it: ffmpeg -i {name} -c copy {other}"),
     ("moov atom not found", "no index is in it: it is unfinished, only a part, or no film; export it again"),
     ("matches no streams", "there are no pictures in it"),
     ("ermission denied", "you may not read it"),
@@ -148,9 +148,9 @@ _REASONS = (
 
 
 def _reason(path: Path, lines: str) -> str:
-    named = (f"./{part}" if part.startswith("-") else part for part in (str(path), path.stem))
-    name, stem = map(shlex.quote, named)
+    named = (f"./{part}" if part.startswith("-") else part for part in (str(path), str(path.with_suffix(".mkv"))))
+    name, other = map(shlex.quote, named)
     for sign, meaning in _REASONS:
         if sign in lines:
-            return meaning.format(name=name, stem=stem)
+            return meaning.format(name=name, other=other)
     return "it is damaged, or something else under this name; copy or export it again"

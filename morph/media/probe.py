@@ -18,6 +18,7 @@ KINDS = "mov,matroska,gif,avi,apng,webp_anim,mpegts,mpeg,flv,asf,mxf,ogg,ivf"
 
 _COVERS = ("mjpeg", "png", "bmp")
 """Codecs of a film's cover."""
+_NOTHING = ("-frames:v", "0", "-frames:a", "0", "-frames:s", "0")
 _PAIR = re.compile(r"((?:[^\\=;#]++|\\.)++)=(.*)", re.DOTALL)
 _LINE = re.compile(r"((?:[^\\\n]++|\\.)++)\n?", re.DOTALL)
 """One line of an ffmetadata file; one that a backslash ends goes on in the next."""
@@ -97,7 +98,9 @@ def probe(path: Path) -> Probe:
         )
         for index in sorted(number for name, number in heading if name == "media_type")
     )
-    return Probe(tracks, file, tuple(chapters))
+    # ffmpeg keeps to itself when a file was made, and tells it of its streams
+    created = next((track.tags["creation_time"] for track in tracks if "creation_time" in track.tags), "")
+    return Probe(tracks, file | ({"creation_time": created} if created else {}), tuple(chapters))
 
 
 def read_comment(path: Path) -> str | None:
@@ -132,7 +135,7 @@ def escaped(text: str) -> str:
 
 
 def _ffmetadata(path: Path, *mapping: str) -> str:
-    with _copied(path, *mapping, "-copy_unknown", "-t", "0", "-f", "ffmetadata") as pipe:
+    with _copied(path, *mapping, "-copy_unknown", *_NOTHING, "-f", "ffmetadata") as pipe:
         found = pipe.read(MAX_COMMENT + 1)
         if len(found) > MAX_COMMENT:
             raise InputError(

@@ -45,6 +45,11 @@ def check_recipe(path: Path) -> None:
             raise InputError(f"{path}: the recipe goes here, and it is something else: move it away") from None
 
 
+def is_recipe(comment: str) -> bool:
+    """Whether a file's comment is a recipe of morph, as far as its beginning shows."""
+    return comment.lstrip().startswith("{")
+
+
 def read_recipe(path: Path) -> dict[str, Any]:
     """The recipe in a video, a still, the first still of a folder, or a JSON file.
 

@@ -193,7 +193,7 @@ class VideoWriter(FrameWriter):
 def _ffmetadata(comment: str | None, carried: Carried | None) -> str:
     """Return an ffmetadata file with a comment, and the tags and chapters of another film.
 
-    No newline ends it: behind an escaped backslash ffmpeg would take that for a part of the value.
+    Behind an escaped backslash ffmpeg takes a newline for a part of the value: a space is put between.
     """
     tags = dict(carried.tags) if carried else {}
     sections = ["", *(["\n[CHAPTER]"] * len(carried.chapters) if carried else [])]
@@ -202,7 +202,10 @@ def _ffmetadata(comment: str | None, carried: Carried | None) -> str:
     for section, group in zip(sections, groups, strict=True):
         lines += [section] if section else []
         lines += [f"{_key(key)}={escaped(value)}" for key, value in group.items()]
-    return "\n".join(lines) + ("" if len(lines) > 1 else "\n")
+    ends = [" \n" if line.endswith("\\") else "\n" for line in lines]
+    if len(lines) > 1:
+        ends[-1] = ""
+    return "".join(line + end for line, end in zip(lines, ends, strict=True))
 
 
 def _key(key: str) -> str:

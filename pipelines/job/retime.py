@@ -27,6 +27,8 @@ from pipelines.request.settings import Encode
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from pipelines.tasks.progress import Bar
 
+_ANY_SIZE = (1280, 720)
+"""Width and height that every codec takes."""
 log = logging.getLogger("morph")
 
 
@@ -78,9 +80,10 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
         InputError: a source that cannot be read, or an output that cannot be written.
         EncodeError: ffmpeg failed, or the disk refused.
     """
-    footage = open_footage(source, how.fps, how.missing)
     if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
         raise SettingsError(f"output {output!r} is the source itself; name another")
+    _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None).check()  # before the film is decoded
+    footage = open_footage(source, how.fps, how.missing)
     for notice in footage.notices:
         log.warning("%s", notice)
     first = next(footage.frames, None)
@@ -90,6 +93,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     planned = length(times, how.to_fps)
     stream = Stream((first.shape[1], first.shape[0]), how.to_fps, planned, aspect=footage.aspect)
     file = _output(output, how, stream, footage.film)
+    file.check()
+    file.tell()
 
     from morph.perception.lpips import PerceptualDistance
     from pipelines.tasks.models import choose_device, load_interpolator
@@ -134,11 +139,8 @@ def _rate(fps: Fraction) -> str:
 
 
 def _output(output: str, how: Retiming, stream: Stream, film: Film | None) -> Output:
-    """Where frames go, and what goes along; checked, and told of."""
+    """Where frames go, and what goes along."""
     carried = Carried.of(film, Path(output), how.to_fps) if film else None
     timecode = carried.timecode if carried else ""
     encode = Encode(preset=how.codec, odd="pad" if how.pad else "refuse", timecode=timecode)
-    file = Output.of(Path(output), stream, encode, carried)
-    file.check()
-    file.tell()
-    return file
+    return Output.of(Path(output), stream, encode, carried)

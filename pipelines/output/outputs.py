@@ -94,8 +94,6 @@ class Output:
             check_video(self.path, self.target, self.stream, timecode=timecode, audio=self.audio, pad=pad)
             if self.audio:
                 self.audio.check(self.path.suffix.lower(), self.stream)
-            if self.carried:
-                self.carried.check(self.path.suffix.lower())
             if names_file(self.encode.preset):
                 self._check_preset()
 

@@ -110,6 +110,36 @@ def test_containers_of_all_kinds_are_read(tmp_path, suffix):
     assert len(film.times.starts) == len(list(film.frames())) == 25
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("stamp", ["N*40+lt(mod(N,3),1)*39", "floor(N/2)*80", "N*33+15*sin(N)"])
+def test_frames_that_are_close_are_all_taken(tmp_path, suffix, stamp):
+    path = tmp_path / f"a{suffix}"
+    exact = ("-fps_mode", "passthrough", "-enc_time_base", "1/1000", "-bf", 0)
+    ffmpeg(*picture(1), "-vf", f"settb=1/1000,setpts='{stamp}'", *exact, path)
+    film = open_film(path)
+    with av.open(str(path)) as container:
+        stamps = sorted(float(frame.time) for frame in container.decode(video=0))
+    assert len(list(film.frames())) == len(film.times.starts) == len(stamps)
+    if film.times.fps is None:
+        assert [float(start) for start in film.times.starts] == pytest.approx(
+            [stamp - stamps[0] for stamp in stamps], abs=0.002
+        )
+
+
+def test_pictures_that_change_size_are_told(tmp_path):
+    for name, size in (("a", "64x48"), ("b", "96x64")):
+        ffmpeg(*picture(0.5, size=size), "-g", 1, tmp_path / f"{name}.ts")
+    whole = tmp_path / "c.mkv"
+    joined = b"".join((tmp_path / f"{name}.ts").read_bytes() for name in "ab")
+    (tmp_path / "c.ts").write_bytes(joined)
+    ffmpeg("-i", tmp_path / "c.ts", "-c", "copy", whole)
+    film = open_film(whole)
+    assert film.notices == (f"{whole}: its pictures change from 64x48 to 96x64: all are brought to the first size",)
+    frames = list(film.frames())
+    assert {frame.shape for frame in frames} == {(48, 64, 3)}
+    assert len(frames) == len(film.times.starts) > 20
+
+
 def test_rotation_is_applied(tmp_path):
     ffmpeg(*picture(0.2), tmp_path / "a.mp4")
     ffmpeg("-display_rotation", 90, "-i", tmp_path / "a.mp4", "-c", "copy", tmp_path / "b.mp4")

@@ -62,6 +62,27 @@ def test_gifs_of_one_delay_are_even(tmp_path, delay, count):
     assert footage.notices == ()
 
 
+def test_what_is_left_out_and_what_takes_long_is_told(tmp_path, gappy):
+    Image.new("RGB", (40, 30)).save(tmp_path / "shot" / "title.jpg")
+    assert f"{gappy}: left out are title.jpg" in open_footage(gappy, Fraction(10)).notices
+    path = tmp_path / "a.mkv"
+    ffmpeg(
+        *picture(1),
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1",
+        "-vf",
+        "setpts='PTS+gte(N,12)*3600/TB'",
+        "-fps_mode",
+        "vfr",
+        path,
+    )
+    notices = open_footage(str(path)).notices
+    assert any("on it shows one frame for 3600" in notice for notice in notices)
+    assert any("no longer last as long" in notice for notice in open_footage(str(path), Fraction(24)).notices)
+
+
 def test_uneven_films_are_taken_by_their_stamps_or_a_given_rate(tmp_path):
     path = tmp_path / "a.mp4"
     ffmpeg(*picture(1), "-vf", "select='not(between(n,4,12))'", "-fps_mode", "vfr", path)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from morph.errors import InputError
+from morph.media.film import open_film
 from morph.media.probe import escaped, probe, read_comment
 from tests.morph.media.films import SOUND, ffmpeg, picture
 
@@ -58,7 +59,7 @@ def test_what_is_no_film_is_named_in_our_words(tmp_path):
     ffmpeg(*picture(0.1), "-frames:v", 1, tmp_path / "a.png")
     for name, reason in (
         ("cut.mp4", "no index is in it"),
-        ("list.mp4", "rewrap it: ffmpeg -i list.mp4"),
+        ("list.mp4", f"rewrap it: ffmpeg -i {tmp_path}/list.mp4 -c copy {tmp_path}/list.mkv"),
         ("a.png", "not opened"),
         ("text.mp4", "no index is in it"),
         ("text.mkv", "it is damaged"),
@@ -68,6 +69,34 @@ def test_what_is_no_film_is_named_in_our_words(tmp_path):
             probe(tmp_path / name)
         assert "0x" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["about [error] handling", "x] n:   3 pts:    4", "config in time_base: 1/0, frame_rate: 1/1", "[CHAPTER]"],
+)
+def test_tags_are_no_words_of_ffmpeg(tmp_path, title):
+    path = tmp_path / "[error] a.mkv"
+    ffmpeg(*picture(0.2), "-metadata", f"title={title} Closed Captions", path)
+    assert probe(path).tags["title"] == f"{title} Closed Captions"
+    film = open_film(path)
+    assert (len(film.times.starts), film.notices) == (5, ())
+
+
+def test_keys_and_long_tags(tmp_path):
+    (tmp_path / "tags.txt").write_text(";FFMETADATA1\na\\=b=c\ntitle=" + "x" * 2_000_000)
+    path = tmp_path / "a.mkv"
+    ffmpeg(*picture(0.1), "-f", "ffmetadata", "-i", tmp_path / "tags.txt", "-map_metadata", 1, path)
+    assert probe(path).tags["a=b"] == "c"
+    assert len(probe(path).tags["title"]) == 2_000_000
+
+
+def test_a_cover_is_not_the_film(tmp_path):
+    ffmpeg(*picture(0.1), "-frames:v", 1, tmp_path / "cover.jpg")
+    inputs = ("-i", tmp_path / "cover.jpg", *picture(0.2), "-map", 0, "-map", 1)
+    ffmpeg(*inputs, "-c:v:0", "copy", "-disposition:v:0", "attached_pic", tmp_path / "a.mkv")
+    assert probe(tmp_path / "a.mkv").picture.codec == "h264"
+    assert len(open_film(tmp_path / "a.mkv").times.starts) == 5
 
 
 def test_escapes():

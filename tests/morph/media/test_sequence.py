@@ -53,6 +53,16 @@ def test_missing_numbers_are_named(tmp_path):
         find_sequence(put(tmp_path / "whole", "a99999999999.png"))
 
 
+def test_what_is_beside_is_told_and_two_ways_of_numbering_refused(tmp_path):
+    put(tmp_path / "mixed", "frame.0001.png", "frame.0002.png", "shot_1.jpg", "title.jpg")
+    (tmp_path / "mixed" / "notes.txt").touch()
+    assert find_sequence(str(tmp_path / "mixed")).others == ("shot_1.jpg", "title.jpg")
+    put(tmp_path / "plain", "shot_1.jpg", "shot_2.jpg", "title.jpg")
+    assert find_sequence(str(tmp_path / "plain")).others == ("title.jpg",)
+    with pytest.raises(InputError, match=r"img_02\.png and img_1\.png number their pictures in two ways"):
+        find_sequence(put(tmp_path / "two", "img_1.png", "img_02.png", "img_03.png"))
+
+
 def test_what_is_not_there_is_said(tmp_path):
     put(tmp_path / "two", "a1.png", "a2.png", "b1.jpg")
     (tmp_path / "empty").mkdir()

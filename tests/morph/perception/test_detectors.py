@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from morph.errors import ModelError
+from morph.installed import how_to_install
 from morph.perception import detectors
 from morph.perception.detectors import BODY, MediaPipe, OpenPose, load_detector
 from morph.perception.pose import KEYPOINTS, LIMBS
@@ -156,7 +158,7 @@ def test_mediapipe_keeps_its_log_to_itself(mediapipe, capfd):
 
 def test_a_missing_mediapipe_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe", None)  # as if it were not installed
-    with pytest.raises(ModelError, match=r"pip install 'morph\[pose\]'"):
+    with pytest.raises(ModelError, match=re.escape(how_to_install("pose"))):
         load_detector("mediapipe")
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from morph.errors import InputError
 from morph.media.film import open_film, read_video
 from morph.media.stills import FrameFolder, frame_numbers, read_frames
 from morph.media.target import Stream
@@ -195,6 +196,12 @@ def test_frames_at_uneven_times_are_taken_when_they_are_shown(lpips, pan):
     assert [frame.position for frame in made[:5]] == [0, 1, Fraction(4, 3), Fraction(5, 3), 2]
     (expected,) = Blend().between(pan[1], pan[2], [2 / 3])
     assert np.array_equal(made[3].pixels, expected)
+
+
+def test_a_film_that_is_another_now_is_refused(lpips, pan):
+    for count in (2, 4):
+        with pytest.raises(InputError, match="leave it as it is"):
+            list(retime(pan[:count], Times.even(3, Fraction(24)), Fraction(24), Blend(), lpips=lpips))
 
 
 def test_uneven_times_are_told_unless_a_rate_is_given(command, tmp_path, pan):
