@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import sys
 
@@ -11,6 +10,7 @@ import click
 
 from morph.errors import ManifestError, MorphError
 from morph.installed import version
+from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
@@ -40,8 +40,7 @@ for command in (render, batch, report, compare, interpolate, match, pose, show, 
 
 def main() -> None:
     """Run the command line; one clear line and the error's exit code when something cannot be done."""
-    # before torch is loaded: threads that spin while they wait are forty times slower beside other work
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    let_idle_threads_sleep()
     log = logging.getLogger("morph")
     log.handlers = [Notices()]
     log.propagate = False
