@@ -20,6 +20,9 @@ __all__ = ["MorphPipeline"]
 def __getattr__(name: str) -> Any:
     if name != "MorphPipeline":
         raise AttributeError(f"module 'pipelines' has no attribute {name!r}")
+    from morph.threads import let_idle_threads_sleep
+
+    let_idle_threads_sleep()
     from pipelines.tasks.pipeline import MorphPipeline
 
     return MorphPipeline

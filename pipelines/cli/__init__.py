@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import signal
 import sys
@@ -12,6 +11,7 @@ import click
 
 from morph.errors import ManifestError, MorphError
 from morph.installed import version
+from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
@@ -46,8 +46,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 def main() -> None:
     """Run the command line; one clear line and the error's exit code when something cannot be done."""
-    # before torch is loaded: threads that spin while they wait are forty times slower beside other work
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    let_idle_threads_sleep()
     signal.signal(signal.SIGTERM, _interrupt)
     log = logging.getLogger("morph")
     log.handlers = [Notices()]

@@ -49,10 +49,13 @@ class Produced:
 
     def __str__(self) -> str:
         even, trips = self.evenness, self.round_trips
+        keyframes = self.recipe["keyframes"]
+        settings = (self.recipe["settings"], *(one.get("settings", {}) for one in keyframes))
+        meant = any(one.get("ease", "none") != "none" for one in settings) or any("at" in one for one in keyframes)
         return (
             f"{len(self.alphas)} frames; neighbours {even.mean_gap:.4f} LPIPS apart on average, "
-            f"the largest gap {even.max_mean_gap:.2f} times that, PDV {even.pdv:.2e}"
-            + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
+            f"the largest gap {even.max_mean_gap:.2f} times that{', times and easing included' if meant else ''}, "
+            f"PDV {even.pdv:.2e}" + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
         )
 
 

@@ -6,8 +6,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from morph import pacing
 from morph.pacing import Evenness
 from pipelines.between.keyframes import drain
@@ -75,7 +73,8 @@ def _render_in_order(plan: Plan, run: Runner, reader: FrameReader) -> Generator[
     assert len(frames) == plan.timing.length
     round_trips = {name: decibels for way in ways for name, decibels in way.round_trips.items()}
     choices = {(way.number + alpha) / len(ways): choice for way in ways for alpha, choice in way.choices.items()}
-    return Rendered(reader, frames, _evenness(plan, ways), list(round_trips.values()), choices, embeddings, ways)
+    evenness = Evenness.of([gap for way in ways for gap in way.gaps])
+    return Rendered(reader, frames, evenness, list(round_trips.values()), choices, embeddings, ways)
 
 
 def _fitted(plan: Plan, run: Runner) -> list[str]:
@@ -114,18 +113,3 @@ def _ending(plan: Plan, ways: Sequence[RenderedWay], frames: Sequence[StoredFram
         frames_back = zip(reversed(frames_there[1:-1]), reversed(frames_there[2:]), strict=True)
         ending += [replace(still, distance=after.distance) for still, after in frames_back]
     return ending
-
-
-def _evenness(plan: Plan, ways: Sequence[RenderedWay]) -> Evenness:
-    """How even the moving frames are, what easing and times make uneven on purpose left out."""
-    timed = plan.clip.keyframes[0].at is not None
-    gaps: list[float] = []
-    for way, rendered in zip(plan.ways, ways, strict=True):
-        way_gaps = np.array(rendered.gaps)
-        count = len(way_gaps)
-        if count and way.settings.ease != "none":
-            way_gaps = way_gaps / np.square(pacing.eased(count, way.settings.ease) * count)
-        if timed and way_gaps.sum():
-            way_gaps = way_gaps / way_gaps.mean() * np.mean([np.mean(any_way.gaps) for any_way in ways])
-        gaps += way_gaps.tolist()
-    return Evenness.of(gaps)

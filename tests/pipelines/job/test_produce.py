@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 from safetensors.torch import load_file
 
+from morph.pacing import Evenness
+from pipelines.job.produce import Produced
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CAT, QUICK, RACCOON, frames_of
 from tests.pipelines.job.conftest import arguments, hashes
@@ -61,7 +65,7 @@ def test_interpolated_frames_are_never_taken_for_rendered_ones(command, folder, 
     assert cost >= 4 * 3  # the interpolated ones, now rendered
     assert rendered == run("fresh", "--frames", "9", job="fresh.job")[0]
     again, cost = run("again", "--frames", "9", "--inbetween", "1")
-    assert cost == 0
+    assert cost == 3 * 3  # by themselves, as at first: beside others they were rounded otherwise
     assert len(again) == len(few)
 
 
@@ -79,3 +83,25 @@ def test_another_keyframe_makes_two_segments_again(command, folder, tmp_path):
     assert 0 < spent["render"] < 0.8 * first_spent["render"]
     before = {path.parent.name for path in (tmp_path / "job").rglob("*.png")}
     assert len(before) == 4 + 2
+
+
+@pytest.mark.parametrize(
+    ("more", "meant"),
+    [
+        ((), False),
+        (("--ease", "in-out"), True),
+        (("--ease", "in"), True),
+        (("--at", "0", "--at", "8f", "--hold", "2f", "--ease", "out"), True),
+    ],
+)
+def test_the_closing_line_tells_of_the_frames_that_are_shown(command, tmp_path, more, meant):
+    frames = [] if "--at" in more else ["--frames", "9"]
+    quick = ["--set", "between=dissolve", "--no-align", "--size", "64", "--json", *frames, *more]
+    result = command("render", CAT, RACCOON, "-o", str(tmp_path / "a"), *quick)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    gaps = np.array([gap for gap in report["distances"] if gap > 0])
+    assert report["max_mean_gap"] == pytest.approx(gaps.max() / gaps.mean(), rel=1e-6)
+    assert report["mean_gap"] == pytest.approx(gaps.mean(), rel=1e-6)
+    produced = Produced(*(report[key] for key in ("alphas", "distances")), Evenness.of(gaps), [], report["recipe"])
+    assert ("times that, times and easing included, PDV" in str(produced)) == meant
