@@ -53,7 +53,7 @@ class Carried:
         container = CONTAINERS.get(suffix, Container(comment=False))
         streams: list[tuple[int, tuple[str, ...]]] = []
         along: list[str] = []
-        behind = [f"another video {track}" for track in probe.of_kind("video") if track is not probe.picture]
+        behind = [f"another video {track}" for track in probe.of_kind("video")[1:]]
         for kind, letter in _LETTERS.items():
             taken = 0
             for track in probe.of_kind(kind):

@@ -16,8 +16,6 @@ from morph.media.png import MAX_COMMENT
 KINDS = "mov,matroska,gif,avi,apng,webp_anim,mpegts,mpeg,flv,asf,mxf,ogg,ivf"
 """Containers that are opened: no playlist among them, which under a film's name could open any other file."""
 
-_COVERS = ("mjpeg", "png", "bmp")
-"""Codecs of a film's cover."""
 _NOTHING = ("-frames:v", "0", "-frames:a", "0", "-frames:s", "0")
 _PAIR = re.compile(r"((?:[^\\=;#]++|\\.)++)=(.*)", re.DOTALL)
 _LINE = re.compile(r"((?:[^\\\n]++|\\.)++)\n?", re.DOTALL)
@@ -58,12 +56,6 @@ class Probe:
     tracks: tuple[Track, ...]
     tags: Mapping[str, str]
     chapters: tuple[Mapping[str, str], ...] = ()
-
-    @property
-    def picture(self) -> Track | None:
-        """The track of moving pictures: the first, and no cover before it."""
-        videos = self.of_kind("video")
-        return next((track for track in videos if track.codec not in _COVERS), videos[0] if videos else None)
 
     def of_kind(self, kind: str) -> tuple[Track, ...]:
         """The tracks of one kind."""

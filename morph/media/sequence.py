@@ -117,6 +117,8 @@ def _pattern(folder: Path, before: str, numbers: list[str], after: str) -> Still
     padded = any(number.startswith("0") and len(number) > 1 for number in numbers)
     pattern = StillPattern(folder, before, min(map(len, numbers)) if padded else 1, after)
     names = [f"{before}{number}{after}" for number in numbers]
-    if odd := next((name for name in names if pattern.number(name) is None), None):
-        raise InputError(f"{folder}: {names[0]} and {odd} number their pictures in two ways: rename one of them")
+    odd = [name for name in names if pattern.number(name) is None]
+    if odd:
+        usual = next((name for name in names if name not in odd), str(pattern))
+        raise InputError(f"{folder}: {usual} and {odd[0]} are numbered in two ways: rename one of them")
     return pattern

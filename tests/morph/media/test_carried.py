@@ -65,7 +65,7 @@ def test_nothing_is_dropped_without_being_named(tmp_path, film, suffix):
     said = " ".join(carried.notices)
     copied = suffix != ".webm" and suffix in (".mkv", ".mp4", ".mov")
     assert ("sound aac as it is, sound aac (fra) as it is" in said) == copied
-    assert ("attachment a.ttf" in said) == (suffix != ".mkv")
+    assert ("a.ttf" in said.partition("not taken into")[2]) == (suffix != ".mkv")
     assert any(kind == "attachment" for kind, *_ in found) == (suffix == ".mkv")
     flash, click = flash_and_click(output)
     assert abs(flash - click) <= 1 / 24
@@ -112,7 +112,6 @@ def test_timecode_is_that_of_the_same_moment(tmp_path, rate, new, code, expected
     assert f"timecode {code}" in left.notices[-1]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
 def test_timecode_counts_frames_and_no_fields(tmp_path):
     fields = "tinterlace=interleave_top,setfield=tff"
     coding = ("-c:v", "libx264", "-x264opts", "tff=1", "-flags", "+ilme+ildct", "-pix_fmt", "yuv420p")
@@ -148,6 +147,7 @@ def test_tags_that_end_in_a_backslash_and_when_it_was_made(tmp_path):
         assert found.get("creation_time", made) == made
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
 def test_the_shape_of_pixels_stays(tmp_path, suffix):
     ffmpeg(*picture(0.2), "-vf", "setsar=16/11", tmp_path / "a.mp4")
     carried = rewritten(tmp_path / "a.mp4", tmp_path / f"b{suffix}")

@@ -91,13 +91,5 @@ def test_keys_and_long_tags(tmp_path):
     assert len(probe(path).tags["title"]) == 2_000_000
 
 
-def test_a_cover_is_not_the_film(tmp_path):
-    ffmpeg(*picture(0.1), "-frames:v", 1, tmp_path / "cover.jpg")
-    inputs = ("-i", tmp_path / "cover.jpg", *picture(0.2), "-map", 0, "-map", 1)
-    ffmpeg(*inputs, "-c:v:0", "copy", "-disposition:v:0", "attached_pic", tmp_path / "a.mkv")
-    assert probe(tmp_path / "a.mkv").picture.codec == "h264"
-    assert len(open_film(tmp_path / "a.mkv").times.starts) == 5
-
-
 def test_escapes():
     assert escaped("a=b;#c\\\n") == "a\\=b\\;\\#c\\\\\\\n"

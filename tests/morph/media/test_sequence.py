@@ -59,7 +59,7 @@ def test_what_is_beside_is_told_and_two_ways_of_numbering_refused(tmp_path):
     assert find_sequence(str(tmp_path / "mixed")).others == ("shot_1.jpg", "title.jpg")
     put(tmp_path / "plain", "shot_1.jpg", "shot_2.jpg", "title.jpg")
     assert find_sequence(str(tmp_path / "plain")).others == ("title.jpg",)
-    with pytest.raises(InputError, match=r"img_02\.png and img_1\.png number their pictures in two ways"):
+    with pytest.raises(InputError, match=r"img_1\.png and img_02\.png are numbered in two ways"):
         find_sequence(put(tmp_path / "two", "img_1.png", "img_02.png", "img_03.png"))
 
 
