@@ -29,6 +29,7 @@ from pipelines.between.keyframes import (
 )
 from pipelines.between.pair import Pair
 from pipelines.between.rendered_way import Choice
+from pipelines.between.slerped import SlerpedInfill
 from pipelines.request.settings import Settings
 
 
@@ -86,6 +87,8 @@ class Segment:
         model, settings, span = self._model, self._settings, self._span(index)
         if self._warp is not None:
             return AlignedInfill(model, first.keyframe, second.keyframe, settings, self._warp, span)
+        if settings.anchors.scheme == "latent":
+            return SlerpedInfill(model, first.keyframe, second.keyframe)
         return Infill(model, self._capture(first), self._capture(second), settings, span)
 
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
@@ -98,7 +101,7 @@ class Segment:
     def _end_of(self, index: int) -> End:
         knot = self.knots[index]
         pixels = knot.keyframe.pixels
-        if self._warp is None:
+        if self._warp is None and self._settings.anchors.scheme != "latent":
             reconstruction = pixels - self._capture(knot).residual
         else:
             reconstruction = self._model.decode(knot.keyframe.latents)

@@ -11,8 +11,8 @@ from pipelines.request.ways import (
     Way,
     aligned_times,
     captures,
+    denoises,
     draft_steps,
-    fills_in,
     inversion_forwards,
     needs_model,
     survey_positions,
@@ -53,7 +53,7 @@ def costs(clip: Clip) -> dict[str, int]:
             cascade = way_settings.anchors.scheme == "cascade"
             denoised = anchor_count if cascade else len(level.places) * level.candidates
             stages["anchors"] += denoised * (level.steps - level.until) * forwards_per_step
-        if not fills_in(way):
+        if not denoises(way):
             continue
         stages["fit anchors"] += anchor_count * _lora_fit(way_settings)
         rendered = _rendered(way, anchor_count)

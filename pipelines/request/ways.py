@@ -95,7 +95,13 @@ NO_MODEL = "no diffusion model is needed: frames are the images laid over one an
 
 def captures(way: Way) -> bool:
     """Whether frames borrow of their knots as these are: inverted to noise, and brought back."""
-    return fills_in(way) and not way.settings.align.on
+    return denoises(way) and not way.settings.align.on
+
+
+def denoises(way: Way) -> bool:
+    """Whether frames between keyframes and anchors are denoised: clean latents out of register are but slerped."""
+    slerped = way.settings.anchors.scheme == "latent" and not way.settings.align.on
+    return fills_in(way) and not slerped
 
 
 def fills_in(way: Way) -> bool:

@@ -18,7 +18,7 @@ from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.rendered_way import CANDIDATES, Choice
 from pipelines.between.segment import Knot, fit_anchors, unfitted
 from pipelines.request.settings import Settings, look, naming
-from pipelines.request.ways import Way, fills_in
+from pipelines.request.ways import Way, denoises
 from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
 
@@ -112,7 +112,7 @@ class Anchoring:
     def _fitted(self, way: Way, pair: Pair, anchors: Sequence[Anchor], name: str) -> list[FittedKeyframe]:
         """Anchors as keyframes, each fitted by itself and kept; their pictures alone where none are filled in."""
         model = self._models.model
-        if not fills_in(way):
+        if not denoises(way):
             return [unfitted(model, pair, anchor) for anchor in anchors]
 
         return [self._fitted_one(way, pair, anchor, name) for anchor in anchors]
