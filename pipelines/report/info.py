@@ -9,9 +9,10 @@ from importlib.metadata import version
 import imageio_ffmpeg
 import torch
 
+from morph import installed
 from morph.weights.locate import EMBEDDED
 
-PACKAGES = ("morph", "torch", "diffusers", "transformers", "lpips", "imageio-ffmpeg")
+PACKAGES = ("torch", "diffusers", "transformers", "lpips", "imageio-ffmpeg")
 
 
 def gather() -> dict[str, dict[str, str]]:
@@ -25,6 +26,7 @@ def _versions() -> dict[str, str]:
     ).stdout
     return {
         "python": platform.python_version(),
+        "morph": installed.version(),
         **{package: version(package) for package in PACKAGES},
         "ffmpeg": banner.split()[2],
     }

@@ -4,7 +4,7 @@ import imageio_ffmpeg
 import pytest
 
 from morph.errors import InputError
-from morph.media.video import loses_as_rgb8
+from morph.media.film import loses_as_rgb8
 
 
 @pytest.mark.parametrize(
