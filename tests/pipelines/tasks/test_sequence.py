@@ -46,7 +46,8 @@ SCHEMES = {
     "cascade": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "cascade", "anchors.guidance": 1},
     "flat": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "flat"},
     "latent": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "latent"},
-    "more anchors than frames": {"anchors.depth": 3, "frames": 6, "anchors.scheme": "latent"},
+    "latent anywhere": {"anchors.depth": 2, "frames": 6, "anchors.scheme": "latent"},
+    "more anchors than frames": {"anchors.depth": 3, "frames": 6, "anchors.scheme": "flat"},
     "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
 }
 
@@ -64,7 +65,7 @@ def test_every_forward_is_counted(morph, scheme):
 
 
 def test_even_pacing_may_use_more_anchors_than_frames(morph):
-    settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "latent", "frames": 5})
+    settings = changed(QUICK, {"anchors.depth": 3, "anchors.scheme": "flat", "frames": 5})
     assert costs(clip(PAIR, settings))["render"] > 0
     assert len(morph(PAIR, settings)) == 5
 
