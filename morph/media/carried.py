@@ -13,7 +13,7 @@ from morph.errors import SettingsError
 from morph.media.ffmpeg import Ffmpeg
 from morph.media.film import Film
 from morph.media.probe import KINDS, Track
-from morph.media.recipe import is_recipe
+from morph.media.recipe import parse_recipe
 from morph.media.target import CONTAINERS, Container
 from morph.media.timecode import Timecode
 
@@ -50,7 +50,7 @@ class Carried:
     def of(cls, film: Film, output: Path, fps: Fraction) -> Carried:
         """What of a film goes into ``output``, whose pictures come at ``fps``; stills take nothing along."""
         suffix, probe = output.suffix.lower(), film.probe
-        container = CONTAINERS.get(suffix, Container(comment=False))
+        container = CONTAINERS.get(suffix, Container(comment=False, aspect=False))
         streams: list[tuple[int, tuple[str, ...]]] = []
         along: list[str] = []
         behind = [f"another video {track}" for track in probe.of_kind("video")[1:]]
@@ -70,22 +70,22 @@ class Carried:
         behind += [lost] if lost else []
         behind += [f"data {track}" for track in probe.of_kind("data") if not _restated(track, film)]
         tags = {key: value for key, value in probe.tags.items() if key not in _OWN}
-        kept = _KEPT_TAGS.get(suffix, tags) if container.comment else ()
+        kept = {key: value for key, value in tags.items() if container.keeps(key)}
         behind += [f"tag {key}" for key in tags if key not in kept]
-        behind += ["its comment"] if not is_recipe(probe.tags.get("comment", "{")) else []
+        comment = probe.tags.get("comment", "")  # the recipe's place
+        behind += ["its comment"] if comment and parse_recipe(comment) is None else []
         behind += [f"{len(probe.chapters)} chapters"] if probe.chapters and not container.comment else []
-        if film.look.aspect != 1 and suffix not in _WITH_ASPECT:
+        if film.look.aspect != 1 and not container.aspect:
             behind.append(f"its pixels' shape, {film.look.aspect.numerator}:{film.look.aspect.denominator}")
         notices = [f"{film.path}: {', '.join(along)}"] if along else []
         if behind:
             notices.append(f"{film.path}: not taken into {output}: {', '.join(behind)}")
-        carried_tags = {key: value for key, value in tags.items() if key in kept}
-        return cls(film.path, film.delay, tuple(streams), carried_tags, probe.chapters, timecode, tuple(notices))
+        return cls(film.path, film.delay, tuple(streams), kept, probe.chapters, timecode, tuple(notices))
 
     @property
     def reading(self) -> tuple[str, ...]:
         """Ffmpeg's arguments that open the film."""
-        return ("-format_whitelist", KINDS, "-i", f"file:{self.path}")
+        return _opening(self.path)
 
     def coding(self, number: int) -> tuple[str, ...]:
         """Ffmpeg's arguments that put it into a file, where the film is input ``number``."""
@@ -96,38 +96,10 @@ class Carried:
 _COPIED = ("-c", "copy")
 _LETTERS = {"audio": "a", "subtitle": "s", "attachment": "t"}
 _WORDS = {"audio": "sound", "subtitle": "subtitles", "attachment": "attachment"}
-_WITH_ASPECT = frozenset({".mp4", ".mov", ".mkv", ".webm"})
-_QUICKTIME = frozenset(
-    {
-        "title",
-        "artist",
-        "album",
-        "comment",
-        "genre",
-        "copyright",
-        "date",
-        "creation_time",
-        "description",
-        "keywords",
-    }
-)
-_KEPT_TAGS = {
-    ".mov": _QUICKTIME | {"author", "make", "model", "location"},
-    ".mp4": _QUICKTIME
-    | {
-        "album_artist",
-        "composer",
-        "grouping",
-        "lyrics",
-        "synopsis",
-        "show",
-        "network",
-        "track",
-        "disc",
-        "episode_id",
-    },
-}
-"""Tags that a file of a kind has a place for; others than these kinds have one for any."""
+
+
+def _opening(path: Path) -> tuple[str, ...]:
+    return ("-format_whitelist", KINDS, "-i", f"file:{path}")
 
 
 def _restated(track: Track, film: Film) -> bool:
@@ -157,12 +129,11 @@ def _numbered(options: tuple[str, ...], letter: str, number: int) -> tuple[str, 
 def _goes_in(path: Path, track: Track, options: tuple[str, ...], suffix: str) -> bool:
     """Whether ffmpeg can put a film's track into such a file: its first instant is tried."""
     with TemporaryDirectory(prefix="morph-") as folder:
-        source = ("-format_whitelist", KINDS, "-i", f"file:{path}", "-map", f"0:{track.index}")
-        coding = _numbered(options, _LETTERS[track.kind], 0)
-        # a file of fonts alone is none
-        beside = ("-f", "lavfi", "-i", "color=s=16x16:d=0.1", "-map", "1") if track.kind == "attachment" else ()
+        # beside pictures, since a file of fonts alone is none
+        inputs = (*_opening(path), "-f", "lavfi", "-i", "color=s=320x240:d=0.1")
+        coding = ("-map", "1", "-map", f"0:{track.index}", *_numbered(options, _LETTERS[track.kind], 0))
         trial = (*CONTAINERS[suffix].arguments, "-t", "0.1", f"file:{folder}/a{suffix}")
-        ffmpeg = Ffmpeg(*source[:4], *beside[:4], *source[4:], *beside[4:], *coding, *trial, stdin=True)
+        ffmpeg = Ffmpeg(*inputs, *coding, *trial, stdin=True)
         try:
             return ffmpeg.wait() == 0
         finally:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from morph.errors import InputError
 from morph.media.ffmpeg import reading, spoken
-from morph.media.frame import to_rgb8
+from morph.media.frame import LOSES, to_rgb8
 from morph.media.probe import KINDS, Probe, probe
 from morph.media.times import Times
 
@@ -37,8 +37,6 @@ _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _WIDE = {"bt2020": "BT.2020", "smpte432": "Display P3", "smpte431": "DCI-P3"}
 _HD = (1280, 720)
 """From this size on a player takes colours without tags for BT.709, below for BT.601."""
-
-
 _TOLD = re.compile(r"\[Parsed_showinfo_\d+ @ [^\]]*\] \[info\] ")
 """How a line begins by which the filter that is asked tells of frames: no tag of a file stands behind it."""
 
@@ -144,7 +142,7 @@ def open_film(path: Path) -> Film:
         table = _shown(path, _FIELDS)[1]
     notices = [f"{path}: {notice}" for notice in looked.notices]
     if loses_as_rgb8(path):
-        notices.append(f"{path}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")
+        notices.append(f"{path}: {LOSES}")
     times, delay = table.times, table.delay
     if not table.stamped:
         notices.append(f"{path}: its frames have no times; they are taken for even, at {times.mean} fps")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from morph.errors import InputError, SettingsError
 from morph.media.film import Film, open_film
-from morph.media.frame import to_rgb8
+from morph.media.frame import LOSES, to_rgb8
 from morph.media.sequence import find_sequence, is_sequence
 from morph.media.times import Times
 
@@ -102,7 +102,7 @@ def _pictures(source: str, fps: Fraction | None, missing: Missing) -> Footage:
         notices.append(f"{lacking}; {how}")
     first = next(frames := sequence.frames())
     if first.itemsize > 1 or first.shape[2] > 3:
-        notices.append(f"{source}: its frames are taken as 8-bit RGB, and what is transparent as laid on black")
+        notices.append(f"{source}: {LOSES}")
     taken = (to_rgb8(frame) for frame in chain([first], frames))
     if missing == "hold":
         gaps = [after - before for before, after in zip(numbers, (*numbers[1:], numbers[-1] + 1), strict=True)]

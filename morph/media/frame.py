@@ -32,6 +32,16 @@ def checked_rgb(
     return checked_frame(frame, size).view(np.uint8)
 
 
+LOSES = "its frames are taken as 8-bit RGB, and what is transparent as laid on black"
+"""What people are told where :func:`to_rgb8` takes something away."""
+
+
+def described(frame: FrameArray) -> str:
+    """A frame's size and kind, for people."""
+    height, width, channels = frame.shape
+    return f"{width}x{height}, {8 * frame.itemsize}-bit {'RGB' if channels == 3 else 'RGBA'}"
+
+
 def to_rgb8(frame: FrameArray) -> NDArray[np.uint8]:
     """Return any frame as uint8 (H,W,3): rounded to 8 bits, and what is transparent laid on black.
 

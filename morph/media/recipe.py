@@ -45,25 +45,25 @@ def check_recipe(path: Path) -> None:
             raise InputError(f"{path}: the recipe goes here, and it is something else: move it away") from None
 
 
-def is_recipe(comment: str) -> bool:
-    """Whether a file's comment is a recipe of morph, as far as its beginning shows."""
-    return comment.lstrip().startswith("{")
-
-
 def read_recipe(path: Path) -> dict[str, Any]:
     """The recipe in a video, a still, the first still of a folder, or a JSON file.
 
     Raises:
         InputError: it cannot be read, or holds no recipe.
     """
-    text = _text(path)
-    try:
-        recipe = json.loads(text or "")
-    except (ValueError, RecursionError):
-        recipe = None
-    if not isinstance(recipe, dict) or "morph" not in recipe:
+    recipe = parse_recipe(_text(path) or "")
+    if recipe is None:
         raise InputError(f"{path}: holds no recipe of morph: name a video, a frame, or the .json beside them")
     return recipe
+
+
+def parse_recipe(text: str) -> dict[str, Any] | None:
+    """The recipe that a comment is; None for any other text."""
+    try:
+        recipe = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return recipe if isinstance(recipe, dict) and "morph" in recipe else None
 
 
 def _text(path: Path) -> str | None:

@@ -10,12 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from morph.errors import InputError
-from morph.media.frame import FrameArray
+from morph.media.frame import FrameArray, described
 from morph.media.image import read_image
+from morph.media.kinds import PICTURES
 from morph.media.pattern import SUFFIXES, StillPattern, is_folder
 from morph.media.stills import frame_numbers, read_still
 
-PICTURES = (*SUFFIXES, ".jpg", ".jpeg", ".webp", ".bmp", ".avif")
+READ = (*SUFFIXES, *(suffix for suffix in PICTURES if suffix not in SUFFIXES))
 """Kinds of numbered pictures that are read, in lower case."""
 _NUMBERED = re.compile(r"(.*?)(\d+)([^\d]*\.\w+)", re.DOTALL | re.ASCII)
 _NAMED = 5
@@ -47,15 +48,14 @@ class Sequence:
         Raises:
             InputError: one cannot be read, or is of another size or depth.
         """
-        described = ""
+        first = ""
         for number in self.numbers:
             path = self.pattern.path(number)
             frame = read_still(path) if path.suffix.lower() in SUFFIXES else read_image(path).pixels
-            height, width, channels = frame.shape
-            kind = f"{width}x{height}, {8 * frame.itemsize} bits, {channels} channels"
-            described = described or kind
-            if kind != described:
-                raise InputError(f"{path}: {kind}, but the pictures before it are {described}: remove the odd ones")
+            kind = described(frame)
+            first = first or kind
+            if kind != first:
+                raise InputError(f"{path}: {kind}, but the pictures before it are {first}: remove the odd ones")
             yield frame
 
 
@@ -64,7 +64,7 @@ def is_sequence(source: str) -> bool:
     path = Path(source)
     if path.is_file():
         return False
-    return is_folder(source) or (path.suffix.lower() in PICTURES and StillPattern.has_field(path.name))
+    return is_folder(source) or (path.suffix.lower() in READ and StillPattern.has_field(path.name))
 
 
 def find_sequence(source: str) -> Sequence:
@@ -76,7 +76,7 @@ def find_sequence(source: str) -> Sequence:
         InputError: there are none, or several of them in the folder, or it cannot be read.
     """
     if not is_folder(source):
-        pattern = StillPattern.parse(source, PICTURES)
+        pattern = StillPattern.parse(source, READ)
         if not frame_numbers(pattern):
             raise InputError(f"{pattern.folder}: holds no picture called {Path(str(pattern)).name}")
         return _numbered(pattern)
@@ -84,7 +84,7 @@ def find_sequence(source: str) -> Sequence:
     usual = StillPattern(folder)
     usual_there = bool(frame_numbers(usual))  # which also finds that there is no folder
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    pictures = [name for name in names if Path(name).suffix.lower() in PICTURES]
+    pictures = [name for name in names if Path(name).suffix.lower() in READ]
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name in pictures:
         if numbered := _NUMBERED.fullmatch(name):

@@ -18,7 +18,7 @@ from typing import Self
 
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media import openimage
-from morph.media.frame import FrameArray, checked_frame
+from morph.media.frame import FrameArray, checked_frame, described
 from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import decode_png, encode_png, png_comment
 
@@ -240,12 +240,12 @@ class FrameFolder(FrameWriter):
         Raises ValueError for another size, depth or number of channels, EncodeError when the disk refuses.
         """
         frame = checked_frame(frame)
-        described = _described(frame)
-        if self._described not in ("", described):
-            raise ValueError(f"the frame is {described}, those before it are {self._described}")
+        kind = described(frame)
+        if self._described not in ("", kind):
+            raise ValueError(f"the frame is {kind}, those before it are {self._described}")
         path = self._pattern.path(self._number)
         write_still(path, frame, self._comment, self._fps, self._mark)
-        self._described = described
+        self._described = kind
         self._number += 1
         return path
 
@@ -349,22 +349,17 @@ def read_frames(stills: StillPattern | Path | str) -> Iterator[FrameArray]:
     first = ""
     for number in numbers:
         frame = read_still(pattern.path(number))
-        described = _described(frame)
-        first = first or described
-        if described != first:
+        kind = described(frame)
+        first = first or kind
+        if kind != first:
             raise InputError(
-                f"{pattern.path(number)}: {described}, but the frames before it are {first}: remove the odd ones"
+                f"{pattern.path(number)}: {kind}, but the frames before it are {first}: remove the odd ones"
             )
         yield frame
 
 
 def _pattern(stills: StillPattern | Path | str) -> StillPattern:
     return stills if isinstance(stills, StillPattern) else StillPattern.parse(stills)
-
-
-def _described(frame: FrameArray) -> str:
-    height, width, channels = frame.shape
-    return f"{width}x{height}, {8 * frame.itemsize}-bit {'RGB' if channels == 3 else 'RGBA'}"
 
 
 def _kind(path: Path) -> str:

@@ -55,7 +55,8 @@ class Container:
     arguments that make sound of any other codec fit; empty where there is no sound. layouts: of the channels that
     these can code; empty stands for any. subtitles: the codec of text in it; empty stands for none, and "copy" for
     any as it is. attachments: whether fonts go in. timecode, comment: whether it has them, and with the comment
-    other tags and chapters. arguments: ffmpeg's for the container itself.
+    other tags and chapters. tags: those that it has a place for; empty stands for any. aspect: whether it tells the
+    shape of pixels. arguments: ffmpeg's for the container itself.
     """
 
     audio_copied: frozenset[str] | None = frozenset()
@@ -66,7 +67,13 @@ class Container:
     attachments: bool = False
     timecode: bool = False
     comment: bool = True
+    tags: frozenset[str] = frozenset()
+    aspect: bool = True
     arguments: tuple[str, ...] = ()
+
+    def keeps(self, tag: str) -> bool:
+        """Whether a tag, in lower case, has a place in it."""
+        return self.comment and (not self.tags or tag in self.tags)
 
     def copies(self, codec: str) -> bool:
         """Whether sound of a codec goes in as it is."""
@@ -76,6 +83,23 @@ class Container:
 _FASTSTART = ("-movflags", "+faststart")
 _NO_RANDOM_ID = ("-fflags", "+bitexact")
 _PCM = frozenset({"pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_s16be", "pcm_s24be"})
+_QUICKTIME = frozenset(
+    [
+        "title",
+        "artist",
+        "album",
+        "comment",
+        "genre",
+        "copyright",
+        "date",
+        "creation_time",
+        "description",
+        "keywords",
+    ]
+)
+_ITUNES = frozenset(
+    ["album_artist", "composer", "grouping", "lyrics", "synopsis", "show", "network", "track", "disc", "episode_id"]
+)
 CONTAINERS: Mapping[str, Container] = MappingProxyType(
     {
         ".mp4": Container(
@@ -83,6 +107,7 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
             audio=("-c:a", "aac", "-b:a", "256k"),
             subtitles="mov_text",
             timecode=True,
+            tags=_QUICKTIME | _ITUNES,
             arguments=_FASTSTART,
         ),
         ".mov": Container(
@@ -90,6 +115,7 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
             audio=("-c:a", "pcm_s16le"),
             subtitles="mov_text",
             timecode=True,
+            tags=_QUICKTIME | {"author", "make", "model", "location"},
             arguments=_FASTSTART,
         ),
         ".mkv": Container(
@@ -107,9 +133,9 @@ CONTAINERS: Mapping[str, Container] = MappingProxyType(
             subtitles="webvtt",
             arguments=_NO_RANDOM_ID,
         ),
-        ".gif": Container(comment=False),
-        ".apng": Container(comment=False),
-        ".webp": Container(comment=False),
+        ".gif": Container(comment=False, aspect=False),
+        ".apng": Container(comment=False, aspect=False),
+        ".webp": Container(comment=False, aspect=False),
     }
 )
 """What a file's suffix, in lower case, stands for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -40,7 +41,7 @@ _AT_ONCE = 64
 
 def length(times: Times, target: Fraction) -> int:
     """How many frames :func:`retime` makes of a film."""
-    return -(-times.end * target // 1)
+    return math.ceil(times.end * target)
 
 
 def retime(
@@ -75,7 +76,7 @@ def retime(
         if (second is None) != (index == len(times.starts) - 1):
             raise InputError(f"the film has {index + 1} frames now, and had {len(times.starts)}: leave it as it is")
         start, end = times.starts[index], times.end if second is None else times.starts[index + 1]
-        until = -(-end * target // 1)
+        until = math.ceil(end * target)
         # shares of the way to the next frame; a frame may be shown for hours
         shares = ((number / target - start) / (end - start) for number in range(shown, until))
         shown = max(shown, until)

@@ -106,10 +106,11 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     recipe = {
         "morph": version(),
         "source": source,
-        "fps": str(times.mean) if times.fps else _rate(times.mean),
+        "fps": str(how.fps or times.fps or _rate(times.mean)),
         "to_fps": str(how.to_fps),
         "method": interpolator.name,
         "threshold": how.threshold,
+        **({} if how.missing == "fill" else {"missing": how.missing}),
     }
     retimed = retime(
         chain([first], footage.frames),

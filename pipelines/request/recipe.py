@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from morph.errors import SettingsError
-from morph.media.pattern import is_stills
+from morph.media.sequence import is_sequence
 from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
@@ -150,8 +150,9 @@ def _retiming(file: Path | None, recipe: Mapping[str, Any]) -> str:
     source, method = str(recipe["source"]), str(recipe.get("method", ""))
     stem, dot, suffix = (file.name.removesuffix(".json") if file else "out.mp4").partition(".")
     words = ["morph", "interpolate", source, "-o", f"{stem}-rerun{dot}{suffix}", "--to-fps", str(recipe["to_fps"])]
-    if "fps" in recipe and is_stills(source):  # a video says it itself
+    if "fps" in recipe and is_sequence(source):  # a video says it itself
         words += ["--fps", str(recipe["fps"])]
+    words += ["--missing", str(recipe["missing"])] if "missing" in recipe else []
     if method.startswith("RIFE"):
         weights = method.removeprefix("RIFE, weights ")
         words += ["--method", "rife", *([] if weights.startswith("of the package") else ["--weights", weights])]

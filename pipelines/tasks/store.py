@@ -115,12 +115,8 @@ class Reel:
         for line in lines:
             try:
                 new = {name: (file, pixels) for name, (file, pixels) in json.loads(line).items()}
-            except (
-                ValueError,
-                TypeError,
-                AttributeError,
-                RecursionError,
-            ):  # torn by a kill, or planted: made again
+            # torn by a kill, or planted: what it records is made again
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 continue
             hashes |= new
             self._batches |= dict.fromkeys(new, tuple(new))

@@ -82,7 +82,7 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_one_of_another_size_is_named(tmp_path):
     folder = put(tmp_path / "shot", "a1.jpg", "a2.jpg")
     put(tmp_path / "shot", "a3.jpg", size=(20, 30))
-    with pytest.raises(InputError, match=r"a3\.jpg: 20x30, 8 bits, 3 channels, but .* are 40x30"):
+    with pytest.raises(InputError, match=r"a3\.jpg: 20x30, 8-bit RGB, but .* are 40x30"):
         list(find_sequence(folder).frames())
 
 

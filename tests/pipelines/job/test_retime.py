@@ -11,6 +11,7 @@ from morph.media.footage import open_footage
 from morph.media.stills import FrameFolder, read_frames
 from morph.media.times import Times
 from pipelines.job.retime import Retiming, retime_film
+from pipelines.request.recipe import clip_from
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 
@@ -45,6 +46,20 @@ def test_what_is_written_is_counted_and_told_of(film, tmp_path, caplog):
     assert said[-1] == ("8 frames: 5 of the source, 3 interpolated, 0 repeated across 0 gaps that are cuts")
     with pytest.raises(SettingsError, match="is the source itself"):
         retime_film(film, film, how, bar)
+
+
+def test_the_recipe_has_the_rate_and_the_way_that_were_asked_for(film, tmp_path):
+    (tmp_path / "film" / "frame.1002.png").unlink()
+
+    @contextmanager
+    def bar(planned):
+        yield lambda *step: None
+
+    how = Retiming(Fraction(48), Fraction(24), missing="hold", method="blend", threshold=10, device="cpu")
+    recipe = retime_film(film, str(tmp_path / "out"), how, bar).recipe
+    assert (recipe["fps"], recipe["missing"]) == ("24", "hold")
+    with pytest.raises(SettingsError, match="--fps 24 --missing hold"):
+        clip_from(recipe, None, [])
 
 
 def test_a_folder_needs_a_rate_and_deep_frames_lose_something(film, tmp_path):
