@@ -3,11 +3,13 @@
 Pairs of photographs that the embedded model never saw, a third of one class, a third of two, a third faces.
 A cross-fade, a slerp of the autoencoder's latents and the default preset, and any other with ``--scheme``, each
 measured over all pairs; FID and KID of the inner frames are taken against held-out photographs of the same classes,
-and how far they depend on which pairs were drawn, from halves of the pairs.
+and how far they depend on which pairs were drawn, from halves of the pairs. With ``--keep FOLDER`` every morph is
+kept as soon as it is made, and a run that was broken off goes on from there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import defaultdict
@@ -20,6 +22,8 @@ import click
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from morph import pacing
@@ -130,6 +134,9 @@ def schemes(added: Sequence[tuple[str, Settings]], frames: int, size: int) -> di
 @click.option("--model", default="embedded", show_default=True)
 @click.option("--sheets", type=click.Path(path_type=Path), help="folder for one sheet per kind")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file for what every pair measured")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="folder for every morph, where a run broken off goes on"
+)
 def main(
     data: Path,
     count: int,
@@ -140,33 +147,41 @@ def main(
     model: str,
     sheets: Path | None,
     out: Path | None,
+    keep: Path | None,
 ) -> None:
     """Print the tables as Markdown."""
     presets = schemes(added, frames, size)
     held = [photograph for photograph in read_captions(data) if photograph.held_out]
     pairs = {kind: chosen for kind, chosen in choose(held, count).items() if kind in (only or KINDS)}
     pipeline, inception = MorphPipeline.from_pretrained(model), Inception()
-    made: dict[tuple[str, str], list[tuple[np.ndarray, Report]]] = defaultdict(list)
+    runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for kind, chosen in pairs.items():
         for number, pair in enumerate(chosen, 1):
             click.echo(f"{kind} {number}: {pair[0].label}, {pair[1].label}", err=True)
-            ends = load(data, list(pair), size)
-            captions = [photograph.caption for photograph in pair]
-            for name, one in morphs(pipeline, presets, ends, captions, frames).items():
-                made[kind, name].append(one)
+            asked = repr((model, size, frames, pair, presets))
+            kept = keep and keep / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}.safetensors"
+            if kept and kept.exists():
+                own = read_runs(kept)
+            else:
+                captions = [photograph.caption for photograph in pair]
+                made = morphs(pipeline, presets, load(data, list(pair), size), captions, frames)
+                own = {name: Run(*one, inception.features(inner(one[0]))) for name, one in made.items()}
+                if kept:
+                    write_runs(kept, own)
+            for name, run in own.items():
+                runs[kind, name].append(run)
         if sheets:
             sheets.mkdir(parents=True, exist_ok=True)
-            rows = [(made[kind, name][i][0], name) for i in range(min(SHOWN, count)) for name in (FADE, *presets)]
+            rows = [
+                (runs[kind, name][i].frames, name) for i in range(min(SHOWN, count)) for name in (FADE, *presets)
+            ]
             sheet = contact_sheet([frame for row, _ in rows for frame in row], frames, labels=[n for _, n in rows])
             write_png(sheets / f"{kind.replace(' ', '-')}.png", sheet)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(listed(pairs, made), indent=1) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(listed(pairs, runs), indent=1) + "\n", encoding="utf-8")
     labels = {photograph.label for chosen in pairs.values() for pair in chosen for photograph in pair}
     reference = inception.features(load(data, [p for p in held if p.label in labels][:1000], size))
-    runs = {
-        key: [Run(report, inception.features(inner(frames))) for frames, report in own] for key, own in made.items()
-    }
     groups = {kind: [kind] for kind in pairs}
     if len(pairs) > 1:
         groups = {"all": list(pairs)} | groups
@@ -196,9 +211,39 @@ def morphs(
     return made
 
 
+class Run(NamedTuple):
+    """One morph: frames (F,H,W,3) uint8, what they measured, and the features (F-2,2048) of the inner ones."""
+
+    frames: np.ndarray
+    report: Report
+    features: Tensor
+
+
+def write_runs(path: Path, runs: dict[str, Run]) -> None:
+    """Keep the morphs of one pair, by scheme."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {f"{name}.frames": torch.from_numpy(run.frames).contiguous() for name, run in runs.items()}
+    tensors |= {f"{name}.features": run.features.contiguous() for name, run in runs.items()}
+    unfinished = path.with_suffix(".unfinished")
+    save_file(tensors, unfinished, {name: json.dumps(run.report.as_dict()) for name, run in runs.items()})
+    unfinished.replace(path)
+
+
+def read_runs(path: Path) -> dict[str, Run]:
+    """The morphs of one pair as :func:`write_runs` kept them."""
+    with safe_open(path, "pt") as file:
+        return {
+            name: Run(
+                file.get_tensor(f"{name}.frames").numpy(),
+                Report(**json.loads(report)),
+                file.get_tensor(f"{name}.features"),
+            )
+            for name, report in file.metadata().items()
+        }
+
+
 def listed(
-    pairs: dict[str, list[tuple[Photograph, Photograph]]],
-    made: dict[tuple[str, str], list[tuple[np.ndarray, Report]]],
+    pairs: dict[str, list[tuple[Photograph, Photograph]]], runs: dict[tuple[str, str], list[Run]]
 ) -> list[dict[str, Any]]:
     """What every pair measured under every scheme, JSON-ready."""
     return [
@@ -207,18 +252,11 @@ def listed(
             "photographs": [photograph.name for photograph in pair],
             "captions": [photograph.caption for photograph in pair],
             "scheme": scheme,
-            **report.as_dict(),
+            **run.report.as_dict(),
         }
-        for (kind, scheme), own in made.items()
-        for pair, (_, report) in zip(pairs[kind], own, strict=True)
+        for (kind, scheme), own in runs.items()
+        for pair, run in zip(pairs[kind], own, strict=True)
     ]
-
-
-class Run(NamedTuple):
-    """What was measured of one morph; ``features`` (F,2048) are those of its inner frames."""
-
-    report: Report
-    features: Tensor
 
 
 def inner(frames: np.ndarray) -> Tensor:
