@@ -15,14 +15,24 @@ from morph.media.target import CONTAINERS
 from morph.text import read_text
 
 
-def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
-    """Write a recipe as a JSON file, atomically.
+def published(path: str | Path) -> str:
+    """How a recipe names a path: as it was typed where it leads down from here, else by its last name alone.
+
+    Recipes travel with their films, and the folders above a file tell whose it is.
+    """
+    parts = Path(path).parts
+    outside = Path(path).is_absolute() or ".." in parts or parts[:1] == ("~",)
+    return Path(path).name if outside else str(path)
+
+
+def write_recipe(path: Path, recipe: dict[str, Any], mark: str = "") -> None:
+    """Write a recipe as a JSON file, atomically; ``mark`` stands in the name of the unfinished file.
 
     Raises:
         EncodeError: the disk refused.
     """
     try:
-        with atomic_path(path) as partial:
+        with atomic_path(path, mark) as partial:
             partial.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise EncodeError(f"{path}: cannot be written ({error.strerror or error})") from error

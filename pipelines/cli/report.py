@@ -18,8 +18,9 @@ def report(job: str, output: str | None) -> None:
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
+    from pipelines.job.folder import find_job
     from pipelines.output.outputs import beside
-    from pipelines.report.page import find_job, write_report
+    from pipelines.report.page import write_report
 
     folder, name = find_job(Path(job)), os.path.normpath(job)
     default_page = (

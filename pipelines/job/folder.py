@@ -26,6 +26,8 @@ from pipelines.request.settings import look
 LOCK, HOLDER, JOB_FILE = "lock", "holder.json", "job.json"
 MAX_JOB = 64 * 1024**2
 """Bytes of a job's description."""
+SOURCES = "sources"
+"""Where a job says which files its clip was made of: their places, which no recipe tells."""
 KEYFRAMES = "keyframes"
 """Where a request says what it asks of each image, once for each time that the image is there."""
 
@@ -37,6 +39,24 @@ class JobBusyError(InputError):
 def job_folder(output: Path) -> Path:
     """Where a clip's job is kept unless told otherwise: beside its output."""
     return beside(output, ".job")
+
+
+def find_job(path: Path) -> Path:
+    """The folder of a job, named by itself or by an output that it wrote and that lies beside it.
+
+    Raises:
+        InputError: neither.
+    """
+    if (path / JOB_FILE).is_file():
+        return path
+    folder = job_folder(path)
+    if (folder / JOB_FILE).is_file():
+        return folder
+    place = Path(os.path.normpath(path)).parent
+    for file in sorted([*place.glob(f"*/{JOB_FILE}"), *place.glob(f"*.job/clips/*/{JOB_FILE}")]):
+        if has_written(file.parent, path):
+            return file.parent
+    raise InputError(f"{path}: no job is there, or known by this output; name the OUT.job of a finished render")
 
 
 def request_of(clip: Clip) -> dict[str, Any]:
@@ -86,6 +106,12 @@ def has_written(folder: Path, output: Path) -> bool:
 def written_numbers(folder: Path, output: Path) -> range:
     """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
     return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
+
+
+def sources(folder: Path) -> list[Path]:
+    """Where the files were that the job in ``folder`` was made of; a job may come from anybody."""
+    named = _read(folder / JOB_FILE).get(SOURCES)
+    return [Path(name) for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
@@ -200,7 +226,8 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
         for inner, _, _ in os.walk(folder):  # which follows no links
             remove_temporaries(Path(inner), "")  # half-written by a run that was killed
         unfinished = last.get("unfinished", {})
-        _write(file, {"asked": request, "outputs": _outputs(folder), "unfinished": unfinished, "finished": False})
+        here = {"asked": request, "outputs": _outputs(folder), "unfinished": unfinished, "finished": False}
+        _write(file, here | {SOURCES: [str(Path(name).absolute()) for name in clip.files]})
         yield
         _write(file, {**_read(file), "finished": True})
 

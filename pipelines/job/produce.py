@@ -78,12 +78,14 @@ def produce(job: Job, run: Runner) -> Produced:
     recipe = {**facts.as_dict(), **recipe_of(clip), **_frame_facts(rendered)}
     with watch.stage("encode"):
         parts = parts_folder(clip)
-        places = [*(output.folder for output in outputs), *([parts] if parts else [])]
+        beside_output = beside(clip.output, RECIPE)
+        places = [*(output.folder for output in outputs), *([parts] if parts else []), beside_output.parent]
+        places += [Path(timeline).parent] if (timeline := clip.settings.encode.timeline) else []
         remove_unfinished(folder, places)
         run_mark = mark(folder, places)
         _write(clip, rendered, outputs, folder, recipe, run_mark)
         write_cut(clip, rendered, outputs, run_mark)
-        write_recipe(beside(clip.output, RECIPE), recipe)
+        write_recipe(beside_output, recipe, run_mark)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
     distances = [still.distance for still in rendered.stills]

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from morph.errors import ModelError
+from morph.errors import InputError, ModelError
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent
-from pipelines.job.folder import job_folder, opened
+from pipelines.job.folder import find_job, job_folder, opened, sources
 from pipelines.job.job import Job
+from pipelines.output.outputs import RECIPE
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import choices_of, clip_from, remote
 
@@ -103,13 +104,22 @@ def rerun(
 
 def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:
     """The clip of a recipe, with what has moved where it is now."""
-    clip = clip_from(
-        recipe, moved.output, [Path(file).parent, *moved.folders], moved.codec, moved.files, Path(file)
-    )
+    path = Path(file)
+    known = _recorded(path.with_suffix("") if path.suffix == RECIPE else path)
+    folders = [path.parent, *moved.folders]
+    clip = clip_from(recipe, moved.output, folders, moved.codec, moved.files, path, known)
     clip = replace(clip, model=moved.model) if moved.model else clip
     if (ids := [hub_id for hub_id in remote(clip) if hub_id != moved.model]) and not moved.hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     return clip
+
+
+def _recorded(output: Path) -> list[Path]:
+    """Where the files were of which the job made an output; none without a job."""
+    try:
+        return sources(find_job(output))
+    except InputError:
+        return []
 
 
 def _use_threads(count: int | None) -> None:

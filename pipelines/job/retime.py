@@ -18,10 +18,13 @@ from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
+from morph.media.recipe import published
 from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
 from pipelines.output.outputs import Output
+from pipelines.output.unfinished import sole_writer
+from pipelines.request.contents import hash_of_file
 from pipelines.request.settings import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
@@ -105,7 +108,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     log.warning("%s to %s; %s, cuts above LPIPS %s", taken, wanted, interpolator.name, how.threshold)
     recipe = {
         "morph": version(),
-        "source": source,
+        "source": published(source),
+        **({"sha256": hash_of_file(Path(source))} if Path(source).is_file() else {}),
         "fps": str(how.fps or times.fps or _rate(times.mean)),
         "to_fps": str(how.to_fps),
         "method": interpolator.name,
@@ -122,7 +126,11 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     )
     kinds: Counter[str] = Counter()
     cuts = set()
-    with bar({"frames": planned}) as callback, file.open(json.dumps(recipe)) as writer:
+    with (
+        sole_writer(file.path, file.folder) as mark,
+        bar({"frames": planned}) as callback,
+        file.open(json.dumps(recipe), mark=mark) as writer,
+    ):
         for frame in retimed:
             writer.write(frame.pixels)
             kinds[frame.kind] += 1

@@ -75,7 +75,7 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: s
         media = NumberedStills(StillPattern.parse(stills.path), encode.start)
     else:
         media = Movie(outputs[0].path, stamped=bool(encode.timecode))
-    write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start))
+    write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start), mark)
 
 
 def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import SettingsError
+from morph.media.recipe import published
 from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset, preset_names
+from pipelines.request.recipe import published_settings
 from pipelines.request.settings import Settings, changed, keys
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
@@ -45,7 +47,7 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         presets = [preset.as_dict() for preset in self.compared]
-        return {"output": self.output, "presets": presets, "recipe": self.recipe}
+        return {"output": published(self.output), "presets": presets, "recipe": self.recipe}
 
     def table(self) -> str:
         """The figures as a Markdown table."""
@@ -104,8 +106,12 @@ def compare_presets(
     # whatever cannot run is found before anything is rendered
     facts = [maker_of(pipeline, pipeline.plan(clip), folder).facts() for clip in clips.values()]
     folder.mkdir(exist_ok=True)
-    settings_of = {name: keys(settings) for name, settings in chosen.items()}
-    recipe = facts[0].as_dict() | {"images": images, "prompts": prompts, "settings": settings_of}
+    settings_of = {name: published_settings(keys(settings)) for name, settings in chosen.items()}
+    recipe = facts[0].as_dict() | {
+        "images": [published(image) for image in images],
+        "prompts": prompts,
+        "settings": settings_of,
+    }
 
     def keep(name: str, rendered: Rendered) -> None:
         with FrameFolder(folder / name) as stills:

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from morph.errors import EncodeError, InputError
+from morph.errors import EncodeError
 from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from pipelines.between.rendered_way import CANDIDATES, MATCHES, Choice
-from pipelines.job.folder import JOB_FILE, has_written, job_folder
 from pipelines.job.result import Result, load_result
 from pipelines.job.timings import Run, Stage
 from pipelines.report import distances
@@ -42,24 +41,6 @@ STAGES = {
 """What a run's stages are called, in their order."""
 FACTS = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", "clip", "inbetween", "embeddings")
 """What a recipe says of the code and the models."""
-
-
-def find_job(path: Path) -> Path:
-    """The folder of a job, named by itself or by an output that it wrote and that lies beside it.
-
-    Raises:
-        InputError: neither.
-    """
-    if (path / JOB_FILE).is_file():
-        return path
-    folder = job_folder(path)
-    if (folder / JOB_FILE).is_file():
-        return folder
-    beside = Path(os.path.normpath(path)).parent
-    for file in sorted([*beside.glob(f"*/{JOB_FILE}"), *beside.glob(f"*.job/clips/*/{JOB_FILE}")]):
-        if has_written(file.parent, path):
-            return file.parent
-    raise InputError(f"{path}: no job is there, or known by this output; name the OUT.job of a finished render")
 
 
 def write_report(folder: Path, page: Path) -> None:
@@ -305,7 +286,9 @@ def _recipe(result: Result) -> Markup:
 
 def _facts(result: Result) -> Markup:
     recipe = result.recipe
-    pairs = [(name, str(recipe[name])) for name in FACTS if recipe.get(name)] + [("output", result.output)]
+    pairs = [(name, str(recipe[name])) for name in FACTS if recipe.get(name)] + [
+        ("output", Path(result.output).name)
+    ]
     terms = [part for term, value in pairs for part in (element("dt", term), element("dd", value))]
     return _section("versions", "Versions and models", element("dl", *terms, class_="facts"))
 

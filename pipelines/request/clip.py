@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from morph.errors import SettingsError
-from pipelines.request.settings import Settings, changed, of_a_keyframe
+from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,15 @@ class Clip:
     def length(self) -> int:
         """Frames of the finished clip."""
         return timing(self.keyframes, self.settings).length
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All that is read for it by a name: images, and the files and weights of settings. Some may be hub ids."""
+        named = [str(keyframe.image) for keyframe in self.keyframes]
+        for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
+            values = keys(settings)
+            named += [str(values[key]) for key in naming("file", "weights") if values[key]]
+        return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 
 def pair_prompts(prompts: Sequence[str], images: int) -> list[str]:

@@ -10,7 +10,7 @@ from morph.errors import InputError
 from morph.media.kinds import OTHER_PICTURES, PICTURES
 from morph.media.points import MAX_BYTES
 
-SUFFIXES = {"picture": (*PICTURES, *OTHER_PICTURES), "points": (".txt", ".csv", ".json", ".tsv")}
+SUFFIXES = {"picture": (*PICTURES, *OTHER_PICTURES), "points": (".txt", ".csv", ".json", ".tsv"), "file": ()}
 """Of the files of a folder that are looked into for each kind of thing, besides those of the suffix that it had."""
 NAMED = 3
 """How many of the files that were taken for others are told by their names."""
@@ -32,11 +32,12 @@ def hash_of_file(path: Path) -> str:
 class Contents:
     """Finds files by SHA-256: where they were, under the same names in some folders, then under any name in these.
 
-    Folders are not searched further down. No file is read twice.
+    Folders are not searched further down. No file is read twice. ``known`` are places where files of a name may be
+    too.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = folders
+    def __init__(self, folders: Sequence[Path], known: Sequence[Path] = ()) -> None:
+        self._folders, self._known = folders, known
         self._hashes: dict[Path, str] = {}
         self._listed: dict[str, list[Path]] = {}
         self._found: dict[Path, Path] = {}
@@ -49,8 +50,7 @@ class Contents:
         Raises:
             InputError: it is in none of these places.
         """
-        named = [folder / name for name in (file, file.name) for folder in self._folders]
-        places = [*([place] if place else []), file, *named]
+        places = [*([place] if place else []), *self._places(file)]
         files = [path for path in dict.fromkeys(places) if path.is_file()]
         found = self._with(digest, files, size) or self._with(digest, self._others(kind, file), size)
         if found is None:
@@ -59,6 +59,15 @@ class Contents:
         if found.name != file.name or (found != file and file.is_file()):
             self._found[file] = found
         return found
+
+    def folder(self, name: str) -> str:
+        """The folder of weights of this name; where there is none, the name itself."""
+        return next((str(path) for path in self._places(Path(name)) if path.is_dir()), name)
+
+    def _places(self, file: Path) -> list[Path]:
+        """Where a file may be under the name that it had."""
+        named = [folder / name for name in (file, file.name) for folder in self._folders]
+        return [file, *named, *(path for path in self._known if path.name == file.name)]
 
     @property
     def told(self) -> str:
@@ -83,7 +92,7 @@ class Contents:
         listed = [
             path for folder in self._folders for path in self._files(folder) if path.suffix.lower() in suffixes
         ]
-        return listed if kind == "picture" else [path for path in listed if path.stat().st_size <= MAX_BYTES]
+        return [path for path in listed if path.stat().st_size <= MAX_BYTES] if kind == "points" else listed
 
     def _files(self, folder: Path) -> list[Path]:
         """The files of a folder, in the order of their names; none where it cannot be listed."""

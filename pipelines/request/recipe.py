@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from morph.errors import SettingsError
+from morph.media.recipe import published
 from morph.media.sequence import is_sequence
 from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
 from pipelines.request.presets import names_file
-from pipelines.request.settings import Settings, changed, keys, naming
+from pipelines.request.settings import Settings, changed, every_setting, keys, naming
 from pipelines.request.ways import needs_model
 
 TEXTS = ("name", "output", "device", "dtype", "frames")
@@ -27,27 +28,37 @@ log = logging.getLogger("morph")
 
 
 def recipe_of(clip: Clip) -> dict[str, Any]:
-    """What was asked for; a keyframe has what it has of its own. Files of points are named with their hashes."""
+    """What was asked for; a keyframe has what it has of its own. Files are named, and known by their hashes."""
     common = keys(clip.settings)
     keyframes = []
     for keyframe in clip.keyframes:
         overrides = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
-        entry: dict[str, Any] = {"image": str(keyframe.image), "sha256": hash_of_file(keyframe.image)}
+        entry: dict[str, Any] = {"image": published(keyframe.image), "sha256": hash_of_file(keyframe.image)}
         entry |= {"bytes": keyframe.image.stat().st_size}
         entry |= {"prompt": keyframe.prompt}
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
-        keyframes.append(entry | ({"settings": overrides} if overrides else {}))
-    asked = {"model": clip.model, "controlnet": clip.controlnet}
-    points = dict.fromkeys(keyframe.settings.align.points for keyframe in clip.keyframes)
+        keyframes.append(entry | (_settings(overrides) if overrides else {}))
+    controlnet = clip.controlnet and published(clip.controlnet)
     return {
         "name": clip.name,
-        "output": str(clip.output),
-        "asked": asked,
+        "output": published(clip.output),
+        "asked": {"model": published(clip.model), "controlnet": controlnet},
         "keyframes": keyframes,
-        "points": {name: hash_of_file(Path(name)) for name in points if name},
-        "settings": common,
+        **_settings(common),
     }
+
+
+def published_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a recipe names them: no paths, see :func:`morph.media.recipe.published`."""
+    paths = naming("file", "weights", "codec", "output")
+    return {key: published(value) if key in paths and value else value for key, value in values.items()}
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for a recipe, and the SHA-256 of the files that they name, by their keys."""
+    files = {key: hash_of_file(Path(values[key])) for key in naming("file") if values.get(key)}
+    return {"settings": published_settings(values)} | ({"files": files} if files else {})
 
 
 def clip_from(
@@ -57,11 +68,12 @@ def clip_from(
     codec: str | None = None,
     moved: Mapping[str, str] = MappingProxyType({}),
     file: Path | None = None,
+    known: Sequence[Path] = (),
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are files of points, which may also be where ``moved`` says. What has another name now is told. ``file`` is
-    what holds the recipe.
+    So are files that settings name, which may also be where ``moved`` says. What has another name now is told.
+    ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
     place of its encode preset, and ``moved`` that of files and weights that settings name, of keyframes among them.
@@ -71,22 +83,26 @@ def clip_from(
         SettingsError: settings of another version, or not a clip's recipe; a setting that names no such thing.
     """
     _check(file, recipe)
-    contents = Contents(folders)
+    contents = Contents(folders, known)
     movable = naming("file", "weights")
     if fixed := [key for key in moved if key not in movable]:
         raise SettingsError(f"{fixed[0]} stays as the recipe has it; what may have moved is {', '.join(movable)}")
     try:
-        # what the frames were called by then still points at them
-        moved_besides_points = {key: file for key, file in moved.items() if key != POINTS}
 
-        def relocated(settings: Settings, values: Mapping[str, Any]) -> Settings:
-            current = {**values, **moved_besides_points}
-            if name := current.get(POINTS):
-                place = Path(moved[POINTS]) if POINTS in moved else None
-                current[POINTS] = str(contents.find("points", Path(name), recipe["points"][name], place=place))
-            return changed(settings, current)
+        def relocated(settings: Settings, part: Mapping[str, Any]) -> Settings:
+            values = {**part.get("settings", {}), "encode.timeline": ""}
+            values |= {key: _weights(values[key], contents) for key in naming("weights") if key in values}
+            # points decide the frames, so that they must be the same wherever somebody says that they are
+            values |= {key: name for key, name in moved.items() if key != POINTS}
+            for key in naming("file"):
+                if values.get(key) and (key == POINTS or key not in moved):
+                    kind, place = ("points", moved.get(key)) if key == POINTS else ("file", None)
+                    digest = part["files"][key]
+                    found = contents.find(kind, Path(values[key]), digest, place=Path(place) if place else None)
+                    values[key] = str(found)
+            return changed(settings, values)
 
-        settings = relocated(Settings(), {**recipe["settings"], "encode.timeline": ""})
+        settings = relocated(Settings(), recipe)
         if codec:
             settings = changed(settings, {"encode.preset": codec})
         elif names_file(settings.encode.preset):
@@ -97,7 +113,7 @@ def clip_from(
         keyframes = tuple(
             ClipKeyframe(
                 contents.find("picture", Path(entry["image"]), entry["sha256"], entry.get("bytes")),
-                relocated(settings, entry.get("settings", {})),
+                relocated(settings, entry),
                 entry["prompt"],
                 entry.get("at"),
                 entry.get("hold", 0),
@@ -108,7 +124,13 @@ def clip_from(
         stem, dot, suffix = Path(recipe["output"]).name.partition(".")
         target = output or Path(f"{stem}-rerun{dot}{suffix}")
         clip = Clip(
-            recipe["name"], keyframes, settings, target, asked["model"], asked["controlnet"], named=bool(output)
+            recipe["name"],
+            keyframes,
+            settings,
+            target,
+            _weights(asked["model"], contents),
+            asked["controlnet"] and _weights(asked["controlnet"], contents),
+            named=bool(output),
         )
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"
@@ -116,6 +138,12 @@ def clip_from(
     if contents.told:
         log.warning("%s", contents.told)
     return clip
+
+
+def _weights(name: str, contents: Contents) -> str:
+    """What weights of a recipe are called here. A name without a slash may be of a folder that is elsewhere."""
+    known = {name for key in naming("weights") for name in every_setting()[key].about.known}
+    return name if not name or name in known or HUB_ID.fullmatch(name) else contents.folder(name)
 
 
 def _check(file: Path | None, recipe: Mapping[str, Any]) -> None:
@@ -137,12 +165,12 @@ def _check(file: Path | None, recipe: Mapping[str, Any]) -> None:
 
 _PARTS: dict[str, type] = {
     **dict.fromkeys(TEXTS, str),
-    **dict.fromkeys(("asked", "points", "settings", "choices"), dict),
+    **dict.fromkeys(("asked", "files", "settings", "choices"), dict),
     "keyframes": list,
     "threads": int,
 }
 """The parts of a recipe of a rendered clip, and what they are."""
-_OPTIONAL = ("points", "choices", "threads")
+_OPTIONAL = ("files", "choices", "threads")
 
 
 def _retiming(file: Path | None, recipe: Mapping[str, Any]) -> str:

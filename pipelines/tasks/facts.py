@@ -9,8 +9,11 @@ import torch
 from torch import device as Device
 
 from morph.installed import version
+from morph.media.recipe import published
 from pipelines.request.plan import Plan
 
+_NAMES = ("model", "controlnet", "clip")
+"""Facts that may be a folder."""
 VERSIONS = (version(), torch.__version__)
 """What is kept by other code is made again."""
 
@@ -75,4 +78,5 @@ class Facts:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for a recipe."""
-        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "notices"}
+        named = {name: published(value) for name in _NAMES if (value := getattr(self, name))}
+        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "notices"} | named

@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from pipelines.between.rendered_way import MATCHES
+from pipelines.job.folder import find_job
 from pipelines.job.result import RESULT, load_result
 from pipelines.report.markup import Markup, element
-from pipelines.report.page import find_job
 from tests.conftest import SAMPLES
 from tests.pipelines.report.conftest import NAME, NASTY, STILLS, Page, local_runner, page_of, render
 

@@ -124,8 +124,8 @@ def test_a_recipe_finds_its_points_by_their_bytes(command, here, tmp_path_factor
     done = run(command, here, "--frames-dir", "stills")
     assert done.returncode == 0, done.stderr
     recipe = read_recipe(here / "m.mp4")
-    assert list(recipe["points"]) == ["points.csv"]
-    assert len(recipe["points"]["points.csv"]) == 64
+    assert recipe["settings"]["align.points"] == "points.csv"
+    assert len(recipe["files"]["align.points"]) == 64
     place = tmp_path_factory.mktemp("elsewhere")
     again = ["rerun", str(here / "m.mp4"), "-o", "again", "--json"]
 
@@ -175,8 +175,10 @@ def test_a_manifest_gives_every_way_its_points(command, here, monkeypatch):
     assert [keyframe.settings.align.points for keyframe in own.keyframes] == expected
     (outcome,) = run_here([own], here / "job", Where(device="cpu"))
     assert outcome.error == ""
-    assert set(read_recipe(here / "a.mp4")["points"]) == set(expected[:2])
-    again = command("rerun", "a.mp4", "-o", "again.mp4", "--json")
+    entries = read_recipe(here / "a.mp4")["keyframes"]
+    told = [entry.get("settings", {}).get("align.points", "") for entry in entries]
+    assert told == ["points.csv", "second.csv", ""]
+    again = command("rerun", "a.mp4", "-o", "again.mp4", "--images", "more", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["same"] is True
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from morph.errors import InputError, SettingsError
+from morph.media.recipe import published
 from pipelines.request.clip import clip_of
+from pipelines.request.contents import hash_of_file
 from pipelines.request.recipe import choices_of, clip_from, recipe_of, remote
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
@@ -33,10 +35,40 @@ def told(clip, **more):
 
 
 def test_the_same_clip_comes_of_its_recipe(clip, tmp_path):
-    assert clip_from(told(clip), tmp_path / "b.mp4", []) == replace(clip, output=tmp_path / "b.mp4", named=True)
-    unnamed = clip_from(told(clip), None, [])
+    again = clip_from(told(clip), tmp_path / "b.mp4", [tmp_path])
+    assert again == replace(clip, output=tmp_path / "b.mp4", named=True)
+    unnamed = clip_from(told(clip), None, [], known=[Path(name) for name in clip.files])
     assert (unnamed.output, unnamed.named) == (Path("a-rerun.mp4"), False)
     assert remote(unnamed) == ["some/one"]
+
+
+def test_a_recipe_names_no_folder_above_the_files(clip, tmp_path):
+    """They travel with their films, and such folders tell whose they are."""
+    weights, sound = tmp_path / "weights" / "clip-vit", tmp_path / "song.wav"
+    weights.mkdir(parents=True)
+    sound.write_bytes(b"RIFF")
+    values = {"ranking.clip": str(weights), "encode.audio": str(sound), "encode.timeline": str(tmp_path / "a.otio")}
+    clip = replace(clip, settings=changed(clip.settings, values), model=str(tmp_path / "sd15"))
+    recipe = told(clip)
+    assert str(tmp_path) not in json.dumps(recipe)
+    assert recipe["files"]["encode.audio"] == hash_of_file(sound)
+    again = clip_from(recipe, None, [], known=[Path(name) for name in clip.files])
+    assert again.settings.ranking.clip == str(weights)
+    assert again.settings.encode.audio == str(sound)
+    assert again.model == "sd15"  # no folder: what may be meant is not guessed
+    (tmp_path / "sd15").mkdir()
+    assert clip_from(recipe, None, [tmp_path]).model == str(tmp_path / "sd15")
+    sound.write_bytes(b"RIFX")
+    with pytest.raises(InputError, match=r"song\.wav is there, but it has changed"):
+        clip_from(recipe, None, [tmp_path])
+    moved = clip_from(recipe, None, [tmp_path], moved={"encode.audio": "other.wav"})
+    assert moved.settings.encode.audio == "other.wav"
+    assert [published(name) for name in ("a/b.png", "/home/ada/b.png", "../ada/b.png", "~/b.png")] == [
+        "a/b.png",
+        "b.png",
+        "b.png",
+        "b.png",
+    ]
 
 
 def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):
@@ -45,23 +77,23 @@ def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):
     for name in ("cat.jpg", "points.csv"):
         (tmp_path / name).rename(away / name)
     with pytest.raises(InputError, match=r"points\.csv is not there: name the folder of the points with SHA-256"):
-        clip_from(recipe, None, [])
-    found = clip_from(recipe, None, [away])
+        clip_from(recipe, None, [tmp_path])
+    found = clip_from(recipe, None, [away, tmp_path])
     assert [keyframe.image for keyframe in found.keyframes] == [away / "cat.jpg", tmp_path / "raccoon.jpg"]
     assert found.settings.align.points == str(away / "points.csv")
     (away / "cat.jpg").rename(away / "a photo.jpg")
-    assert clip_from(recipe, None, [away]).keyframes[0].image == away / "a photo.jpg"
+    assert clip_from(recipe, None, [away, tmp_path]).keyframes[0].image == away / "a photo.jpg"
     shutil.copy(away / "a photo.jpg", tmp_path / "raccoon.jpg")
     with pytest.raises(InputError, match=r"raccoon\.jpg is there, but it has changed"):
-        clip_from(recipe, None, [away])
+        clip_from(recipe, None, [away, tmp_path])
 
 
-def test_a_recipe_follows_no_file_of_an_encode_preset_and_moves_only_what_is_a_file(clip):
+def test_a_recipe_follows_no_file_of_an_encode_preset_and_moves_only_what_is_a_file(clip, tmp_path):
     recipe = told(clip)
     recipe["settings"]["encode.preset"] = "./own.toml"
     with pytest.raises(SettingsError, match="can make ffmpeg write anywhere"):
-        clip_from(recipe, None, [])
-    assert clip_from(recipe, None, [], codec="hevc").settings.encode.preset == "hevc"
+        clip_from(recipe, None, [tmp_path])
+    assert clip_from(recipe, None, [tmp_path], codec="hevc").settings.encode.preset == "hevc"
     with pytest.raises(SettingsError, match="seed stays as the recipe has it"):
         clip_from(recipe, None, [], moved={"seed": "1"})
     with pytest.raises(SettingsError, match="no recipe of a rendered clip"):
@@ -69,12 +101,12 @@ def test_a_recipe_follows_no_file_of_an_encode_preset_and_moves_only_what_is_a_f
 
 
 @pytest.mark.parametrize("part", ["name", "keyframes", "settings", "asked", "sha256", "model", "device"])
-def test_what_is_missing_is_named_in_words(clip, part):
+def test_what_is_missing_is_named_in_words(clip, part, tmp_path):
     recipe = told(clip)
     for holder in (recipe, recipe["keyframes"][0], recipe["asked"]):
         holder.pop(part, None)
     with pytest.raises(SettingsError) as caught:
-        clip_from(recipe, None, [], file=Path("a.mp4"))
+        clip_from(recipe, None, [tmp_path], file=Path("a.mp4"))
     message = str(caught.value)
     assert message.startswith(f"a.mp4 holds no recipe of a rendered clip: {part} is missing in it")
     for word in ("Error", "'", "NoneType"):
