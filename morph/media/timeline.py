@@ -56,7 +56,7 @@ def check_timeline(path: str | Path, kind: type[Media], fps: Fraction, parts: in
 
 
 def write_timeline(path: str | Path, cut: Cut, mark: str = "") -> None:
-    """Write ``cut`` in the format that the suffix of ``path`` names, atomically; ``mark`` is of its unfinished file.
+    """Write ``cut`` in the format that the suffix of ``path`` names, atomically, under a name with ``mark`` at first.
 
     .otio: one video track with a clip per part; the media's whole length is available, so neighbouring frames
         serve as handles. Markers are the timeline's. Media beside or below the timeline's folder are pointed at by
