@@ -56,7 +56,7 @@ def check_timeline(path: str | Path, kind: type[Media], fps: Fraction, parts: in
 
 
 def write_timeline(path: str | Path, cut: Cut, mark: str = "") -> None:
-    """Write ``cut`` in the format that the suffix of ``path`` names, atomically, under a name with ``mark`` at first.
+    """Write ``cut`` in the format that the suffix of ``path`` names, atomically.
 
     .otio: one video track with a clip per part; the media's whole length is available, so neighbouring frames
         serve as handles. Markers are the timeline's. Media beside or below the timeline's folder are pointed at by
@@ -64,6 +64,8 @@ def write_timeline(path: str | Path, cut: Cut, mark: str = "") -> None:
     .edl: reel names have eight letters and digits, the last three a number. Locators stand at their record
         timecode and have one line, name and comment. An EDL does not state its rate, nor what handles there are.
     .xml: media are pointed at by absolute URLs, since the format has no others. Sound is not mentioned.
+
+    mark: stands in the name of the unfinished file.
 
     Raises:
         SettingsError: as :func:`check_timeline`.

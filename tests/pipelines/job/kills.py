@@ -20,7 +20,8 @@ from pathlib import Path
 import click
 import yaml
 
-from morph.media.stills import read_frames
+from morph.media.keyframe import load_keyframe, to_uint8
+from morph.media.stills import read_frames, write_png
 from tests.conftest import SAMPLES
 
 OPERATIONS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime")
@@ -47,26 +48,9 @@ def _manifest(folder: Path) -> None:
 
 def _stills(folder: Path) -> None:
     (folder / "in").mkdir()
-    for number, image in enumerate(PAIR):
-        _run(
-            [
-                "render",
-                image,
-                image,
-                "-o",
-                f"{number}",
-                "--preset",
-                "warp",
-                "--no-align",
-                *SHORT[:2],
-                "--frames",
-                "2",
-            ],
-            folder,
-        )
-        shutil.copy(folder / f"{number}" / "frame.0001.png", folder / "in" / f"frame.{number + 1:04d}.png")
-        shutil.rmtree(folder / f"{number}")
-        shutil.rmtree(folder / f"{number}.job")
+    for number, image in enumerate(PAIR, 1):
+        picture = load_keyframe(Path(image), "", (64, 64)).pixels
+        write_png(folder / "in" / f"frame.{number:04d}.png", to_uint8(picture)[0])
 
 
 def commands(model: str) -> list[Command]:
