@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
@@ -71,7 +72,9 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     parts["text_encoder"] = _loaded(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
     parts["tokenizer"] = _tokenizer(CLIPTokenizer, folder / "tokenizer")
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
-    return LatentDiffusion(**parts, schedule=schedule, name=name)
+    model = LatentDiffusion(**parts, schedule=schedule, name=name)
+    model.geometry = Geometry.from_folder(folder)
+    return model
 
 
 def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
@@ -128,10 +131,14 @@ def _silence() -> Iterator[None]:
 
     libraries = (diffusers_logging, transformers_logging)
     levels = [library.get_verbosity() for library in libraries]
+    bars = [library for library in libraries if library.is_progress_bar_enabled()]
     for library in libraries:
         library.set_verbosity_error()
+        library.disable_progress_bar()
     try:
         yield
     finally:
         for library, level in zip(libraries, levels, strict=True):
             library.set_verbosity(level)
+        for library in bars:
+            library.enable_progress_bar()

@@ -56,6 +56,9 @@ class Anchors(Section, prefix="anchors."):
     )
     noise_first: float = setting(0.55, "Share of the steps that the first level's anchors are noised by.", 0, 1)
     noise_last: float = setting(0.30, "Share of the steps that the last level's anchors are noised by.", 0, 1)
+    limit_noise: bool = setting(
+        True, "Where a model's morph.json says how much noise it can paint away, scale both shares down to that."
+    )
     shared_noise: bool = setting(True, "Noise both parents of an anchor with the same noise.")
     guidance: float = setting(7.5, "Classifier-free guidance of the denoising.", 0, 100)
     candidates: int = setting(
