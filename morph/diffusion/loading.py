@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
+from morph.diffusion.silence import silence
 from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
@@ -86,7 +85,7 @@ def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
     read_json(folder / "config.json")
     resized = {"ignore_mismatched_sizes": True} if "dtype" in types else {}  # transformers tells of these then
     try:
-        with _silence():
+        with silence():
             part, told = kind.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **resized, **types
             )
@@ -117,28 +116,7 @@ def _tokenizer(kind: Any, folder: Path) -> Any:
     for file in sorted(folder.glob("*.json")):
         read_json(file)
     try:
-        with _silence():
+        with silence():
             return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever a damaged file makes of the libraries that read it
         raise ModelError(f"{folder} cannot be loaded: {_DAMAGED}") from error
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the libraries' own reports and bars off the screen: what is wrong is told once, in one line."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    libraries = (diffusers_logging, transformers_logging)
-    levels = [library.get_verbosity() for library in libraries]
-    bars = [library for library in libraries if library.is_progress_bar_enabled()]
-    for library in libraries:
-        library.set_verbosity_error()
-        library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.set_verbosity(level)
-        for library in bars:
-            library.enable_progress_bar()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from pipelines.request.clip import Clip
@@ -15,7 +16,8 @@ def within_limits(clip: Clip, most_noise: float) -> tuple[Clip, list[str]]:
     """A clip whose anchors are noised by no more than its model can paint away, and lines that say so.
 
     most_noise: the share of the steps that the model names. Both shares of a clip's or keyframe's anchors are
-    scaled alike, so that later levels still have less noise; without ``anchors.limit_noise`` they stay as they are.
+    scaled alike, so that later levels still have less noise, and one step is left; without ``anchors.limit_noise``
+    they stay as they are.
     """
     notices: dict[str, None] = {}
 
@@ -27,8 +29,11 @@ def within_limits(clip: Clip, most_noise: float) -> tuple[Clip, list[str]]:
         if not anchors.limit_noise:
             notices[f"{asked} no more than {most_noise:g} back: expect smears"] = None
             return settings
-        last = round(anchors.noise_last * most_noise / anchors.noise_first, DIGITS)
-        scaled = replace(anchors, noise_first=most_noise, noise_last=last)
+        least = math.ceil(10**DIGITS / settings.steps) / 10**DIGITS  # one step
+        last = max(least, round(anchors.noise_last * most_noise / anchors.noise_first, DIGITS))
+        scaled = replace(anchors, noise_first=max(most_noise, last), noise_last=last)
+        if scaled == anchors:
+            return settings
         notices[
             f"{asked} no more than {most_noise:g} back: they get {_shares(scaled)}, near to a cross-fade; "
             "Stable Diffusion (--model) takes it all, and --set anchors.limit_noise=false insists"

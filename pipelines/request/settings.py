@@ -305,10 +305,12 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return new
 
 
-def unknown(key: str) -> SettingsError:
-    """What is said of a key that no setting has."""
-    near = difflib.get_close_matches(key, every_setting(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(every_setting())}"
+def unknown(key: str, besides: Sequence[str] = ()) -> SettingsError:
+    """What is said of a key that no setting has; ``besides`` are other names that go in the same place."""
+    value = key.replace("_", "-")
+    near = [f"{entry.key}={value}" for entry in every_setting().values() if value in entry.choices]
+    near += difflib.get_close_matches(key, [*every_setting(), *besides], n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*every_setting(), *besides])}"
     return SettingsError(f"there is no setting {key}; {hint}")
 
 

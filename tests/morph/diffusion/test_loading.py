@@ -2,6 +2,8 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -45,14 +47,25 @@ def test_a_folder_says_how_much_noise_its_model_can_paint_away(tmp_path):
             Geometry.from_folder(copy)
 
 
-def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(folder, capfd):
+def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(folder):
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
     before = [library.is_progress_bar_enabled() for library in (diffusers_logging, transformers_logging)]
     load_model(str(folder), dtype=torch.bfloat16)
-    assert capfd.readouterr() == ("", "")
     assert before == [library.is_progress_bar_enabled() for library in (diffusers_logging, transformers_logging)]
+
+
+def test_loading_in_a_process_of_its_own_prints_nothing(folder):
+    code = (
+        "import sys, torch\n"
+        "from morph.diffusion.loading import load_model\n"
+        "load_model(sys.argv[1], dtype=torch.bfloat16).to('cpu', torch.float32)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=SAMPLES.parent
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_autoencoder_tiny_has_no_posterior(tmp_path):

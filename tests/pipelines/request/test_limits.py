@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipelines.request.clip import clip_of
+from pipelines.request.levels import plan_anchors
 from pipelines.request.limits import within_limits
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
@@ -53,3 +54,16 @@ def test_a_keyframe_of_its_own_is_limited_by_itself():
     limited, notices = within_limits(asked, 0.2)
     assert [noise(keyframe.settings) for keyframe in limited.keyframes] == [(0.2, 0.1091), (0.15, 0.1)]
     assert len(notices) == 1
+
+
+def test_one_step_of_noise_is_left():
+    limited, (notice,) = within_limits(clip("wang2023", steps=4), 0.2)
+    assert noise(limited.settings) == (0.25, 0.25)
+    assert "they get 0.25 to 0.25" in notice
+    assert [level.steps for level in plan_anchors(limited.settings)] == [1, 1, 1, 1]
+    assert within_limits(limited, 0.2) == (limited, [])
+    limited, _ = within_limits(clip("wang2023", steps=3, **{"anchors.depth": 1}), 0.2)
+    assert [level.steps for level in plan_anchors(limited.settings)] == [1]
+    limited, _ = within_limits(clip("wang2023", steps=7), 0.2)
+    assert noise(limited.settings) == (0.2, 0.1429)
+    assert [level.steps for level in plan_anchors(limited.settings)] == [1, 1, 1, 1]
