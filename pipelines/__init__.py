@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.tasks.pipeline import MorphPipeline as MorphPipeline
+    from pipelines.job.pipeline import MorphPipeline as MorphPipeline
 
 __all__ = ["MorphPipeline"]
 
@@ -23,6 +23,6 @@ def __getattr__(name: str) -> Any:
     from morph.threads import let_idle_threads_sleep
 
     let_idle_threads_sleep()
-    from pipelines.tasks.pipeline import MorphPipeline
+    from pipelines.job.pipeline import MorphPipeline
 
     return MorphPipeline

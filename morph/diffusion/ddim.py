@@ -28,7 +28,10 @@ class Step(NamedTuple):
 def sample(
     predict: Predictor, schedule: Schedule, latents: Tensor, times: Sequence[int]
 ) -> Generator[Step, None, Tensor]:
-    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``; yields every step, returns the latents."""
+    """Denoise latents (B,C,h,w) at ``times[0]`` down to ``times[-1]``; yields every step, returns the latents.
+
+    :func:`morph.steps.drain` runs it to its end, as all that goes on in steps.
+    """
     for t, t_next in pairwise(times):
         clean, noise = predict(latents, t)
         latents = schedule.noise(clean, noise, t_next)

@@ -1,27 +1,32 @@
-"""What a model's configs say of frame sizes; no torch."""
+"""What a model's configs say of frame sizes, and of the noise it can paint away; no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from morph.errors import ModelError
 from morph.weights.locate import read_json
 
+LIMITS = "morph.json"
+"""A file of ours in a model's folder, such as {"most_noise": 0.2}; a model without one has no limits."""
+
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a model's configs say of sizes, in pixels.
+    """What a model's configs say of sizes, in pixels, and of noise.
 
     factor: of the autoencoder. stride: sides of frames must be multiples of it. native: the side that the
-    denoiser was trained for.
+    denoiser was trained for. most_noise: the largest share of the steps, from 0 to 1, that a picture can be noised
+    by for the denoiser to paint it back.
     """
 
     factor: int
     stride: int
     native: int
+    most_noise: float = 1.0
 
     @classmethod
     def from_configs(cls, vae: Mapping[str, Any], unet: Mapping[str, Any]) -> Geometry:
@@ -38,5 +43,21 @@ class Geometry:
 
     @classmethod
     def from_folder(cls, folder: Path) -> Geometry:
-        """Read from a model's folder."""
-        return cls.from_configs(*(read_json(folder / part / "config.json") for part in ("vae", "unet")))
+        """Read from a model's folder.
+
+        Raises:
+            ModelError: configs or limits that say something else.
+        """
+        sizes = cls.from_configs(*(read_json(folder / part / "config.json") for part in ("vae", "unet")))
+        return replace(sizes, most_noise=_most_noise(folder / LIMITS))
+
+
+def _most_noise(path: Path) -> float:
+    if not path.is_file():
+        return 1.0
+    if unknown := sorted(read_json(path).keys() - {"most_noise"}):
+        raise ModelError(f"{path}: {unknown[0]} is not known; it may say most_noise, from 0 to 1")
+    most = read_json(path).get("most_noise", 1.0)
+    if type(most) not in (int, float) or not 0 < most <= 1:
+        raise ModelError(f"{path}: most_noise is {most!r}; it must be a number above 0, at most 1")
+    return float(most)

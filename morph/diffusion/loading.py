@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
+from morph.diffusion.silence import silence
 from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
@@ -71,7 +71,9 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     parts["text_encoder"] = _loaded(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
     parts["tokenizer"] = _tokenizer(CLIPTokenizer, folder / "tokenizer")
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
-    return LatentDiffusion(**parts, schedule=schedule, name=name)
+    model = LatentDiffusion(**parts, schedule=schedule, name=name)
+    model.geometry = Geometry.from_folder(folder)
+    return model
 
 
 def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
@@ -83,7 +85,7 @@ def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
     read_json(folder / "config.json")
     resized = {"ignore_mismatched_sizes": True} if "dtype" in types else {}  # transformers tells of these then
     try:
-        with _silence():
+        with silence():
             part, told = kind.from_pretrained(
                 folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **resized, **types
             )
@@ -114,24 +116,7 @@ def _tokenizer(kind: Any, folder: Path) -> Any:
     for file in sorted(folder.glob("*.json")):
         read_json(file)
     try:
-        with _silence():
+        with silence():
             return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever a damaged file makes of the libraries that read it
         raise ModelError(f"{folder} cannot be loaded: {_DAMAGED}") from error
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the libraries' own reports and bars off the screen: what is wrong is told once, in one line."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    libraries = (diffusers_logging, transformers_logging)
-    levels = [library.get_verbosity() for library in libraries]
-    for library in libraries:
-        library.set_verbosity_error()
-    try:
-        yield
-    finally:
-        for library, level in zip(libraries, levels, strict=True):
-            library.set_verbosity(level)

@@ -14,6 +14,7 @@ from morph.diffusion.condition import Condition
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule
+from morph.diffusion.silence import silence
 from morph.errors import ModelError
 
 MIN_TILE = 256
@@ -105,8 +106,8 @@ class LatentDiffusion:
         """
         denoisers = [network for network in (self.unet, self.controlnet) if network]
         vae_dtype = torch.float32 if dtype == torch.float16 else dtype  # Stable Diffusion's overflows in float16
-        for network, network_dtype in (*((denoiser, dtype) for denoiser in denoisers), (self.vae, vae_dtype)):
-            if network.dtype != network_dtype:  # diffusers warns of every cast, needed or not
+        with silence():  # diffusers warns of every cast, needed or not
+            for network, network_dtype in (*((denoiser, dtype) for denoiser in denoisers), (self.vae, vae_dtype)):
                 network.to(dtype=network_dtype)
         self._last_decoder_layer.to(dtype=torch.float32)
         for network in (*denoisers, self.vae, self.text_encoder):

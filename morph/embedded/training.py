@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from morph.diffusion.geometry import LIMITS
 from morph.diffusion.model import computes_in_bfloat16
 from morph.embedded.muon import MuonAdamW
 from morph.errors import SettingsError
@@ -235,6 +236,8 @@ def finish(stage: Stage, base: Path, folder: Path) -> None:
     for part in PARTS:
         if (base / part).is_dir():
             shutil.copytree(base / part, folder / part, dirs_exist_ok=True)
+    if (base / LIMITS).is_file():
+        shutil.copy(base / LIMITS, folder)
     stage.export(folder)
     hashes = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()

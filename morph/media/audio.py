@@ -8,12 +8,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
-from morph.errors import InputError, SettingsError
+from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.ffmpeg import Ffmpeg, reading
+from morph.media.stills import atomic_path
 from morph.media.target import CONTAINERS, Stream
 
 KINDS = "wav,w64,aiff,mp3,flac,ogg,aac,caf,mov,matroska,avi,mpegts,mpeg,flv,asf,mxf"
 Fit = Literal["fit", "loop", "keep"]
+
+
+def channels_and_rate(path: Path) -> tuple[int, int]:
+    """How many channels the first sound of a file has, and samples a second.
+
+    Raises:
+        InputError: it cannot be read, or holds no sound.
+    """
+    first = ("-map", "0:a:0", "-vn", "-frames:a", "1", "-c:a", "pcm_s16le", "-f", "framecrc")
+    with reading(path, KINDS, "sound", *first) as pipe:
+        *heading, frame = pipe.read().decode().splitlines()
+    _, _, _, samples, size, _ = frame.split(",")  # of two bytes each
+    (rate,) = (line.partition(": ")[2] for line in heading if line.startswith("#sample_rate"))
+    return int(size) // (2 * int(samples)), int(rate)
 
 
 @dataclass(frozen=True)
@@ -93,16 +108,40 @@ class Audio:
         copied = self.copied(suffix, stream)
         if copied and (self.fit == "keep" or not self._lossless):
             return ("-c:a", "copy")
-        seconds = f"{float(stream.seconds):.6f}"
-        # decoded sound is repeated, since at the ends of a coded file there are a few samples too many
-        filters = {"fit": f"apad=whole_dur={seconds}", "loop": f"aloop=-1:{2**31 - 1},atrim=end={seconds}"}
-        chain = [filters[self.fit]] if self.fit in filters else []
+        chain = self._fitted(stream)
         container = CONTAINERS[suffix]
         if container.layouts and not copied:
             chain.append(f"aformat=channel_layouts={container.layouts}")
         filtered = ("-af", ",".join(chain)) if chain else ()
         # where coding loses nothing, the samples stay the same, and can be cut and filled anywhere
         return (*filtered, *(("-c:a", self.codec) if copied else container.audio))
+
+    def write_wav(self, path: Path, stream: Stream, mark: str = "") -> None:
+        """Write it as a .wav of 24 bits, as long as it is in the video; ``mark`` as in :func:`atomic_path`.
+
+        Raises:
+            EncodeError: ffmpeg or the disk refuses.
+        """
+        chain = self._fitted(stream)
+        filtered = ("-af", ",".join(chain)) if chain else ()
+        coding = ("-map", "0:a:0", *filtered, "-c:a", "pcm_s24le", "-rf64", "auto", "-map_metadata", "-1")
+        try:
+            with atomic_path(path, mark) as temporary:
+                ffmpeg = Ffmpeg(*self.reading(stream), *coding, f"file:{temporary}", stdin=True)
+                try:
+                    if ffmpeg.wait() != 0:
+                        raise EncodeError(f"{path}: its sound cannot be written: {ffmpeg.last_lines()}")
+                finally:
+                    ffmpeg.kill()
+        except OSError as error:
+            raise EncodeError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def _fitted(self, stream: Stream) -> list[str]:
+        """Ffmpeg's filters that make it as long as the video, where that is asked for."""
+        seconds = f"{float(stream.seconds):.6f}"
+        # decoded sound is repeated, since at the ends of a coded file there are a few samples too many
+        filters = {"fit": f"apad=whole_dur={seconds}", "loop": f"aloop=-1:{2**31 - 1},atrim=end={seconds}"}
+        return [filters[self.fit]] if self.fit in filters else []
 
     @property
     def _lossless(self) -> bool:

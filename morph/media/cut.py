@@ -72,6 +72,20 @@ Media = NumberedStills | Movie | PartMovies
 
 
 @dataclass(frozen=True)
+class Sound:
+    """The clip's sound, from its first frame on: a file of its own, or the movie that it is in.
+
+    seconds: how long it lasts. channels; rate: samples a second. stamped: as of a :class:`Movie`.
+    """
+
+    path: Path
+    seconds: Fraction
+    channels: int = 2
+    rate: int = 48000
+    stamped: bool = False
+
+
+@dataclass(frozen=True)
 class Cut:
     """A finished clip as an editor sees it.
 
@@ -83,6 +97,7 @@ class Cut:
         media: where the frames are.
         markers: notes on frames.
         start: timecode of the first frame; None counts from 0.
+        sound: what is heard with it; None is silence.
 
     Raises:
         ValueError: parts with gaps, markers outside the clip, another rate in ``start``, or not one movie per part.
@@ -95,6 +110,7 @@ class Cut:
     media: Media
     markers: tuple[Marker, ...] = ()
     start: Timecode | None = None
+    sound: Sound | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no cut of a clip."""
@@ -167,8 +183,19 @@ def sources(cut: Cut) -> list[Source]:
     ]
 
 
+def sound_source(cut: Cut) -> Source | None:
+    """Where the sound is: as many frames as it lasts, the first of them with the clip's first."""
+    if not cut.sound:
+        return None
+    known = {source.path: source.number for source in sources(cut)}
+    number = known.get(cut.sound.path, max(known.values()) + 1)
+    offset = cut.start.frame if cut.start and cut.sound.stamped else 0
+    return Source(number, cut.sound.path, range(max(1, round(cut.sound.seconds * cut.fps))), offset)
+
+
 def files(cut: Cut) -> list[Path]:
     """Every file that a timeline of ``cut`` points at."""
+    sound = [cut.sound.path] if cut.sound else []
     if isinstance(cut.media, NumberedStills):
-        return [cut.media.path(frame) for frame in range(cut.length)]
-    return [cut.media.path] if isinstance(cut.media, Movie) else list(cut.media.paths)
+        return [cut.media.path(frame) for frame in range(cut.length)] + sound
+    return [*([cut.media.path] if isinstance(cut.media, Movie) else cut.media.paths), *sound]

@@ -20,8 +20,9 @@ from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
+from morph.steps import drain
 from pipelines.between.denoising import denoise
-from pipelines.between.keyframes import FittedKeyframe, Progress, drain, shared_times
+from pipelines.between.keyframes import FittedKeyframe, Progress, shared_times
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
 from pipelines.request.ways import aligned_times, inversion_forwards

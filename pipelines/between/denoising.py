@@ -14,7 +14,7 @@ from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
-from pipelines.between.keyframes import drain
+from morph.steps import drain
 from pipelines.between.pair import Pair
 
 

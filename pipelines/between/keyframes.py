@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,10 +23,8 @@ from morph.errors import MorphError
 from morph.media.keyframe import to_uint8
 from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
+from morph.steps import drain
 from pipelines.request.settings import Settings
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 
 class Progress(Protocol):
@@ -130,16 +128,6 @@ def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, 
     size = (pixels.shape[3], pixels.shape[2])
     images = torch.stack([torch.from_numpy(draw(pose, size)) for pose in known]).to(pixels.device)
     return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (positions - 0.5).abs() * (scale - 1))
-
-
-def drain(steps: Generator[S, None, T], tick: Callable[[S], None]) -> T:
-    """Run a generator to its end, handing ``tick`` what it yields after every step; what it returned."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        tick(step)
 
 
 def fit_embeddings(

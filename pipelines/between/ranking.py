@@ -24,6 +24,16 @@ LONGEST = 160
 """Pixels of the longer side of a candidate on a sheet."""
 
 
+def scored(ranking: config.Ranking) -> str:
+    """What scores mean, for people."""
+    less = f", minus {ranking.smoothness:g} times the LPIPS to both parents" if ranking.smoothness else ""
+    more = f", plus {ranking.sharpness:g} times their detail" if ranking.sharpness else ""
+    return (
+        f'how much more like "{ranking.positive}" than like "{ranking.negative}" CLIP finds a candidate{less}{more}'
+        ": below zero it is more like the latter; what counts is which is the highest, not how high it is"
+    )
+
+
 class Ranker:
     """Scores candidates as the settings say."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options
+from pipelines.cli.common import ProgressBar, assigned, model_options, say
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.job.job import Job
@@ -97,14 +98,20 @@ def render(
         _say_plan(planned_job, device, dtype, calibrate, as_json)
         return
     with opened(folder, clip, change):
-        from pipelines.cli.choose import Person
+        from pipelines.between.ranking import scored
+        from pipelines.cli.choose import CHOICES, Person
         from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
         started = time.monotonic()
+        person = None
+        if aside.choose:
+            person = Person(aside.choose, scored(clip.settings.ranking))
+            if not sys.stdin.isatty():
+                answers = aside.choose / CHOICES
+                say(f"--choose asks on a terminal, and this is none: answers are taken from {answers}")
         models = Models.of(clip, device, dtype)
-        person = Person(aside.choose) if aside.choose else None
         result = carry_out(planned_job, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
     extra = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}

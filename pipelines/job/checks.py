@@ -9,7 +9,7 @@ from pathlib import Path
 from morph.errors import InputError, SettingsError
 from morph.media.recipe import check_recipe
 from pipelines.job.folder import has_written, written_numbers
-from pipelines.output.cutting import PART, check_cut, parts_folder
+from pipelines.output.cutting import check_cut, part_files, parts_folder
 from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.request.clip import Clip
 from pipelines.request.presets import names_file
@@ -32,8 +32,8 @@ def check_files(clip: Clip, outputs: Sequence[Output], folder: Path) -> None:
     timeline = clip.settings.encode.timeline
     parts = parts_folder(clip)
     if parts:
-        _check_unnamed(parts.glob(f"*{PART}"), folder, parts, "give the timeline another name")
-    _check_sources(clip, [*replaced, recipe, *([Path(timeline)] if timeline else [])])
+        _check_unnamed(part_files(clip), folder, parts, "give the timeline another name")
+    _check_sources(clip, [*replaced, recipe, *([Path(timeline)] if timeline else []), *part_files(clip)])
 
 
 def _check_unnamed(files: Iterable[Path], folder: Path, output: Path, remedy: str) -> None:

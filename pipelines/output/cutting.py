@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,7 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from morph.errors import EncodeError
-from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, Part, PartMovies, movie_frames, parts_from
+from morph.media.audio import Audio, channels_and_rate
+from morph.media.cut import (
+    Cut,
+    Marker,
+    Media,
+    Movie,
+    NumberedStills,
+    Part,
+    PartMovies,
+    Sound,
+    movie_frames,
+    parts_from,
+)
 from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
@@ -24,6 +37,8 @@ PARTED = ".xml"
 """The timelines that want a movie for each way."""
 PART = ".mov"
 """Movies of single ways."""
+SOUND = "sound.wav"
+"""What is heard with them, beside them."""
 PART_TARGETS = {False: "prores-hq", True: "prores-4444"}
 """What they are encoded as where the clip's codec does not fit: without transparency, and with it."""
 
@@ -39,7 +54,7 @@ def check_cut(clip: Clip, outputs: Sequence[Output]) -> None:
         return
     path = Path(encode.timeline)
     kind = _kind(path, outputs)
-    check_timeline(path, kind, clip.settings.fps, len(_entries(clip)) - 1)
+    check_timeline(path, kind, clip.settings.fps, len(_entries(clip)) - 1 + bool(encode.audio))
     if kind is PartMovies:
         _part_output(path.with_suffix(PART), outputs[0], 1, "").check()
 
@@ -48,6 +63,13 @@ def parts_folder(clip: Clip) -> Path | None:
     """Where a timeline's movies of single ways go; None where it has none."""
     timeline = Path(clip.settings.encode.timeline)
     return timeline.with_suffix("") if timeline.suffix.lower() == PARTED else None
+
+
+def part_files(clip: Clip) -> list[Path]:
+    """What of a timeline's movies of single ways is there, and of their sound."""
+    folder = parts_folder(clip)
+    sound = folder / SOUND if folder and clip.settings.encode.audio else None
+    return [*(folder.glob(f"*{PART}") if folder else []), *([sound] if sound and os.path.lexists(sound) else [])]
 
 
 def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: str = "") -> None:
@@ -70,12 +92,15 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: s
     kind = _kind(path, outputs)
     if kind is PartMovies:
         media: Media = _part_movies(path, rendered, parts, outputs[0], start, mark)
+        sound = _sound_beside(path, outputs[0], mark)
     elif kind is NumberedStills:
         stills = next(output for output in outputs if output.target is None)
         media = NumberedStills(StillPattern.parse(stills.path), encode.start)
     else:
         media = Movie(outputs[0].path, stamped=bool(encode.timecode))
-    write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start), mark)
+    if kind is not PartMovies:  # the film has it
+        sound = _sound(outputs[0].path, bool(encode.timecode)) if outputs[0].audio else None
+    write_timeline(path, Cut(clip.name, fps, rendered.size, parts, media, tuple(markers), start, sound), mark)
 
 
 def _kind(path: Path, outputs: Sequence[Output]) -> type[Media]:
@@ -123,3 +148,17 @@ def _part_movies(
             for frame in rendered.part(span):
                 writer.write(frame.written(output.stream.alpha))
     return PartMovies(tuple(paths), clip_output.encode.handles, stamped=bool(start))
+
+
+def _sound(path: Path, stamped: bool = False) -> Sound:
+    """The sound of a file that was written."""
+    return Sound(path, Audio.from_file(path).seconds, *channels_and_rate(path), stamped)
+
+
+def _sound_beside(path: Path, clip_output: Output, mark: str) -> Sound | None:
+    """Write the clip's sound beside the movies of its parts, where each of these would have but a piece of it."""
+    if not clip_output.audio:
+        return None
+    wav = path.with_suffix("") / SOUND
+    clip_output.audio.write_wav(wav, clip_output.stream, mark)
+    return _sound(wav)

@@ -18,9 +18,9 @@ from morph.media.keyframe import Keyframe
 from morph.media.sheet import contact_sheet
 from morph.quality.evaluate import Report, measure
 from morph.scaling import reduced, reduced_pixels
+from pipelines.job.pipeline import MorphPipeline
 from pipelines.request.clip import Clip
 from pipelines.tasks.frames import Rendered
-from pipelines.tasks.pipeline import MorphPipeline
 from pipelines.tasks.progress import Callback
 
 COLUMNS = ("preset", "PPL", "PDV", "max/mean gap", "ghosting", "motion", "sharpness", "end PSNR dB", "seconds")

@@ -13,7 +13,6 @@ from morph.errors import SettingsError
 from morph.media.recipe import published
 from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
-from pipelines.request.costs import costs
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.recipe import published_settings
 from pipelines.request.settings import Settings, changed, keys
@@ -93,10 +92,10 @@ def compare_presets(
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
 
     from morph.media.frame import to_rgb8
+    from pipelines.job.pipeline import MorphPipeline
     from pipelines.report.compare import compare
     from pipelines.tasks.maker import maker_of
     from pipelines.tasks.models import quiet_libraries
-    from pipelines.tasks.pipeline import MorphPipeline
 
     quiet_libraries()
     pipeline = MorphPipeline.from_pretrained(
@@ -104,9 +103,10 @@ def compare_presets(
     )
     log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
     # whatever cannot run is found before anything is rendered
-    facts = [maker_of(pipeline, pipeline.plan(clip), folder).facts() for clip in clips.values()]
+    plans = {name: pipeline.plan(clip) for name, clip in clips.items()}
+    facts = [maker_of(pipeline, plan, folder).facts() for plan in plans.values()]
     folder.mkdir(exist_ok=True)
-    settings_of = {name: published_settings(keys(settings)) for name, settings in chosen.items()}
+    settings_of = {name: published_settings(keys(plan.clip.settings)) for name, plan in plans.items()}
     recipe = facts[0].as_dict() | {
         "images": [published(image) for image in images],
         "prompts": prompts,
@@ -121,7 +121,9 @@ def compare_presets(
     comparison = Comparison(output, [], recipe)
     for number, (name, clip) in enumerate(clips.items(), 1):
         log.warning("%s (%d of %d)", name, number, len(clips))
-        with bar(costs(clip)) as callback:
+        for notice in plans[name].notices:
+            log.warning("%s", notice)
+        with bar(plans[name].forwards) as callback:
             (compared,) = compare(pipeline, {name: clip}, callback, keep)
         comparison = Comparison(output, [*comparison.compared, compared], recipe)
         comparison.write()

@@ -17,15 +17,17 @@ from morph.media.points import read_points
 from pipelines.request.clip import Clip, Timing, timing
 from pipelines.request.costs import costs, disk_bytes
 from pipelines.request.images import Images
+from pipelines.request.limits import within_limits
 from pipelines.request.sizes import Sizes, sizes_of
-from pipelines.request.ways import Way, ways
+from pipelines.request.ways import Way, needs_model, ways
 
 
 @dataclass(frozen=True)
 class Plan:
     """A clip with all that follows from its settings and its images; two plans of the same are equal.
 
-    transparent: all images have mattes, so frames have. notices: what people should know of the images. points:
+    clip: what was asked for, within the limits of its model. transparent: all images have mattes, so frames have.
+    notices: what people should know of the images, and of those limits. points:
     what a person marked at the ends of each way, (N,4), x and y in both, in pixels of frames; None where nothing.
     images: the decoded ones.
     """
@@ -48,10 +50,11 @@ class Plan:
         """
         for path in dict.fromkeys(entry.image for entry in clip.keyframes):
             check_image(path)
-        images, all_ways = Images(), tuple(ways(clip))
-        sizes = sizes_of(clip.settings, geometry(), images.original(clip.keyframes[0].image))
+        images, model = Images(), geometry()
+        clip, notices = within_limits(clip, model.most_noise) if needs_model(clip) else (clip, [])
+        all_ways = tuple(ways(clip))
+        sizes = sizes_of(clip.settings, model, images.original(clip.keyframes[0].image))
         mattes: list[bool] = []
-        notices: list[str] = []
         for entry in clip.keyframes:  # one at a time: they may be many, and large
             picture = images.prepared(entry.image, sizes.frame, entry.settings.fit)
             mattes.append(picture.alpha is not None)

@@ -56,6 +56,9 @@ class Anchors(Section, prefix="anchors."):
     )
     noise_first: float = setting(0.55, "Share of the steps that the first level's anchors are noised by.", 0, 1)
     noise_last: float = setting(0.30, "Share of the steps that the last level's anchors are noised by.", 0, 1)
+    limit_noise: bool = setting(
+        True, "Where a model's morph.json says how much noise it can paint away, scale both shares down to that."
+    )
     shared_noise: bool = setting(True, "Noise both parents of an anchor with the same noise.")
     guidance: float = setting(7.5, "Classifier-free guidance of the denoising.", 0, 100)
     candidates: int = setting(
@@ -302,10 +305,12 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     return new
 
 
-def unknown(key: str) -> SettingsError:
-    """What is said of a key that no setting has."""
-    near = difflib.get_close_matches(key, every_setting(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(every_setting())}"
+def unknown(key: str, besides: Sequence[str] = ()) -> SettingsError:
+    """What is said of a key that no setting has; ``besides`` are other names that go in the same place."""
+    value = key.replace("_", "-")
+    near = [f"{entry.key}={value}" for entry in every_setting().values() if value in entry.choices]
+    near += difflib.get_close_matches(key, [*every_setting(), *besides], n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*every_setting(), *besides])}"
     return SettingsError(f"there is no setting {key}; {hint}")
 
 

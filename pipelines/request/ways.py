@@ -66,11 +66,6 @@ def ways(clip: Clip) -> list[Way]:
     ]
 
 
-def leaves_choice(clip: Clip) -> bool:
-    """Whether any anchor has more than one candidate."""
-    return any(level.candidates > 1 for way in ways(clip) for level in way.anchors)
-
-
 def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     """Those of a sampler's times at which frames in register are visited: the noisiest are left out."""
     return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least

@@ -69,6 +69,7 @@ class DiffusionMaker:
             clip=clip_models[0] if clip_models else None,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
+            most_noise=model.geometry.most_noise,
             notices=tuple(notices),
         )
 

@@ -24,7 +24,8 @@ class Facts:
 
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
     height). clip: the name of the CLIP that ranks candidates. inbetween: that of what interpolates frames.
-    landmarks: the version of what finds landmarks of people. notices: lines for people, no part of a recipe.
+    landmarks: the version of what finds landmarks of people. most_noise: the share of the steps that the model says
+    it can paint away. notices: lines for people, no part of a recipe.
     """
 
     morph: str
@@ -41,6 +42,7 @@ class Facts:
     clip: str | None
     inbetween: str | None
     landmarks: str | None
+    most_noise: float | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -56,6 +58,7 @@ class Facts:
         clip: str | None = None,
         inbetween: str | None = None,
         landmarks: str | None = None,
+        most_noise: float | None = None,
         notices: tuple[str, ...] = (),
     ) -> Facts:
         """Those of a plan that is carried out on a device."""
@@ -73,6 +76,7 @@ class Facts:
             clip=clip,
             inbetween=inbetween,
             landmarks=landmarks,
+            most_noise=most_noise,
             notices=tuple(dict.fromkeys(notices)),
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from morph import pacing
 from morph.pacing import Evenness
-from pipelines.between.keyframes import drain
+from morph.steps import drain
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.request.plan import Plan
 from pipelines.request.ways import survey_positions

@@ -71,10 +71,10 @@ def run(plan: Plan) -> Outcome:
     import torch
 
     from morph.quality.evaluate import measure
+    from pipelines.job.pipeline import MorphPipeline
     from pipelines.request.clip import clip_of
     from pipelines.tasks.models import quiet_libraries
     from pipelines.tasks.pictures import Pictures
-    from pipelines.tasks.pipeline import MorphPipeline
     from tests.benchmarks.meter import Meter, forget_peak, peak
 
     quiet_libraries()

@@ -22,7 +22,7 @@ KEYS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
     "begin",
     [
         "from pipelines.cli import main; sys.argv = ['morph', 'settings', '--help']; main()",
-        "sys.modules['pipelines.tasks.pipeline'] = types.SimpleNamespace(MorphPipeline=1)\n"
+        "sys.modules['pipelines.job.pipeline'] = types.SimpleNamespace(MorphPipeline=1)\n"
         "from pipelines import MorphPipeline",
     ],
 )

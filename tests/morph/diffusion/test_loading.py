@@ -2,6 +2,8 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -25,6 +27,45 @@ def test_a_folder_loads_and_knows_its_geometry(folder):
     assert latents.shape == (2, 4, 8, 8)
     assert model.decode(latents).shape == images.shape
     assert model.decode(latents).abs().max() <= 1
+
+
+def test_a_folder_says_how_much_noise_its_model_can_paint_away(tmp_path):
+    copy = build_folder(tmp_path)
+    assert load_model(str(copy)).geometry.most_noise == 1
+    (copy / "morph.json").write_text('{"most_noise": 0.25}')
+    assert load_model(str(copy)).geometry.most_noise == Geometry.from_folder(copy).most_noise == 0.25
+    assert 0.1 < Geometry.from_folder(locate.EMBEDDED).most_noise < 0.3
+    for text, message in (
+        ('{"most_noise": 0}', "most_noise is 0; it must be a number above 0, at most 1"),
+        ('{"most_noise": true}', "most_noise is True"),
+        ('{"most_noise": "much"}', "most_noise is 'much'"),
+        ('{"noise": 1}', "noise is not known"),
+        ("[]", "no JSON object"),
+    ):
+        (copy / "morph.json").write_text(text)
+        with pytest.raises(ModelError, match=rf"morph\.json: .*{message}"):
+            Geometry.from_folder(copy)
+
+
+def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(folder):
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    before = [library.is_progress_bar_enabled() for library in (diffusers_logging, transformers_logging)]
+    load_model(str(folder), dtype=torch.bfloat16)
+    assert before == [library.is_progress_bar_enabled() for library in (diffusers_logging, transformers_logging)]
+
+
+def test_loading_in_a_process_of_its_own_prints_nothing(folder):
+    code = (
+        "import sys, torch\n"
+        "from morph.diffusion.loading import load_model\n"
+        "load_model(sys.argv[1], dtype=torch.bfloat16).to('cpu', torch.float32)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=SAMPLES.parent
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_autoencoder_tiny_has_no_posterior(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import opentimelineio as otio
 
-from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, PartMovies, parts_from
+from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, PartMovies, Sound, parts_from
 from morph.media.pattern import StillPattern
 from morph.media.stills import FrameFolder
 from morph.media.timecode import Timecode
@@ -50,6 +50,15 @@ def media_in(folder: Path, kind: type[Media]) -> Media:
         return movies_in(folder / "movies", handles=2)
     (folder / "morph.mov").touch()
     return Movie(folder / "morph.mov")
+
+
+def sound_in(
+    folder: Path, media: Media, channels: int = 2, frames: int = 16, fps: Fraction = Fraction(24)
+) -> Sound:
+    """Sound of so many frames: in the movie itself, or in a file of its own."""
+    path = media.path if isinstance(media, Movie) else folder / "a sound.wav"
+    path.touch()
+    return Sound(path, frames / fps, channels, 44100, isinstance(media, Movie) and media.stamped)
 
 
 def read(path: Path, cut: Cut) -> Any:

@@ -10,8 +10,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from morph.errors import InputError, SettingsError
-from morph.media.audio import Audio
+from morph.errors import EncodeError, InputError, SettingsError
+from morph.media.audio import Audio, channels_and_rate
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.request.settings import Encode
@@ -248,3 +248,39 @@ def test_files_that_are_no_sound(tmp_path, sounds):
 def test_an_unknown_fit_is_refused(sounds):
     with pytest.raises(SettingsError, match="one of fit, loop, keep"):
         Audio.from_file(sounds / "long.wav", "stretch")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", SOUNDS)
+@pytest.mark.parametrize(
+    ("name", "fit", "seconds"), [("long", "fit", 1), ("short", "fit", 1), ("short", "loop", 1)]
+)
+def test_sound_beside_the_video_is_as_long_as_it_is(sounds, tmp_path, kind, name, fit, seconds):
+    Audio.from_file(sounds / f"{name}.{kind}", fit).write_wav(tmp_path / "a.wav", STREAM)
+    codec, samples = decoded(tmp_path / "a.wav")
+    assert codec == "pcm_s24le"
+    assert len(samples) == pytest.approx(seconds * RATE, abs=2)
+    heard = 1 if (name, fit) != ("short", "fit") else 0.333
+    assert seconds_of_tone(samples) == pytest.approx(heard, abs=0.1)  # AAC begins with silence, so each round
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_sound_beside_the_video_may_stay_as_long_as_it_was(sounds, tmp_path):
+    for name, seconds in (("long", 2), ("short", 0.333)):
+        Audio.from_file(sounds / f"{name}.flac", "keep").write_wav(tmp_path / "a.wav", STREAM)
+        assert float(Audio.from_file(tmp_path / "a.wav").seconds) == pytest.approx(seconds, abs=1e-4)
+
+
+def test_a_disk_that_refuses_sound_leaves_what_was_there(sounds, tmp_path):
+    sound = Audio.from_file(sounds / "long.wav")
+    (tmp_path / "a.wav").mkdir()
+    with pytest.raises(EncodeError, match=r"a\.wav: cannot be written"):
+        sound.write_wav(tmp_path / "a.wav", STREAM)
+    with pytest.raises(EncodeError, match=r"a\.wav: its sound cannot be written"):
+        sound.write_wav(tmp_path / "none" / "a.wav", STREAM)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("mono", 1), ("stereo", 2), ("5.1", 6)])
+def test_channels_are_counted(tmp_path, layout, channels):
+    ffmpeg("-f", "lavfi", "-i", f"anullsrc=cl={layout}:r=22050:d=0.3", tmp_path / "a.flac")
+    assert channels_and_rate(tmp_path / "a.flac") == (channels, 22050)

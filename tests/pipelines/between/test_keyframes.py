@@ -7,7 +7,7 @@ import torch
 from morph.diffusion.loading import load_model
 from morph.media.keyframe import load_keyframe
 from morph.perception.pose import KEYPOINTS, Person
-from pipelines.between.keyframes import FittedKeyframe, control_of, drain, shared_times
+from pipelines.between.keyframes import FittedKeyframe, control_of, shared_times
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import Spent, captured, fitted
@@ -67,14 +67,3 @@ def test_poses_are_shown_only_where_all_have_one():
     assert control.images.shape == (2, 3, 32, 48)
     assert control.scale.tolist() == pytest.approx([1.0, 1.5])
     assert float(control.images[1].max()) == 0 < float(control.images[0].max())
-
-
-def test_what_a_generator_returns_is_kept_and_each_step_told():
-    def steps():
-        yield "a"
-        yield "b"
-        return "end"
-
-    told = []
-    assert drain(steps(), told.append) == "end"
-    assert told == ["a", "b"]

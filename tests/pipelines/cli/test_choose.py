@@ -10,6 +10,7 @@ from PIL import Image
 from morph.errors import SettingsError
 from morph.media.stills import read_frames
 from pipelines.cli.choose import Person
+from pipelines.job.aside import read_choices
 from tests.conftest import build_clip_folder
 from tests.pipelines.conftest import CAT, QUICK, RACCOON
 
@@ -54,6 +55,11 @@ def test_a_person_chooses_in_a_file_and_the_choice_counts(command, arguments, tm
     (line,) = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
     assert "choices.json" in line
     assert "1 to 3" in line
+    assert "the highest score" in line
+    lines = refused.stderr.splitlines()
+    (scores,) = [number for number, text in enumerate(lines) if text.startswith("scores are how much more like")]
+    assert "below zero" in lines[scores]
+    assert any("and this is none: answers are taken from" in text for text in lines[:scores])
     assert not (tmp_path / "none").exists()
     (sheet,) = choices.glob("anchor-*.png")
     with Image.open(sheet) as image:
@@ -89,9 +95,11 @@ def test_an_answer_on_the_terminal_is_remembered(command, arguments, tmp_path, m
 @pytest.mark.parametrize("text", ['{"0.5": 4}', '{"0.5": "first"}', '{"0.5": true}', "[1]", "{"])
 def test_a_choice_that_is_none_is_refused(command, arguments, tmp_path, text):
     (tmp_path / "choices.json").write_text(text)
-    result = command(*arguments, "-o", str(tmp_path / "out"), "--choose", str(tmp_path))
-    assert result.returncode == 2
-    assert "choices.json" in result.stderr
+    for dry in ([], ["--dry-run"]):
+        result = command(*arguments, *dry, "-o", str(tmp_path / "out"), "--choose", str(tmp_path))
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()  # refused before any model is loaded
+        assert "choices.json" in line
     assert not (tmp_path / "out").exists()
 
 
@@ -99,7 +107,7 @@ def test_a_choice_that_is_none_is_refused(command, arguments, tmp_path, text):
 def test_choices_are_read_as_an_editor_saved_them(tmp_path, encoding):
     (tmp_path / "choices.json").write_bytes('{\r\n  "0.5": 2\r\n}\r\n'.encode(encoding))
     pictures = torch.zeros(3, 3, 64, 64)
-    assert Person(tmp_path)(0.5, pictures, pictures[:1], pictures[:1], [0.0, 0.1, 0.2]) == 1
+    assert Person(tmp_path, "")(0.5, pictures, pictures[:1], pictures[:1], [0.0, 0.1, 0.2]) == 1
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def test_choices_are_read_as_an_editor_saved_them(tmp_path, encoding):
 def test_choices_that_cannot_be_read_are_one_line(tmp_path, data, message):
     (tmp_path / "choices.json").write_bytes(data)
     with pytest.raises(SettingsError, match=message) as refused:
-        Person(tmp_path)
+        read_choices(tmp_path)
     assert "\n" not in str(refused.value)
 
 

@@ -1,5 +1,6 @@
 """Timelines of a clip, cut where its ways begin."""
 
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from morph.errors import InputError
+from morph.media.audio import Audio
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
 from pipelines.output.cutting import check_cut, parts_folder, write_cut
@@ -37,6 +39,50 @@ def test_every_way_is_a_clip_and_every_keyframe_a_marker(dissolve, tmp_path):
     markers = {marker.marked_range.start_time.value: marker.name for marker in cut.tracks.markers}
     shown = [number for number, still in enumerate(rendered.stills) if still.alpha in (0, 1)]
     assert markers == {shown[0]: "cat.jpg", shown[2]: "raccoon.jpg", shown[-1]: "cat.jpg"}
+
+
+@pytest.mark.parametrize("suffix", [".otio", ".edl", ".xml"])
+@pytest.mark.parametrize("stills", [False, True])
+def test_sound_stands_in_every_timeline(dissolve, tmp_path, suffix, stills):
+    tone = tmp_path / "tone.wav"
+    with wave.open(str(tone), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.arange(8000, dtype=np.int16).tobytes())  # half a second
+    (tmp_path / "here").mkdir()
+    path = tmp_path / "here" / f"cut{suffix}"
+    audio = {"encode.timeline": str(path), "encode.audio": str(tone)}
+    clip = dissolve("here/a", *[SAMPLES / name for name in ("cat.jpg", "raccoon.jpg")], frames=5, **audio)
+    models, job = Models.without_model(), tmp_path / "job"
+    plan = Plan.of(clip, lambda: models.geometry("embedded"))
+    rendered = render_to_store(plan, in_process(maker_of(models, plan, job)), job)
+    outputs = outputs_of(clip, rendered.size, False, tmp_path / "here" / "frames" if stills else None)
+    for output in outputs:
+        with output.open() as writer:
+            for frame in rendered:
+                writer.write(frame.written(output.stream.alpha))
+    write_cut(clip, rendered, outputs)
+
+    (tmp_path / "here").rename(tmp_path / "moved")
+    path = tmp_path / "moved" / path.name
+    fps = float(clip.settings.fps)
+    cut = otio.adapters.read_from_file(str(path), **({"rate": fps} if suffix == ".edl" else {}))
+    heard = [part for track in cut.tracks if track.kind == "Audio" for part in track]
+    assert len(heard) == (2 if suffix == ".edl" else 1)
+    for part in heard:
+        assert part.source_range.duration.value == len(rendered)
+        name = part.media_reference.target_url
+        assert name == ("./cut/sound.wav" if suffix == ".xml" else clip.output.name)
+        seconds = Audio.from_file(path.parent / name).seconds
+        assert float(seconds) == pytest.approx(len(rendered) / fps, abs=0.03)
+    pictures = [part.media_reference for track in cut.tracks if track.kind == "Video" for part in track]
+    assert all(
+        (suffix == ".xml") or (type(each).__name__ == "ImageSequenceReference") == stills for each in pictures
+    )
+    assert parts_there(tmp_path / "moved" / "cut") == (["001.mov", "sound.wav"] if suffix == ".xml" else [])
+
+
+def parts_there(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 @pytest.mark.parametrize(

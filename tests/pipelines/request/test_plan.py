@@ -1,6 +1,7 @@
 """A clip worked out: what it says, and what it does not do again."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,3 +104,18 @@ def test_points_are_of_pixels_of_frames(tmp_path):
     (points,) = made.points
     assert points.shape == (1, 4)
     assert points[0] == pytest.approx([-0.25, -0.25, 191.25, 191.25])
+
+
+def test_a_plan_keeps_within_what_its_model_can_paint_away():
+    def made(preset, **values):
+        weak = replace(GEOMETRY, most_noise=0.2)
+        return Plan.of(clip_of(PAIR, (), changed(load_preset(preset), {"size": 64, **values})), lambda: weak)
+
+    limited = made("wang2023")
+    assert limited.clip.settings.anchors.noise_first == limited.ways[0].settings.anchors.noise_first == 0.2
+    assert [level.steps for level in limited.ways[0].anchors] == [40, 33, 27, 21]
+    assert any("paints no more than 0.2 back" in notice for notice in limited.notices)
+    assert sum(limited.forwards.values()) < sum(
+        made("wang2023", **{"anchors.limit_noise": False}).forwards.values()
+    )
+    assert made("warp").notices == made("default").notices == ()

@@ -5,7 +5,7 @@ import pytest
 from pipelines.request.clip import clip_of
 from pipelines.request.levels import plan_anchors
 from pipelines.request.settings import Settings, changed
-from pipelines.request.ways import Way, fills_in, leaves_choice, ways
+from pipelines.request.ways import Way, fills_in, ways
 
 
 def test_anchors_stand_only_where_frames_are_between():
@@ -39,9 +39,3 @@ def test_the_same_two_images_again_are_twins():
     assert [way.twins for way in ways(clip)] == [0, 0, 1]
     other = clip_of(["a.png", "b.png", "a.png", "b.png"], ["one", "two", "one", "three"], Settings())
     assert [way.twins for way in ways(other)] == [0, 0, 0]
-
-
-def test_a_choice_is_left_where_an_anchor_has_candidates():
-    settings = changed(Settings(), {"anchors.depth": 1, "anchors.candidates": 2})
-    assert leaves_choice(clip_of(["a.png", "b.png"], (), settings))
-    assert not leaves_choice(clip_of(["a.png", "b.png"], (), changed(settings, {"anchors.candidates": 1})))

@@ -5,9 +5,14 @@ import tempfile
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from morph.errors import KeyframeError
+from morph.diffusion.loading import load_model
+from morph.errors import InputError, KeyframeError, SettingsError
+from morph.media.film import open_film
+from morph.media.recipe import read_recipe
+from morph.media.stills import read_frames
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from tests.conftest import SAMPLES
@@ -21,8 +26,8 @@ def pipeline(embedded):
 
 
 @pytest.fixture(scope="module")
-def small(noise_model):
-    return MorphPipeline(noise_model, PerceptualDistance())
+def small(folder):
+    return MorphPipeline(load_model(str(folder)), PerceptualDistance())
 
 
 def picture(channels, dtype, seed):
@@ -122,3 +127,89 @@ def test_a_pillow_image_becomes_colours_or_is_refused(small):
     inks, see_through = Image.new("CMYK", (64, 64), (255, 0, 0, 0)), Image.new("La", (64, 64), (60, 120))
     first, *_ = small([inks, see_through], **QUICK | {"preset": "warp", "align.on": False, "lora.steps": 0})
     assert first.pixels[0, 0].tolist() == list(inks.convert("RGB").getpixel((0, 0)))
+
+
+WARP = {"preset": "warp", "align.on": False, "frames": 4, "size": 64}
+PAIR = [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "frames", "a.%04d.png"])
+def test_a_morph_is_saved_in_one_call_as_its_frames_are(small, tmp_path, monkeypatch, name):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    expected = [frame.pixels for frame in small(PAIR, **WARP)]
+    out = small(PAIR, "a cat", **WARP, fps=25).save(tmp_path / name)
+    assert out == tmp_path / name
+    assert list(temporary.iterdir()) == []
+    read = list(read_frames(out)) if "." not in name or "%" in name else [None] * len(expected)
+    if name == "a.mp4":
+        film = open_film(out)
+        read = list(film.frames())
+        assert film.times.fps == 25
+        assert max(np.abs(a.astype(int) - b).mean() for a, b in zip(read, expected, strict=True)) < 6
+        assert [entry["prompt"] for entry in read_recipe(out)["keyframes"]] == ["a cat", "a cat"]
+    elif name != "a.gif":
+        assert all(np.array_equal(a, b) for a, b in zip(read, expected, strict=True))
+    assert len(read) == 4
+
+
+def test_what_cannot_be_saved_is_refused_before_anything_is_made(small, tmp_path):
+    heard = []
+    morph = small(PAIR, callback=lambda *told: heard.append(told), **QUICK)
+    for name, message in (("a.xyz", "unknown kind of file"), ("none/a.mp4", "there is no folder")):
+        with pytest.raises(InputError, match=message):
+            morph.save(tmp_path / name)
+    assert heard == []
+    assert list(tmp_path.iterdir()) == []
+    assert next(morph).index == 0  # it is still there
+    with pytest.raises(SettingsError, match="were taken already: save it first"):
+        morph.save(tmp_path / "a.mp4")
+    morph.close()
+    assert list(morph) == []
+
+
+def test_a_folder_and_one_prompt_are_what_they_look_like(small, tmp_path):
+    for number, name in enumerate(("a.png", "b.png", "c.png")):
+        Image.new("RGB", (64, 64), (50 * number,) * 3).save(tmp_path / name)
+    for folder in (tmp_path, str(tmp_path)):
+        frames = list(small(folder, prompts="a grey wall", **WARP))
+        assert frames[0].pixels.max() == 0
+        assert frames[-1].pixels.min() == 100
+    for one in (tmp_path / "a.png", str(tmp_path / "a.png")):
+        with pytest.raises(KeyframeError, match=r"a\.png is one picture; give a list"):
+            small(one, **WARP)
+    for one in (Image.new("RGB", (64, 64)), picture(3, np.uint8, 0)):
+        with pytest.raises(KeyframeError, match="images is one picture; give a list of two or more"):
+            small(one, **WARP)
+    with pytest.raises(InputError, match="nowhere"):
+        small(tmp_path / "nowhere", **WARP)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"bytes", torch.zeros(3, 64, 64)])
+def test_what_is_no_picture_is_named(small, wrong):
+    with pytest.raises(KeyframeError, match=rf"image-2: a {type(wrong).__name__}: give a file's name") as caught:
+        small([SAMPLES / "cat.jpg", wrong], **WARP)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("prompt", "prompts"),
+        ("time", "times"),
+        ("loop", "repeat=loop"),
+        ("ping_pong", "repeat=ping-pong"),
+        ("frame", "frames"),
+        ("call_back", "callback"),
+    ],
+)
+def test_a_name_that_is_none_leads_to_the_one_that_was_meant(small, name, meant):
+    with pytest.raises(SettingsError, match=rf"there is no setting {name}; did you mean {meant}\?"):
+        small(PAIR, **WARP, **{name: True})
+
+
+def test_notices_are_told_in_python_too(small, tmp_path, caplog):
+    Image.new("RGBA", (64, 64), (0, 0, 0, 100)).save(tmp_path / "a.png")
+    list(small([tmp_path / "a.png", PAIR[1]], **WARP))
+    assert any("a.png" in record.message for record in caplog.records)
