@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options
+from pipelines.cli.common import ProgressBar, assigned, model_options, overwrite_option, with_consent
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.job.job import Job
@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option("--frames-dir", metavar="DIR", help="Keep the frames as numbered PNGs as well.")
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
 @click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
+@overwrite_option
 @click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
 @click.option("--calibrate", is_flag=True, help="With --dry-run: load the model and measure a few steps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
@@ -65,6 +66,7 @@ def render(
     frames_dir: str | None,
     job: str | None,
     change: bool,
+    overwrite: bool,
     **clip_options: Any,
 ) -> None:
     """Render a morph from one IMAGE to the next, through a FOLDER of images, or as a MANIFEST says.
@@ -88,7 +90,10 @@ def render(
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    planned_job = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    stills = Path(frames_dir) if frames_dir else None
+    planned_job = with_consent(
+        lambda may: Job.of(clip, folder, stills, fetch=not dry_run, overwrite=may), overwrite, ask=not dry_run
+    )
     if job:
         check_parent(folder)
     aside = Aside(Path(choose) if choose else None, Path(embeddings) if embeddings else None)

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,26 +78,6 @@ def _removed(entry: dict[str, Any], entries: list[dict[str, Any]]) -> bool:
     return False
 
 
-def has_written(folder: Path, output: Path) -> bool:
-    """Whether the job in ``folder`` has written to ``output``."""
-    return str(output.absolute()) in _outputs(folder)
-
-
-def written_numbers(folder: Path, output: Path) -> range:
-    """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
-    return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
-
-
-def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
-    """Record that what is in ``outputs`` from now on comes from the job in ``folder``: of stills, these numbers.
-
-    It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
-    frame: a run that is killed anywhere knows its own the next time.
-    """
-    ranges = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
-    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "outputs": {**_outputs(folder), **ranges}})
-
-
 def mark(folder: Path, places: Iterable[Path]) -> str:
     """A mark for the names of unfinished files that this run of the job in ``folder`` makes in ``places``.
 
@@ -105,7 +85,7 @@ def mark(folder: Path, places: Iterable[Path]) -> str:
     """
     new_mark = secrets.token_hex(6)
     paths = sorted({str(place.absolute()) for place in places})
-    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "unfinished": {"mark": new_mark, "places": paths}})
+    write_job(folder / JOB_FILE, {**read_job(folder / JOB_FILE), "unfinished": {"mark": new_mark, "places": paths}})
     return new_mark
 
 
@@ -114,7 +94,7 @@ def remove_unfinished(folder: Path, places: Iterable[Path]) -> None:
 
     A job may come from anybody: its places count only where the caller names them too, and its mark if it is one.
     """
-    unfinished = _read(folder / JOB_FILE).get("unfinished")
+    unfinished = read_job(folder / JOB_FILE).get("unfinished")
     if not isinstance(unfinished, dict):
         return
     last_mark, recorded = unfinished.get("mark"), unfinished.get("places")
@@ -126,7 +106,7 @@ def remove_unfinished(folder: Path, places: Iterable[Path]) -> None:
 
 def finished(folder: Path) -> bool | None:
     """Whether the last render of a job came to its end; None where the folder is no job."""
-    content = _read(folder / JOB_FILE)
+    content = read_job(folder / JOB_FILE)
     return bool(content.get("finished")) if content else None
 
 
@@ -190,7 +170,7 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
     check_job(folder)
     file = folder / JOB_FILE
     with locked(folder):
-        request, last = request_of(clip), _read(file)
+        request, last = request_of(clip), read_job(file)
         changes = [] if change or last.get("finished", True) else differences(last["asked"], request)
         if changes:
             raise SettingsError(
@@ -200,9 +180,10 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
         for inner, _, _ in os.walk(folder):  # which follows no links
             remove_temporaries(Path(inner), "")  # half-written by a run that was killed
         unfinished = last.get("unfinished", {})
-        _write(file, {"asked": request, "outputs": _outputs(folder), "unfinished": unfinished, "finished": False})
+        outputs = last.get("outputs", {})
+        write_job(file, {"asked": request, "outputs": outputs, "unfinished": unfinished, "finished": False})
         yield
-        _write(file, {**_read(file), "finished": True})
+        write_job(file, {**read_job(file), "finished": True})
 
 
 def _foreign_link(folder: Path) -> Path | None:
@@ -225,20 +206,8 @@ def _holder(folder: Path) -> str:
         return " by another process"
 
 
-def _outputs(folder: Path) -> dict[str, list[int]]:
-    """What a job has written: of stills the first number and the one after the last."""
-    outputs = _read(folder / JOB_FILE).get("outputs")
-    if not isinstance(outputs, dict):
-        return {}
-    return {path: numbers for path, numbers in outputs.items() if _is_range(numbers)}
-
-
-def _is_range(numbers: Any) -> bool:
-    return isinstance(numbers, list) and len(numbers) == 2 and all(type(number) is int for number in numbers)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """What a job says of itself; nothing where it cannot be read, since a job may come from anybody."""
+def read_job(file: Path) -> dict[str, Any]:
+    """What a job's file says; nothing where it cannot be read, since a job may come from anybody."""
     try:
         content = parse_json(file, read_text(file, MAX_JOB, "a job"))
     except (FileNotFoundError, InputError):
@@ -246,6 +215,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) and isinstance(content.get("asked"), dict) else {}
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def write_job(file: Path, content: dict[str, Any]) -> None:
+    """Write a job's file, in one step."""
     with atomic_path(file) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")

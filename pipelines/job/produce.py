@@ -6,18 +6,18 @@ import json
 import logging
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
-from pipelines.job.folder import claim, mark, remove_unfinished, written_numbers
+from pipelines.job.checks import giving_way
+from pipelines.job.folder import mark, remove_unfinished
 from pipelines.job.job import Job
 from pipelines.job.result import Result, save_result
 from pipelines.job.timings import Stopwatch
+from pipelines.job.written import claim, image_names, settle
 from pipelines.output.cutting import parts_folder, write_cut
-from pipelines.output.outputs import RECIPE, Output, beside
-from pipelines.request.clip import Clip
+from pipelines.output.outputs import RECIPE, beside
 from pipelines.request.recipe import recipe_of
 from pipelines.tasks.frames import Rendered
 from pipelines.tasks.sequence import render_to_store
@@ -81,8 +81,9 @@ def produce(job: Job, run: Runner) -> Produced:
         places = [*(output.folder for output in outputs), *([parts] if parts else [])]
         remove_unfinished(folder, places)
         run_mark = mark(folder, places)
-        _write(clip, rendered, outputs, folder, recipe, run_mark)
+        _write(job, rendered, recipe, run_mark)
         write_cut(clip, rendered, outputs, run_mark)
+        settle(folder, job.written)
         write_recipe(beside(clip.output, RECIPE), recipe)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
@@ -96,17 +97,14 @@ def _frame_facts(rendered: Rendered) -> dict[str, Any]:
     return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
-def _write(
-    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], run_mark: str
-) -> None:
+def _write(job: Job, rendered: Rendered, recipe: dict[str, Any], run_mark: str) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, written_numbers(folder, output.path), run_mark))
-            for output in outputs
+            files.enter_context(output.open(comment, giving_way(output, job.folder, job.overwrite), run_mark))
+            for output in job.outputs
         ]
-        parts = parts_folder(clip)
-        claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
+        claim(job.folder, job.written, image_names(job.clip))
         for frame in rendered:
-            for output, writer in zip(outputs, writers, strict=True):
+            for output, writer in zip(job.outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

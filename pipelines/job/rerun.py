@@ -60,20 +60,23 @@ def rerun(
     device: str,
     dtype: str,
     bar: Bar,
+    overwrite: bool = False,
 ) -> Rerun:
     """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
 
     job: where work is kept; None is beside the output. change: go on with a job that was broken off under other
-    settings. device, dtype: "auto" are those of the recipe.
+    settings. device, dtype: "auto" are those of the recipe. overwrite: finished work of something else may
+    be replaced.
 
     Raises:
+        ExistsError: there is some, and ``overwrite`` is not set.
         InputError: there is no recipe, an image of it is nowhere, or the output cannot be written.
         ModelError: the weights are others, or of a hub that may not be asked.
     """
     recipe = read_recipe(Path(file))
     clip = _clip(file, recipe, moved)
     folder = job or job_folder(clip.output)
-    planned_job = Job.of(clip, folder)
+    planned_job = Job.of(clip, folder, overwrite=overwrite)
     if job:
         check_parent(job)
     device = recipe["device"] if device == "auto" else device

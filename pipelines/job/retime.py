@@ -18,10 +18,12 @@ from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
+from morph.media.pattern import is_stills
 from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
-from pipelines.output.outputs import Output
+from pipelines.output.existing import check_free, numbers_there
+from pipelines.output.outputs import Output, place
 from pipelines.request.settings import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
@@ -69,20 +71,28 @@ class Retimed:
         return {"frames": sum(self.kinds.values()), **self.kinds, "cuts": list(self.cuts), "recipe": self.recipe}
 
 
-def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
+def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bool = False) -> Retimed:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
     source: a film, or a folder or a pattern of numbered pictures. output: a video, or a folder of PNGs. Sound,
     subtitles, tags and chapters go along where it can hold them, and what it cannot is told. bar: of the frames
-    that will be written makes what is told of each.
+    that will be written makes what is told of each. overwrite: what is there gives way; without, only this source
+    at another rate does, as far as a file tells.
 
     Raises:
+        ExistsError: something else is there, and ``overwrite`` is not set.
         InputError: a source that cannot be read, or an output that cannot be written.
         EncodeError: ffmpeg failed, or the disk refused.
     """
-    if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
+    is_itself = os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output)
+    stills = [place(Path(name)) if is_stills(Path(name)) else name for name in (source, output)]
+    if is_itself or stills[0] == stills[1]:
         raise SettingsError(f"output {output!r} is the source itself; name another")
-    _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None).check()  # before the film is decoded
+    trial = _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None)
+    giving = numbers_there(trial, from_start=True)
+    trial.check(giving)  # before the film is decoded
+    if not overwrite:
+        check_free(trial, lambda recipe: "to_fps" in recipe and recipe.get("source") == source)
     footage = open_footage(source, how.fps, how.missing)
     for notice in footage.notices:
         log.warning("%s", notice)
@@ -93,7 +103,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     planned = length(times, how.to_fps)
     stream = Stream((first.shape[1], first.shape[0]), how.to_fps, planned, aspect=footage.aspect)
     file = _output(output, how, stream, footage.film)
-    file.check()
+    file.check(giving)
     file.tell()
 
     from morph.perception.lpips import PerceptualDistance
@@ -122,7 +132,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     )
     kinds: Counter[str] = Counter()
     cuts = set()
-    with bar({"frames": planned}) as callback, file.open(json.dumps(recipe)) as writer:
+    with bar({"frames": planned}) as callback, file.open(json.dumps(recipe), giving) as writer:
         for frame in retimed:
             writer.write(frame.pixels)
             kinds[frame.kind] += 1
