@@ -72,6 +72,17 @@ def model_options(command: Any) -> Any:
     return click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="[default: embedded]")(command)
 
 
+def _say_more(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        logging.getLogger("morph").setLevel(logging.INFO)
+
+
+def verbose_option(command: Any) -> Any:
+    """The option that has figures told of."""
+    told = "Say in figures how even the frames are."
+    return click.option("--verbose", is_flag=True, expose_value=False, callback=_say_more, help=told)(command)
+
+
 def overwrite_option(command: Any) -> Any:
     """The option that lets finished work of something else give way."""
     told = "Replace what is there already and something else made; on a terminal it is asked for."
@@ -107,7 +118,7 @@ def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsError(f"--set {assignment!r}: write it as key=value")
+            raise SettingsError(f"--set {assignment!r}: write it as key=value; morph settings lists the keys")
         values[key.strip()] = value.strip()
     return values
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, overwrite_option, with_consent
+from pipelines.cli.common import (
+    ProgressBar,
+    assigned,
+    model_options,
+    overwrite_option,
+    verbose_option,
+    with_consent,
+)
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.job.job import Job
@@ -53,6 +60,7 @@ if TYPE_CHECKING:  # --help waits for nothing
 @overwrite_option
 @click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
 @click.option("--calibrate", is_flag=True, help="With --dry-run: load the model and measure a few steps.")
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def render(
     inputs: tuple[str, ...],

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, device_options, overwrite_option, with_consent
+from pipelines.cli.common import (
+    ProgressBar,
+    assigned,
+    device_options,
+    overwrite_option,
+    verbose_option,
+    with_consent,
+)
 
 
 @click.command()
@@ -32,6 +39,7 @@ def show(file: str) -> None:
 @click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
 @overwrite_option
 @device_options
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def rerun(
     file: str,

@@ -23,6 +23,8 @@ from pipelines.tasks.frames import Rendered
 from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import FindFacts, Runner
 
+EVEN = 1.5
+"""The largest step over the mean up to which frames are called evenly spaced."""
 log = logging.getLogger("morph")
 
 
@@ -48,15 +50,20 @@ class Produced:
         }
 
     def __str__(self) -> str:
-        even, trips = self.evenness, self.round_trips
-        keyframes = self.recipe["keyframes"]
+        """How even the frames are, in words."""
+        even, keyframes = self.evenness, self.recipe["keyframes"]
         settings = (self.recipe["settings"], *(one.get("settings", {}) for one in keyframes))
         meant = any(one.get("ease", "none") != "none" for one in settings) or any("at" in one for one in keyframes)
-        return (
-            f"{len(self.alphas)} frames; neighbours {even.mean_gap:.4f} LPIPS apart on average, "
-            f"the largest gap {even.max_mean_gap:.2f} times that{', times and easing included' if meant else ''}, "
-            f"PDV {even.pdv:.2e}" + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
-        )
+        spaced = "" if meant else ", evenly spaced" if even.max_mean_gap <= EVEN else ", unevenly spaced"
+        largest = f"the largest step between neighbours is {even.max_mean_gap:.1f} times the mean"
+        return f"{len(self.alphas)} frames{spaced}: {largest}{', times and easing included' if meant else ''}"
+
+    @property
+    def figures(self) -> str:
+        """The same in figures, and how well latents came back from noise."""
+        even, trips = self.evenness, self.round_trips
+        gaps = f"neighbours {even.mean_gap:.4f} LPIPS apart on average, PDV {even.pdv:.2e}"
+        return gaps + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
 
 
 def produce(job: Job, run: Runner) -> Produced:

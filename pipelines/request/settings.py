@@ -305,8 +305,8 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
 def unknown(key: str) -> SettingsError:
     """What is said of a key that no setting has."""
     near = difflib.get_close_matches(key, every_setting(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(every_setting())}"
-    return SettingsError(f"there is no setting {key}; {hint}")
+    hint = f"did you mean {near[0]}? " if near else ""
+    return SettingsError(f"there is no setting {key}; {hint}morph settings lists them all")
 
 
 def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:

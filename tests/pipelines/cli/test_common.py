@@ -12,7 +12,7 @@ from pipelines.cli.common import Notices, ProgressBar, assigned, say, with_conse
 
 def test_assignments_are_split_at_the_first_sign():
     assert assigned(("a = b", "c.d=e=f", "g=")) == {"a": "b", "c.d": "e=f", "g": ""}
-    with pytest.raises(SettingsError, match="'steps': write it as key=value"):
+    with pytest.raises(SettingsError, match="'steps': write it as key=value; morph settings"):
         assigned(("steps",))
 
 
