@@ -8,13 +8,17 @@ import click
 
 from pipelines.cli.common import ProgressBar, assigned, model_options, overwrite_option, with_consent
 
+FRAMES = 17
+"""Of every preset, unless told otherwise."""
+
 
 @click.command()
 @click.argument("images", nargs=2, metavar="IMAGE IMAGE")
 @click.option("-o", "--output", required=True, metavar="DIR", help="A folder.")
 @click.option("--preset", "presets", multiple=True, metavar="NAME|FILE", help="Once per preset; all when left out.")
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
-@click.option("--frames", default=17, show_default=True, help="Frames of every preset: figures need one count.")
+@click.option("--frames", type=int, help=f"Frames of every preset: figures need one count.  [default: {FRAMES}]")
+@click.option("--duration", metavar="TIME", help="In place of --frames: how long each is, 4s or 96f.")
 @click.option("--size", help="1920x1080, 256 (a square), native, or image: the first image's own  [default: image]")
 @click.option("--model-size", help="What the diffusion works at: 512x320, native, or auto  [default: auto]")
 @click.option("--seed", type=int)
@@ -29,7 +33,8 @@ def compare(
     output: str,
     presets: tuple[str, ...],
     prompts: tuple[str, ...],
-    frames: int,
+    frames: int | None,
+    duration: str | None,
     size: str | None,
     model_size: str | None,
     seed: int | None,
@@ -44,8 +49,10 @@ def compare(
     """Render several presets from one IMAGE to another: one sheet, one table, and the frames of each."""
     from pipelines.report.comparison import Computing, compare_presets
 
-    options = {"frames": frames, "size": size, "model_size": model_size, "seed": seed}
+    options = {"frames": frames, "duration": duration, "size": size, "model_size": model_size, "seed": seed}
     given = {**assigned(assignments), **{key: value for key, value in options.items() if value is not None}}
+    if not {"frames", "duration"} & given.keys():
+        given["frames"] = FRAMES
     computing = Computing(model or "embedded", controlnet, device, dtype)
     comparison = with_consent(
         lambda may: compare_presets(images, output, presets, prompts, given, computing, ProgressBar, may), overwrite

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
 @click.option("--at", "times", multiple=True, metavar="TIME", help="When an image is shown: 2.5s or 60f, for each.")
 @click.option("--frames", type=int, help="Frames in all, the images included.")
+@click.option("--duration", metavar="TIME", help="In place of --frames: how long the film is, 4s or 96f.")
 @click.option("--fps", help="Frames a second: 24, 12.5, 24000/1001.")
 @click.option("--hold", metavar="TIME", help="How long every image stands still: 0.5s or 12f.")
 @click.option("--ease", type=click.Choice(["none", "in", "out", "in-out"]), help="Start or stop slowly at images.")
@@ -142,9 +143,10 @@ def _clip(
     from morph.errors import SettingsError
     from pipelines.manifest.folder import pictures
     from pipelines.manifest.read import is_manifest, read_manifest
-    from pipelines.request.clip import clip_of, parse_time
+    from pipelines.request.clip import clip_of
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
+    from pipelines.request.times import parse_time
 
     for key, setting in every_setting().items():
         if setting.about.option:
@@ -160,8 +162,9 @@ def _clip(
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
         return replace(clips[0], output=Path(output), named=True) if output else clips[0]
-    if times and overrides["frames"]:
-        raise SettingsError("--at says where every image stands; leave out --frames")
+    for option in ("frames", "duration"):
+        if times and overrides[option]:
+            raise SettingsError(f"--at says where every image stands; leave out --{option}")
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     settings = changed(load_preset(preset or "default"), given)

@@ -24,7 +24,7 @@ from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
 from pipelines.output.existing import check_free, numbers_there
 from pipelines.output.outputs import Output, place
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from pipelines.tasks.progress import Bar

@@ -15,7 +15,7 @@ from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from pipelines.output.outputs import Output
 from pipelines.request.clip import Clip, ClipKeyframe, looped
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.tasks.frames import Rendered

@@ -70,7 +70,7 @@ def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(comman
     assert [frame.shape for frame in read_frames(out / "default")] == [(128, 150, 3)] * 3
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.size[1] < 128
-    again = ["--preset", "default", "--frames", "5", *settings(), "--overwrite"]
+    again = ["--preset", "default", "--duration", "5f", *settings(), "--overwrite"]
     result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *again)
     assert result.returncode == 0, result.stderr
     assert [frame.shape for frame in read_frames(out / "default")] == [(64, 64, 3)] * 5

@@ -11,7 +11,7 @@ from morph.media.stills import FrameFolder, write_png
 from morph.media.target import Stream
 from pipelines.output.existing import check_file, check_free, numbers_there
 from pipelines.output.outputs import Output
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 
 BLACK = np.zeros((8, 8, 3), np.uint8)
 MINE = json.dumps({"morph": "1", "source": "a.mp4"})

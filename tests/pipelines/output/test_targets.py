@@ -11,7 +11,7 @@ from morph.errors import SettingsError
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.output.targets import load_target, target_for, target_names
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 from tests.pipelines.output.conftest import FPS, SIZE, errors, refusal, write
 from tests.readback import chart, read_back
 
