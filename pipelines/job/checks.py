@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from morph.errors import ExistsError, SettingsError
+from morph.media.moment import file_of
 from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import check_recipe
 from morph.media.stills import frame_numbers
@@ -97,7 +98,7 @@ def _whose(clip: Clip, entry: Written | None, path: Path, file: Path | None) -> 
 def _check_sources(clip: Clip, files: Iterable[Path]) -> None:
     """Refuse to replace what the clip is made from."""
     encode = clip.settings.encode
-    sources = [(keyframe.image, "one of the images") for keyframe in clip.keyframes]
+    sources = [(file_of(keyframe.image), "one of the images") for keyframe in clip.keyframes]
     points = (keyframe.settings.align.points for keyframe in clip.keyframes)
     sources += [(Path(name), "a file of points") for name in points if name]
     sources += [(Path(encode.audio), "the sound")] if encode.audio else []

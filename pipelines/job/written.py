@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from morph.media.moment import file_of
 from pipelines.job.folder import JOB_FILE, read_job, write_job
 from pipelines.request.clip import Clip
 
@@ -51,8 +52,8 @@ class Written:
 
 
 def image_names(clip: Clip) -> frozenset[str]:
-    """The absolute names of a clip's images."""
-    return frozenset(os.path.abspath(keyframe.image) for keyframe in clip.keyframes)
+    """The absolute names of the files of a clip's images."""
+    return frozenset(os.path.abspath(file_of(keyframe.image)) for keyframe in clip.keyframes)
 
 
 def written(folder: Path, output: Path) -> Written | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from morph.errors import EncodeError
 from morph.media.cut import Cut, Marker, Media, Movie, NumberedStills, Part, PartMovies, movie_frames, parts_from
+from morph.media.moment import Moment
 from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
@@ -63,7 +64,8 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: s
         return
     path, entries = Path(encode.timeline), _entries(clip)
     starts = _starts(rendered, len(looped(clip.keyframes, clip.settings)) - 1)
-    names = [f"{before.image.stem} to {after.image.stem}" for before, after in pairwise(entries)]
+    titles = [moment.name if (moment := Moment.parse(entry.image)) else entry.image.stem for entry in entries]
+    names = [f"{before} to {after}" for before, after in pairwise(titles)]
     markers = [Marker(at, entry.image.name, entry.prompt) for at, entry in zip(starts, entries, strict=False)]
     parts = parts_from(starts[: len(names)], len(rendered), names)
     start = Timecode.parse(encode.timecode, fps) if encode.timecode else None
