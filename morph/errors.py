@@ -5,6 +5,7 @@
     │   ├── KeyframeError     an image that cannot be read or prepared
     │   ├── SettingsError     an option, preset or key that does not exist or is out of range
     │   │   └── ManifestError a manifest; one line for each thing that is wrong
+    │   ├── ExistsError       finished work of something else where an output goes
     │   └── ModelError        weights that are missing, damaged or of an unsupported kind
     └── EncodeError           ffmpeg failed; carries its last lines
 
@@ -34,6 +35,10 @@ class SettingsError(InputError):
 
 class ManifestError(SettingsError):
     """A manifest that cannot be used; the message has one line for each thing that is wrong."""
+
+
+class ExistsError(InputError):
+    """An output's name is taken by finished work of something else, and nobody said that it may be replaced."""
 
 
 class ModelError(InputError):

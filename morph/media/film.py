@@ -7,8 +7,8 @@ in notices, never done in silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -124,7 +124,7 @@ class Film:
     probe: Probe
     notices: tuple[str, ...]
 
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
+    def frames(self) -> Generator[NDArray[np.uint8], None, None]:
         """Its frames as :func:`read_video` yields them."""
         return _decoded(self.path, self.look)
 
@@ -149,7 +149,21 @@ def open_film(path: Path) -> Film:
     return Film(path, times, delay, rate, looked, probed, tuple(notices))
 
 
-def read_video(path: Path) -> Iterator[NDArray[np.uint8]]:
+def first_frame(path: Path) -> tuple[NDArray[np.uint8], Look]:
+    """A film's first frame, uint8 sRGB (H,W,3), and how it is stored; what follows is not decoded.
+
+    Raises:
+        InputError: as :func:`read_video`.
+    """
+    look = _shown(path, "null", "-frames:v", "1")[0]
+    with closing(_decoded(path, look)) as frames:
+        frame = next(frames, None)
+    if frame is None:
+        raise InputError(f"{path}: cannot be read as a video: there are no pictures in it")
+    return frame, look
+
+
+def read_video(path: Path) -> Generator[NDArray[np.uint8], None, None]:
     """Yield every frame of a video, uint8 sRGB (H,W,3), converted by the file's own colour tags.
 
     What is transparent is laid on black. Closing the generator ends ffmpeg. Damage that shows only on the way is
@@ -245,7 +259,7 @@ def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
     return looked, _Table(count, tuple(stamps), unit, last, rate)
 
 
-def _decoded(path: Path, look: Look) -> Iterator[NDArray[np.uint8]]:
+def _decoded(path: Path, look: Look) -> Generator[NDArray[np.uint8], None, None]:
     # Portable maps state their size and depth in front of plain pixels, so no second program has to ask for them.
     maps = ("-vf", f"{look.filters},{_COUNTED}", *_EVERY, "-f", "image2pipe", "-c:v", "pam")
     with _reading(path, *maps, opening=(*_ONE_SIZE, *_decoder(path))) as pipe:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 FrameArray = NDArray[np.uint8 | np.uint16]
 """Any frame: 8 or 16 bits, with or without alpha."""
+MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
+"""Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
 
 
 def checked_frame(

@@ -28,12 +28,11 @@ from PIL.TiffImagePlugin import (
 
 from morph.errors import KeyframeError
 from morph.media import deep, heif, kinds
+from morph.media.frame import MAX_PIXELS as MAX_PIXELS
+from morph.media.moment import Moment, file_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """Pillow's decoders that untrusted files may reach, and HEIC's beside them; a name's suffix is never believed."""
-
-MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
 
 _ANIMATIONS = ("PNG", "WEBP", "GIF", "AVIF")  # what else has several pictures in it does not move
 _DNG_VERSION = 50706
@@ -87,14 +86,21 @@ class StillImage(NamedTuple):
 def read_image(path: Path | str) -> StillImage:
     """Read an untrusted PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC as upright sRGB and its matte.
 
+    ``clip.mp4@2.5s`` is a frame of a film, see :class:`morph.media.moment.Moment`.
+
     Colours and greys of more than 8 bits have 16. Colour profiles are applied, in 8 bits. What is transparent is
     laid on black, the colour of padding, so that colour is premultiplied by the matte. Of several pictures in one
     file the first is taken, of a HEIC the main one.
 
     Raises:
         KeyframeError: not a regular file, not one of the formats, damaged, or larger than MAX_PIXELS.
+        InputError: a frame of a film that cannot be read.
     """
     path = Path(path)
+    if moment := Moment.parse(path):
+        _check_regular(moment.film)
+        pixels, told = moment.read()
+        return StillImage(pixels.copy(), None, told)
     _check_regular(path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")  # the pixel limit among them: it is an error below
@@ -131,7 +137,9 @@ def check_image(path: Path | str) -> None:
         KeyframeError: not a regular file, not one of the formats, or larger than MAX_PIXELS.
     """
     path = Path(path)
-    _check_regular(path)
+    _check_regular(file_of(path))
+    if Moment.parse(path):  # what a film is shows when it is decoded
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

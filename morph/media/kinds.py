@@ -83,7 +83,7 @@ def kind_of(path: Path) -> str | None:
 def refusal(kind: str) -> str:
     """What to tell people of a file of a kind that is not read."""
     if kind == FILM:
-        return "is a film: name a picture, such as one of its frames saved as a PNG; morph interpolate takes films"
+        return "is a film: name a frame of it, as FILM@first, FILM@last or FILM@2.5s; morph interpolate takes films"
     if kind == CAMERA_RAW:
         return "is a camera's raw picture: develop it, and save that as a TIFF or PNG"
     return f"is {kind}, which is not read: save it as a PNG or JPEG"

@@ -13,8 +13,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from morph.media.frame import FrameArray, checked_frame, coloured
-from morph.media.image import MAX_PIXELS
+from morph.media.frame import MAX_PIXELS, FrameArray, checked_frame, coloured
 
 LEVEL = 1
 """zlib level: five times faster than the usual 6 and only a little larger."""

@@ -160,8 +160,9 @@ class Pixels:
 class Target:
     """How ffmpeg makes one kind of video.
 
-    suffixes: of the files that can hold it. default_for: those whose files it is unless told otherwise.
-    arguments: the codec's; alpha_arguments: more of them for RGBA. filters: in place of the conversion to BT.709.
+    suffixes: of the files that can hold it. also: what else people call it. default_for: those whose files it is
+    unless told otherwise. arguments: the codec's; alpha_arguments: more of them for RGBA. filters: in place of the
+    conversion to BT.709.
     smallest, largest: (width, height). fastest: frames a second.
     """
 
@@ -172,6 +173,7 @@ class Target:
     arguments: tuple[str, ...]
     alpha_arguments: tuple[str, ...] = ()
     default_for: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     filters: str = ""
     smallest: tuple[int, int] = (1, 1)
     largest: tuple[int, int] = (32767, 32767)

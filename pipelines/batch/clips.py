@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from morph.errors import ManifestError, MorphError
+from morph.errors import ExistsError, ManifestError, MorphError
 from pipelines.batch.options import Options
 from pipelines.batch.paths import job_of
+from pipelines.job.checks import check_existing
 from pipelines.job.job import Job
 from pipelines.manifest.folder import pictures
 from pipelines.manifest.read import read_manifest
@@ -34,8 +35,27 @@ def clips_at(path: Path, options: Options) -> list[Clip]:
     return read_manifest(path, allow_outside=options.allow_outside, given=options.given)
 
 
-def check_clips(clips: Sequence[Clip], folder: Path) -> None:
+def check_outputs(clips: Sequence[Clip], folder: Path) -> None:
+    """Refuse clips that would replace finished work of something else; nothing is opened.
+
+    Raises:
+        ExistsError: the first of them, and how many more there are.
+    """
+    reasons = []
+    for clip in clips:
+        try:
+            check_existing(clip, job_of(clip, folder), [clip.output])
+        except ExistsError as error:
+            reasons.append(f"clip {clip.name}: {error}")
+    if reasons:
+        more = f" ({len(reasons) - 1} more clips likewise)" if len(reasons) > 1 else ""
+        raise ExistsError(reasons[0] + more)
+
+
+def check_clips(clips: Sequence[Clip], folder: Path, overwrite: bool = False) -> None:
     """Plan every clip as its render will, and refuse what that would refuse before anything is loaded.
+
+    overwrite: finished work of something else may be replaced.
 
     Raises:
         ManifestError: a line for each clip that cannot be rendered.
@@ -43,7 +63,7 @@ def check_clips(clips: Sequence[Clip], folder: Path) -> None:
     problems = []
     for clip in clips:
         try:
-            Job.of(clip, job_of(clip, folder), fetch=False)
+            Job.of(clip, job_of(clip, folder), fetch=False, overwrite=overwrite)
         except MorphError as error:
             problems.append(f"clip {clip.name}: {error}")
     if problems:

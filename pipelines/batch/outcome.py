@@ -34,7 +34,7 @@ def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> O
     clip_folder = job_of(clip, folder)
     try:
         with opened(clip_folder, clip, where.change):
-            job = Job.of(clip, clip_folder)
+            job = Job.of(clip, clip_folder, overwrite=where.overwrite)
             produced = produce(job, runner_of(job.plan, clip_folder, where))
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on

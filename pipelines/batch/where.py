@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Where:
     """Where a batch computes: as for one clip, and on a cluster each task's share of a machine's GPUs and cores.
 
+    change: go on with broken-off clips under other settings. overwrite: replace finished work of something else.
     ``gpus`` None is one where the cluster has any and the device is not the CPU.
     """
 
@@ -29,6 +30,7 @@ class Where:
     change: bool = False
     gpus: float | None = None
     cpus: float = 1.0
+    overwrite: bool = False
 
 
 RunnerOf = Callable[[Plan, Path, Where], "Runner"]

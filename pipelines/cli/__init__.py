@@ -51,6 +51,7 @@ def main() -> None:
     log = logging.getLogger("morph")
     log.handlers = [Notices()]
     log.propagate = False
+    log.setLevel(logging.WARNING)
     try:
         cli.main(standalone_mode=False)
     except MorphError as error:

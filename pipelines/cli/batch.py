@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.common import assigned, device_options
+from pipelines.cli.common import assigned, device_options, overwrite_option, with_consent
 
 
 @click.command()
@@ -20,9 +20,12 @@ from pipelines.cli.common import assigned, device_options
 )
 @click.option("--cpus", type=click.FloatRange(0), default=1, help="Ray: cores for each task.", show_default=True)
 @device_options
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every clip.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting for every clip; see morph settings."
+)
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: MANIFEST.job]")
 @click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
+@overwrite_option
 @click.option("--allow-outside", is_flag=True, help="Let the manifest name files outside its folder.")
 @click.option("--dry-run", is_flag=True, help="Check manifest and images, and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
@@ -38,6 +41,7 @@ def batch(
     assignments: tuple[str, ...],
     job: str | None,
     change: bool,
+    overwrite: bool,
     allow_outside: bool,
     dry_run: bool,
     as_json: bool,
@@ -46,10 +50,10 @@ def batch(
 
     Started again, it goes on with what is not done. The exit code is 1 if any clip failed.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from morph.errors import MorphError, SettingsError
-    from pipelines.batch.clips import PlannedClip, check_clips, clips_at
+    from pipelines.batch.clips import PlannedClip, check_clips, check_outputs, clips_at
     from pipelines.batch.options import Options
     from pipelines.batch.render import render_clips
     from pipelines.batch.report import table
@@ -64,7 +68,8 @@ def batch(
         for option, value in (("--dry-run", dry_run), ("--json", as_json), ("--job", job)):
             if value:
                 raise SettingsError(f"{option} and --watch do not go together")
-    options = Options(assigned(assignments), allow_outside, Where(device, dtype, change, gpus, cpus), workers, ray)
+    where = Where(device, dtype, change, gpus, cpus, overwrite)
+    options = Options(assigned(assignments), allow_outside, where, workers, ray)
     if watch:
         for outcomes in watched(Path(watch), options):
             click.echo(table(outcomes))
@@ -72,12 +77,18 @@ def batch(
     clips = clips_at(Path(str(manifest)), options)
     folder = Path(job or f"{Path(str(manifest))}.job")
     if dry_run:
-        check_clips(clips, folder)
+        check_clips(clips, folder, overwrite)
         planned = [PlannedClip.of(clip) for clip in clips]
         summary = {"job": str(folder), "clips": [asdict(clip) for clip in planned], "dry_run": True}
         click.echo(json.dumps(summary) if as_json else "\n".join(map(str, planned)))
         return
-    outcomes = render_clips(clips, folder, options)
+
+    def consented(may: bool) -> Options:
+        if not may:
+            check_outputs(clips, folder)
+        return replace(options, where=replace(where, overwrite=may))
+
+    outcomes = render_clips(clips, folder, with_consent(consented, overwrite))
     click.echo(json.dumps([asdict(outcome) for outcome in outcomes]) if as_json else table(outcomes))
     if failed := [outcome.name for outcome in outcomes if outcome.error]:
         raise MorphError(f"{len(failed)} of {len(outcomes)} clips failed: {', '.join(failed)}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.tasks.progress import Look
+
+_Made = TypeVar("_Made")
 
 
 def say(message: str) -> None:
@@ -70,6 +72,44 @@ def model_options(command: Any) -> Any:
     return click.option("--model", metavar="embedded|FOLDER|HUB_ID", help="[default: embedded]")(command)
 
 
+def _say_more(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        logging.getLogger("morph").setLevel(logging.INFO)
+
+
+def verbose_option(command: Any) -> Any:
+    """The option that has figures told of."""
+    told = "Say in figures how even the frames are."
+    return click.option("--verbose", is_flag=True, expose_value=False, callback=_say_more, help=told)(command)
+
+
+def overwrite_option(command: Any) -> Any:
+    """The option that lets finished work of something else give way."""
+    told = "Replace what is there already and something else made; on a terminal it is asked for."
+    return click.option("--overwrite", is_flag=True, help=told)(command)
+
+
+def with_consent(work: Callable[[bool], _Made], overwrite: bool, ask: bool = True) -> _Made:
+    """What ``work`` makes, told whether it may replace finished work of something else.
+
+    overwrite: it may. If not, a person on a terminal is asked, should there be any; ``ask`` False asks nobody.
+
+    Raises:
+        ExistsError: there is some, and nobody said yes.
+    """
+    from morph.errors import ExistsError
+
+    try:
+        return work(overwrite)
+    except ExistsError as error:
+        if not ask or not sys.stdin.isatty():
+            raise
+        say(" ".join(str(error).split()))
+        if not click.confirm("Replace it?", err=True):
+            raise
+        return work(True)
+
+
 def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
     """``--set key=value`` as a mapping."""
     from morph.errors import SettingsError
@@ -78,7 +118,7 @@ def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsError(f"--set {assignment!r}: write it as key=value")
+            raise SettingsError(f"--set {assignment!r}: write it as key=value; morph settings lists the keys")
         values[key.strip()] = value.strip()
     return values
 

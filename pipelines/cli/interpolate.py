@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.common import ProgressBar
+from pipelines.cli.common import ProgressBar, overwrite_option, with_consent
 
 if TYPE_CHECKING:
     from morph.media.footage import Missing
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--codec", metavar="NAME|FILE", default="auto", help="h264, hevc, ...  [default: by the suffix]")
 @click.option("--pad", is_flag=True, help="Repeat the last line of frames whose size is odd and may not be.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps", help="For RIFE.")
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def interpolate(
     source: str,
@@ -44,6 +45,7 @@ def interpolate(
     codec: str,
     pad: bool,
     device: str,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
@@ -71,5 +73,5 @@ def interpolate(
         pad=pad,
         device=device,
     )
-    retimed = retime_film(source, output, how, ProgressBar)
+    retimed = with_consent(lambda may: retime_film(source, output, how, ProgressBar, may), overwrite)
     click.echo(json.dumps({"output": output, **retimed.as_dict()}) if as_json else output)

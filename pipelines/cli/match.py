@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import click
 
+from pipelines.cli.common import overwrite_option, with_consent
 from pipelines.request.alignment import Features
 
 
@@ -20,6 +21,7 @@ from pipelines.request.alignment import Features
 @click.option("--size", metavar="256|320x192", help="Of both pictures.  [default: that of A]")
 @click.option("--fit", type=click.Choice(["crop", "pad"]), default="crop", show_default=True, help="To that size.")
 @click.option("--field", metavar="FILE.npz|FILE.exr", help="Where each pixel is in the other picture; see above.")
+@overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def match(
     images: tuple[str, str],
@@ -31,6 +33,7 @@ def match(
     size: str | None,
     fit: Literal["crop", "pad"],
     field: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Find what in picture A is what in picture B, and draw it.
@@ -55,5 +58,5 @@ def match(
     from pipelines.job.match import MatchOptions, match_files
 
     options = MatchOptions(parse_size(size) if size else None, fit, points, features, model, landmarks)
-    result = match_files(images, output, field, options)
+    result = with_consent(lambda may: match_files(images, output, field, options, may), overwrite)
     click.echo(json.dumps({"output": output, **asdict(result)}) if as_json else output)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, say
+from pipelines.cli.common import (
+    ProgressBar,
+    assigned,
+    model_options,
+    overwrite_option,
+    say,
+    verbose_option,
+    with_consent,
+)
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.job.job import Job
@@ -23,6 +31,7 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option("--prompt", "prompts", multiple=True, help="What an image shows: once for all, or once per image.")
 @click.option("--at", "times", multiple=True, metavar="TIME", help="When an image is shown: 2.5s or 60f, for each.")
 @click.option("--frames", type=int, help="Frames in all, the images included.")
+@click.option("--duration", metavar="TIME", help="In place of --frames: how long the film is, 4s or 96f.")
 @click.option("--fps", help="Frames a second: 24, 12.5, 24000/1001.")
 @click.option("--hold", metavar="TIME", help="How long every image stands still: 0.5s or 12f.")
 @click.option("--ease", type=click.Choice(["none", "in", "out", "in-out"]), help="Start or stop slowly at images.")
@@ -51,8 +60,10 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option("--frames-dir", metavar="DIR", help="Keep the frames as numbered PNGs as well.")
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
 @click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
+@overwrite_option
 @click.option("--dry-run", is_flag=True, help="Check the inputs and say what would be done.")
 @click.option("--calibrate", is_flag=True, help="With --dry-run: load the model and measure a few steps.")
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def render(
     inputs: tuple[str, ...],
@@ -66,6 +77,7 @@ def render(
     frames_dir: str | None,
     job: str | None,
     change: bool,
+    overwrite: bool,
     **clip_options: Any,
 ) -> None:
     """Render a morph from one IMAGE to the next, through a FOLDER of images, or as a MANIFEST says.
@@ -89,7 +101,10 @@ def render(
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")
-    planned_job = Job.of(clip, folder, Path(frames_dir) if frames_dir else None, fetch=not dry_run)
+    stills = Path(frames_dir) if frames_dir else None
+    planned_job = with_consent(
+        lambda may: Job.of(clip, folder, stills, fetch=not dry_run, overwrite=may), overwrite, ask=not dry_run
+    )
     if job:
         check_parent(folder)
     aside = Aside(Path(choose) if choose else None, Path(embeddings) if embeddings else None)
@@ -99,7 +114,8 @@ def render(
         return
     with opened(folder, clip, change):
         from pipelines.between.ranking import scored
-        from pipelines.cli.choose import CHOICES, Person
+        from pipelines.cli.choose import Person
+        from pipelines.job.aside import CHOICES
         from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
@@ -136,9 +152,10 @@ def _clip(
     from morph.errors import SettingsError
     from pipelines.manifest.folder import pictures
     from pipelines.manifest.read import is_manifest, read_manifest
-    from pipelines.request.clip import clip_of, parse_time
+    from pipelines.request.clip import clip_of
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
+    from pipelines.request.times import parse_time
 
     for key, setting in every_setting().items():
         if setting.about.option:
@@ -154,8 +171,9 @@ def _clip(
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
         return replace(clips[0], output=Path(output), named=True) if output else clips[0]
-    if times and overrides["frames"]:
-        raise SettingsError("--at says where every image stands; leave out --frames")
+    for option in ("frames", "duration"):
+        if times and overrides[option]:
+            raise SettingsError(f"--at says where every image stands; leave out --{option}")
     if not output:
         raise SettingsError("the output has no name; write -o morph.mp4, or -o frames/ for PNGs")
     settings = changed(load_preset(preset or "default"), given)

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.common import overwrite_option, with_consent
+
 
 @click.command()
 @click.argument("job", metavar="JOB|OUT")
 @click.option("-o", "--output", metavar="PAGE.html", help="[default: beside JOB, as OUT.html]")
-def report(job: str, output: str | None) -> None:
+@overwrite_option
+def report(job: str, output: str | None, overwrite: bool) -> None:
     """Write a page about a finished render: film, frames, distances, candidates, times and recipe.
 
     JOB is the folder that a render left, or its output. The page is one HTML file that needs no network.
     """
     from morph.errors import SettingsError
     from morph.media.stills import check_parent
-    from pipelines.job.folder import find_job
+    from pipelines.job.written import find_job
     from pipelines.output.outputs import beside
     from pipelines.report.page import write_report
 
@@ -32,5 +35,5 @@ def report(job: str, output: str | None) -> None:
     if page.is_dir():
         raise SettingsError(f"{page} is a folder; name a file")
     check_parent(page)
-    write_report(folder, page)
+    with_consent(lambda may: write_report(folder, page, may), overwrite)
     click.echo(str(page))

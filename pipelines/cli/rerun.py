@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, device_options
+from pipelines.cli.common import (
+    ProgressBar,
+    assigned,
+    device_options,
+    overwrite_option,
+    verbose_option,
+    with_consent,
+)
 
 
 @click.command()
@@ -30,7 +37,9 @@ def show(file: str) -> None:
 @click.option("--hub", is_flag=True, help="Fetch the models that FILE names from the hub.")
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: OUT.job]")
 @click.option("--change", is_flag=True, help="Go on with a broken-off job under other settings.")
+@overwrite_option
 @device_options
+@verbose_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the path.")
 def rerun(
     file: str,
@@ -43,6 +52,7 @@ def rerun(
     hub: bool,
     job: str | None,
     change: bool,
+    overwrite: bool,
     device: str,
     dtype: str,
     as_json: bool,
@@ -58,5 +68,8 @@ def rerun(
     files = assigned(assignments) | ({} if audio is None else {"encode.audio": audio})
     output_path = Path(output) if output else None
     moved = Moved(output_path, [Path(folder) for folder in folders], model, codec, files, hub)
-    result = rerun_job(file, moved, Path(job) if job else None, change, device, dtype, ProgressBar)
+    place = Path(job) if job else None
+    result = with_consent(
+        lambda may: rerun_job(file, moved, place, change, device, dtype, ProgressBar, may), overwrite
+    )
     click.echo(json.dumps(result.as_dict()) if as_json else str(result.output))

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,24 +39,6 @@ class JobBusyError(InputError):
 def job_folder(output: Path) -> Path:
     """Where a clip's job is kept unless told otherwise: beside its output."""
     return beside(output, ".job")
-
-
-def find_job(path: Path) -> Path:
-    """The folder of a job, named by itself or by an output that it wrote and that lies beside it.
-
-    Raises:
-        InputError: neither.
-    """
-    if (path / JOB_FILE).is_file():
-        return path
-    folder = job_folder(path)
-    if (folder / JOB_FILE).is_file():
-        return folder
-    place = Path(os.path.normpath(path)).parent
-    for file in sorted([*place.glob(f"*/{JOB_FILE}"), *place.glob(f"*.job/clips/*/{JOB_FILE}")]):
-        if has_written(file.parent, path):
-            return file.parent
-    raise InputError(f"{path}: no job is there, or known by this output; name the OUT.job of a finished render")
 
 
 def request_of(clip: Clip) -> dict[str, Any]:
@@ -98,30 +80,10 @@ def _removed(entry: dict[str, Any], entries: list[dict[str, Any]]) -> bool:
     return False
 
 
-def has_written(folder: Path, output: Path) -> bool:
-    """Whether the job in ``folder`` has written to ``output``."""
-    return str(output.absolute()) in _outputs(folder)
-
-
-def written_numbers(folder: Path, output: Path) -> range:
-    """Numbers of the stills in ``output`` that the job in ``folder`` wrote last, and so may replace."""
-    return range(*_outputs(folder).get(str(output.absolute()), (0, 0)))
-
-
 def sources(folder: Path) -> list[Path]:
     """Where the files were that the job in ``folder`` was made of; a job may come from anybody."""
-    named = _read(folder / JOB_FILE).get(SOURCES)
+    named = read_job(folder / JOB_FILE).get(SOURCES)
     return [Path(name) for name in named if isinstance(name, str)] if isinstance(named, list) else []
-
-
-def claim(folder: Path, outputs: Mapping[Path, range]) -> None:
-    """Record that what is in ``outputs`` from now on comes from the job in ``folder``: of stills, these numbers.
-
-    It belongs between opening them, which refuses what others wrote and removes what the job did, and the first
-    frame: a run that is killed anywhere knows its own the next time.
-    """
-    ranges = {str(path.absolute()): (numbers.start, numbers.stop) for path, numbers in outputs.items()}
-    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "outputs": {**_outputs(folder), **ranges}})
 
 
 def mark(folder: Path, places: Iterable[Path]) -> str:
@@ -131,7 +93,7 @@ def mark(folder: Path, places: Iterable[Path]) -> str:
     """
     new_mark = secrets.token_hex(6)
     paths = sorted({str(place.absolute()) for place in places})
-    _write(folder / JOB_FILE, {**_read(folder / JOB_FILE), "unfinished": {"mark": new_mark, "places": paths}})
+    write_job(folder / JOB_FILE, {**read_job(folder / JOB_FILE), "unfinished": {"mark": new_mark, "places": paths}})
     return new_mark
 
 
@@ -140,7 +102,7 @@ def remove_unfinished(folder: Path, places: Iterable[Path]) -> None:
 
     A job may come from anybody: its places count only where the caller names them too, and its mark if it is one.
     """
-    unfinished = _read(folder / JOB_FILE).get("unfinished")
+    unfinished = read_job(folder / JOB_FILE).get("unfinished")
     if not isinstance(unfinished, dict):
         return
     last_mark, recorded = unfinished.get("mark"), unfinished.get("places")
@@ -152,7 +114,7 @@ def remove_unfinished(folder: Path, places: Iterable[Path]) -> None:
 
 def finished(folder: Path) -> bool | None:
     """Whether the last render of a job came to its end; None where the folder is no job."""
-    content = _read(folder / JOB_FILE)
+    content = read_job(folder / JOB_FILE)
     return bool(content.get("finished")) if content else None
 
 
@@ -216,7 +178,7 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
     check_job(folder)
     file = folder / JOB_FILE
     with locked(folder):
-        request, last = request_of(clip), _read(file)
+        request, last = request_of(clip), read_job(file)
         changes = [] if change or last.get("finished", True) else differences(last["asked"], request)
         if changes:
             raise SettingsError(
@@ -226,10 +188,11 @@ def opened(folder: Path, clip: Clip, change: bool = False) -> Iterator[None]:
         for inner, _, _ in os.walk(folder):  # which follows no links
             remove_temporaries(Path(inner), "")  # half-written by a run that was killed
         unfinished = last.get("unfinished", {})
-        here = {"asked": request, "outputs": _outputs(folder), "unfinished": unfinished, "finished": False}
-        _write(file, here | {SOURCES: [str(Path(name).absolute()) for name in clip.files]})
+        outputs = last.get("outputs", {})
+        here = {"asked": request, "outputs": outputs, "unfinished": unfinished, "finished": False}
+        write_job(file, here | {SOURCES: [str(Path(name).absolute()) for name in clip.files]})
         yield
-        _write(file, {**_read(file), "finished": True})
+        write_job(file, {**read_job(file), "finished": True})
 
 
 def _foreign_link(folder: Path) -> Path | None:
@@ -252,20 +215,8 @@ def _holder(folder: Path) -> str:
         return " by another process"
 
 
-def _outputs(folder: Path) -> dict[str, list[int]]:
-    """What a job has written: of stills the first number and the one after the last."""
-    outputs = _read(folder / JOB_FILE).get("outputs")
-    if not isinstance(outputs, dict):
-        return {}
-    return {path: numbers for path, numbers in outputs.items() if _is_range(numbers)}
-
-
-def _is_range(numbers: Any) -> bool:
-    return isinstance(numbers, list) and len(numbers) == 2 and all(type(number) is int for number in numbers)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """What a job says of itself; nothing where it cannot be read, since a job may come from anybody."""
+def read_job(file: Path) -> dict[str, Any]:
+    """What a job's file says; nothing where it cannot be read, since a job may come from anybody."""
     try:
         content = parse_json(file, read_text(file, MAX_JOB, "a job"))
     except (FileNotFoundError, InputError):
@@ -273,6 +224,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) and isinstance(content.get("asked"), dict) else {}
 
 
-def _write(file: Path, content: dict[str, Any]) -> None:
+def write_job(file: Path, content: dict[str, Any]) -> None:
+    """Write a job's file, in one step."""
     with atomic_path(file) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")

@@ -11,6 +11,7 @@ from typing import Any, Self
 from pipelines.job.checks import check_files
 from pipelines.job.folder import check_job
 from pipelines.job.needs import checked_geometry
+from pipelines.output.cutting import parts_folder
 from pipelines.output.outputs import Output, outputs_of
 from pipelines.request.clip import Clip
 from pipelines.request.plan import Plan
@@ -22,38 +23,57 @@ log = logging.getLogger("morph")
 
 @dataclass(frozen=True)
 class Job:
-    """A clip that can be rendered in ``folder`` and written to ``outputs``, that of the clip first."""
+    """A clip that can be rendered in ``folder`` and written to ``outputs``, that of the clip first.
+
+    overwrite: what is there already gives way, whoever made it.
+    """
 
     plan: Plan
     folder: Path
     outputs: tuple[Output, ...]
+    overwrite: bool = False
 
     @classmethod
-    def of(cls, clip: Clip, folder: Path, frames_dir: Path | None = None, fetch: bool = True) -> Self:
+    def of(
+        cls,
+        clip: Clip,
+        folder: Path,
+        frames_dir: Path | None = None,
+        fetch: bool = True,
+        overwrite: bool = False,
+    ) -> Self:
         """Refuse what cannot be read or written before any weights are loaded; warns where the disk has no room.
 
         frames_dir: where frames go as well. fetch: a model of the hub is fetched if it is not here; else its
-        configs alone.
+        configs alone. overwrite: finished work of something else may be replaced.
 
         Raises:
+            ExistsError: there is some, and ``overwrite`` is not set.
             MorphError: something in the clip cannot be used.
         """
         check_job(folder)
 
         plan = Plan.of(clip, lambda: checked_geometry(clip, ways(clip), fetch))
         outputs = outputs_of(clip, plan.sizes.frame, plan.transparent, frames_dir)
-        check_files(clip, outputs, folder)
+        check_files(clip, outputs, folder, overwrite)
         existing_parent = next(parent for parent in folder.absolute().parents if parent.exists())
         free = shutil.disk_usage(existing_parent).free
         if plan.disk > free:
             room = f"{folder} may need {plan.disk / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free"
             log.warning("%s: no space left may stop this", room)
-        return cls(plan, folder, outputs)
+        return cls(plan, folder, outputs, overwrite)
 
     @property
     def clip(self) -> Clip:
         """What was asked for."""
         return self.plan.clip
+
+    @property
+    def written(self) -> dict[Path, range]:
+        """All that it writes under names of its own: outputs, a timeline and its movies; numbers of stills."""
+        timeline, parts = self.clip.settings.encode.timeline, parts_folder(self.clip)
+        others = [*([Path(timeline)] if timeline else []), *([parts] if parts else [])]
+        return {output.path: output.numbers for output in self.outputs} | dict.fromkeys(others, range(0))
 
     def tell(self) -> None:
         """Say what people should know of the images, and of what outputs lose."""

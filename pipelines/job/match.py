@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from morph.errors import SettingsError
-from morph.installed import how_to_install
+from morph.errors import ExistsError, SettingsError
+from morph.installed import how_to_install, version
 from morph.media.image import laid_on_black
 from morph.media.keyframe import Fit, Keyframe
+from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent, write_png
+from pipelines.output.existing import REMEDY, check_file
 from pipelines.output.field import field_files, write_field
 from pipelines.request.alignment import Features
+from pipelines.request.contents import hash_of_file
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from morph.perception.correspondence import Correspondence
@@ -53,12 +58,16 @@ class Match:
     mirrored: bool
 
 
-def match_files(images: tuple[str, str], output: str, field: str | None, options: MatchOptions) -> Match:
+def match_files(
+    images: tuple[str, str], output: str, field: str | None, options: MatchOptions, overwrite: bool = False
+) -> Match:
     """Find what in one picture is what in another, and draw it into the PNG ``output``.
 
     field: FILE.npz or FILE.exr, where the field goes as well, see :func:`pipelines.output.field.write_field`.
+    overwrite: what is there gives way; without, only what was found between the same two pictures before does.
 
     Raises:
+        ExistsError: something else is there, and ``overwrite`` is not set.
         InputError: pictures or points that cannot be used, or files that cannot be written or are the pictures.
     """
     path = Path(output)
@@ -71,6 +80,9 @@ def match_files(images: tuple[str, str], output: str, field: str | None, options
         )
     files = field_files(Path(field)) if field else []
     _refuse_inputs([path, *files], [*images, *([options.points] if options.points else [])])
+    made = {"matched": [hash_of_file(Path(image)) for image in images], "field": [file.name for file in files]}
+    if not overwrite:
+        _check_free(path, files, made)
 
     from pipelines.between.panels import match_picture
     from pipelines.tasks.match import matched
@@ -89,7 +101,8 @@ def match_files(images: tuple[str, str], output: str, field: str | None, options
             "%s: mirrored it matches far better: flip it left to right, if that is what you want", images[1]
         )
     height, width = first.pixels.shape[2:]
-    write_png(path, match_picture(first.pixels, second.pixels, correspondence.warp))
+    picture = match_picture(first.pixels, second.pixels, correspondence.warp)
+    write_png(path, picture, json.dumps({"morph": version(), **made}))
     if field:
         write_field(Path(field), correspondence.warp, (width, height))
     return Match(
@@ -121,6 +134,15 @@ def _tell(first: Keyframe, second: Keyframe, correspondence: Correspondence, lan
         log.warning("%d landmarks of people helped", correspondence.landmarks)
     elif landmarks and not installed():
         log.warning("landmarks of faces and bodies would help with people: %s", how_to_install("pose"))
+
+
+def _check_free(path: Path, files: Sequence[Path], made: Mapping[str, Any]) -> None:
+    """Refuse to replace what was not found between the same pictures, as the recipe in the drawing tells."""
+    check_file(path, lambda recipe: recipe.get("matched") == made["matched"])
+    for file in files:  # these have no recipe of their own
+        is_ours = path.exists() and file.name in (read_recipe(path).get("field") or ())
+        if not is_ours and os.path.lexists(file):
+            raise ExistsError(f"{file}: is there already, and something else made it: {REMEDY}")
 
 
 def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:

@@ -11,18 +11,21 @@ from typing import Any
 
 from morph.media.recipe import write_recipe
 from morph.pacing import Evenness
-from pipelines.job.folder import claim, mark, remove_unfinished, written_numbers
+from pipelines.job.checks import giving_way
+from pipelines.job.folder import mark, remove_unfinished
 from pipelines.job.job import Job
 from pipelines.job.result import Result, save_result
 from pipelines.job.timings import Stopwatch
+from pipelines.job.written import claim, image_names, settle
 from pipelines.output.cutting import parts_folder, write_cut
-from pipelines.output.outputs import RECIPE, Output, beside
-from pipelines.request.clip import Clip
+from pipelines.output.outputs import RECIPE, beside
 from pipelines.request.recipe import recipe_of
 from pipelines.tasks.frames import Rendered
 from pipelines.tasks.sequence import render_to_store
 from pipelines.tasks.task import FindFacts, Runner
 
+EVEN = 1.5
+"""The largest step over the mean up to which frames are called evenly spaced."""
 log = logging.getLogger("morph")
 
 
@@ -48,15 +51,20 @@ class Produced:
         }
 
     def __str__(self) -> str:
-        even, trips = self.evenness, self.round_trips
-        keyframes = self.recipe["keyframes"]
+        """How even the frames are, in words."""
+        even, keyframes = self.evenness, self.recipe["keyframes"]
         settings = (self.recipe["settings"], *(one.get("settings", {}) for one in keyframes))
         meant = any(one.get("ease", "none") != "none" for one in settings) or any("at" in one for one in keyframes)
-        return (
-            f"{len(self.alphas)} frames; neighbours {even.mean_gap:.4f} LPIPS apart on average, "
-            f"the largest gap {even.max_mean_gap:.2f} times that{', times and easing included' if meant else ''}, "
-            f"PDV {even.pdv:.2e}" + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
-        )
+        spaced = "" if meant else ", evenly spaced" if even.max_mean_gap <= EVEN else ", unevenly spaced"
+        largest = f"the largest step between neighbours is {even.max_mean_gap:.1f} times the mean"
+        return f"{len(self.alphas)} frames{spaced}: {largest}{', times and easing included' if meant else ''}"
+
+    @property
+    def figures(self) -> str:
+        """The same in figures, and how well latents came back from noise."""
+        even, trips = self.evenness, self.round_trips
+        gaps = f"neighbours {even.mean_gap:.4f} LPIPS apart on average, PDV {even.pdv:.2e}"
+        return gaps + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
 
 
 def produce(job: Job, run: Runner) -> Produced:
@@ -83,8 +91,9 @@ def produce(job: Job, run: Runner) -> Produced:
         places += [Path(timeline).parent] if (timeline := clip.settings.encode.timeline) else []
         remove_unfinished(folder, places)
         run_mark = mark(folder, places)
-        _write(clip, rendered, outputs, folder, recipe, run_mark)
+        _write(job, rendered, recipe, run_mark)
         write_cut(clip, rendered, outputs, run_mark)
+        settle(folder, job.written)
         write_recipe(beside_output, recipe, run_mark)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
     alphas = [still.alpha for still in rendered.stills]
@@ -98,17 +107,14 @@ def _frame_facts(rendered: Rendered) -> dict[str, Any]:
     return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
 
 
-def _write(
-    clip: Clip, rendered: Rendered, outputs: tuple[Output, ...], folder: Path, recipe: dict[str, Any], run_mark: str
-) -> None:
+def _write(job: Job, rendered: Rendered, recipe: dict[str, Any], run_mark: str) -> None:
     comment = json.dumps(recipe)
     with ExitStack() as files:
         writers = [
-            files.enter_context(output.open(comment, written_numbers(folder, output.path), run_mark))
-            for output in outputs
+            files.enter_context(output.open(comment, giving_way(output, job.folder, job.overwrite), run_mark))
+            for output in job.outputs
         ]
-        parts = parts_folder(clip)
-        claim(folder, {output.path: output.numbers for output in outputs} | ({parts: range(0)} if parts else {}))
+        claim(job.folder, job.written, image_names(job.clip))
         for frame in rendered:
-            for output, writer in zip(outputs, writers, strict=True):
+            for output, writer in zip(job.outputs, writers, strict=True):
                 writer.write(frame.written(output.stream.alpha))

@@ -61,4 +61,5 @@ def carry_out(
         took = time.monotonic() - began
         speed.remember(speed.machine_of(plan.clip, device, dtype), plan.sizes.model, took / forwards)
     log.warning("%s", produced)
+    log.info("%s", produced.figures)
     return Done(produced, meter.spent)

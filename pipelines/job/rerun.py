@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import InputError, ModelError
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent
-from pipelines.job.folder import find_job, job_folder, opened, sources
+from pipelines.job.folder import job_folder, opened, sources
 from pipelines.job.job import Job
+from pipelines.job.written import find_job
 from pipelines.output.outputs import RECIPE
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import choices_of, clip_from, remote
@@ -61,20 +62,23 @@ def rerun(
     device: str,
     dtype: str,
     bar: Bar,
+    overwrite: bool = False,
 ) -> Rerun:
     """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
 
     job: where work is kept; None is beside the output. change: go on with a job that was broken off under other
-    settings. device, dtype: "auto" are those of the recipe.
+    settings. device, dtype: "auto" are those of the recipe. overwrite: finished work of something else may
+    be replaced.
 
     Raises:
+        ExistsError: there is some, and ``overwrite`` is not set.
         InputError: there is no recipe, an image of it is nowhere, or the output cannot be written.
         ModelError: the weights are others, or of a hub that may not be asked.
     """
     recipe = read_recipe(Path(file))
     clip = _clip(file, recipe, moved)
     folder = job or job_folder(clip.output)
-    planned_job = Job.of(clip, folder)
+    planned_job = Job.of(clip, folder, overwrite=overwrite)
     if job:
         check_parent(job)
     device = recipe["device"] if device == "auto" else device

@@ -18,14 +18,16 @@ from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
+from morph.media.pattern import is_stills
 from morph.media.recipe import published
 from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
-from pipelines.output.outputs import Output
+from pipelines.output.existing import check_free, numbers_there
+from pipelines.output.outputs import Output, place
 from pipelines.output.unfinished import sole_writer
 from pipelines.request.contents import hash_of_file
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from pipelines.tasks.progress import Bar
@@ -72,20 +74,28 @@ class Retimed:
         return {"frames": sum(self.kinds.values()), **self.kinds, "cuts": list(self.cuts), "recipe": self.recipe}
 
 
-def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
+def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bool = False) -> Retimed:
     """Give a film another frame rate: interpolate between frames that are close, repeat them across cuts.
 
     source: a film, or a folder or a pattern of numbered pictures. output: a video, or a folder of PNGs. Sound,
     subtitles, tags and chapters go along where it can hold them, and what it cannot is told. bar: of the frames
-    that will be written makes what is told of each.
+    that will be written makes what is told of each. overwrite: what is there gives way; without, only this source
+    at another rate does, as far as a file tells.
 
     Raises:
+        ExistsError: something else is there, and ``overwrite`` is not set.
         InputError: a source that cannot be read, or an output that cannot be written.
         EncodeError: ffmpeg failed, or the disk refused.
     """
-    if os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output):
+    is_itself = os.path.exists(source) and os.path.exists(output) and os.path.samefile(source, output)
+    stills = [place(Path(name)) if is_stills(Path(name)) else name for name in (source, output)]
+    if is_itself or stills[0] == stills[1]:
         raise SettingsError(f"output {output!r} is the source itself; name another")
-    _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None).check()  # before the film is decoded
+    trial = _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None)
+    giving = numbers_there(trial, from_start=True)
+    trial.check(giving)  # before the film is decoded
+    if not overwrite:
+        check_free(trial, lambda recipe: "to_fps" in recipe and _source_of(recipe) == _source(source))
     footage = open_footage(source, how.fps, how.missing)
     for notice in footage.notices:
         log.warning("%s", notice)
@@ -96,7 +106,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     planned = length(times, how.to_fps)
     stream = Stream((first.shape[1], first.shape[0]), how.to_fps, planned, aspect=footage.aspect)
     file = _output(output, how, stream, footage.film)
-    file.check()
+    file.check(giving)
     file.tell()
 
     from morph.perception.lpips import PerceptualDistance
@@ -108,8 +118,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     log.warning("%s to %s; %s, cuts above LPIPS %s", taken, wanted, interpolator.name, how.threshold)
     recipe = {
         "morph": version(),
-        "source": published(source),
-        **({"sha256": hash_of_file(Path(source))} if Path(source).is_file() else {}),
+        **_source(source),
         "fps": str(how.fps or times.fps or _rate(times.mean)),
         "to_fps": str(how.to_fps),
         "method": interpolator.name,
@@ -129,7 +138,7 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     with (
         sole_writer(file.path, file.folder) as mark,
         bar({"frames": planned}) as callback,
-        file.open(json.dumps(recipe), mark=mark) as writer,
+        file.open(json.dumps(recipe), giving, mark) as writer,
     ):
         for frame in retimed:
             writer.write(frame.pixels)
@@ -140,6 +149,18 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar) -> Retimed:
     counts = f"{kinds['source']} of the source, {kinds['between']} interpolated, {kinds['cut']} repeated"
     log.warning("%d frames: %s across %d gaps that are cuts", kinds.total(), counts, len(cuts))
     return Retimed(kinds, sorted(cuts), recipe)
+
+
+def _source(source: str) -> dict[str, str]:
+    """How a recipe names what was interpolated: a film has a hash, too."""
+    return {
+        "source": published(source),
+        **({"sha256": hash_of_file(Path(source))} if Path(source).is_file() else {}),
+    }
+
+
+def _source_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: recipe[key] for key in ("source", "sha256") if key in recipe}
 
 
 def _rate(fps: Fraction) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from morph.errors import InputError, SettingsError
+from morph.media.moment import Moment
 from morph.media.pattern import is_stills
 from morph.media.stills import check_parent, check_place
 from morph.weights.locate import HUB_ID
@@ -36,11 +38,12 @@ class Confined:
         self._presets: dict[str, Settings] = {}
 
     def image(self, line: int, text: str) -> Path | None:
-        """A picture's file; it is not opened."""
-        path = self.file(line, "image", text)
+        """A picture's file, or a frame of a film; it is not opened."""
+        moment = Moment.parse(self._folder / text)
+        path = self.file(line, "image", text.removesuffix(f"@{moment.when}") if moment else text)
         if path:
             self._images.setdefault(os.path.realpath(path), line)
-        return path
+        return Path(str(replace(moment, film=path))) if moment and path else path
 
     def file(self, line: int, label: str, text: str) -> Path | None:
         """A regular file; it is not opened."""

@@ -21,9 +21,10 @@ from morph.media.keyframe import parse_size
 from pipelines.manifest.confined import ON_DISK, Confined
 from pipelines.manifest.nodes import Node, Problems, manifest_text, read_json, read_yaml
 from pipelines.manifest.rows import read_csv
-from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings, parse_time
+from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.request.presets import load_preset
-from pipelines.request.settings import Settings, changed, every_setting
+from pipelines.request.settings import Settings, changed, every_setting, layered
+from pipelines.request.times import parse_time
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
@@ -122,7 +123,7 @@ class _Manifest:
             fields["output"] = Node(node.line, f"{name}.mp4")
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
-        values = {**self.values, **self.settings(fields, changed)}
+        values = layered(self.values, self.settings(fields, changed))
         settings = self.merged_settings(fields, node.line, preset or Settings(), values)
         if settings and settings.encode.timeline:
             self.disk.timeline(node.line, settings.encode.timeline)
@@ -162,7 +163,8 @@ class _Manifest:
 
     def overlaid(self, settings: Settings, values: Mapping[str, str | None]) -> Settings:
         """Settings with those of the values that are right, and over these the given ones."""
-        return changed(settings, {key: value for key, value in values.items() if value is not None} | self.given)
+        right = {key: value for key, value in values.items() if value is not None}
+        return changed(settings, layered(right, self.given))
 
     def name(self, fields: Mapping[str, Node], line: int, alone: bool) -> str | None:
         """The clip's name; one that is alone may have the manifest's."""

@@ -23,12 +23,13 @@ from morph.media.cut import (
     movie_frames,
     parts_from,
 )
+from morph.media.moment import Moment
 from morph.media.pattern import StillPattern
 from morph.media.timecode import Timecode
 from morph.media.timeline import check_timeline, write_timeline
 from pipelines.output.outputs import Output
 from pipelines.request.clip import Clip, ClipKeyframe, looped
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 
 if TYPE_CHECKING:  # refusing needs no frames
     from pipelines.tasks.frames import Rendered
@@ -85,7 +86,8 @@ def write_cut(clip: Clip, rendered: Rendered, outputs: Sequence[Output], mark: s
         return
     path, entries = Path(encode.timeline), _entries(clip)
     starts = _starts(rendered, len(looped(clip.keyframes, clip.settings)) - 1)
-    names = [f"{before.image.stem} to {after.image.stem}" for before, after in pairwise(entries)]
+    titles = [moment.name if (moment := Moment.parse(entry.image)) else entry.image.stem for entry in entries]
+    names = [f"{before} to {after}" for before, after in pairwise(titles)]
     markers = [Marker(at, entry.image.name, entry.prompt) for at, entry in zip(starts, entries, strict=False)]
     parts = parts_from(starts[: len(names)], len(rendered), names)
     start = Timecode.parse(encode.timecode, fps) if encode.timecode else None

@@ -20,8 +20,8 @@ from morph.media.target import CONTAINERS, Stream, Target
 from morph.media.video import VideoWriter, check_video
 from pipelines.output.targets import target_for
 from pipelines.request.clip import Clip
+from pipelines.request.encode import Encode
 from pipelines.request.presets import names_file
-from pipelines.request.settings import Encode
 
 RECIPE = ".json"
 """What an output's recipe beside it ends in."""

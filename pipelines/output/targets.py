@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -41,7 +42,7 @@ def target_for(path: Path, name: str = "auto") -> Target:
 
 
 def load_target(name: str) -> Target:
-    """A target by its name, or from a TOML file.
+    """A target by its name or another that people call it, or from a TOML file.
 
     Raises:
         SettingsError: no such target or file, or a file that is none.
@@ -51,6 +52,10 @@ def load_target(name: str) -> Target:
 
 @cache
 def _known(name: str) -> Target:
+    if name not in target_names():
+        for known_name in target_names():
+            if name.lower() in (target := _known(known_name)).also:
+                return target
     return _read(configs_folder() / FOLDER / f"{name}.toml", name)
 
 
@@ -58,8 +63,10 @@ def _read(path: Path, name: str) -> Target:
     try:
         values = read_toml(path, "an encode preset", SettingsError)
     except FileNotFoundError:
+        near = difflib.get_close_matches(name, target_names(), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
         alternatives = f"there are {', '.join(target_names())}, and TOML files"
-        raise SettingsError(f"there is no encode preset {name}; {alternatives}") from None
+        raise SettingsError(f"there is no encode preset {name}; {hint}{alternatives}") from None
     try:
         return cast(Target, _filled(Target, values, name=path.stem))
     except SettingsError as error:

@@ -73,7 +73,8 @@ def compare(
 
 
 def sheet(compared: Sequence[Compared], columns: int = 9) -> NDArray[np.uint8]:
-    """One row of evenly chosen frames per preset."""
+    """One row of evenly chosen frames per preset, at most so many: none is shown twice."""
+    columns = min(columns, max(len(preset.frames) for preset in compared))
     rows = []
     for preset in compared:
         rows += [preset.frames[round(i)] for i in np.linspace(0, len(preset.frames) - 1, columns)]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from morph.errors import SettingsError
+from morph.errors import ExistsError, SettingsError
 from morph.media.recipe import published
-from morph.media.stills import FrameFolder, atomic_path, check_parent, write_png
+from morph.media.stills import FIRST_FRAME, FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.recipe import published_settings
@@ -73,20 +73,26 @@ def compare_presets(
     given: Mapping[str, Any],
     computing: Computing,
     bar: Bar,
+    overwrite: bool = False,
 ) -> Comparison:
-    """Render presets from one image to another, and write what they measure and their frames into a new folder.
+    """Render presets from one image to another, and write what they measure and their frames into a folder.
 
     presets: names or TOML files, all where there are none. given: settings over those of every preset. bar: of the
     costs of a preset's stages makes what is told of progress while it is rendered.
 
+    overwrite: in a folder that holds something, the frames of presets, sheet and table give way.
+
     Sheet and table are written anew after every preset, so that what is done can be seen.
 
     Raises:
-        InputError: presets that cannot be compared, or a folder that holds something.
+        ExistsError: the folder holds something, and ``overwrite`` is not set.
+        InputError: presets that cannot be compared, or a file in the folder's place.
     """
     folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SettingsError(f"{output} is there already and not empty; name another folder")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{output} is a file; name a folder")
+    if folder.exists() and any(folder.iterdir()) and not overwrite:
+        raise ExistsError(f"{output}: is there already and not empty: name another folder, or add --overwrite")
     check_parent(folder)
     chosen = comparable(presets, given)
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
@@ -114,7 +120,7 @@ def compare_presets(
     }
 
     def keep(name: str, rendered: Rendered) -> None:
-        with FrameFolder(folder / name) as stills:
+        with FrameFolder(folder / name, replace=range(FIRST_FRAME, 10**7)) as stills:
             for frame in rendered:
                 stills.write(to_rgb8(frame.pixels))
 

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from morph.errors import EncodeError
+from morph.errors import EncodeError, ExistsError
 from morph.media.frame import to_rgb8
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from pipelines.between.rendered_way import CANDIDATES, MATCHES, Choice
 from pipelines.job.result import Result, load_result
 from pipelines.job.timings import Run, Stage
+from pipelines.output.existing import REMEDY
 from pipelines.report import distances
 from pipelines.report.film import Film, film_of
 from pipelines.report.markup import Markup, data_uri, element, joined
@@ -30,6 +31,8 @@ SHEET = 48
 """Frames on the contact sheet, at most."""
 KEYFRAME, SMALL, MATCH = 320, 160, 1200
 """Pixels of the longer side of a keyframe's picture, of a frame's, and of a match's."""
+TITLE = " - morph report"
+"""What the titles of pages end in."""
 STAGES = {
     "facts": "read images",
     "embed": "text",
@@ -43,20 +46,35 @@ FACTS = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", 
 """What a recipe says of the code and the models."""
 
 
-def write_report(folder: Path, page: Path) -> None:
+def write_report(folder: Path, page: Path, overwrite: bool = False) -> None:
     """Write the page about the finished job in ``folder``.
 
+    overwrite: what is there gives way; without, only a page about an output of the same name does.
+
     Raises:
+        ExistsError: something else is there, and ``overwrite`` is not set.
         InputError: the job is not finished, or its result or its frames are damaged.
         EncodeError: a preview of the film cannot be encoded, or the disk refuses.
     """
     result = load_result(folder)
+    title = element("title", f"{Path(result.output).name}{TITLE}").encode("utf-8", "replace")
+    if not overwrite and os.path.lexists(page) and not _begins_with(page, title):
+        raise ExistsError(f"{page}: is there already, and is no report about this output: {REMEDY}")
     text = render_page(result, folder, page)
     try:
         with atomic_path(page) as partial:
             partial.write_bytes(text.encode("utf-8", "replace"))  # a file's name may be no Unicode
     except OSError as error:
         raise EncodeError(f"{page}: cannot be written ({error.strerror or error})") from error
+
+
+def _begins_with(page: Path, title: bytes) -> bool:
+    """Whether a page has this title; it stands near its top."""
+    try:
+        with page.open("rb") as file:
+            return title in file.read(4096)
+    except OSError:
+        return False
 
 
 def render_page(result: Result, folder: Path, page: Path) -> str:
@@ -99,7 +117,7 @@ def _head(name: str, film: Film) -> Markup:
         element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name_="color-scheme", content="light dark"),
-        element("title", f"{name} - morph report"),
+        element("title", f"{name}{TITLE}"),
         element("style", Markup(style)),
     )
 

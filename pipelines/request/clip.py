@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from morph.errors import SettingsError
+from morph.media.moment import file_of
 from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
+from pipelines.request.times import parse_time
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Clip:
     @property
     def files(self) -> tuple[str, ...]:
         """All that is read for it by a name: images, and the files and weights of settings. Some may be hub ids."""
-        named = [str(keyframe.image) for keyframe in self.keyframes]
+        named = [str(file_of(keyframe.image)) for keyframe in self.keyframes]
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)
             named += [str(values[key]) for key in naming("file", "weights") if values[key]]
@@ -136,18 +136,6 @@ def timing(keyframes: Sequence[ClipKeyframe], settings: Settings) -> Timing:
     frames_there = moving + sum(holds) + (not loops)
     frames_back = max(0, frames_there - 2) if settings.repeat == "ping-pong" else 0
     return Timing(steps, moving, tuple(holds), frames_there + frames_back)
-
-
-def parse_time(text: str, fps: Fraction) -> int:
-    """The nearest frame to a time: ``2.5`` or ``2.5s`` in seconds, ``60f`` in frames.
-
-    Raises:
-        SettingsError: anything else.
-    """
-    match = re.fullmatch(r"(\d{1,7}(?:\.\d{1,6})?)s?|(\d{1,7})f", str(text).strip(), re.ASCII)
-    if not match:
-        raise SettingsError(f"time {str(text)!r}: write 2.5 or 2.5s for seconds, 60f for frames")
-    return int(match[2]) if match[2] else round(Fraction(match[1]) * fps)
 
 
 def keyframe_settings(settings: Settings, overrides: Mapping[str, Any]) -> Settings:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from morph.errors import InputError
-from morph.media.kinds import OTHER_PICTURES, PICTURES
+from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES
+from morph.media.moment import Moment, file_of
 from morph.media.points import MAX_BYTES
 
-SUFFIXES = {"picture": (*PICTURES, *OTHER_PICTURES), "points": (".txt", ".csv", ".json", ".tsv"), "file": ()}
+SUFFIXES = {
+    "picture": (*PICTURES, *OTHER_PICTURES),
+    "film": FILMS,
+    "points": (".txt", ".csv", ".json", ".tsv"),
+    "file": (),
+}
 """Of the files of a folder that are looked into for each kind of thing, besides those of the suffix that it had."""
 NAMED = 3
 """How many of the files that were taken for others are told by their names."""
 
 
 def hash_of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes.
+    """SHA-256 of a file's bytes; of a frame of a film, those of the film.
 
     Raises:
         InputError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with file_of(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
@@ -43,13 +50,16 @@ class Contents:
         self._found: dict[Path, Path] = {}
 
     def find(self, kind: str, file: Path, digest: str, size: int | None = None, place: Path | None = None) -> Path:
-        """The file with these contents; ``kind`` is one of ``SUFFIXES``.
+        """The file with these contents, or a frame of that film; ``kind`` is one of ``SUFFIXES``.
 
         size: its bytes, where they are known: others are not read. place: where somebody says that it is.
 
         Raises:
             InputError: it is in none of these places.
         """
+        if kind == "picture" and (moment := Moment.parse(file)):
+            film = self.find("film", moment.film, digest, size, place)
+            return Path(str(replace(moment, film=film)))
         places = [*([place] if place else []), *self._places(file)]
         files = [path for path in dict.fromkeys(places) if path.is_file()]
         found = self._with(digest, files, size) or self._with(digest, self._others(kind, file), size)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from morph.errors import SettingsError
+from morph.media.moment import file_of
 from morph.media.recipe import published
 from morph.media.sequence import is_sequence
 from morph.weights.locate import HUB_ID
@@ -34,7 +35,7 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
     for keyframe in clip.keyframes:
         overrides = {key: value for key, value in keys(keyframe.settings).items() if value != common[key]}
         entry: dict[str, Any] = {"image": published(keyframe.image), "sha256": hash_of_file(keyframe.image)}
-        entry |= {"bytes": keyframe.image.stat().st_size}
+        entry |= {"bytes": file_of(keyframe.image).stat().st_size}
         entry |= {"prompt": keyframe.prompt}
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}

@@ -8,12 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
+from pipelines.request.encode import Encode
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
+from pipelines.request.times import frames_of
 
+_Value = TypeVar("_Value")
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
@@ -125,50 +128,16 @@ class Inbetween(Section, prefix="inbetween."):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encode(Section, prefix="encode."):
-    """How the output is written; it changes no frame."""
-
-    preset: str = setting(
-        "auto",
-        "One of configs/encode, or a TOML file; auto goes by the output's suffix.",
-        names="codec",
-        option="codec",
-    )
-    alpha: Literal["auto", "keep", "drop"] = setting(
-        "auto",
-        "auto keeps transparency where all keyframes have it and the output can hold it; keep insists on it; "
-        "drop lays frames on black.",
-    )
-    odd: Literal["refuse", "pad"] = setting(
-        "refuse", "Of a size that the codec cannot hold: refuse it, or repeat the last line."
-    )
-    timecode: str = setting(
-        "", "Of the first frame, such as 01:00:00:00, or 01:00:00;00 in drop-frame.", option="timecode"
-    )
-    audio: str = setting("", "A file with sound.", names="file", option="audio")
-    audio_fit: Literal["fit", "loop", "keep"] = setting(
-        "fit",
-        "fit cuts sound where the video ends, or adds silence until there; loop repeats it until there; keep "
-        "leaves it as long as it is.",
-    )
-    start: int = setting(1001, "Number of the first of numbered stills.", 0, 9_999_999)
-    timeline: str = setting(
-        "",
-        "A file to write as well, a .otio, .edl or .xml, with a clip for every way between keyframes.",
-        names="output",
-        option="timeline",
-    )
-    handles: int = setting(
-        12, "Frames of its neighbours that each movie of an .xml begins and ends with.", 0, 10_000
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings(Section):
     """What decides the frames of a morph, besides its keyframes and the model."""
 
     frames: int = setting(
         24, "How many, images included; of a ping-pong, there but not back.", 1, 100_000, scope="timing"
+    )
+    duration: str = setting(
+        "",
+        "In place of frames: how long the film is, 4s, or 96f; of a ping-pong, there and back.",
+        scope="timing",
     )
     fps: Fraction = setting(
         Fraction(24), "Frames a second, an exact fraction.", Fraction(1, 1000), 1000, scope="timing"
@@ -264,6 +233,8 @@ class Settings(Section):
     encode: Encode = group(Encode, scope="encode")
 
     def __post_init__(self) -> None:
+        if self.duration:
+            object.__setattr__(self, "frames", frames_of(self.duration, self.fps, self.repeat == "ping-pong"))
         super().__post_init__()
         if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
             raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
@@ -301,8 +272,20 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
         SettingsError: an unknown key (the nearest is named), a value of the wrong kind or range, or values that
             do not go together.
     """
+    if "frames" in values and not values.get("duration"):
+        values = {**values, "duration": ""}
     new: Settings = _changed(settings, [(key.split("."), value, key) for key, value in values.items()])
+    if "frames" in values and new.frames != _parsed(values["frames"], int, "frames"):
+        told = f"duration is {new.duration}, which is {new.frames} frames"
+        raise SettingsError(f"frames is {values['frames']}, but {told}: leave one of the two out")
     return new
+
+
+def layered(base: Mapping[str, _Value], over: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Values over others, by their keys; frames and duration take one another's place."""
+    replaced = {"duration": "frames", "frames": "duration"}
+    gone = {replaced[key] for key in over if key in replaced} - over.keys()
+    return {**{key: value for key, value in base.items() if key not in gone}, **over}
 
 
 def unknown(key: str, besides: Sequence[str] = ()) -> SettingsError:
@@ -310,8 +293,8 @@ def unknown(key: str, besides: Sequence[str] = ()) -> SettingsError:
     value = key.replace("_", "-")
     near = [f"{entry.key}={value}" for entry in every_setting().values() if value in entry.choices]
     near += difflib.get_close_matches(key, [*every_setting(), *besides], n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join([*every_setting(), *besides])}"
-    return SettingsError(f"there is no setting {key}; {hint}")
+    hint = f"did you mean {near[0]}? " if near else ""
+    return SettingsError(f"there is no setting {key}; {hint}morph settings lists them all")
 
 
 def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:

@@ -24,7 +24,7 @@ from morph.media.stills import FrameFolder, read_frames
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.output.targets import load_target, target_names
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 from tests.benchmarks.inbetween import filmed, photograph
 from tests.readback import centres, chart, read_back
 

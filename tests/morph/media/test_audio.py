@@ -14,7 +14,7 @@ from morph.errors import EncodeError, InputError, SettingsError
 from morph.media.audio import Audio, channels_and_rate
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 from tests.readback import packets, read_back
 
 RATE = 44100

@@ -56,8 +56,8 @@ def test_a_film_is_called_one_whatever_its_name(tmp_path: Path, suffix: str) -> 
     film, path = tmp_path / f"a.{suffix}", tmp_path / "a.jpg"
     source = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.2"]
     subprocess.run([*source, film], check=True)
-    assert "is a film: name a picture" in refused(film)
-    assert "is a film: name a picture" in refused(film.rename(path))
+    assert "is a film: name a frame of it" in refused(film)
+    assert "is a film: name a frame of it" in refused(film.rename(path))
 
 
 @pytest.mark.parametrize("name", ["a.dng", "a.NEF", "a.arw", "a.tif"])

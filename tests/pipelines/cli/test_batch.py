@@ -43,8 +43,8 @@ def test_frames_that_a_batch_did_not_write_stay(command, manifest):
     for number in (1001, 1002):
         shutil.copy(SAMPLES / "cat.jpg", frames / f"frame.{number}.png")
     refused = command("batch", str(path), "--device", "cpu")
-    assert refused.returncode == 1
-    assert "already holds frames up to frame.1002.png" in refused.stdout
+    assert refused.returncode == 2
+    assert "already holds frames up to frame.1002.png" in refused.stderr
     assert [file.read_bytes() for file in frames.iterdir()] == [(SAMPLES / "cat.jpg").read_bytes()] * 2
     for file in frames.iterdir():
         file.unlink()
@@ -62,7 +62,7 @@ def test_a_batch_with_numbered_stills_is_started_again(command, manifest):
     assert again.returncode == 0, again.stderr
     assert len(frames_of(path.parent / "s2")) == SHORT["frames"]
     stranger = command("batch", str(path), "--device", "cpu", "--job", str(path.parent / "other.job"))
-    assert "already holds frames up to a.1007.png" in stranger.stdout
+    assert "already holds frames up to a.1007.png" in stranger.stderr
 
 
 def test_a_dry_run_of_a_batch_makes_nothing(command, manifest):

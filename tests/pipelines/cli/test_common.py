@@ -1,17 +1,18 @@
 """What several commands share."""
 
+import io
 import logging
 import time
 
 import pytest
 
-from morph.errors import SettingsError
-from pipelines.cli.common import Notices, ProgressBar, assigned, say
+from morph.errors import ExistsError, SettingsError
+from pipelines.cli.common import Notices, ProgressBar, assigned, say, with_consent
 
 
 def test_assignments_are_split_at_the_first_sign():
     assert assigned(("a = b", "c.d=e=f", "g=")) == {"a": "b", "c.d": "e=f", "g": ""}
-    with pytest.raises(SettingsError, match="'steps': write it as key=value"):
+    with pytest.raises(SettingsError, match="'steps': write it as key=value; morph settings"):
         assigned(("steps",))
 
 
@@ -38,3 +39,40 @@ def test_nothing_is_drawn_where_nothing_is_planned(capsys):
     with ProgressBar({}) as bar:
         bar("render", 1, 1)
     assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stdin", "overwrite", "made"),
+    [
+        (Terminal("y\n"), False, [False, True]),
+        (Terminal("n\n"), False, [False]),
+        (io.StringIO("y\n"), False, [False]),
+        (Terminal(""), True, [True]),
+    ],
+)
+def test_a_person_is_asked_on_a_terminal_and_nobody_elsewhere(monkeypatch, capsys, stdin, overwrite, made):
+    asked = []
+
+    def work(may):
+        asked.append(may)
+        if not may:
+            raise ExistsError("a.mp4: is there already")
+        return "made"
+
+    monkeypatch.setattr("sys.stdin", stdin)
+    if made[-1]:
+        assert with_consent(work, overwrite) == "made"
+    else:
+        with pytest.raises(ExistsError, match=r"a\.mp4"):
+            with_consent(work, overwrite)
+    assert asked == made
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("Replace it?" in err) == (stdin.isatty() and not overwrite)

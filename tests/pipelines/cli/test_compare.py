@@ -56,7 +56,7 @@ def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
         assert sheet.size[0] >= 64 * 9
     again = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder))
     assert again.returncode == 2
-    assert "not empty" in again.stderr
+    assert "not empty: name another folder, or add --overwrite" in again.stderr
 
 
 def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(command, folder, tmp_path):
@@ -70,6 +70,10 @@ def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(comman
     assert [frame.shape for frame in read_frames(out / "default")] == [(128, 150, 3)] * 3
     with Image.open(out / "sheet.png") as sheet:
         assert sheet.size[1] < 128
+    again = ["--preset", "default", "--duration", "5f", *settings(), "--overwrite"]
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *again)
+    assert result.returncode == 0, result.stderr
+    assert [frame.shape for frame in read_frames(out / "default")] == [(64, 64, 3)] * 5
 
 
 def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):

@@ -261,3 +261,26 @@ def test_a_source_that_breaks_on_the_way_leaves_no_video(command, tmp_path, pan)
     assert result.returncode == 2
     assert "frame.1007.png: cannot be read" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "out"])
+def test_only_the_same_source_at_another_rate_gives_way(command, pan, tmp_path, output):
+    for name in ("a.mp4", "b.mp4"):
+        write(tmp_path / name, pan)
+    for source, rate, more, code in (
+        ("a.mp4", "30", [], 0),
+        ("a.mp4", "12", [], 0),
+        ("b.mp4", "30", [], 2),
+        ("b.mp4", "30", ["--overwrite"], 0),
+    ):
+        result = command(
+            "interpolate", source, "-o", output, "--to-fps", rate, "--method", "blend", *more, cwd=tmp_path
+        )
+        assert result.returncode == code, result.stderr
+        assert ("add --overwrite" in result.stderr) == (code == 2)
+    if output == "out":
+        refused = command(
+            "interpolate", "out/frame.%04d.png", "-o", "out", "--fps", "24", "--to-fps", "12", cwd=tmp_path
+        )
+        assert "is the source itself" in refused.stderr
+        assert len(frame_numbers(tmp_path / "out")) > 3

@@ -47,6 +47,22 @@ def test_a_moved_copy_is_found_drawn_and_written(command, pair, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.npz", "m.png"]
 
 
+def test_only_what_was_found_between_the_same_pictures_gives_way(command, pair, tmp_path):
+    a, b = str(pair / "a.png"), str(pair / "b.png")
+    more = ["-o", "m.png", "--size", "64", "--features", "alexnet"]
+    (tmp_path / "f.npz").write_text("mine")
+    assert command("match", a, b, *more, cwd=tmp_path).returncode == 0
+    refused = command("match", a, b, *more, "--field", "f.npz", cwd=tmp_path)
+    assert (refused.returncode, "f.npz: is there already" in refused.stderr) == (2, True)
+    for overwrite in (["--overwrite"], []):
+        done = command("match", a, b, *more, "--field", "f.npz", *overwrite, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    refused = command("match", b, a, *more, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "m.png: is there already, and something else made it" in refused.stderr
+    assert "--overwrite" in refused.stderr
+
+
 def test_points_of_the_originals_are_obeyed_and_st_maps_written(command, pair, tmp_path):
     with Image.open(pair / "a.png") as image:  # stored on its side, and seen upright
         exif = Image.Exif()

@@ -45,6 +45,13 @@ def test_a_portrait_becomes_a_skeleton_and_its_path_alone_is_printed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pose.png"]
 
 
+def test_another_pictures_skeleton_stays(tmp_path):
+    for image, more, code in ((HOPPER, (), 0), (HOPPER, (), 0), (COFFEE, (), 2), (COFFEE, ("--overwrite",), 0)):
+        result = run(image, "-o", "pose.png", *more, cwd=tmp_path)
+        assert result.returncode == code
+        assert ("pose.png: is there already" in result.stderr) == (code == 2)
+
+
 def test_json_tells_the_keypoints_and_over_shows_the_photograph(tmp_path):
     result = run(HOPPER, "-o", "over.png", "--over", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr

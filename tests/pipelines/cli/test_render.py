@@ -81,6 +81,17 @@ def test_a_dry_run_loads_nothing_heavy(tmp_path):
     assert "of model embedded at 256x256" in done.stdout
 
 
+def test_a_film_is_so_many_frames_or_so_long(command, tmp_path):
+    arguments = ["render", CAT, RACCOON, "-o", "m.mp4", "--preset", "warp", "--fps", "25", "--dry-run", "--json"]
+    for more, frames in (
+        (["--duration", "2s"], 50),
+        (["--set", "duration=2s", "--ping-pong"], 50),
+        (["--frames", "7"], 7),
+    ):
+        plan = json.loads(command(*arguments, *more, cwd=tmp_path).stdout)
+        assert (plan["frames"], plan["seconds_of_video"]) == (frames, frames / 25)
+
+
 def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path):
     out = tmp_path / "m.mp4"
     arguments = ["render", CAT, RACCOON, "-o", str(out), "--model", str(folder), *QUICK, "--dry-run"]
@@ -122,6 +133,8 @@ def test_dry_run_checks_everything_and_writes_nothing(command, folder, tmp_path)
         ([CAT, RACCOON, "-o", "m.mp4", "--model", "no-model"], "neither 'embedded', a folder, nor a hub id"),
         ([CAT, RACCOON, "-o", "m.mp4", "--device", "cuda:99"], "device"),
         ([CAT, RACCOON, "-o", "m.mp4", "--dtype", "float16"], "float16"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--duration", "4s", "--frames", "9"], "leave one of the two out"),
+        ([CAT, RACCOON, "-o", "m.mp4", "--at", "0", "--at", "2s", "--duration", "4s"], "leave out --duration"),
         ([CAT, RACCOON, "-o", "f", "--frames-dir", "f"], "is the output itself"),
         ([CAT, RACCOON, "-o", ""], "no name"),
         ([CAT, RACCOON, "-o", "m.mp4", "--steps", "600"], "steps"),

@@ -39,6 +39,17 @@ def test_a_page_stands_beside_the_output_unless_it_is_named(command, job, tmp_pa
         (tmp_path / page).unlink()
 
 
+def test_only_a_page_about_the_same_output_gives_way(command, job, tmp_path):
+    shutil.copytree(job.parent, tmp_path, dirs_exist_ok=True)
+    page = tmp_path / "b.html"
+    page.write_text("mine")
+    refused = command("report", "a.mp4", "-o", "b.html", cwd=tmp_path)
+    assert (refused.returncode, page.read_text()) == (2, "mine")
+    assert "b.html: is there already, and is no report about this output" in refused.stderr
+    for overwrite in (["--overwrite"], []):
+        assert command("report", "a.mp4", "-o", "b.html", *overwrite, cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize("result", [None, "{", '{"size": [1, 2]}', "[]", '{"size": 3}'])
 def test_a_damaged_result_is_one_line(command, job, tmp_path, result):
     (tmp_path / "m.mp4.job").mkdir()

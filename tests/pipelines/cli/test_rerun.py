@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import wave
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
+from pipelines.request.contents import hash_of_file
 from pipelines.tasks.frames import DIGEST
 from tests.conftest import SAMPLES, build_clip_folder
 from tests.pipelines.conftest import QUICK
@@ -192,3 +194,32 @@ def test_what_holds_no_recipe_is_one_clear_line(command, tmp_path, name, content
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_frames_of_a_film_are_images_and_found_again(command, tmp_path):
+    warp = ["--preset", "warp", "--frames", "3", "--size", "64"]
+    photographs = [str(SAMPLES / name) for name in ("cat.jpg", "coffee.jpg")]
+    done = command("render", *photographs, "-o", "clip.mp4", *warp, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "shot.yaml").write_text("preset: warp\nsettings: {size: 64, frames: 3}\noutput: b.mp4\n")
+    with (tmp_path / "shot.yaml").open("a") as manifest:
+        manifest.write("keyframes: [clip.mp4@last, {image: clip.mp4@0f}]\n")
+    more = ["--timeline", "a.otio"]
+    for command_line in (
+        ("render", "clip.mp4@last", "clip.mp4@first", "-o", "a.mp4", *warp, *more),
+        ("render", "shot.yaml"),
+    ):
+        done = command(*command_line, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    recipe = read_recipe(tmp_path / "a.mp4")
+    assert [Path(entry["image"]).name for entry in recipe["keyframes"]] == ["clip.mp4@last", "clip.mp4@first"]
+    assert {entry["sha256"] for entry in recipe["keyframes"]} == {hash_of_file(tmp_path / "clip.mp4")}
+    assert "clip@last to clip@first" in (tmp_path / "a.otio").read_text()
+    assert recipe["frames"] == read_recipe(tmp_path / "b.mp4")["frames"]
+    own = command("render", "clip.mp4@last", "clip.mp4@first", "-o", "clip.mp4", *warp, "--overwrite", cwd=tmp_path)
+    assert "clip.mp4: would be written over, and is one of the images" in own.stderr
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "clip.mp4").rename(tmp_path / "moved" / "other.mp4")
+    again = command("rerun", "a.mp4", "-o", "again.mp4", "--images", "moved", "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["same"] is True

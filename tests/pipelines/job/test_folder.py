@@ -14,13 +14,12 @@ from pipelines.job.folder import (
     JobBusyError,
     check_job,
     differences,
-    has_written,
     mark,
     opened,
     remove_unfinished,
     request_of,
-    written_numbers,
 )
+from pipelines.job.written import has_written, written_numbers
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
@@ -184,7 +183,7 @@ def test_a_job_that_says_nothing_that_can_be_read_is_as_new(tmp_path, text):
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "job.json").write_text(text)
     with opened(tmp_path / "job", clip(("cat.jpg", "raccoon.jpg"), Settings())):
-        assert not has_written(tmp_path / "job", tmp_path / "m.mp4") or "outputs" in text
+        assert not has_written(tmp_path / "job", tmp_path / "m.mp4")
         assert len(written_numbers(tmp_path / "job", tmp_path / "a")) == 0
 
 

@@ -104,4 +104,9 @@ def test_the_closing_line_tells_of_the_frames_that_are_shown(command, tmp_path, 
     assert report["max_mean_gap"] == pytest.approx(gaps.max() / gaps.mean(), rel=1e-6)
     assert report["mean_gap"] == pytest.approx(gaps.mean(), rel=1e-6)
     produced = Produced(*(report[key] for key in ("alphas", "distances")), Evenness.of(gaps), [], report["recipe"])
-    assert ("times that, times and easing included, PDV" in str(produced)) == meant
+    assert ("times the mean, times and easing included" in str(produced)) == meant
+    assert (", evenly spaced: the largest step" in str(produced)) == (not meant)
+    assert not any(word in result.stderr for word in ("LPIPS", "PDV", "dB"))
+    again = command("render", CAT, RACCOON, "-o", str(tmp_path / "a"), *quick, "--verbose")
+    assert again.stderr.splitlines()[-2:] == [str(produced), produced.figures]
+    assert "LPIPS" in produced.figures

@@ -20,4 +20,4 @@ def test_what_was_made_is_told_with_what_it_took(dissolve, tmp_path, caplog):
     assert (tmp_path / "a.mp4").is_file()
     lines = [record.getMessage() for record in caplog.records]
     assert (lines[0], lines[-1]) == (NO_MODEL, str(done.produced))
-    assert lines[-1].startswith("3 frames; neighbours ")
+    assert lines[-1].startswith("3 frames, evenly spaced: the largest step between neighbours is 1.")

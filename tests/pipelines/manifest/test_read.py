@@ -105,6 +105,18 @@ clips:
     assert second.settings.fps == Fraction(24000, 1001)
 
 
+def test_a_clip_says_how_long_it_is_in_frames_or_in_seconds(read):
+    text = """\
+defaults: {settings: {frames: 30, fps: 25}}
+clips:
+- {name: one, settings: {duration: 2s}, keyframes: [cat.jpg, raccoon.jpg]}
+- {name: two, keyframes: [cat.jpg, raccoon.jpg]}
+"""
+    assert [clip.length for clip in read(text)] == [50, 30]
+    with pytest.raises(SettingsError, match=r":3: frames is 9, but duration is 2s, which is 50 frames"):
+        read(text.replace("duration: 2s", "duration: 2s, frames: 9"))
+
+
 def test_defaults_come_between_the_preset_and_the_clip(read):
     text = """\
 defaults: {prompt: both, settings: {frames: 30, steps: 9}}

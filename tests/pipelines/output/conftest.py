@@ -9,7 +9,7 @@ from morph.errors import SettingsError
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.output.targets import load_target, target_names
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 from tests.readback import centres, read_back
 
 TARGETS = {name: load_target(name) for name in target_names()}

@@ -12,7 +12,7 @@ from morph.media.stills import FrameFolder, read_frames
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
 from pipelines.output.targets import load_target, target_names
-from pipelines.request.settings import Encode
+from pipelines.request.encode import Encode
 from tests.pipelines.conftest import CAT, RACCOON
 from tests.pipelines.output.conftest import FILES, FPS, NTSC, SIZE, TARGETS, refusal, stream_of, write
 from tests.readback import chart

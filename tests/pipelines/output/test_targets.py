@@ -10,8 +10,8 @@ import pytest
 from morph.errors import SettingsError
 from morph.media.target import Stream
 from pipelines.output.outputs import Output
-from pipelines.output.targets import load_target, target_for
-from pipelines.request.settings import Encode
+from pipelines.output.targets import load_target, target_for, target_names
+from pipelines.request.encode import Encode
 from tests.pipelines.output.conftest import FPS, SIZE, errors, refusal, write
 from tests.readback import chart, read_back
 
@@ -33,6 +33,15 @@ def test_a_suffix_has_a_target_of_its_own_unless_one_is_named():
     assert target_for(Path("a.mov"), "prores-hq") is load_target("prores-hq")
     with pytest.raises(SettingsError, match=r"unknown kind of file '\.avi'"):
         target_for(Path("a.avi"))
+
+
+def test_what_people_call_a_codec_is_known():
+    for name, known in (("prores", "prores-hq"), ("H265", "hevc"), ("vp9", "webm-vp9"), ("dnxhr", "dnxhr-hqx")):
+        assert load_target(name) is load_target(known)
+    names = [name for known in target_names() for name in (known, *load_target(known).also)]
+    assert len(set(names)) == len(names)
+    with pytest.raises(SettingsError, match=r"no encode preset prorez; did you mean prores-hq\? there are apng"):
+        load_target("prorez")
 
 
 def test_a_target_from_a_toml_file(tmp_path):
@@ -63,7 +72,7 @@ def test_a_target_from_a_toml_file(tmp_path):
         (("[1, 1]", "[1, true]"), "smallest is [1, True]"),
         (("60", '"60"'), "fastest is '60'; it must be a whole number"),
         (("60", "59.94"), "fastest is 59.94"),
-        (("60", "60\ncodec = 1"), "there is no codec; known are about, alpha_arguments"),
+        (("60", "60\ncodec = 1"), "there is no codec; known are about, alpha_arguments, also"),
         (("60", '60\nname = "x"'), "there is no name"),
         (("plain", "alpha"), "pixels.plain is missing"),
         (('10le"', '10le"\nnone = "x"'), "there is no pixels.none; known are alpha, deep, deep_alpha, plain"),

@@ -42,6 +42,7 @@ def test_a_sheet_has_a_row_for_each_preset():
         sheet([compared(name, grey) for name, grey in rows], columns=3)
         for rows in ([("a", 200)], [("a", 200), ("b", 90)])
     )
+    assert np.array_equal(sheet([compared("a", 200)]), sheet([compared("a", 200)], columns=5))  # it has no more
     assert two.shape[0] > one.shape[0] + 32 - 1
     assert two.shape[1] == one.shape[1] >= 3 * 48
     assert (one == 200).all(-1).sum() >= 3 * 32 * 48 * 0.9

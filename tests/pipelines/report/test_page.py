@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from pipelines.between.rendered_way import MATCHES
-from pipelines.job.folder import find_job
 from pipelines.job.result import RESULT, load_result
+from pipelines.job.written import find_job
 from pipelines.report.markup import Markup, element
 from tests.conftest import SAMPLES
 from tests.pipelines.report.conftest import NAME, NASTY, STILLS, Page, local_runner, page_of, render
@@ -152,7 +152,9 @@ def test_a_job_is_found_by_itself_and_by_its_output(command, job, stills, tmp_pa
     assert find_job(Path(load_result(stills).output)) == stills
     moved = shutil.copytree(job, tmp_path / "all.job" / "clips" / "one")
     content = json.loads((moved / "job.json").read_text())
-    (moved / "job.json").write_text(json.dumps(content | {"outputs": {str(tmp_path / "one.mp4"): [0, 0]}}))
+    (moved / "job.json").write_text(
+        json.dumps(content | {"outputs": {str(tmp_path / "one.mp4"): {"numbers": [0, 0]}}})
+    )
     result = command("report", "one.mp4", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (0, "one.mp4.html\n"), result.stderr
     assert Page((tmp_path / "one.mp4.html").read_text()).text["h1"] == Path(output).name

@@ -31,6 +31,15 @@ def test_a_suffix_that_is_no_pictures_is_looked_for_as_it_was(tmp_path):
     assert Contents([tmp_path]).find("picture", Path("cat.photo"), DIGEST) == tmp_path / "renamed.photo"
 
 
+def test_a_frame_of_a_film_is_found_by_the_film(tmp_path):
+    (tmp_path / "moved.mov").write_bytes(b"a film")
+    digest = hash_of_file(tmp_path / "moved.mov")
+    assert hash_of_file(tmp_path / "moved.mov@2.5s") == digest
+    found = Contents([tmp_path])
+    assert found.find("picture", Path("x/clip.mp4@2.5s"), digest, 6) == tmp_path / "moved.mov@2.5s"
+    assert found.told == f"found by contents: x/clip.mp4 is {tmp_path / 'moved.mov'}"
+
+
 def test_the_same_name_comes_first_and_other_bytes_are_passed_by(tmp_path):
     (tmp_path / "a.jpg").write_text("else")
     for name in ("cat.jpg", "b.jpg"):

@@ -24,7 +24,7 @@ def other(one):
     if one.kind is bool:
         return not one.default
     if one.kind is str:
-        return {"inbetween.frames": "1", "encode.preset": "h264"}.get(one.key, "another")
+        return {"inbetween.frames": "1", "encode.preset": "h264", "duration": "2s"}.get(one.key, "another")
     if one.key == "depth":
         return 16
     step = 1 if one.kind in (int, Fraction) else 0.01

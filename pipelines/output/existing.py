@@ -1,0 +1,61 @@
+"""Finished work that is there already, where the output itself has to say what made it: its recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from morph.errors import ExistsError, InputError
+from morph.media.pattern import StillPattern
+from morph.media.recipe import read_recipe
+from morph.media.stills import frame_numbers
+from pipelines.output.outputs import Output
+
+REMEDY = "move it away, name another output, or add --overwrite"
+"""What people can do about an output's name that is taken."""
+Known = Callable[[Mapping[str, Any]], bool]
+"""Whether a recipe is of the same work."""
+
+
+def check_free(output: Output, known: Known) -> None:
+    """Refuse an output whose place is taken, unless the recipe of what is there is ``known``.
+
+    Raises:
+        ExistsError: something is there that may not be replaced.
+    """
+    if output.target:
+        check_file(output.path, known)
+        return
+    numbers, stills = sorted(numbers_there(output)), StillPattern.parse(output.path)
+    if not numbers or numbers[-1] == output.encode.start - 1:
+        return
+    if not all(_says(stills.path(number), known) for number in (numbers[0], numbers[-1])):
+        last = stills.path(numbers[-1]).name
+        raise ExistsError(f"{stills.folder}: already holds frames up to {last} of something else: {REMEDY}")
+
+
+def check_file(path: Path, known: Known) -> None:
+    """Refuse a file that is there, unless its recipe is ``known``.
+
+    Raises:
+        ExistsError: it may not be replaced.
+    """
+    if os.path.lexists(path) and not _says(path, known):
+        raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
+
+
+def numbers_there(output: Output, from_start: bool = False) -> set[int]:
+    """Numbers of the stills on disk where an output goes; ``from_start``: from that of its first on."""
+    if output.target or not os.path.isdir(output.folder):
+        return set()
+    first = output.encode.start if from_start else 0
+    return {number for number in frame_numbers(StillPattern.parse(output.path)) if number >= first}
+
+
+def _says(path: Path, known: Known) -> bool:
+    try:
+        return known(read_recipe(path))
+    except InputError:
+        return False
