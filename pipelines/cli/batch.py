@@ -24,6 +24,7 @@ from pipelines.cli.common import assigned, device_options
 @click.option("--job", metavar="DIR", help="Where work is kept, to go on from  [default: MANIFEST.job]")
 @click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
 @click.option("--allow-outside", is_flag=True, help="Let the manifest name files outside its folder.")
+@click.option("--hub", is_flag=True, help="Fetch the models that the manifest names from the hub.")
 @click.option("--dry-run", is_flag=True, help="Check manifest and images, and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
 def batch(
@@ -39,6 +40,7 @@ def batch(
     job: str | None,
     change: bool,
     allow_outside: bool,
+    hub: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -64,7 +66,8 @@ def batch(
         for option, value in (("--dry-run", dry_run), ("--json", as_json), ("--job", job)):
             if value:
                 raise SettingsError(f"{option} and --watch do not go together")
-    options = Options(assigned(assignments), allow_outside, Where(device, dtype, change, gpus, cpus), workers, ray)
+    where = Where(device, dtype, change, gpus, cpus)
+    options = Options(assigned(assignments), allow_outside, where, workers, ray, hub)
     if watch:
         for outcomes in watched(Path(watch), options):
             click.echo(table(outcomes))
