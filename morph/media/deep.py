@@ -8,6 +8,7 @@ from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PLANAR_CONFIGURATION, TiffImageFile
 
 from morph.media import heif
+from morph.media.strips import rows_of, strips
 
 _PREMULTIPLIED = 1  # of TIFF's extra samples
 _BY_PLANES = 2
@@ -42,7 +43,8 @@ def decoded(path: Path, loaded: Image.Image, bits: int) -> NDArray[np.uint16] | 
         ValueError: a PNG that is damaged or cut off where Pillow does not look.
     """
     if loaded.format == "HEIF":
-        return _alike(heif.decoded_heic(path, loaded.tell()), np.asarray(loaded))
+        levels = heif.decoded_heic(path, loaded.tell())
+        return None if levels is None else _widened(levels, bits, loaded)
     import cv2  # here, not above: --help and a dry run read names without waiting for it
 
     try:
@@ -50,29 +52,42 @@ def decoded(path: Path, loaded: Image.Image, bits: int) -> NDArray[np.uint16] | 
     except cv2.error:
         found = None
     if found is None and loaded.format == "PNG":
-        raise ValueError("its pixels are damaged or cut off")
-    known = np.asarray(loaded)
-    if found is None or found.dtype != np.uint16 or found.ndim != 3 or known.ndim != 3:
+        raise ValueError("its pixels are damaged or cut short")
+    channels = len(loaded.getbands())
+    if found is None or found.dtype != np.uint16 or found.ndim != 3 or channels not in (3, 4):
         return None
-    if found.shape[:2] != known.shape[:2] or found.shape[2] < known.shape[2]:
+    if found.shape[:2] != (loaded.height, loaded.width) or found.shape[2] < channels:
         return None
-    order = [2, 1, 0, 3][: known.shape[2]]
-    pixels = np.ascontiguousarray(found[..., order]).view(np.uint16)
+    order = [2, 1, 0, 3][:channels]
+    if found.shape[2] != channels:
+        found = np.ascontiguousarray(found[..., :channels])
+    pixels = found.view(np.uint16)
+    for rows in strips(*pixels.shape[:2]):
+        pixels[rows] = pixels[rows][..., order]
     if loaded.format == "AVIF":
-        return _alike(heif.widened(pixels, bits), known)
-    if _is_premultiplied(loaded):
-        alpha = pixels[..., 3:].astype(np.float32)
-        share = np.divide(65535, alpha, out=np.zeros_like(alpha), where=alpha > 0)
-        pixels[..., :3] = np.rint(np.minimum(pixels[..., :3] * share, 65535))
-        return pixels if np.array_equal(pixels[..., 3] >> 8, known[..., 3]) else None
-    return pixels if np.array_equal(pixels >> 8, known) else None
+        return _widened(pixels, bits, loaded)
+    premultiplied = _is_premultiplied(loaded)
+    for rows in strips(*pixels.shape[:2]):
+        strip, known = pixels[rows], np.asarray(rows_of(loaded, rows))
+        if premultiplied:
+            alpha = strip[..., 3:].astype(np.float32)
+            share = np.divide(65535, alpha, out=np.zeros_like(alpha), where=alpha > 0)
+            strip[..., :3] = np.rint(np.minimum(strip[..., :3] * share, 65535))
+        compared = slice(3, 4) if premultiplied else slice(None)
+        if not np.array_equal(strip[..., compared] >> 8, known[..., compared]):
+            return None
+    return pixels
 
 
-def _alike(pixels: NDArray[np.uint16] | None, known: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
-    """Levels of 16 bits, if those of 8 are the same but for their rounding."""
-    if pixels is None or pixels.shape != known.shape:
+def _widened(levels: NDArray[np.uint16], bits: int, known: Image.Image) -> NDArray[np.uint16] | None:
+    """Levels of so many bits as levels of 16, if those of 8 that are known are the same but for their rounding."""
+    if levels.shape != (known.height, known.width, len(known.getbands())):
         return None
-    return pixels if np.abs(pixels / np.float32(257) - known).max() <= _ROUNDED else None
+    for rows in strips(*levels.shape[:2]):
+        levels[rows] = heif.widened(levels[rows], bits)
+        if np.abs(levels[rows] / np.float32(257) - np.asarray(rows_of(known, rows))).max() > _ROUNDED:
+            return None
+    return levels
 
 
 def _is_premultiplied(image: Image.Image) -> bool:

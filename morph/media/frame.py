@@ -6,10 +6,10 @@ A frame is uint8 or uint16 and sRGB-encoded: (H,W,3), or (H,W,4) with straight a
 import numpy as np
 from numpy.typing import NDArray
 
+from morph.media.strips import strips
+
 FrameArray = NDArray[np.uint8 | np.uint16]
 """Any frame: 8 or 16 bits, with or without alpha."""
-MAX_PIXELS = 1024 * 1024 * 1024 // 4 // 3
-"""Largest picture decoded, in pixels: Pillow's own limit (89.5 million), here an error and not a warning."""
 
 
 def checked_frame(
@@ -53,10 +53,13 @@ def to_rgb8(frame: FrameArray) -> NDArray[np.uint8]:
     if frame.dtype == np.uint8 and frame.shape[2] == 3:
         return frame.view(np.uint8)
     white = np.iinfo(frame.dtype).max
-    colour = frame[..., :3].astype(np.float32) * np.float32(255 / white)
-    if frame.shape[2] == 4:
-        colour *= frame[..., 3:].astype(np.float32) / white
-    return np.rint(colour).astype(np.uint8)
+    laid = np.empty((*frame.shape[:2], 3), np.uint8)
+    for rows in strips(*frame.shape[:2]):
+        colour = frame[rows, :, :3].astype(np.float32) * np.float32(255 / white)
+        if frame.shape[2] == 4:
+            colour *= frame[rows, :, 3:].astype(np.float32) / white
+        laid[rows] = np.rint(colour)
+    return laid
 
 
 def coloured(pixels: FrameArray) -> FrameArray:

@@ -47,7 +47,7 @@ def opened(path: Path) -> ImageFile.ImageFile:
 
 
 def decoded_heic(path: Path, primary: int) -> NDArray[np.uint16] | None:
-    """A HEIC's colours of more than 8 bits, uint16 (H,W,3) or (H,W,4); None where it has 8, or is grey.
+    """A HEIC's colours of more than 8 bits as levels of so many, uint16 (H,W,3) or (H,W,4); None of 8, or of grey.
 
     Raises:
         OSError, ValueError, RuntimeError: it is damaged.
@@ -58,7 +58,7 @@ def decoded_heic(path: Path, primary: int) -> NDArray[np.uint16] | None:
     levels = np.asarray(picture)
     if bits <= 8 or levels.dtype != np.uint16 or levels.ndim != 3:
         return None
-    return widened(levels, bits)
+    return levels if levels.flags.writeable else levels.copy()
 
 
 def widened(levels: NDArray[np.uint16], bits: int) -> NDArray[np.uint16]:

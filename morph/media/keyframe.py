@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from morph.errors import SettingsError
-from morph.media.image import MAX_PIXELS, StillImage, read_image, unless_opaque
+from morph.media.image import StillImage, read_image, unless_opaque
+from morph.media.limits import MAX_PIXELS
 
 if TYPE_CHECKING:  # a dry run reads images without waiting for torch
     import torch
@@ -105,7 +106,7 @@ def fitted(picture: StillImage, source: Path | str, size: tuple[int, int], fit: 
 
     top = 2**picture.depth - 1
     if picture.depth == 16:  # Pillow scales colours of 8 bits, or one plane of numbers
-        planes = [fit_one(plane) for plane in np.moveaxis(pixels, 2, 0).astype(np.float32)]
+        planes = [fit_one(plane.astype(np.float32)) for plane in np.moveaxis(pixels, 2, 0)]
         pixels = np.rint(np.stack(planes, 2)).clip(0, top).astype(np.uint16)
     else:
         pixels = fit_one(pixels)

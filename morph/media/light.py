@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.media.frame import FrameArray
+from morph.media.strips import strips
 
 
 def to_linear(frame: FrameArray) -> NDArray[np.float16]:
@@ -26,7 +27,14 @@ def from_linear(light: NDArray[np.floating]) -> NDArray[np.uint16]:
     What is darker than black, brighter than white or no number is clipped. 8-bit frames come back exactly,
     once they are rounded to 8 bits again.
     """
-    light = light.astype(np.float32)
+    encoded = np.empty(light.shape, np.uint16)
+    for rows in strips(*light.shape[:2]):
+        encoded[rows] = _encoded(light[rows].astype(np.float32))
+    return encoded
+
+
+def _encoded(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Linear light as sRGB's codes of 16 bits."""
     colour = light[..., :3]
     if light.shape[2] == 4:
         alpha = light[..., 3:]
@@ -35,8 +43,7 @@ def from_linear(light: NDArray[np.floating]) -> NDArray[np.uint16]:
     colour = _within(colour)
     # both branches in place of a choice per pixel would take the root of the darkest as well; it does no harm
     colour = np.where(colour <= 0.0031308, colour * 12.92, 1.055 * colour ** np.float32(1 / 2.4) - 0.055)
-    encoded = np.concatenate([colour, _within(light[..., 3:])], axis=2)
-    return np.rint(encoded * 65535).astype(np.uint16)
+    return np.rint(np.concatenate([colour, _within(light[..., 3:])], axis=2) * 65535)
 
 
 def _within(values: NDArray[np.float32]) -> NDArray[np.float32]:

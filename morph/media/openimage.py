@@ -17,8 +17,8 @@ from PIL import ImageCms
 from morph.errors import InputError
 from morph.installed import how_to_install
 from morph.media.frame import FrameArray, coloured
-from morph.media.image import MAX_PIXELS
 from morph.media.light import from_linear, to_linear
+from morph.media.limits import MAX_PIXELS, MEMORY
 from morph.media.png import MAX_COMMENT
 
 # Red, green, blue and white, x and y of each, as OpenEXR states Rec.709.
@@ -92,6 +92,7 @@ def read_tiff(path: Path) -> FrameArray:
             raise ValueError(f"it has {spec.format} channels {names}, not RGB or grey of 8 or 16 bits")
         if names.endswith("A") and not spec.get_int_attribute("oiio:UnassociatedAlpha"):
             raise ValueError("its colours are multiplied by alpha, not straight")
+        _check_memory(spec, 2 * spec.nchannels * (1 + (str(spec.format) == "uint16")))
         return coloured(_pixels(file, str(spec.format)))
 
 
@@ -110,6 +111,7 @@ def read_exr(path: Path) -> NDArray[np.uint16]:
         stated = spec.getattribute("chromaticities")
         if stated is not None and not np.allclose(stated, _REC709, atol=1e-3):
             raise ValueError("its primaries are not Rec.709's")
+        _check_memory(spec, 6 * spec.nchannels)
         return from_linear(_pixels(file, "float"))
 
 
@@ -164,6 +166,12 @@ def _opened(path: Path, kind: str) -> Iterator[Any]:
         yield file
     finally:
         file.close()
+
+
+def _check_memory(spec: Any, by_pixel: int) -> None:
+    """Refuse pixels that take more than MEMORY, each so many bytes; raises ValueError."""
+    if spec.width * spec.height * by_pixel > MEMORY // 8 * 7:  # the rest is the library's own
+        raise ValueError(f"reading it would take more than {MEMORY >> 20} MiB")
 
 
 def _pixels(file: Any, kind: str) -> NDArray:

@@ -13,7 +13,10 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from morph.media.frame import MAX_PIXELS, FrameArray, checked_frame, coloured
+from morph.media.frame import FrameArray, checked_frame, coloured
+from morph.media.limits import MAX_PIXELS
+from morph.media.quiet import quiet
+from morph.media.strips import rows_of, strips
 
 LEVEL = 1
 """zlib level: five times faster than the usual 6 and only a little larger."""
@@ -24,6 +27,8 @@ MAX_COMMENT = 16 * 1024 * 1024
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AFTER_HEADER = len(_SIGNATURE) + 25
 _KEYWORD = b"Comment"
+_COSTS = (9, 17)
+"""Bytes that a pixel of up to 8 bits takes while it is decoded, and one of 16."""
 _MAX_CHUNKS = 1_000_000  # a file can be made of empty ones
 
 # What says sRGB: the chunk of that name (0: perceptual), and the newer code points that some editors prefer
@@ -49,28 +54,36 @@ def encode_png(frame: FrameArray, comment: str | None = None) -> bytes:
     return b"".join([data[:_AFTER_HEADER], *chunks, data[_AFTER_HEADER:]])
 
 
-def decode_png(data: bytes) -> FrameArray:
+def decode_png(data: bytes, memory: int | None = None) -> FrameArray:
     """Return the pixels of a PNG, in its own depth; grey and palettes become colour, fewer bits become 8.
 
-    Every chunk's checksum is verified, so a cut or altered file is found wherever it was hit.
+    Every chunk's checksum is verified, so a cut or altered file is found wherever it was hit. ``memory`` is how
+    many bytes it may take, the data among them; None is for our own files.
 
     Raises:
-        ValueError: saying why it cannot be read, or that it is larger than MAX_PIXELS.
+        ValueError: saying why it cannot be read, or that it is larger than MAX_PIXELS or takes more than that.
     """
-    depth = _checked(data)
+    depth = _checked(data, memory)
     if depth == 16:
         import cv2
 
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        with quiet():
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if found is None or found.dtype != np.uint16:
             raise ValueError("its pixels are damaged")
         if found.ndim == 2:
             return coloured(found.view(np.uint16))
-        swap = cv2.COLOR_BGR2RGB if found.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-        return np.asarray(cv2.cvtColor(found, swap), np.uint16)
+        order = [2, 1, 0, 3][: found.shape[2]]
+        for rows in strips(*found.shape[:2]):
+            found[rows] = found[rows][..., order]
+        return found.view(np.uint16)
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
-            return np.array(image.convert("RGBA" if image.has_transparency_data else "RGB"))
+            mode = "RGBA" if image.has_transparency_data else "RGB"
+            pixels = np.empty((image.height, image.width, len(mode)), np.uint8)
+            for rows in strips(image.height, image.width):
+                pixels[rows] = np.asarray(rows_of(image, rows).convert(mode))
+            return pixels
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(str(error)) from error
 
@@ -81,7 +94,7 @@ def png_comment(file: IO[bytes]) -> str | None:
     Raises:
         ValueError: it is not a PNG, damaged where the text is, or the text is longer than MAX_COMMENT.
     """
-    for kind, start, length in islice(_chunks(file), _MAX_CHUNKS):
+    for kind, start, length in islice(chunks(file), _MAX_CHUNKS):
         if kind not in (b"tEXt", b"zTXt", b"iTXt"):
             continue
         file.seek(start)
@@ -124,7 +137,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield each chunk's kind, where its data begin, and their length, up to the last, IEND.
 
     Raises ValueError where the file is not a PNG, or ends before that.
@@ -143,11 +156,11 @@ def _chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
         start += length + 12
 
 
-def _checked(data: bytes) -> int:
+def _checked(data: bytes, memory: int | None) -> int:
     """Return the bits of a sample, once every checksum is verified and the size allowed."""
     view = memoryview(data)
     depth = 0
-    for kind, start, length in _chunks(BytesIO(data)):
+    for kind, start, length in chunks(BytesIO(data)):
         end = start + length
         if zlib.crc32(view[start - 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
             raise ValueError(f"its {kind.decode('latin-1')} chunk is damaged or cut off")
@@ -157,4 +170,6 @@ def _checked(data: bytes) -> int:
             width, height, depth = struct.unpack_from(">IIB", data, start)
             if width * height > MAX_PIXELS:
                 raise ValueError(f"it has more than {MAX_PIXELS / 1e6:.0f} megapixels")
+            if memory and width * height * _COSTS[depth == 16] + len(data) > memory:
+                raise ValueError(f"reading it would take more than {memory >> 20} MiB")
     return depth

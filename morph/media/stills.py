@@ -19,6 +19,7 @@ from typing import Self
 from morph.errors import EncodeError, InputError, SettingsError
 from morph.media import openimage
 from morph.media.frame import FrameArray, checked_frame, described
+from morph.media.limits import MEMORY
 from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import decode_png, encode_png, png_comment
 
@@ -139,12 +140,12 @@ def read_still(path: Path) -> FrameArray:
         InputError: it is not there, of another kind, cut off or damaged, too large, or needs OpenImageIO.
     """
     kind = _kind(path)
-    if kind == ".png":
-        return read_png(path)
     _check_regular(path)
     try:
+        if kind == ".png":
+            return decode_png(path.read_bytes(), MEMORY)
         return openimage.read_exr(path) if kind == ".exr" else openimage.read_tiff(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 

@@ -32,7 +32,7 @@ def clips_at(path: Path, options: Options) -> list[Clip]:
         output = path.with_name(f"{path.name}.mp4")
         settings = changed(load_preset("default"), options.given)
         return [clip_of(pictures(path), (), settings, output, named=False)]
-    return read_manifest(path, allow_outside=options.allow_outside, given=options.given)
+    return read_manifest(path, allow_outside=options.allow_outside, hub=options.hub, given=options.given)
 
 
 def check_outputs(clips: Sequence[Clip], folder: Path) -> None:

@@ -15,8 +15,8 @@ class Options:
     """What is asked of all clips of a batch.
 
     given: settings that come before those of a manifest, by their keys. allow_outside: manifests may name files
-    outside their folders. workers: clips at a time. ray: the address of a Ray cluster, "local" for one on this
-    machine alone, None for no cluster.
+    outside their folders. hub: they may name models of a hub, which are fetched. workers: clips at a time. ray: the
+    address of a Ray cluster, "local" for one on this machine alone, None for no cluster.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
@@ -24,3 +24,4 @@ class Options:
     where: Where = HERE
     workers: int = 1
     ray: str | None = None
+    hub: bool = False

@@ -27,6 +27,7 @@ from pipelines.cli.common import assigned, device_options, overwrite_option, wit
 @click.option("--change", is_flag=True, help="Go on with broken-off clips under other settings.")
 @overwrite_option
 @click.option("--allow-outside", is_flag=True, help="Let the manifest name files outside its folder.")
+@click.option("--hub", is_flag=True, help="Fetch the models that the manifest names from the hub.")
 @click.option("--dry-run", is_flag=True, help="Check manifest and images, and say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table.")
 def batch(
@@ -43,6 +44,7 @@ def batch(
     change: bool,
     overwrite: bool,
     allow_outside: bool,
+    hub: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -69,7 +71,7 @@ def batch(
             if value:
                 raise SettingsError(f"{option} and --watch do not go together")
     where = Where(device, dtype, change, gpus, cpus, overwrite)
-    options = Options(assigned(assignments), allow_outside, where, workers, ray)
+    options = Options(assigned(assignments), allow_outside, where, workers, ray, hub)
     if watch:
         for outcomes in watched(Path(watch), options):
             click.echo(table(outcomes))

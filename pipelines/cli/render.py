@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # --help waits for nothing
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting; morph settings lists them."
 )
 @model_options
+@click.option("--hub", is_flag=True, help="Fetch the models that a MANIFEST names from the hub.")
 @click.option("--choose", metavar="DIR", help="Pick each anchor yourself; DIR gets sheets and choices.json.")
 @click.option("--embeddings", metavar="FILE", help="Fitted text embeddings: read if FILE exists, else written.")
 @click.option("--frames-dir", metavar="DIR", help="Keep the frames as numbered PNGs as well.")
@@ -144,6 +145,7 @@ def _clip(
     hold: str | None,
     model: str | None,
     controlnet: str | None,
+    hub: bool,
     **overrides: Any,
 ) -> Clip:
     """The clip that the arguments ask for: of images, of a folder of them, or of a manifest that holds one clip."""
@@ -167,10 +169,12 @@ def _clip(
         for option, value in excluded.items():
             if value:
                 raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
-        clips = read_manifest(Path(inputs[0]), given=given)
+        clips = read_manifest(Path(inputs[0]), hub=hub, given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
         return replace(clips[0], output=Path(output), named=True) if output else clips[0]
+    if hub:
+        raise SettingsError("--hub is about what a manifest names, and there is none; --model may name a hub id")
     for option in ("frames", "duration"):
         if times and overrides[option]:
             raise SettingsError(f"--at says where every image stands; leave out --{option}")

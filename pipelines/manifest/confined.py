@@ -28,11 +28,12 @@ ON_DISK: tuple[Names, ...] = ("file", "weights", "codec", "output")
 class Confined:
     """Paths from a manifest's folder on. Each method reports what is wrong with its line, and returns None then."""
 
-    def __init__(self, folder: Path, problems: Problems, allow_outside: bool) -> None:
+    def __init__(self, folder: Path, problems: Problems, allow_outside: bool, hub: bool) -> None:
         self._folder = folder
         self._root = Path(os.path.realpath(folder))
         self._problems = problems
         self._allow_outside = allow_outside
+        self._hub = hub
         self._images: dict[str, int] = {}
         self._outputs: dict[str, tuple[int, str]] = {}
         self._presets: dict[str, Settings] = {}
@@ -97,11 +98,16 @@ class Confined:
         self._outputs.setdefault(real_path, (line, label))
 
     def weights(self, line: int, text: str, key: str) -> str | None:
-        """Weights as ``locate`` takes them: a known name or hub id as it is, a folder from the manifest's on."""
+        """Weights as ``locate`` takes them: a known name, an allowed hub id, or a folder beside the manifest."""
         known = MODELS[key] if key in MODELS else every_setting()[key].about.known
         is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
-        if text in known or (is_id and not os.path.isdir(self._folder / text)):
+        if text in known:
             return text
+        if is_id and not os.path.isdir(self._folder / text):
+            if self._hub:
+                return text
+            self._problems.add(line, f"{key} {text} is no folder here; to fetch it from the model hub add --hub")
+            return None
         path = self._inside(line, key, text)
         if path is None:
             return None

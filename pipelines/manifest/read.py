@@ -44,12 +44,17 @@ def is_manifest(path: Path) -> bool:
 
 
 def read_manifest(
-    path: Path, *, allow_outside: bool = False, given: Mapping[str, Any] = MappingProxyType({})
+    path: Path,
+    *,
+    allow_outside: bool = False,
+    hub: bool = False,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Clip]:
     """The clips of a .yaml, .yml, .json or .csv file; pictures are looked for but not decoded.
 
-    Paths are relative to the manifest's folder, and stay in it unless ``allow_outside``. ``given`` are settings
-    that come before those of the manifest.
+    Paths are relative to the manifest's folder, and stay in it unless ``allow_outside``. Weights are named by the
+    ids of a model hub, which are fetched, only with ``hub``. ``given`` are settings that come before those of the
+    manifest.
 
     Raises:
         SettingsError: a given setting that is wrong.
@@ -61,7 +66,7 @@ def read_manifest(
     changed(Settings(), given)
     problems = Problems(path)
     root = reader(manifest_text(path), problems)
-    clips = _Manifest(path, problems, allow_outside, given).clips(root)
+    clips = _Manifest(path, Confined(path.parent, problems, allow_outside, hub), problems, given).clips(root)
     problems.check()
     return clips
 
@@ -78,10 +83,10 @@ class _Timed:
 class _Manifest:
     """One schema for the three kinds of file. What is wrong is reported and left out, and reading goes on."""
 
-    def __init__(self, path: Path, problems: Problems, allow_outside: bool, given: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, disk: Confined, problems: Problems, given: Mapping[str, Any]) -> None:
         self.stem = path.stem
         self.given = dict(given)
-        self.disk = Confined(path.parent, problems, allow_outside)
+        self.disk = disk
         self.problems = problems
         self.names: dict[str, int] = {}
         self.base: Settings | None = None

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from morph.errors import KeyframeError
 from morph.installed import how_to_install
-from morph.media import heif, image
+from morph.media import heif, limits
 from morph.media.image import check_image, read_image
 from tests.morph.media.test_keyframe import chart, display_p3, outcome, refused
 
@@ -194,7 +194,7 @@ def test_damage_is_a_picture_or_one_clear_error(tmp_path: Path, kind: str) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_too_many_pixels_are_refused(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(Image.fromarray(chart()), tmp_path / f"a.{kind}")
-    monkeypatch.setattr(image, "MAX_PIXELS", 48 * 32 - 1)
+    monkeypatch.setattr(limits, "MAX_PIXELS", 48 * 32 - 1)
     assert "megapixels" in refused(path)
     with pytest.raises(KeyframeError, match="megapixels"):
         check_image(path)

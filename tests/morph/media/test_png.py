@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from morph.errors import InputError
-from morph.media.image import MAX_PIXELS
+from morph.media.limits import MAX_PIXELS
 from morph.media.png import MAX_COMMENT, decode_png, encode_png, png_comment
 from morph.media.stills import read_comment, read_png, write_png
 

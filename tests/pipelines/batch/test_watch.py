@@ -114,7 +114,7 @@ def test_a_clip_whose_picture_was_not_whole_is_tried_again_with_it_alone(watched
     )
     rows = [line for line in result.stdout.splitlines() if line.startswith("| shots")]
     assert len(rows) == 2, result.stderr
-    assert "raccoon.jpg: cannot be read" in rows[0]
+    assert "raccoon.jpg: is cut short" in rows[0]
     assert rows[1].startswith("| shots | 3 |")
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pytest
 import yaml
 
 from tests.conftest import SAMPLES
@@ -21,7 +22,7 @@ def test_a_bad_clip_does_not_stop_the_others_and_the_exit_code_tells(command, ma
     assert "1 of 3 clips failed: broken" in result.stderr
     lines = result.stdout.splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["broken", "pair", "three"]
-    assert "broken.jpg: cannot be read" in lines[2]
+    assert "broken.jpg: is cut short" in lines[2]
     report = json.loads((path.parent / "shots.yaml.job" / "report.json").read_text())
     assert {clip["name"]: bool(clip["error"]) for clip in report["clips"]} == {
         "broken": True, "pair": False, "three": False
@@ -80,3 +81,20 @@ def test_a_bad_manifest_tells_everything_at_once(command, manifest):
     for mistake in ("nothing.jpg", "setings", "keyframes"):
         assert mistake in result.stderr
     assert len([line for line in result.stderr.splitlines() if "shots.yaml:" in line]) >= 3
+
+
+@pytest.mark.parametrize(
+    "command_line", [("batch",), ("batch", "--dry-run"), ("render", "-o", "a.mp4"), ("render", "--dry-run")]
+)
+def test_a_hub_that_a_manifest_names_is_not_asked_unbidden(command, manifest, command_line):
+    path = manifest([CLIPS[0] | {"model": "some/one"}])
+    before = sorted(path.parent.iterdir())
+    name, *options = command_line
+    refused = command(name, str(path), *options, cwd=path.parent)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "model some/one is no folder here; to fetch it from the model hub add --hub" in refused.stderr
+    assert sorted(path.parent.iterdir()) == before
+    allowed = command(name, str(path), *options, "--hub", cwd=path.parent)
+    assert "add --hub" not in allowed.stderr  # the hub, which does not answer here, was asked
+    assert allowed.returncode in (1, 2)

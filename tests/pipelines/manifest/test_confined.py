@@ -54,6 +54,41 @@ keyframes:
     assert line.startswith("2: image loop.jpg")
 
 
+NAMES_A_HUB = {
+    "model": "model: some/one",
+    "controlnet": "controlnet: some/one",
+    "ranking.clip": "settings: {ranking.clip: some/one}",
+    "pose.detector": "settings: {pose.detector: some/one}",
+}
+
+
+@pytest.mark.parametrize("key", NAMES_A_HUB)
+def test_a_hub_is_asked_only_where_the_person_allows_it(errors, read, folder, key):
+    text = one_clip(more=f"{NAMES_A_HUB[key]}\n")
+    (line,) = errors(text)
+    assert line.startswith(f"2: {key} some/one is no folder here; to fetch it from the model hub add --hub")
+    (in_defaults,) = errors(f"defaults: {{{NAMES_A_HUB[key]}}}\n{one_clip()}")
+    assert "add --hub" in in_defaults
+    (clip,) = read(text, hub=True)
+    assert "some/one" in (clip.model, clip.controlnet, clip.settings.ranking.clip, clip.settings.pose.detector)
+    (folder / "some" / "one").mkdir(parents=True)
+    (clip,) = read(text)  # a folder of that name is no hub's
+    named = (clip.model, clip.controlnet, clip.settings.ranking.clip, clip.settings.pose.detector)
+    assert str(folder / "some/one") in named
+
+
+def test_a_preset_file_names_no_hub_either(errors, read, folder):
+    (folder / "mine.toml").write_text("[ranking]\nclip = 'some/one'\n")
+    (line,) = errors(one_clip(more="preset: mine.toml\n"))
+    assert line.startswith("2: ranking.clip some/one is no folder here; to fetch it from the model hub add --hub")
+    assert read(one_clip(more="preset: mine.toml\n"), hub=True)[0].settings.ranking.clip == "some/one"
+
+
+def test_who_runs_a_manifest_may_name_a_hub_by_a_setting(read):
+    (clip,) = read(one_clip(), given={"ranking.clip": "some/one"})
+    assert clip.settings.ranking.clip == "some/one"
+
+
 def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder):
     (folder / "models" / "mine").mkdir(parents=True)
     for text, model in (
@@ -61,7 +96,7 @@ def test_models_are_folders_beside_the_manifest_or_hub_ids(errors, read, folder)
         ("some/one", "some/one"),
         ("embedded", "embedded"),
     ):
-        assert read(one_clip(more=f"model: {text}\n"))[0].model == model
+        assert read(one_clip(more=f"model: {text}\n"), hub=True)[0].model == model
     for text in ("./none", "none", "a/b/c"):
         assert "is not there; write embedded, a folder, or a hub id" in errors(one_clip(more=f"model: {text}\n"))[0]
 

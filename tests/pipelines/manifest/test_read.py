@@ -82,9 +82,9 @@ clips:
     ]
     with (folder / "table.csv").open("w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file).writerows(rows)
-    clips = read(text)
-    assert clips == read(json.dumps(tree, indent="\t"), "clips.json")
-    assert clips == read_manifest(folder / "table.csv")
+    clips = read(text, hub=True)
+    assert clips == read(json.dumps(tree, indent="\t"), "clips.json", hub=True)
+    assert clips == read_manifest(folder / "table.csv", hub=True)
     first, second = clips
     settings = changed(
         load_preset("default"), {"frames": 48, "fps": "24000/1001", "seed": 7, "textual_inversion.steps": 3}
