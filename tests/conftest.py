@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer, CLIPVisionConfig
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.model import LatentDiffusion
 from morph.embedded.tokenizer import train_tokenizer
 

@@ -13,6 +13,7 @@ ROOMS = (  # from the ground up
     "morph.blending",
     "morph.media",
     "morph.diffusion",
+    "morph.diffusion.backbones",
     "morph.perception",
     "morph.motion",
     "morph.quality",

@@ -89,6 +89,18 @@ class Schedule:
         alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
         return alpha_t * clean + sigma_t * eps
 
+    def identity(self, scale: float, shift: float) -> str:
+        """What tells a model's schedule, and the scaling of its latents, from all others."""
+        noise_schedule = (self.alpha_bar.tolist(), self.target, self.spacing)
+        return repr((noise_schedule, (scale, shift, self.final_alpha_bar, self.offset)))
+
+    def wanted(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What a network is trained to say (B,C,h,w) of clean latents noised to times t (B,)."""
+        if self.target == "epsilon":
+            return noise
+        alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
+        return alpha_t * noise - sigma_t * clean
+
     def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
         """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t, by its target."""
         alpha_t, sigma_t = (float(level) for level in self.level(t))

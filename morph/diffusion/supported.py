@@ -9,10 +9,22 @@ from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
 
 CLASSES = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
+SIZES = "text_time"
+"""What the config of SDXL's denoiser calls being told the sizes of pictures."""
 # What diffusers and transformers take where a config says nothing.
 _CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
 _GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
 """What a ControlNet and the denoiser that it guides have in common."""
+
+
+def text_parts(folder: Path) -> tuple[str, ...]:
+    """The folders of a model's text encoders: one, or two where its denoiser is told sizes, as SDXL's is.
+
+    Raises:
+        ModelError: the denoiser's config is missing or damaged.
+    """
+    sizes = read_json(folder / "unet" / "config.json").get("addition_embed_type") == SIZES
+    return ("text_encoder", "text_encoder_2") if sizes else ("text_encoder",)
 
 
 def check_weights(folder: Path) -> None:
@@ -21,7 +33,8 @@ def check_weights(folder: Path) -> None:
     Raises:
         ModelError: which file is missing, and what is there instead.
     """
-    for part, file in WEIGHT_FILES.items():
+    for part in (*CLASSES, *text_parts(folder)):
+        file = WEIGHT_FILES[part]
         if not (folder / part / file).is_file():
             others = [path.name for path in sorted((folder / part).glob("*.bin"))]
             found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
@@ -29,27 +42,30 @@ def check_weights(folder: Path) -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """Refuse other architectures, and what only looks like Stable Diffusion 1.x or 2.x: inpainting, SDXL.
+    """Refuse other architectures, and what only looks like Stable Diffusion: for inpainting, or a refiner.
 
     Raises:
         ModelError: what it is, and what is supported.
     """
-    configs = {part: read_json(folder / part / "config.json") for part in (*CLASSES, "text_encoder")}
+    configs = {part: read_json(folder / part / "config.json") for part in (*CLASSES, *text_parts(folder))}
     for part, classes in CLASSES.items():
         if (kind := configs[part].get("_class_name")) not in classes:
             named = f"is a {kind}" if kind else "has a config.json that names no class"
             raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
-    vae, unet, text = configs.values()
-    text = text.get("text_config") or text
+    vae, unet, *towers = configs.values()
+    texts = [tower.get("text_config") or tower for tower in towers]
     sizes = [vae.get("latent_channels", _CHANNELS)]
     sizes += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
     channels = set(map(str, sizes))
-    widths = [unet.get("cross_attention_dim", _TEXT_WIDTH), text.get("hidden_size", _HIDDEN)]
-    extra = unet.get("addition_embed_type") or unet.get("class_embed_type")
-    if len(channels) > 1 or widths[0] != widths[1] or extra:
+    tower_widths = [text.get("hidden_size", _HIDDEN) for text in texts]
+    widths = [unet.get("cross_attention_dim", _TEXT_WIDTH), *tower_widths]
+    added = unet.get("addition_embed_type")
+    extra = unet.get("class_embed_type") or (None if added == SIZES else added)
+    summed = all(isinstance(width, int) for width in tower_widths) and widths[0] == sum(tower_widths)
+    if len(channels) > 1 or not summed or extra:
         raise ModelError(
             f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
-            f"text widths {widths}, extra embedding {extra}; supported are Stable Diffusion 1.x and 2.x"
+            f"text widths {widths}, extra embedding {extra}; supported are Stable Diffusion 1.x, 2.x and XL"
         )
 
 

@@ -11,6 +11,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from morph import random
 from morph.diffusion import ddim
+from morph.diffusion.backbones.stable_diffusion import stable_diffusion
 from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
@@ -76,7 +77,7 @@ def build_unet(channels: int, width: int) -> UNet2DConditionModel:
 
 def sample_sheet(model: LatentDiffusion, size: int, guidance: float, seed: int = 0) -> Tensor:
     """One sample (N,3,size,size) per prompt of ``SHEET_PROMPTS``, 40 DDIM steps, the same noise every time."""
-    side, channels = size // 8, int(model.unet.config.in_channels)
+    side, channels = size // 8, model.denoiser.channels
     latents = torch.stack(
         [random.normal((channels, side, side), seed, "sheet", i) for i in range(len(SHEET_PROMPTS))]
     ).to(model.device)
@@ -122,7 +123,7 @@ class Denoiser:
         self.batches = LatentBatches(
             latents, [phrasings(p.caption) for p in train_set], run.batch, window, run.seed
         )
-        self.networks = nn.ModuleDict({"unet": self.model.unet.requires_grad_(True)})
+        self.networks = nn.ModuleDict({"unet": self.model.denoiser.network.requires_grad_(True)})
 
     def loss(self, step: int) -> Tensor:
         """Mean squared error on v, for noise at stratified timesteps."""
@@ -143,7 +144,7 @@ class Denoiser:
 
     def export(self, folder: Path) -> None:
         """Write the U-Net and the schedule that it was trained on."""
-        save_half(self.model.unet, folder / "unet")
+        save_half(self.model.denoiser.network, folder / "unet")
         DDIMScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")  # type: ignore[attr-defined]
 
 
@@ -158,5 +159,5 @@ def assemble(run: Run) -> LatentDiffusion:
         unet = build_unet(vae.config.latent_channels, text.config.hidden_size)
     else:
         unet = UNet2DConditionModel.from_pretrained(base / "unet", use_safetensors=True, local_files_only=True)
-    model = LatentDiffusion(vae, unet, text, tokenizer, Schedule.from_config(SCHEDULER), "training")
+    model = stable_diffusion(vae, unet, [text], [tokenizer], Schedule.from_config(SCHEDULER), "training")
     return model.to(run.device, torch.float32)

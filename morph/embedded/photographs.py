@@ -82,12 +82,12 @@ def cache_latents(
     never taken for these, and it takes that name only when it is whole.
     """
     digest = hashlib.blake2b("\n".join(photograph.name for photograph in photographs).encode(), digest_size=6)
-    for value in model.vae.state_dict().values():
+    for value in model.autoencoder.network.state_dict().values():
         digest.update(value.float().cpu().numpy().tobytes())
     path = out / f"latents-{size}-{digest.hexdigest()}.npy"
     if not path.exists():
         side = size // 8
-        shape = (len(photographs), int(model.vae.config.latent_channels), side, side)
+        shape = (len(photographs), model.autoencoder.channels, side, side)
         partial = path.with_suffix(".partial")
         latents = open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
         images = tqdm(open_photographs(data, photographs), f"encode {size} px", len(photographs))

@@ -16,11 +16,12 @@ WEIGHT_FILES = {
     "vae": "diffusion_pytorch_model.safetensors",
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
+    "text_encoder_2": "model.safetensors",
 }
 MAX_JSON = 16 * 1024**2
 """Bytes of a model's configuration, or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
+DENOISER_FILES = ("*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
 
 

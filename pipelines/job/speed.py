@@ -76,7 +76,7 @@ def calibrate(models: Models, size: tuple[int, int], batch: int) -> float:
 
     model = models.model
     side = [length // model.geometry.factor for length in reversed(size)]
-    latents = torch.zeros(batch, int(model.unet.config.in_channels), *side, device=model.device)
+    latents = torch.zeros(batch, model.denoiser.channels, *side, device=model.device)
     condition = model.embed([""] * batch)
     with torch.no_grad():
         for count in (1, STEPS):

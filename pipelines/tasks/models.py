@@ -8,8 +8,8 @@ from typing import Self
 
 import torch
 
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
 from morph.errors import SettingsError
 from morph.motion.flow import Interpolator

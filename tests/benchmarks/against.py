@@ -87,11 +87,11 @@ def run(plan: Plan) -> Outcome:
         pictures = Pictures(pipeline.plan(clip))
         ends = torch.cat([pictures.keyframe(number).pixels for number in range(len(PAIR))])
         if plan.published:  # nothing there asks for another layout than a network comes in
-            model.unet.to(memory_format=torch.contiguous_format)
-            model.vae.to(memory_format=torch.contiguous_format)
+            model.denoiser.network.to(memory_format=torch.contiguous_format)
+            model.autoencoder.network.to(memory_format=torch.contiguous_format)
         ranker = pipeline.ranker(plan.settings)
         forget_peak(model.device)
-        loaded, meter = peak(model.device), Meter(model.unet)
+        loaded, meter = peak(model.device), Meter(model.denoiser.network)
         started = time.perf_counter()
         if plan.published:
             frames, alphas = _published(plan, pipeline, ranker, ends, prompts, meter)
@@ -166,7 +166,7 @@ def flops_of(model: str, size: int, batch: int, device: str, dtype: str) -> tupl
     from pipelines.tasks.models import DTYPES, Models
 
     models = Models.from_pretrained(model, device=device, dtype=dtype)
-    side, channels = size // models.model.geometry.factor, models.model.unet.config.in_channels
+    side, channels = size // models.model.geometry.factor, models.model.denoiser.channels
     latents = torch.zeros(batch, channels, side, side, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         models.model.output(latents, 1, models.model.embed([""] * batch))

@@ -56,7 +56,7 @@ def main(size: str, frames: int, only: tuple[str, ...]) -> None:
     for name in only or CHOICES:
         pipeline = MorphPipeline.from_pretrained("embedded", dtype="float32" if "float32" in name else "auto")
         settings = changed(load_preset("default"), CHOICES[name] | {"size": size, "frames": frames})
-        meter = Meter(pipeline.model.unet)
+        meter = Meter(pipeline.model.denoiser.network)
         made: list[Compared] = []
         for pair in PAIRS:
             images, prompts = [SAMPLES / f"{one}.jpg" for one in pair], [f"a photo of a {one}" for one in pair]

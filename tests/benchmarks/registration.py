@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.blending.warp import Warp
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.embedded.photographs import read_captions
 from morph.perception.correspondence import find
 from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from morph import random
 from morph.diffusion import ddim
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.guidance import classifier_free, conditioned
-from morph.diffusion.loading import load_model
 from morph.diffusion.model import LatentDiffusion
 from morph.embedded.denoiser import held_out_loss
 from morph.embedded.photographs import read_captions
@@ -29,7 +29,7 @@ from tests.benchmarks.held_out import load
 
 def sample(model: LatentDiffusion, prompts: list[str], size: int, guidance: float, steps: int) -> Tensor:
     """One sample (N,3,size,size) per prompt, the same noise for every guidance."""
-    side, channels = size // model.geometry.factor, int(model.unet.config.in_channels)
+    side, channels = size // model.geometry.factor, model.denoiser.channels
     times = model.schedule.times(steps)
     made = []
     for start in range(0, len(prompts), 16):

@@ -98,8 +98,8 @@ class Attention:
 
 def load(model: LatentDiffusion, lora: Lora, exchange: Exchange, form: Form) -> None:
     """New processors for every attention of the U-Net."""
-    names = list(model.unet.attn_processors)
-    model.unet.set_attn_processor(
+    names = list(model.denoiser.network.attn_processors)
+    model.denoiser.network.set_attn_processor(
         {name: Attention(name.removesuffix(".processor"), lora, exchange, form) for name in names}
     )
 
@@ -129,7 +129,7 @@ def fit_lora(model: LatentDiffusion, pixels: Tensor, condition: Tensor, settings
         noisy = a**0.5 * clean + (1 - a) ** 0.5 * eps
         target = eps if model.schedule.target == "epsilon" else a**0.5 * eps - (1 - a) ** 0.5 * clean
         with torch.enable_grad():
-            F.mse_loss(model.unet(noisy, t, encoder_hidden_states=condition).sample, target).backward()
+            F.mse_loss(model.denoiser.network(noisy, t, encoder_hidden_states=condition).sample, target).backward()
         optimizer.step()
         optimizer.zero_grad()
     return Lora(placed(down, "cpu"), placed(up, "cpu"))
@@ -245,7 +245,7 @@ def diffmorpher(
             alphas = rescheduled(frames, perception, form)
         return render(model, *ends, alphas, settings, meter, form), alphas
     finally:
-        model.unet.set_attn_processor(AttnProcessor2_0())
+        model.denoiser.network.set_attn_processor(AttnProcessor2_0())
 
 
 def forwards(settings: Settings) -> int:

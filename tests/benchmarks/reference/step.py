@@ -19,7 +19,7 @@ def level(model: LatentDiffusion, t: int) -> float:
 
 def noise_of(model: LatentDiffusion, latents: Tensor, t: int, condition: Tensor) -> Tensor:
     """The noise that the U-Net sees in latents (1,C,h,w) at time t, shown text (1,L,D): one call."""
-    raw = model.unet(latents, t, encoder_hidden_states=condition).sample
+    raw = model.denoiser.network(latents, t, encoder_hidden_states=condition).sample
     if model.schedule.target == "epsilon":
         return raw
     a = level(model, t)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from diffusers import ControlNetModel
 
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.guidance import classifier_free
-from morph.diffusion.loading import load_model
 from morph.diffusion.prediction import Control
 from morph.errors import ModelError
 from tests.conftest import build_controlnet

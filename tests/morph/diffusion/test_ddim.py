@@ -34,7 +34,7 @@ def test_sampling_is_that_of_diffusers(model):
     theirs = latents
     for t in scheduler.timesteps:
         with torch.no_grad():
-            raw = model.unet(theirs, t, encoder_hidden_states=tokens).sample
+            raw = model.denoiser.network(theirs, t, encoder_hidden_states=tokens).sample
         theirs = scheduler.step(raw, t, theirs, eta=0.0).prev_sample
     assert torch.allclose(ours, theirs, atol=1e-4, rtol=1e-4)
 

@@ -40,7 +40,7 @@ def test_guidance_goes_its_scale_from_the_negative_to_the_text(model, latents, t
 @torch.no_grad()
 def test_guidance_asks_the_network_once(model, latents, texts):
     asked = []
-    handle = model.unet.register_forward_pre_hook(lambda network, inputs: asked.append(len(inputs[0])))
+    handle = model.denoiser.network.register_forward_pre_hook(lambda network, inputs: asked.append(len(inputs[0])))
     try:
         classifier_free(model.conditional(), texts[0], texts[2], 3.0)(latents, T)
         composed(model.conditional(), texts[2], texts[:2], [1.0, 1.0])(latents, T)

@@ -45,7 +45,7 @@ def test_every_picture_gets_an_embedding_and_all_share_the_negative(model):
     again = fit(model, images)
     assert again[0] == losses
     assert torch.equal(again[1].conditions.tokens, fitted.conditions.tokens)
-    assert not any(parameter.requires_grad for parameter in model.unet.parameters())
+    assert not any(parameter.requires_grad for parameter in model.denoiser.network.parameters())
 
 
 def test_no_steps_leave_the_prompts_as_they_are_and_a_plateau_stops(model):

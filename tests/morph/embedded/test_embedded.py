@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from morph.diffusion.loading import from_folder, load_model
+from morph.diffusion.backbones.loading import from_folder, load_model
 from morph.embedded.clip import ImageText
 from morph.embedded.muon import orthogonalize
 from morph.embedded.photographs import LatentBatches, open_photographs, phrasings, read_captions
@@ -106,7 +106,7 @@ def test_the_learning_rate_warms_up_stays_and_ends_at_nothing():
 
 def trainer_of(folder):
     model = from_folder(folder, "test")
-    networks = torch.nn.ModuleDict({"unet": model.unet.requires_grad_(True)})
+    networks = torch.nn.ModuleDict({"unet": model.denoiser.network.requires_grad_(True)})
     return model, Trainer(networks, 0.99)
 
 
@@ -139,8 +139,8 @@ def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
     assert losses[-1] < 0.8 * losses[0]
     raw_weights = {name: parameter.detach().clone() for name, parameter in trainer.networks.named_parameters()}
     with trainer.averaged():
-        assert not model.unet.training
-        assert torch.equal(model.unet.conv_in.weight, trainer.average["unet.conv_in.weight"])
+        assert not model.denoiser.network.training
+        assert torch.equal(model.denoiser.network.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
         assert torch.equal(parameter, raw_weights[name])
 
@@ -179,7 +179,7 @@ def test_the_recipe_runs_from_photographs_to_a_model_that_loads(data, tmp_path):
     assert model.embed(["a cat"]).tokens.shape == (1, 32, 192)
     weight = "embeddings.token_embedding.weight"
     clip = load_clip(str(third))
-    assert torch.equal(clip.model.text_model.state_dict()[weight], model.text_encoder.state_dict()[weight])
+    assert torch.equal(clip.model.text_model.state_dict()[weight], model.texts.network.state_dict()[weight])
 
     # a stage that goes on leaves alone what other stages rest on
     decoder = load_model(str(stage("autoencoder", third)))

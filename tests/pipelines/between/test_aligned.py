@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from morph.blending.warp import Warp
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.errors import SettingsError
 from morph.media.keyframe import load_keyframe, to_uint8
 from pipelines.between.anchors import render_anchors

@@ -35,7 +35,7 @@ def filler(request, model, ends):
 
 def test_a_frame_costs_what_it_says(model, filler):
     told, asked = [], []
-    handle = model.unet.register_forward_pre_hook(lambda network, inputs: asked.append(len(inputs[0])))
+    handle = model.denoiser.network.register_forward_pre_hook(lambda network, inputs: asked.append(len(inputs[0])))
     try:
         filler.render(ALPHAS, lambda stage, cost, preview=None: told.append(cost))
     finally:

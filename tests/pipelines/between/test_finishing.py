@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from morph.blending.residual import restored
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.perception.lpips import PerceptualDistance
 from morph.quality.evaluate import psnr
@@ -234,7 +234,7 @@ def test_memory_for_4k_is_bounded_and_does_not_grow_with_the_frames(folder, tmp_
     code = (
         "import resource, sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from morph.diffusion.loading import load_model\n"
+        "from morph.diffusion.backbones.loading import load_model\n"
         "from pipelines.request.clip import clip_of\n"
         "from pipelines.request.settings import changed\n"
         "from tests.pipelines.conftest import render\n"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import silent

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from morph.perception.pose import KEYPOINTS, Person
 from pipelines.between.keyframes import FittedKeyframe, control_of, shared_times

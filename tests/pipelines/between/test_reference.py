@@ -32,7 +32,7 @@ ALPHAS = [0.0, 0.3, 0.6, 1.0]
 
 @pytest.fixture
 def meter(model):
-    with closing(Meter(model.unet)) as meter:
+    with closing(Meter(model.denoiser.network)) as meter:
         yield meter
 
 
@@ -61,7 +61,7 @@ def ours(model, ends):
 @pytest.fixture(scope="module")
 def theirs(model, ends):
     """The same keyframes, inverted and rendered as published, in either form."""
-    keyframes, meter = [end.keyframe for end in ends], Meter(model.unet)
+    keyframes, meter = [end.keyframe for end in ends], Meter(model.denoiser.network)
     try:
         own = [diffmorpher.invert(model, k.pixels, k.condition.tokens, k.lora, SETTINGS) for k in keyframes]
         for end, keyframe in zip(own, keyframes, strict=True):
@@ -69,7 +69,7 @@ def theirs(model, ends):
         return {form: diffmorpher.render(model, *own, ALPHAS, SETTINGS, meter, form) for form in ("paper", "code")}
     finally:
         meter.close()
-        model.unet.set_attn_processor(AttnProcessor2_0())
+        model.denoiser.network.set_attn_processor(AttnProcessor2_0())
 
 
 def apart(a, b):
@@ -98,7 +98,7 @@ def test_diffmorpher_spends_what_it_says_and_leaves_the_model_as_it_was(model, p
     assert alphas[0] == 0
     assert alphas[-1] == pytest.approx(1)
     assert alphas == sorted(alphas)
-    assert all(isinstance(own, AttnProcessor2_0) for own in model.unet.attn_processors.values())
+    assert all(isinstance(own, AttnProcessor2_0) for own in model.denoiser.network.attn_processors.values())
     again = changed(load_preset("diffmorpher"), {})
     assert diffmorpher.forwards(again) == 2900  # as the issue counts them for 16 frames
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe, to_uint8
 from pipelines.between.keyframes import capture_keyframe, invert_keyframes, silent
 from pipelines.between.segment import Knot, Segment

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from morph.blending.interpolation import slerp
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from pipelines.between.keyframes import silent
 from pipelines.between.slerped import SlerpedInfill

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from diffusers import ControlNetModel
 
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.loading import load_model
 from morph.errors import InputError, ModelError, SettingsError
 from morph.weights.locate import EMBEDDED
 from pipelines.job import needs

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.errors import InputError, KeyframeError, SettingsError
 from morph.media.film import open_film
 from morph.media.recipe import read_recipe

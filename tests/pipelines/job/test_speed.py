@@ -38,7 +38,7 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_is_none(cache):
 
 def test_a_calibration_predicts_batches_of_the_size_asked_for(folder):
     models, shapes = Models.from_pretrained(str(folder), device="cpu"), []
-    models.model.unet.register_forward_pre_hook(lambda unet, given: shapes.append(given[0].shape))
+    models.model.denoiser.network.register_forward_pre_hook(lambda unet, given: shapes.append(given[0].shape))
     assert calibrate(models, (128, 64), 2) > 0
     assert shapes == [(2, 4, 8, 16)] * (1 + STEPS)
 

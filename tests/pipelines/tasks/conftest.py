@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.clip import clip_of

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from morph.perception.lpips import PerceptualDistance
 from morph.perception.pose import KEYPOINTS, Person

@@ -1,6 +1,6 @@
 """Who makes a clip."""
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset

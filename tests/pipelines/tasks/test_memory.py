@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from pipelines.request.settings import Settings, changed
 from pipelines.tasks.store import FITS
 from tests.conftest import SAMPLES
@@ -27,7 +27,7 @@ def cramped(folder):
 
     def build(room, tiles=False):
         model = load_model(str(folder))
-        unet, vae = model.unet.forward, model.vae.decode
+        unet, vae = model.denoiser.network.forward, model.autoencoder.network.decode
 
         def forward(latents, *arguments, **options):
             if len(latents) > room:
@@ -35,11 +35,11 @@ def cramped(folder):
             return unet(latents, *arguments, **options)
 
         def decode(latents, *arguments, **options):
-            if tiles and not model.vae.use_tiling:
+            if tiles and not model.autoencoder.network.use_tiling:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return vae(latents, *arguments, **options)
 
-        model.unet.forward, model.vae.decode = forward, decode
+        model.denoiser.network.forward, model.autoencoder.network.decode = forward, decode
         return model
 
     return build
@@ -87,7 +87,7 @@ def test_another_error_is_not_taken_for_want_of_memory(cramped, tmp_path):
     def broken(*arguments, **options):
         raise RuntimeError("shapes do not match")
 
-    model.unet.forward = broken
+    model.denoiser.network.forward = broken
     with pytest.raises(RuntimeError, match="shapes"):
         render(model, clip(PAIR, QUICK), tmp_path)
 
@@ -97,7 +97,7 @@ def test_memory_does_not_grow_with_the_length(folder, tmp_path):
     code = (
         "import sys, torch; torch.set_num_threads(1)\n"
         "from pathlib import Path\n"
-        "from morph.diffusion.loading import load_model\n"
+        "from morph.diffusion.backbones.loading import load_model\n"
         "from tests.pipelines.conftest import clip, render\n"
         "from tests.pipelines.tasks.test_memory import PAIR, QUICK\n"
         "from pipelines.request.settings import changed\n"

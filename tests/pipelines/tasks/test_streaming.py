@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from morph.diffusion.loading import load_model
+from morph.diffusion.backbones.loading import load_model
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.plan import Plan
 from pipelines.request.settings import Settings, changed

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from morph.diffusion.backbones.stable_diffusion import stable_diffusion
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
 from morph.diffusion.silence import silence
-from morph.diffusion.supported import CLASSES, check_configs, check_controlnet, check_weights
+from morph.diffusion.supported import check_configs, check_controlnet, check_weights, text_parts
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 
@@ -27,7 +28,7 @@ def load_model(
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
-    Stable Diffusion 1.x and 2.x: epsilon or v-prediction, AutoencoderKL or AutoencoderTiny. Only a hub id
+    Stable Diffusion 1.x, 2.x and XL: epsilon or v-prediction, AutoencoderKL or AutoencoderTiny. Only a hub id
     that is no folder touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet`` is a
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``.
 
@@ -52,26 +53,33 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     from diffusers import ControlNetModel
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
-    check_controlnet(folder, model.name, model.unet.config)
+    check_controlnet(folder, model.name, model.denoiser.network.config)
     network = _loaded(ControlNetModel, folder, torch_dtype=torch.float32)
     model.guide(network, name)
 
 
 def from_folder(folder: Path, name: str) -> LatentDiffusion:
-    """The model in a diffusers folder of vae, unet, text_encoder, tokenizer and scheduler: float32, on the CPU."""
+    """The model in a diffusers folder of its networks, tokenizers and scheduler: float32, on the CPU."""
     import diffusers
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     check_weights(folder)
     check_configs(folder)
-    parts: dict[str, Any] = {}
-    for part in CLASSES:
+
+    def network(part: str) -> Any:
         kind = read_json(folder / part / "config.json")["_class_name"]
-        parts[part] = _loaded(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
-    parts["text_encoder"] = _loaded(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
-    parts["tokenizer"] = _tokenizer(CLIPTokenizer, folder / "tokenizer")
+        return _loaded(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
+
+    kinds = [CLIPTextModel, CLIPTextModelWithProjection][: len(text_parts(folder))]
+    encoders = [
+        _loaded(kind, folder / part, dtype=torch.float32)
+        for kind, part in zip(kinds, text_parts(folder), strict=True)
+    ]
+    tokenizers = [
+        _tokenizer(CLIPTokenizer, folder / part.replace("text_encoder", "tokenizer")) for part in text_parts(folder)
+    ]
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
-    model = LatentDiffusion(**parts, schedule=schedule, name=name)
+    model = stable_diffusion(network("vae"), network("unet"), encoders, tokenizers, schedule, name)
     model.geometry = Geometry.from_folder(folder)
     return model
 

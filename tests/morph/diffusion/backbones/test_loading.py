@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from morph import random
+from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.loading import load_model
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe
 from morph.weights import locate
@@ -59,7 +59,7 @@ def test_loading_says_nothing_and_leaves_the_libraries_as_they_were(folder):
 def test_loading_in_a_process_of_its_own_prints_nothing(folder):
     code = (
         "import sys, torch\n"
-        "from morph.diffusion.loading import load_model\n"
+        "from morph.diffusion.backbones.loading import load_model\n"
         "load_model(sys.argv[1], dtype=torch.bfloat16).to('cpu', torch.float32)\n"
     )
     run = subprocess.run(
@@ -82,7 +82,9 @@ def test_tiles_are_of_256_px_at_least(folder):
     images = random.normal((1, 3, 256, 384), 0, "images").clamp(-1, 1)
     untiled = model.encode(images)
     shapes = []
-    model.vae.encoder.register_forward_pre_hook(lambda layer, inputs: shapes.append(tuple(inputs[0].shape[2:])))
+    model.autoencoder.network.encoder.register_forward_pre_hook(
+        lambda layer, inputs: shapes.append(tuple(inputs[0].shape[2:]))
+    )
     model.tile()
     tiled = model.encode(images)
     assert tiled.shape == untiled.shape
@@ -96,7 +98,10 @@ def test_tiles_are_of_256_px_at_least(folder):
 def test_larger_tiles_stay_as_they_are(tmp_path):
     model = load_model(str(build_folder(tmp_path, tiny_autoencoder=True)))
     model.tile()
-    assert (model.vae.tile_sample_min_size, model.vae.tile_latent_min_size) == (512, 64)
+    assert (model.autoencoder.network.tile_sample_min_size, model.autoencoder.network.tile_latent_min_size) == (
+        512,
+        64,
+    )
 
 
 def test_the_model_computes_in_bfloat16_and_keeps_its_latents_in_float32(folder):

@@ -1,0 +1,96 @@
+"""From pictures to latents of about unit variance and back: diffusers' AutoencoderKL and AutoencoderTiny."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morph.diffusion.silence import silence
+
+MIN_TILE = 256
+"""Pixels of a tile's side, where an autoencoder names fewer; diffusers' own default of 32 shows as a pattern."""
+
+
+class KL:
+    """Pictures (B,3,H,W) in [-1,1] to scaled latents (B,C,h,w) float32, and back; ``network`` is diffusers'.
+
+    factor: how many pixels a latent is wide. All normalisation of latents is in here.
+    """
+
+    def __init__(self, network: Any, factor: int) -> None:
+        self.network, self._factor = network.eval().requires_grad_(False), factor
+        self._last_decoder_layer.register_forward_pre_hook(_cast_to_layer_dtype)
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return int(self.network.config.latent_channels)
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """What latents are multiplied by after what is subtracted from them."""
+        config = self.network.config
+        return float(config.scaling_factor), float(getattr(config, "shift_factor", None) or 0.0)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> None:
+        """Move to a device and a dtype, but for float16, in which Stable Diffusion's overflows, and the last layer.
+
+        In bfloat16 the output of that layer would be no finer than eight bits; a decoded frame loses less than by
+        being written in eight bits (62 against 59 dB on the embedded model).
+        """
+        with silence():
+            self.network.to(dtype=torch.float32 if dtype == torch.float16 else dtype)
+        self._last_decoder_layer.to(dtype=torch.float32)
+        self.network.to(device=device)
+        self.network.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B,3,H,W) in [-1,1] to the mean and standard deviation of their scaled latents.
+
+        AutoencoderTiny has no posterior: its deviation is zero.
+        """
+        encoded = self.network.encode(images.to(self.network.device, self.network.dtype))
+        if hasattr(encoded, "latent_dist"):
+            mean, std = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
+        else:
+            mean, std = encoded.latents.float(), torch.zeros_like(encoded.latents, dtype=torch.float32)
+        scale, shift = self.scaling
+        return (mean - shift) * scale, std * scale
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+        scale, shift = self.scaling
+        latents = (latents / scale + shift).to(self.network.dtype)
+        # one at a time a CPU keeps more of it in its caches, and much less in memory
+        parts = latents.split(1 if latents.device.type == "cpu" else len(latents))
+        return torch.cat([self.network.decode(part).sample.float().clamp(-1, 1) for part in parts])
+
+    def tile(self, tiles: bool = True) -> None:
+        """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again.
+
+        The smaller the tiles, the plainer the seams: they are of MIN_TILE pixels at least, whatever the
+        autoencoder's config says of its training.
+        """
+        if self.network.tile_sample_min_size < MIN_TILE:
+            self.network.tile_sample_min_size = MIN_TILE
+            self.network.tile_latent_min_size = MIN_TILE // self._factor
+        self.network.use_tiling = tiles
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it works in tiles."""
+        return bool(self.network.use_tiling)
+
+    @property
+    def _last_decoder_layer(self) -> nn.Module:
+        """The decoder's last layer."""
+        return list(self.network.decoder.modules())[-1]
+
+
+def _cast_to_layer_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """What a layer of one dtype is given by a layer of another."""
+    return (inputs[0].to(next(layer.parameters()).dtype),)

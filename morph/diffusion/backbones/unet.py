@@ -1,0 +1,113 @@
+"""The denoising U-Net of Stable Diffusion 1, 2 and XL, and a ControlNet beside it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morph.diffusion.condition import Condition
+from morph.diffusion.prediction import Control
+from morph.errors import ModelError
+
+
+class UNet:
+    """diffusers' UNet2DConditionModel, told texts and times; ``factor`` is how many pixels a latent is wide.
+
+    With ``sizes``, as SDXL's, it is also told how large pictures are: as large as they are made, and not cropped.
+    """
+
+    def __init__(self, network: Any, factor: int) -> None:
+        self.network, self._factor = network.eval().requires_grad_(False), factor
+        self.sizes = network.config.addition_embed_type == "text_time"
+        self.controlnet: Any = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.network.conv_in.weight.device  # diffusers' own property walks all modules
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return self.network.conv_in.weight.dtype
+
+    @property
+    def channels(self) -> int:
+        """Of the latents that it is shown."""
+        return int(self.network.config.in_channels)
+
+    @cached_property
+    def projections(self) -> dict[str, nn.Linear]:
+        """See :class:`morph.diffusion.parts.Denoiser`."""
+        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
+        return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
+
+    @cached_property
+    def self_attention(self) -> dict[str, Any]:
+        """Self-attention on the way up."""
+        return {
+            name: layer
+            for name, layer in self.network.named_modules()
+            if "up_blocks" in name and name.endswith("attn1")
+        }
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """All that computes in its dtype."""
+        return [network for network in (self.network, self.controlnet) if network]
+
+    def guide(self, controlnet: Any) -> None:
+        """Take a ControlNet, not yet cast."""
+        self.controlnet = controlnet.eval().requires_grad_(False)
+
+    def output(
+        self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
+    ) -> Tensor:
+        """See :class:`morph.diffusion.parts.Denoiser`."""
+        latents, tokens = latents.to(self.dtype), condition.tokens.to(self.dtype)
+        added = self._sizes(latents, condition) if self.sizes else {}
+        residuals = self._control_residuals(latents, t, tokens, control, added) if control else {}
+        return self.network(latents, t, encoder_hidden_states=tokens, **added, **residuals).sample.float()
+
+    def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
+        """What the blocks on the way up say, but for the first and the last."""
+        features: list[Tensor] = []
+        handles = [
+            block.register_forward_hook(lambda layer, inputs, output: features.append(output))
+            for block in self.network.up_blocks[1:-1]
+        ]
+        try:
+            self.output(latents, t, condition.expand(len(latents)))
+        finally:
+            for handle in handles:
+                handle.remove()
+        return features
+
+    def _sizes(self, latents: Tensor, condition: Condition) -> dict[str, Any]:
+        """What else SDXL is told: the whole text's vector, and (height, width, top, left, height, width) in pixels.
+
+        Podell et al., 2023, section 2.2: the size of the original, where it was cropped, and the size to be made.
+        """
+        if condition.pooled is None:
+            raise ValueError("this model takes a vector for the whole text, and the condition has none")
+        size = [side * self._factor for side in latents.shape[2:]]
+        ids = torch.tensor([*size, 0, 0, *size]).to(latents).expand(len(latents), -1)
+        return {"added_cond_kwargs": {"text_embeds": condition.pooled.to(self.dtype), "time_ids": ids}}
+
+    def _control_residuals(
+        self, latents: Tensor, t: int | Tensor, tokens: Tensor, control: Control, added: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What the ControlNet adds to the U-Net's skip connections (Zhang et al., 2023, arXiv 2302.05543)."""
+        if self.controlnet is None:
+            raise ModelError("the model has no ControlNet")
+        repeats = len(latents) // len(control.images)  # guidance doubles the batch
+        images = control.images.to(latents).repeat(repeats, 1, 1, 1)
+        scale = control.scale.to(latents).repeat(repeats).reshape(-1, 1, 1, 1)
+        down_residuals, middle_residual = self.controlnet(latents, t, tokens, images, return_dict=False, **added)
+        return {
+            "down_block_additional_residuals": tuple(residual * scale for residual in down_residuals),
+            "mid_block_additional_residual": middle_residual * scale,
+        }

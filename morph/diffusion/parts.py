@@ -1,0 +1,102 @@
+"""What a model is made of, as the stages see it, whatever its family; :mod:`morph.diffusion.backbones` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from morph.diffusion.condition import Condition
+from morph.diffusion.prediction import Control
+
+
+class Autoencoder(Protocol):
+    """From pictures to latents of about unit variance and back; all normalisation of latents is in here."""
+
+    network: Any
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """What latents are multiplied by, after what is subtracted from them."""
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it works in tiles."""
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> None:
+        """Move to a device, and to a dtype as far as it can."""
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B,3,H,W) in [-1,1] to the mean and standard deviation of their latents (B,C,h,w) float32."""
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+
+    def tile(self, tiles: bool = True) -> None:
+        """From now on work in tiles, which needs less memory and shows faint seams; or whole again."""
+
+
+class Texts(Protocol):
+    """From prompts to what a denoiser is told."""
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """Its text encoders; they run once and stay in float32."""
+
+    def embed(self, prompts: Sequence[str]) -> Condition:
+        """Prompts to a condition of B, float32."""
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """Those prompts that hold more tokens than are read."""
+
+
+class Denoiser(Protocol):
+    """Shown noisy latents (B,C,h,w), a time and texts; packing and patching are its own affair."""
+
+    network: Any
+    controlnet: Any
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+
+    @property
+    def channels(self) -> int:
+        """Of the latents that it is shown."""
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """All that computes in its dtype."""
+
+    @property
+    def projections(self) -> Mapping[str, nn.Linear]:
+        """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
+
+    @property
+    def self_attention(self) -> Mapping[str, Any]:
+        """Self-attention where frames use keys and values of their ends, by name."""
+
+    def guide(self, controlnet: Any) -> None:
+        """Take a ControlNet, not yet cast.
+
+        Raises:
+            ModelError: this family takes none.
+        """
+
+    def output(
+        self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
+    ) -> Tensor:
+        """What the network itself says (B,C,h,w) float32 of noisy latents at a time, and texts of B."""
+
+    def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
+        """What its middle layers say of noisy latents (B,C,h,w) under one text, from coarse to fine, (B,C,h,w)."""
