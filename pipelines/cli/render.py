@@ -161,7 +161,7 @@ def _clip(
         clips = read_manifest(Path(inputs[0]), given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
-        return replace(clips[0], output=Path(output), named=True) if output else clips[0]
+        return replace(clips[0], output=Path(output)) if output else clips[0]
     for option in ("frames", "duration"):
         if times and overrides[option]:
             raise SettingsError(f"--at says where every image stands; leave out --{option}")

@@ -19,11 +19,12 @@ from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
 from morph.media.pattern import is_stills
+from morph.media.recipe import check_recipe, write_recipe
 from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
-from pipelines.output.existing import check_free, numbers_there
-from pipelines.output.outputs import Output, place
+from pipelines.output.existing import check_free, holds_recipe, numbers_there
+from pipelines.output.outputs import RECIPE, Output, beside, place
 from pipelines.request.encode import Encode
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
@@ -91,6 +92,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bo
     trial = _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None)
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)  # before the film is decoded
+    if not holds_recipe(trial.path):
+        check_recipe(beside(trial.path, RECIPE))
     if not overwrite:
         check_free(trial, lambda recipe: "to_fps" in recipe and recipe.get("source") == source)
     footage = open_footage(source, how.fps, how.missing)
@@ -139,6 +142,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bo
             if frame.kind == "cut":
                 cuts.add(int(frame.position))
             callback("frames", kinds.total(), planned, None)
+    if not holds_recipe(file.path):
+        write_recipe(beside(file.path, RECIPE), recipe)
     counts = f"{kinds['source']} of the source, {kinds['between']} interpolated, {kinds['cut']} repeated"
     log.warning("%d frames: %s across %d gaps that are cuts", kinds.total(), counts, len(cuts))
     return Retimed(kinds, sorted(cuts), recipe)

@@ -108,9 +108,7 @@ def clip_from(
         asked = recipe["asked"]
         stem, dot, suffix = Path(recipe["output"]).name.partition(".")
         target = output or Path(f"{stem}-rerun{dot}{suffix}")
-        clip = Clip(
-            recipe["name"], keyframes, settings, target, asked["model"], asked["controlnet"], named=bool(output)
-        )
+        clip = Clip(recipe["name"], keyframes, settings, target, asked["model"], asked["controlnet"])
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"
         raise SettingsError(f"{file or 'this'} holds no recipe of a rendered clip: {what}") from None

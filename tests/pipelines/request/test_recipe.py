@@ -33,9 +33,9 @@ def told(clip, **more):
 
 
 def test_the_same_clip_comes_of_its_recipe(clip, tmp_path):
-    assert clip_from(told(clip), tmp_path / "b.mp4", []) == replace(clip, output=tmp_path / "b.mp4", named=True)
+    assert clip_from(told(clip), tmp_path / "b.mp4", []) == replace(clip, output=tmp_path / "b.mp4")
     unnamed = clip_from(told(clip), None, [])
-    assert (unnamed.output, unnamed.named) == (Path("a-rerun.mp4"), False)
+    assert unnamed.output == Path("a-rerun.mp4")
     assert remote(unnamed) == ["some/one"]
 
 
