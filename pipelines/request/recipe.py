@@ -131,7 +131,6 @@ def clip_from(
             target,
             _weights(asked["model"], contents),
             asked["controlnet"] and _weights(asked["controlnet"], contents),
-            named=bool(output),
         )
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"
