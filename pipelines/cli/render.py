@@ -99,7 +99,8 @@ def render(
         return
     with opened(folder, clip, change):
         from pipelines.between.ranking import scored
-        from pipelines.cli.choose import CHOICES, Person
+        from pipelines.cli.choose import Person
+        from pipelines.job.aside import CHOICES
         from pipelines.job.render import carry_out
         from pipelines.tasks.models import Models, quiet_libraries
 
