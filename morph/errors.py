@@ -47,3 +47,8 @@ class ModelError(InputError):
 
 class EncodeError(MorphError):
     """The encoder failed; the message carries its last lines."""
+
+
+def reason_of(error: Exception, otherwise: str) -> str:
+    """What the system says of a fault, for people; ``otherwise`` where only Python or a library would speak."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else otherwise

@@ -53,7 +53,7 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
     check_controlnet(folder, model.name, model.unet.config)
-    network = _loaded(ControlNetModel, folder, torch_dtype=torch.float32)
+    network = load_part(ControlNetModel, folder, torch_dtype=torch.float32)
     model.guide(network, name)
 
 
@@ -67,16 +67,16 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     parts: dict[str, Any] = {}
     for part in CLASSES:
         kind = read_json(folder / part / "config.json")["_class_name"]
-        parts[part] = _loaded(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
-    parts["text_encoder"] = _loaded(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
-    parts["tokenizer"] = _tokenizer(CLIPTokenizer, folder / "tokenizer")
+        parts[part] = load_part(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
+    parts["text_encoder"] = load_part(CLIPTextModel, folder / "text_encoder", dtype=torch.float32)
+    parts["tokenizer"] = load_tokenizer(CLIPTokenizer, folder / "tokenizer")
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     model = LatentDiffusion(**parts, schedule=schedule, name=name)
     model.geometry = Geometry.from_folder(folder)
     return model
 
 
-def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
+def load_part(kind: Any, folder: Path, **types: torch.dtype) -> Any:
     """A part of a model, on the CPU: every tensor that it has comes from its file, and none of the file is left.
 
     Raises:
@@ -103,7 +103,7 @@ def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
     return part
 
 
-def _tokenizer(kind: Any, folder: Path) -> Any:
+def load_tokenizer(kind: Any, folder: Path) -> Any:
     """The tokenizer in a folder.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 from morph.text import parse_json, read_text
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
@@ -71,9 +71,15 @@ def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             ) from None
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        why = (
+            "it has none of that name, or keeps it to itself" if status in (401, 403, 404) else f"it said {status}"
+        )
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
+    except (HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        why = reason_of(error, "it cannot be reached, or may not be asked, and it is not in the cache")
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
 
 
 def check_hashes(folder: Path) -> None:

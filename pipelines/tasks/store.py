@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from morph.errors import EncodeError
+from morph.errors import EncodeError, reason_of
 from morph.media.stills import atomic_path, read_png, write_png
 
 if TYPE_CHECKING:  # reading frames needs no torch
@@ -81,7 +81,7 @@ class Store:
                     partial = stack.enter_context(atomic_path(path))
                     save_file(contiguous, partial, {**metadata, "hash": _hash_of_all(contiguous, metadata)})
         except (OSError, SafetensorError) as error:
-            raise EncodeError(f"{path}: cannot be written ({error})") from error
+            raise EncodeError(f"{path}: cannot be written ({reason_of(error, 'is the disk full?')})") from error
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"
