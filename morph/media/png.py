@@ -156,6 +156,11 @@ def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
         start += length + 12
 
 
+def _named(kind: bytes) -> str:
+    """A chunk by its kind, if that is letters as it should be."""
+    return f"{kind.decode()} chunk" if kind.isalpha() else "data"
+
+
 def _checked(data: bytes, memory: int | None) -> int:
     """Return the bits of a sample, once every checksum is verified and the size allowed."""
     view = memoryview(data)
@@ -163,7 +168,7 @@ def _checked(data: bytes, memory: int | None) -> int:
     for kind, start, length in chunks(BytesIO(data)):
         end = start + length
         if zlib.crc32(view[start - 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
-            raise ValueError(f"its {kind.decode('latin-1')} chunk is damaged or cut off")
+            raise ValueError(f"its {_named(kind)} is damaged or cut off")
         if not depth:
             if kind != b"IHDR" or length != 13:
                 raise ValueError("it has no header")

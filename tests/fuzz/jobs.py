@@ -47,7 +47,7 @@ def recipe() -> dict[str, Any]:
 def read_job(folder: Path) -> None:
     job.finished(folder)
     job.has_written(folder, clip().output)
-    range(*job.written_numbers(folder, clip().output).indices(1))
+    assert isinstance(job.written_numbers(folder, clip().output), range)
     job.remove_unfinished(folder, [folder])
     with job.opened(folder, clip()):
         job.claim(folder, {clip().output: range(3)})
