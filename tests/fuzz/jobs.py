@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -192,12 +191,13 @@ def read_choices(folder: Path) -> None:
     Person(folder)
 
 
-def with_image(folder: Path) -> None:
-    shutil.copy(IMAGES / "cat.jpg", folder)
+def with_work(folder: Path) -> None:
+    """A job that made something, without which its folder would be removed again."""
+    (folder / "kept").touch()
 
 
 ROWS: tuple[tuple[Any, ...], ...] = (
-    (job.JOB_FILE, read_job, job_seeds, (json_values,)),
+    (job.JOB_FILE, read_job, job_seeds, (json_values,), with_work),
     (job.HOLDER, read_holder, lambda: [b'{"process": 1, "host": "a", "since": "b"}'], (json_values,)),
     (RECORD, read_frames, recorded, (json_values,), with_frames),
     ("fit.safetensors", read_fit, fit_seeds, (header,)),

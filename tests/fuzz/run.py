@@ -60,9 +60,13 @@ class Fuzzer:
             self._kinds[kind] += 1
             if self._kinds[kind] <= SAME:
                 self.found.escapes.append((data, escape))
-        if self.found.inputs % 500 == 0 or escape or len(os.listdir(self._folder)) > 20:
+        if self.found.inputs % 500 == 0 or escape or self._is_untidy():
             self._fresh()
         return escape
+
+    def _is_untidy(self) -> bool:
+        """Whether a reader removed its folder, or left much in it."""
+        return not self._folder.is_dir() or len(os.listdir(self._folder)) > 20
 
     def close(self) -> None:
         """Remove what it needed."""

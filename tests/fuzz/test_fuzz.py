@@ -8,7 +8,7 @@ import time
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from morph.errors import InputError, MorphError
@@ -62,7 +62,13 @@ def test_every_reader_takes_what_its_writer_made(name):
 
 
 @pytest.mark.parametrize("name", [name for name, target in TARGETS.items() if json_values in target.mutations])
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=30,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 @given(seed=st.integers(0, 2**32), values=st.lists(JSON, min_size=4, max_size=4))
 def test_any_value_of_json_anywhere(name, seed, values):
     random = Random(seed)
