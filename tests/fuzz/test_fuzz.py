@@ -4,8 +4,14 @@
 """
 
 import json
+import struct
+import subprocess
+import sys
 import time
+import zlib
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,6 +22,7 @@ from tests.fuzz.mutate import changed, json_values
 from tests.fuzz.run import Fuzzer
 from tests.fuzz.targets import cached, targets
 from tests.fuzz.watch import watched
+from tests.morph.media.test_keyframe import png_chunk
 
 TARGETS = targets()
 SECONDS, INPUTS = 1.2, 400
@@ -92,6 +99,7 @@ FOUND = (
     ("runs.jsonl", b"[" * 5000),
     ("sha256.json", json.dumps({"x" * 300: "0"}).encode()),
     ("sha256.json", b'{"a\\u0000b": "0"}'),
+    ("sha256.json", b'{"/dev/zero": "0"}'),
     ("still.png", b"\x89PNG\r\n\x1a\n\0\0\0\0IH\0\0\0\0\0\0"),
 )
 
@@ -99,6 +107,33 @@ FOUND = (
 @pytest.mark.parametrize(("name", "data"), FOUND, ids=lambda part: str(part)[:20])
 def test_what_was_found(name, data):
     assert fuzzed(name, data) is None
+
+
+def test_a_palette_png_without_its_palette():
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0))
+    body = png_chunk(b"IDAT", zlib.compress(bytes(20))) + png_chunk(b"IEND", b"")
+    assert fuzzed("still.png", b"\x89PNG\r\n\x1a\n" + header + body) is None
+
+
+def test_a_tensor_of_more_dimensions_than_there_can_be():
+    shape = {"a": {"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}, "__metadata__": {"hash": "0"}}
+    text = json.dumps(shape).encode()
+    assert fuzzed("fit.safetensors", struct.pack("<Q", len(text)) + text + bytes(4)) is None
+
+
+def test_what_pillow_logs_is_not_printed():
+    entry = struct.pack("<HHII", 277, 3, 1, 700)
+    code = (
+        "import sys; from pathlib import Path; from morph.media.image import check_image\n"
+        "from morph.errors import InputError\n"
+        "try: check_image(Path(sys.argv[1]))\nexcept InputError: pass"
+    )
+    with TemporaryDirectory() as made:
+        path = Path(made) / "a.tif"
+        sizes = b"".join(struct.pack("<HHII", tag, 3, 1, 8) for tag in (256, 257, 258))
+        path.write_bytes(b"II*\0" + struct.pack("<IH", 8, 4) + sizes + entry + bytes(40))
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 RECIPES = (
