@@ -18,6 +18,11 @@ class MorphError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """The message; what nobody sees, or a terminal obeys, is written out, as names in files may hold it."""
+        text = super().__str__()
+        return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+
 
 class InputError(MorphError):
     """Something the user gave cannot be used."""

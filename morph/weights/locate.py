@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ WEIGHT_FILES = {
 }
 MAX_JSON = 16 * 1024**2
 """Bytes of a model's configuration, or of the list of its hashes."""
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 DENOISER_FILES = ("*.json", "tokenizer/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
 
@@ -35,7 +36,7 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     """
     if source == "embedded":
         return EMBEDDED, source
-    if Path(source).is_dir():
+    if os.path.isdir(source):  # which a name that none can have is not
         return Path(source), str(Path(source).resolve())
     if HUB_ID.fullmatch(source):
         return _snapshot(source, fetch, patterns), source
@@ -86,5 +87,9 @@ def check_hashes(folder: Path) -> None:
     """Compare every file that ``sha256.json`` lists with its hash; a damaged model is a ModelError."""
     for name, expected in read_json(folder / "sha256.json").items():
         path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise ModelError(f"{path} is missing or damaged; install morph again")
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            found = ""
+        if not found or found != expected:
+            raise ModelError(f"{str(path)!a} is missing or damaged; install morph again")

@@ -58,9 +58,11 @@ class Store:
             with safe_open(self._path(key), "pt") as file:
                 metadata = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError):
+            whole = metadata.pop("hash", "") == _hash_of_all(tensors, metadata)
+        # the last four: tensors that the file describes and that no library can hold
+        except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError):
             return None
-        return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors, metadata) else None
+        return (tensors, metadata) if whole else None
 
     def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:
         """Keep sets of tensors and metadata, each under its key; all of them, or none where a kill comes before.
