@@ -18,6 +18,11 @@ class MorphError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """The message; what nobody sees, or a terminal obeys, is written out, as names in files may hold it."""
+        text = super().__str__()
+        return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+
 
 class InputError(MorphError):
     """Something the user gave cannot be used."""
@@ -47,3 +52,8 @@ class ModelError(InputError):
 
 class EncodeError(MorphError):
     """The encoder failed; the message carries its last lines."""
+
+
+def reason_of(error: Exception, otherwise: str) -> str:
+    """What the system says of a fault, for people; ``otherwise`` where only Python or a library would speak."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else otherwise

@@ -40,6 +40,13 @@ def how_to_install(extra: str, running: tuple[int, int] = sys.version_info[:2]) 
     return line_of(extra, origin, Path.cwd())
 
 
+def cannot_use(package: str, extra: str, error: ImportError) -> str:
+    """Why a package of an extra cannot be used, and what to do."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == package:
+        return f"{package} is not installed: {how_to_install(extra)}"
+    return f"{package} is there and does not start beside what else is installed: {how_to_install(extra)} once more"
+
+
 def line_of(extra: str, origin: dict[str, Any] | None, here: Path) -> str:
     """The command for an origin as in direct_url.json, {} of an index, None of a checkout; run in ``here``."""
     if origin is None:

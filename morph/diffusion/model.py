@@ -15,8 +15,8 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule
-from morph.diffusion.silence import silence
 from morph.errors import ModelError
+from morph.weights.silence import silence
 
 
 @cache

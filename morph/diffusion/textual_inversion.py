@@ -23,7 +23,7 @@ from morph.diffusion.condition import Condition
 from morph.diffusion.fitting import plateau, spread
 from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
-from morph.errors import InputError, SettingsError
+from morph.errors import InputError, SettingsError, reason_of
 from morph.media.stills import atomic_path
 
 
@@ -66,9 +66,10 @@ class Embeddings:
                 metadata = file.metadata() or {}
                 embeddings = cls.unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         except KeyError as error:
-            raise InputError(f"{path} holds no fitted embeddings: there is no {error} in it") from error
+            raise InputError(f"{path} holds no fitted embeddings: there is no {error.args[0]} in it") from error
         except (OSError, SafetensorError) as error:
-            raise InputError(f"{path} holds no fitted embeddings: {error}") from error
+            why = reason_of(error, "it is damaged, or something else under this name")
+            raise InputError(f"{path} holds no fitted embeddings: {why}") from error
         for key, value in origin.items():
             if metadata.get(key) != value:
                 raise SettingsError(

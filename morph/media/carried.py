@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from morph.errors import SettingsError
 from morph.media.ffmpeg import Ffmpeg
 from morph.media.film import Film
-from morph.media.probe import KINDS, Track
+from morph.media.probe import KINDS, PICTURE_CODECS, Track
 from morph.media.recipe import parse_recipe
 from morph.media.target import CONTAINERS, Container
 from morph.media.timecode import Timecode
@@ -53,7 +53,12 @@ class Carried:
         container = CONTAINERS.get(suffix, Container(comment=False, aspect=False))
         streams: list[tuple[int, tuple[str, ...]]] = []
         along: list[str] = []
-        behind = [f"another video {track}" for track in probe.of_kind("video")[1:]]
+        first, *others = probe.of_kind("video")
+        behind = [
+            f"{'picture' if track.codec in PICTURE_CODECS else 'another video'} {track}"
+            for track in (others if probe.film is None else (first, *others))
+            if track.index != probe.film
+        ]
         for kind, letter in _LETTERS.items():
             taken = 0
             for track in probe.of_kind(kind):

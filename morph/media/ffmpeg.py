@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO
 
-from morph.errors import EncodeError, InputError
+from morph.errors import EncodeError, InputError, reason_of
 
 _ALONE = ("-hide_banner", "-nostdin", "-protocol_whitelist", "file,pipe")
 _QUIET = (*_ALONE, "-v", "error")
@@ -47,7 +47,8 @@ class Ffmpeg:
                 start_new_session=True,
             )
         except (RuntimeError, OSError) as error:
-            raise EncodeError(f"ffmpeg cannot be started ({error}): install imageio-ffmpeg again") from error
+            why = reason_of(error, "there is none")
+            raise EncodeError(f"ffmpeg cannot be started ({why}): install imageio-ffmpeg again") from error
         pipe = self._process.stdin if stdin else self._process.stdout
         assert pipe is not None
         self.pipe: IO[bytes] = pipe

@@ -37,7 +37,8 @@ _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _WIDE = {"bt2020": "BT.2020", "smpte432": "Display P3", "smpte431": "DCI-P3"}
 _HD = (1280, 720)
 """From this size on a player takes colours without tags for BT.709, below for BT.601."""
-_TOLD = re.compile(r"\[Parsed_showinfo_\d+ @ [^\]]*\] \[info\] ")
+_ASKED = "showinfo=checksum=0"
+_TOLD = re.compile(r"\[Parsed_showinfo_(\d+) @ [^\]]*\] \[info\] ")
 """How a line begins by which the filter that is asked tells of frames: no tag of a file stands behind it."""
 
 
@@ -112,7 +113,7 @@ class Film:
         delay: for how many seconds the file has begun, with sound, before its first picture.
         rate: of the frames in the file, a second: timecode counts these, where a frame may be two fields.
         look: how its pixels are stored.
-        probe: what else is in it.
+        probe: what else is in it, and which of its tracks is the film.
         notices: what a person should know of how it is taken.
     """
 
@@ -126,22 +127,27 @@ class Film:
 
     def frames(self) -> Generator[NDArray[np.uint8], None, None]:
         """Its frames as :func:`read_video` yields them."""
-        return _decoded(self.path, self.look)
+        return _decoded(self.path, _stream(self.probe), self.look)
 
 
 def open_film(path: Path) -> Film:
     """Open a film: its pictures are decoded once, so that damage is found before any work is done.
 
+    Covers and other pictures in front of it are passed over.
+
     Raises:
         InputError: not a regular file, not a film that ffmpeg can read, without pictures, or damaged.
     """
     probed = probe(path)
-    looked, table = _shown(path, "null")
+    stream = _stream(probed)
+    # as the first frame is, so are nearly always all
+    filters = (_FIELDS,) if _shown(path, stream, limit=("-frames:v", "1"))[0].interlaced else ()
+    looked, table, fields = _shown(path, stream, filters)
     rate = table.times.mean
     if looked.interlaced:
-        table = _shown(path, _FIELDS)[1]
+        table = fields if filters else _shown(path, stream, (_FIELDS,))[2]
     notices = [f"{path}: {notice}" for notice in looked.notices]
-    if loses_as_rgb8(path):
+    if _loses_as_rgb8(path, stream):
         notices.append(f"{path}: {LOSES}")
     times, delay = table.times, table.delay
     if not table.stamped:
@@ -155,8 +161,9 @@ def first_frame(path: Path) -> tuple[NDArray[np.uint8], Look]:
     Raises:
         InputError: as :func:`read_video`.
     """
-    look = _shown(path, "null", "-frames:v", "1")[0]
-    with closing(_decoded(path, look)) as frames:
+    stream = _stream(probe(path))
+    look = _shown(path, stream, limit=("-frames:v", "1"))[0]
+    with closing(_decoded(path, stream, look)) as frames:
         frame = next(frames, None)
     if frame is None:
         raise InputError(f"{path}: cannot be read as a video: there are no pictures in it")
@@ -172,7 +179,8 @@ def read_video(path: Path) -> Generator[NDArray[np.uint8], None, None]:
     Raises:
         InputError: not a regular file, not a video ffmpeg can read, or damaged.
     """
-    return _decoded(path, _shown(path, "null", "-frames:v", "1")[0])
+    stream = _stream(probe(path))
+    return _decoded(path, stream, _shown(path, stream, limit=("-frames:v", "1"))[0])
 
 
 def loses_as_rgb8(path: Path) -> bool:
@@ -181,9 +189,13 @@ def loses_as_rgb8(path: Path) -> bool:
     Raises:
         InputError: as :func:`read_video`.
     """
+    return _loses_as_rgb8(path, _stream(probe(path)))
+
+
+def _loses_as_rgb8(path: Path, stream: str) -> bool:
     # of the pixels that a PAM may have, ffmpeg takes those that lose least, and the heading names them
     maps = ("-frames:v", "1", "-c:v", "pam", "-f", "image2pipe")
-    with _reading(path, *maps, opening=_decoder(path)) as pipe:
+    with _reading(path, stream, *maps, opening=_decoder(path, stream)) as pipe:
         heading, _, pixels = pipe.read().partition(b"ENDHDR\n")
     fields = dict(line.split(b" ", 1) for line in heading.splitlines() if b" " in line)
     channels = int(fields[b"DEPTH"])
@@ -218,62 +230,93 @@ class _Table:
         return max(Fraction(0), self.stamps[0] * self.unit) if self.stamped else Fraction(0)
 
 
-def _shown(path: Path, filters: str, *limit: str) -> tuple[Look, _Table]:
-    """Decode a film through filters and read off its frames' own words: how they look and when they are shown."""
-    shown = ("-map", "0:V:0", "-vf", f"{filters},showinfo=checksum=0,{_COUNTED}", *_EVERY, *limit)
-    unit, rate, count, last = Fraction(1), None, 0, 0
-    stamps: list[int] = []
-    look: dict[str, str] = {}
-    sizes: dict[str, None] = {}
-    interlaced = captions = False
-    for line in spoken(path, KINDS, "a video", *shown, opening=_ONE_SIZE):
-        told = _TOLD.match(line)
-        if not told:
-            continue
-        line = line[told.end() :]
+class _Told:
+    """What a filter tells of the frames that pass it."""
+
+    def __init__(self) -> None:
+        self.unit, self.count, self.last = Fraction(1), 0, 0
+        self.rate: Fraction | None = None
+        self.stamps: list[int] = []
+        self.look: dict[str, str] = {}
+        self.sizes: dict[str, None] = {}
+        self.interlaced = self.captions = False
+
+    def take(self, line: str) -> None:
+        """Take a line of it in."""
         if found := re.match(r"config in time_base: (\d+/\d+), frame_rate: (\d+)/(\d+)", line):
-            unit = Fraction(found[1])
-            rate = Fraction(int(found[2]), int(found[3])) if int(found[2]) and int(found[3]) else None
+            self.unit = Fraction(found[1])
+            self.rate = Fraction(int(found[2]), int(found[3])) if int(found[2]) and int(found[3]) else None
         elif re.match(r"n: *\d+ pts:", line):
             fields = dict(re.findall(r"(\w+): *(\S+)", line))
-            look = look or fields
-            count += 1
+            self.look = self.look or fields
+            self.count += 1
             if re.fullmatch(r"-?\d+", fields["pts"]):
-                stamps.append(int(fields["pts"]))
-            last = int(fields["duration"]) if fields.get("duration", "").isdigit() else 0
-            interlaced |= fields["i"] in "TB"
-            sizes |= {fields["s"]: None}
-        elif line.startswith("color_range:") and count == 1:
-            look |= dict(re.findall(r"(\w+):(\S+)", line))
-        captions |= "side data" in line and "Closed Captions" in line
-    if not count:
+                self.stamps.append(int(fields["pts"]))
+            self.last = int(fields["duration"]) if fields.get("duration", "").isdigit() else 0
+            self.interlaced |= fields["i"] in "TB"
+            self.sizes |= {fields["s"]: None}
+        elif line.startswith("color_range:") and self.count == 1:
+            self.look |= dict(re.findall(r"(\w+):(\S+)", line))
+        self.captions |= "side data" in line and "Closed Captions" in line
+
+    @property
+    def looked(self) -> Look:
+        """How the frames look."""
+        width, height = self.look["s"].split("x")
+        wide, high = (int(side) for side in self.look.get("sar", "0/1").split("/"))
+        aspect = Fraction(wide, high) if wide and high else Fraction(1)
+        matrix, primaries, transfer = (
+            self.look.get(name, "unknown") for name in ("color_space", "color_primaries", "color_trc")
+        )
+        tags, size = (matrix, primaries, transfer), (int(width), int(height))
+        return Look(self.look["fmt"], size, aspect, *tags, self.interlaced, self.captions, tuple(self.sizes))
+
+    @property
+    def table(self) -> _Table:
+        """When the frames are shown."""
+        return _Table(self.count, tuple(self.stamps), self.unit, self.last, self.rate)
+
+
+def _shown(
+    path: Path, stream: str, filters: tuple[str, ...] = (), limit: tuple[str, ...] = ()
+) -> tuple[Look, _Table, _Table]:
+    """Decode a film once and read off its frames' own words: how they look and when they are shown.
+
+    The last is when they are shown behind the filters.
+    """
+    chain = ",".join((_ASKED, *filters, *((_ASKED,) if filters else ()), _COUNTED))
+    told: dict[str, _Told] = {}
+    for line in spoken(path, KINDS, "a video", "-map", stream, "-vf", chain, *_EVERY, *limit, opening=_ONE_SIZE):
+        if found := _TOLD.match(line):
+            told.setdefault(found[1], _Told()).take(line[found.end() :])
+    ends = [told[name] for name in sorted(told, key=int) if told[name].count]
+    if not ends:
         raise InputError(f"{path}: cannot be read as a video: there are no pictures in it")
-    width, height = look["s"].split("x")
-    wide, high = (int(side) for side in look.get("sar", "0/1").split("/"))
-    aspect = Fraction(wide, high) if wide and high else Fraction(1)
-    matrix, primaries, transfer = (
-        look.get(name, "unknown") for name in ("color_space", "color_primaries", "color_trc")
-    )
-    size = (int(width), int(height))
-    looked = Look(look["fmt"], size, aspect, matrix, primaries, transfer, interlaced, captions, tuple(sizes))
-    return looked, _Table(count, tuple(stamps), unit, last, rate)
+    return ends[0].looked, ends[0].table, ends[-1].table
 
 
-def _decoded(path: Path, look: Look) -> Generator[NDArray[np.uint8], None, None]:
+def _stream(probed: Probe) -> str:
+    """What ffmpeg calls the film among the tracks: its first video that is no cover."""
+    return "0:V:0" if probed.film is None else f"0:{probed.film}"
+
+
+def _decoded(path: Path, stream: str, look: Look) -> Generator[NDArray[np.uint8], None, None]:
     # Portable maps state their size and depth in front of plain pixels, so no second program has to ask for them.
     maps = ("-vf", f"{look.filters},{_COUNTED}", *_EVERY, "-f", "image2pipe", "-c:v", "pam")
-    with _reading(path, *maps, opening=(*_ONE_SIZE, *_decoder(path))) as pipe:
+    with _reading(path, stream, *maps, opening=(*_ONE_SIZE, *_decoder(path, stream))) as pipe:
         while (frame := _read_map(pipe)) is not None:
             yield to_rgb8(frame)
 
 
-def _reading(path: Path, *arguments: str, opening: tuple[str, ...] = ()) -> AbstractContextManager[IO[bytes]]:
-    return reading(path, KINDS, "a video", "-map", "0:V:0", *arguments, opening=opening)
+def _reading(
+    path: Path, stream: str, *arguments: str, opening: tuple[str, ...] = ()
+) -> AbstractContextManager[IO[bytes]]:
+    return reading(path, KINDS, "a video", "-map", stream, *arguments, opening=opening)
 
 
-def _decoder(path: Path) -> tuple[str, ...]:
+def _decoder(path: Path, stream: str) -> tuple[str, ...]:
     """Ffmpeg's arguments for a decoder other than its own, which pass over the transparency of VP8 and VP9."""
-    with _reading(path, "-c", "copy", "-frames:v", "1", "-f", "framecrc") as pipe:
+    with _reading(path, stream, "-c", "copy", "-frames:v", "1", "-f", "framecrc") as pipe:
         packet = pipe.read()
     codec = re.search(rb"^#codec_id 0: (vp8|vp9)$", packet, re.MULTILINE)
     if codec and b"Matroska BlockAdditional" in packet:  # where WebM keeps transparency

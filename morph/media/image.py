@@ -7,6 +7,7 @@ matte is the caller's choice, and so the caller's to tell, see :func:`laid_on_bl
 
 from __future__ import annotations
 
+import logging
 import re
 import stat
 import struct
@@ -62,6 +63,10 @@ _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
     8: np.rot90,
 }
+
+
+# What Pillow logs as it reads would be printed where nobody has set up logging: all of it is told in one line here.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class StillImage(NamedTuple):

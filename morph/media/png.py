@@ -29,6 +29,8 @@ _AFTER_HEADER = len(_SIGNATURE) + 25
 _KEYWORD = b"Comment"
 _COSTS = (9, 17)
 """Bytes that a pixel of up to 8 bits takes while it is decoded, and one of 16."""
+_DAMAGED = (OSError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AssertionError, zlib.error)
+"""What Pillow raises on a damaged PNG, and ValueError."""
 _MAX_CHUNKS = 1_000_000  # a file can be made of empty ones
 
 # What says sRGB: the chunk of that name (0: perceptual), and the newer code points that some editors prefer
@@ -84,8 +86,8 @@ def decode_png(data: bytes, memory: int | None = None) -> FrameArray:
             for rows in strips(image.height, image.width):
                 pixels[rows] = np.asarray(rows_of(image, rows).convert(mode))
             return pixels
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise ValueError(str(error) or "it is damaged") from error
 
 
 def png_comment(file: IO[bytes]) -> str | None:
@@ -156,6 +158,11 @@ def chunks(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
         start += length + 12
 
 
+def _named(kind: bytes) -> str:
+    """A chunk by its kind, if that is letters as it should be."""
+    return f"{kind.decode()} chunk" if kind.isalpha() else "data"
+
+
 def _checked(data: bytes, memory: int | None) -> int:
     """Return the bits of a sample, once every checksum is verified and the size allowed."""
     view = memoryview(data)
@@ -163,7 +170,7 @@ def _checked(data: bytes, memory: int | None) -> int:
     for kind, start, length in chunks(BytesIO(data)):
         end = start + length
         if zlib.crc32(view[start - 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
-            raise ValueError(f"its {kind.decode('latin-1')} chunk is damaged or cut off")
+            raise ValueError(f"its {_named(kind)} is damaged or cut off")
         if not depth:
             if kind != b"IHDR" or length != 13:
                 raise ValueError("it has no header")

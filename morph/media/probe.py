@@ -22,6 +22,10 @@ _LINE = re.compile(r"((?:[^\\\n]++|\\.)++)\n?", re.DOTALL)
 """One line of an ffmetadata file; one that a backslash ends goes on in the next."""
 
 
+PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpegls", "jpeg2000"})
+"""Of video tracks that may be a single picture: beside any other track they are taken for a cover."""
+
+
 @dataclass(frozen=True)
 class Track:
     """One stream of a file.
@@ -60,6 +64,14 @@ class Probe:
     def of_kind(self, kind: str) -> tuple[Track, ...]:
         """The tracks of one kind."""
         return tuple(track for track in self.tracks if track.kind == kind)
+
+    @property
+    def film(self) -> int | None:
+        """The number of the track that is the film, where a cover stands in front of it; else None."""
+        first, *others = self.of_kind("video") or (None,)
+        if first is None or first.codec not in PICTURE_CODECS:
+            return None
+        return next((track.index for track in others if track and track.codec not in PICTURE_CODECS), None)
 
     @property
     def timecode(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -62,7 +63,7 @@ class Sequence:
 def is_sequence(source: str) -> bool:
     """Whether ``source`` means numbered pictures: a folder, or a name with a place for the number."""
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):
         return False
     return is_folder(source) or (path.suffix.lower() in READ and StillPattern.has_field(path.name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 _JITTER = Fraction(1, 20)
 """What share of a frame's time it may come too early or too late for its film to be even: nobody sees that."""
@@ -44,19 +44,16 @@ class Times:
             last: how long the last frame is shown, in units; 0 is as long as the others on average.
             stated: the rate that the file states, which may be wrong.
         """
-        rising: list[int] = []
-        for stamp in stamps:
-            rising.append(max(stamp - stamps[0], *rising[-1:], 0))
+        rising = list(accumulate((stamp - stamps[0] for stamp in stamps), max))
         count = len(rising)
         if count < 2 or rising[-1] == 0:
             shown = last * unit if last else 1 / (stated or Fraction(25))
             return cls.even(1, _exact(1 / shown)) if count == 1 else cls((Fraction(0),) * count, shown)
         mean = Fraction(count - 1) / (rising[-1] * unit)
-        starts = tuple(stamp * unit for stamp in rising)
-        end = starts[-1] + (last * unit or 1 / mean)
-        rate = next((rate for rate in _rates(rising, unit, mean, stated) if _fits(starts, rate, unit)), None)
+        end = rising[-1] * unit + (last * unit or 1 / mean)
+        rate = next((rate for rate in _rates(rising, unit, mean, stated) if _fits(rising, rate, unit)), None)
         if rate is None:
-            return cls(starts, end)
+            return cls(tuple(stamp * unit for stamp in rising), end)
         even = cls.even(count, rate)
         # the last frame alone may be held
         return even if abs(even.end - end) <= max(unit, _JITTER / rate) else cls(even.starts, end, rate)
@@ -92,6 +89,8 @@ def _exact(rate: Fraction) -> Fraction:
     return next((near for near in _neighbours(rate) if abs(rate - near) < rate / 100_000), rate)
 
 
-def _fits(starts: Sequence[Fraction], rate: Fraction, unit: Fraction) -> bool:
-    most = max(unit, _JITTER / rate)
-    return all(abs(start - number / rate) <= most for number, start in enumerate(starts))
+def _fits(stamps: Sequence[int], rate: Fraction, unit: Fraction) -> bool:
+    # all in whole numbers, as parts of a second that both the rate and the unit divide: films may have many frames
+    stamp_parts, frame_parts = unit.numerator * rate.numerator, rate.denominator * unit.denominator
+    most = int(max(unit, _JITTER / rate) * unit.denominator * rate.numerator)
+    return all(-most <= stamp * stamp_parts - number * frame_parts <= most for number, stamp in enumerate(stamps))

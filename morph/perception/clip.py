@@ -11,9 +11,11 @@ from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 from morph.perception.tower import AlexNetTower, TextPerceptron
 from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
+from morph.weights.parts import load_part, load_tokenizer
+from morph.weights.read import DAMAGED, misfit
 
 OPENAI = {"image_mean": (0.48145466, 0.4578275, 0.40821073), "image_std": (0.26862954, 0.26130258, 0.27577711)}
 """The colour statistics that most published CLIPs were trained with, for folders that do not say theirs."""
@@ -106,11 +108,8 @@ def load_clip(source: str = "embedded") -> CLIP:
     kind = read_json(config).get("model_type") if config.is_file() else None
     if kind != "clip" or not (folder / "model.safetensors").is_file():
         raise ModelError(f"{folder} is no CLIP: a config.json of type clip with a model.safetensors")
-    try:
-        model = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"CLIP {folder} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+    model = load_part(CLIPModel, folder, dtype=torch.float32)
+    tokenizer = load_tokenizer(CLIPTokenizer, folder)
     statistics = OPENAI
     if (folder / "preprocessor_config.json").is_file():
         preprocessor = read_json(folder / "preprocessor_config.json")
@@ -133,16 +132,21 @@ def _shared(folder: Path, name: str) -> CLIP:
     from safetensors.torch import load_file
     from transformers import CLIPConfig, CLIPTokenizer
 
+    config = folder / "clip" / "config.json"
+    values = read_json(config)
     try:
-        model = build_small(CLIPConfig.from_dict(read_json(folder / "clip" / "config.json")))
-        text_weights = load_file(folder / "text_encoder" / "model.safetensors")
-        weights = load_file(folder / "clip" / "model.safetensors")
-        trunk_weights = {key: value for key, value in model.state_dict().items() if ".trunk." in key}
-        model.load_state_dict(
-            trunk_weights | weights | {f"text_model.{key}": value for key, value in text_weights.items()}
-        )
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"the CLIP in {folder} cannot be loaded: {reason}") from error
-    return CLIP(model, tokenizer, name)
+        model = build_small(CLIPConfig.from_dict(values))
+    except Exception as error:  # whatever a damaged file makes of the library that reads it
+        raise ModelError(f"{config}: says nothing that a CLIP can be built from; copy the model again") from error
+    weights: dict[str, Any] = {}
+    for part, prefix in (("text_encoder", "text_model."), ("clip", "")):
+        file = folder / part / "model.safetensors"
+        try:
+            weights |= {prefix + key: value for key, value in load_file(file).items()}
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ModelError(f"{file} cannot be read as weights: {reason_of(error, DAMAGED)}") from error
+    weights |= {key: value for key, value in model.state_dict().items() if ".trunk." in key}
+    if wrong := misfit(model.state_dict(), weights):
+        raise ModelError(f"{folder} holds weights of another CLIP: {wrong}; copy the model again")
+    model.load_state_dict(weights)
+    return CLIP(model, load_tokenizer(CLIPTokenizer, folder / "tokenizer"), name)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morph.errors import ModelError
-from morph.installed import how_to_install
+from morph.installed import cannot_use
 from morph.perception.pose import KEYPOINTS, Person, Pose
 from morph.weights.locate import HUB_ID, locate
-from morph.weights.read import read_weights
+from morph.weights.read import misfit, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -107,9 +107,8 @@ class MediaPipe:
         try:
             from mediapipe import solutions
         except ImportError as error:
-            raise ModelError(
-                f"pose detector mediapipe cannot be used ({error}): {how_to_install('pose')}"
-            ) from error
+            why = cannot_use("mediapipe", "pose", error)
+            raise ModelError(f"pose detector mediapipe cannot be used: {why}") from error
         self._solution = solutions.pose.Pose
 
     def __call__(self, image: NDArray[np.uint8]) -> Pose:
@@ -165,13 +164,11 @@ class OpenPose:
             from controlnet_aux.open_pose import body, model, util
         with torch.device("meta"):  # no random weights first: they would come out of the caller's stream
             network = model.bodypose_model()
-        try:
-            network.load_state_dict(util.transfer(network, weights), assign=True)
-        except KeyError as error:
-            raise ModelError(f"pose detector {name} is not OpenPose's body network: it has no {error}") from error
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise ModelError(f"pose detector {name} is not OpenPose's body network: {reason}") from error
+        # the layers of its blocks, whose own names are not published
+        layers = {key.partition(".")[2]: value for key, value in network.state_dict().items()}
+        if wrong := misfit(layers, {key: value for key, value in weights.items() if key in layers}):
+            raise ModelError(f"pose detector {name} is not OpenPose's body network: {wrong}")
+        network.load_state_dict(util.transfer(network, weights), assign=True)
         self.name = name
         # Its constructor reads a pickle by name, and nothing else.
         self._body = body.Body.__new__(body.Body)

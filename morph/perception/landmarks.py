@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph.errors import ModelError
-from morph.installed import how_to_install
+from morph.installed import cannot_use
 from morph.media.keyframe import to_uint8
 from morph.perception.detectors import VISIBLE, quiet
 
@@ -124,9 +124,8 @@ def _solutions() -> Any:
     try:
         from mediapipe import solutions
     except ImportError as error:
-        raise ModelError(
-            f"landmarks cannot be found by MediaPipe ({error}): {how_to_install('pose')}, or align.landmarks=off"
-        ) from error
+        why = cannot_use("mediapipe", "pose", error)
+        raise ModelError(f"landmarks cannot be found: {why}, or set align.landmarks=off") from error
     return solutions
 
 

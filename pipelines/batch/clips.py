@@ -31,7 +31,7 @@ def clips_at(path: Path, options: Options) -> list[Clip]:
     if path.is_dir():
         output = path.with_name(f"{path.name}.mp4")
         settings = changed(load_preset("default"), options.given)
-        return [clip_of(pictures(path), (), settings, output, named=False)]
+        return [clip_of(pictures(path), (), settings, output)]
     return read_manifest(path, allow_outside=options.allow_outside, hub=options.hub, given=options.given)
 
 

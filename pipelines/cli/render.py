@@ -172,7 +172,7 @@ def _clip(
         clips = read_manifest(Path(inputs[0]), hub=hub, given=given)
         if len(clips) != 1:
             raise SettingsError(f"{inputs[0]} holds {len(clips)} clips; morph batch renders them all")
-        return replace(clips[0], output=Path(output), named=True) if output else clips[0]
+        return replace(clips[0], output=Path(output)) if output else clips[0]
     if hub:
         raise SettingsError("--hub is about what a manifest names, and there is none; --model may name a hub id")
     for option in ("frames", "duration"):

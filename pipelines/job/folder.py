@@ -59,9 +59,12 @@ def request_of(clip: Clip) -> dict[str, Any]:
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What two requests have in common and say differently; images that came or went are no difference."""
     pairs = [("", before, now)]
-    images_before = before.get(KEYFRAMES, {})
+    images_before = before.get(KEYFRAMES)
     for image, entries in now.get(KEYFRAMES, {}).items():
-        unmatched = list(images_before.get(image, []))
+        # a job may come from anybody: what is no entry was never asked
+        entries_before = images_before.get(image) if isinstance(images_before, dict) else None
+        listed = entries_before if isinstance(entries_before, list) else []
+        unmatched = [entry for entry in listed if isinstance(entry, dict)]
         changed = [entry for entry in entries if not _removed(entry, unmatched)]
         pairs += [(f" of {image}", old, new) for old, new in zip(unmatched, changed, strict=False)]
     return [
@@ -211,7 +214,7 @@ def _holder(folder: Path) -> str:
     try:
         holder = json.loads((folder / HOLDER).read_text())
         return f" by process {holder['process']} on {holder['host']} since {holder['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return " by another process"
 
 

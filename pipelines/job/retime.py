@@ -19,12 +19,12 @@ from morph.media.carried import Carried
 from morph.media.film import Film
 from morph.media.footage import Missing, open_footage
 from morph.media.pattern import is_stills
-from morph.media.recipe import published
+from morph.media.recipe import check_recipe, published, write_recipe
 from morph.media.target import Stream
 from morph.motion.flow import CLOSE
 from morph.motion.retime import length, retime
-from pipelines.output.existing import check_free, numbers_there
-from pipelines.output.outputs import Output, place
+from pipelines.output.existing import check_free, holds_recipe, numbers_there
+from pipelines.output.outputs import RECIPE, Output, beside, place
 from pipelines.output.unfinished import sole_writer
 from pipelines.request.contents import hash_of_file
 from pipelines.request.encode import Encode
@@ -94,6 +94,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bo
     trial = _output(output, how, Stream(_ANY_SIZE, how.to_fps, 1), None)
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)  # before the film is decoded
+    if not holds_recipe(trial.path):
+        check_recipe(beside(trial.path, RECIPE))
     if not overwrite:
         check_free(trial, lambda recipe: "to_fps" in recipe and _source_of(recipe) == _source(source))
     footage = open_footage(source, how.fps, how.missing)
@@ -135,17 +137,17 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bo
     )
     kinds: Counter[str] = Counter()
     cuts = set()
-    with (
-        sole_writer(file.path, file.folder) as mark,
-        bar({"frames": planned}) as callback,
-        file.open(json.dumps(recipe), giving, mark) as writer,
-    ):
-        for frame in retimed:
-            writer.write(frame.pixels)
-            kinds[frame.kind] += 1
-            if frame.kind == "cut":
-                cuts.add(int(frame.position))
-            callback("frames", kinds.total(), planned, None)
+    recipe_file = beside(file.path, RECIPE)
+    with sole_writer(file.path, (file.folder, recipe_file.parent)) as mark:
+        with bar({"frames": planned}) as callback, file.open(json.dumps(recipe), giving, mark) as writer:
+            for frame in retimed:
+                writer.write(frame.pixels)
+                kinds[frame.kind] += 1
+                if frame.kind == "cut":
+                    cuts.add(int(frame.position))
+                callback("frames", kinds.total(), planned, None)
+        if not holds_recipe(file.path):
+            write_recipe(recipe_file, recipe, mark)
     counts = f"{kinds['source']} of the source, {kinds['between']} interpolated, {kinds['cut']} repeated"
     log.warning("%d frames: %s across %d gaps that are cuts", kinds.total(), counts, len(cuts))
     return Retimed(kinds, sorted(cuts), recipe)
@@ -153,10 +155,8 @@ def retime_film(source: str, output: str, how: Retiming, bar: Bar, overwrite: bo
 
 def _source(source: str) -> dict[str, str]:
     """How a recipe names what was interpolated: a film has a hash, too."""
-    return {
-        "source": published(source),
-        **({"sha256": hash_of_file(Path(source))} if Path(source).is_file() else {}),
-    }
+    film = {"sha256": hash_of_file(Path(source))} if Path(source).is_file() else {}
+    return {"source": published(source), **film}
 
 
 def _source_of(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _read() -> dict[str, float]:
     try:
         content = json.loads(_file().read_text())
         return {key: float(value) for key, value in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

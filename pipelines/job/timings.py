@@ -89,7 +89,7 @@ def read_runs(folder: Path) -> list[Run]:
             try:
                 entry = json.loads(line)
                 runs.setdefault(entry.pop("run"), []).append(Stage(**entry))
-            except (ValueError, TypeError, KeyError, AttributeError):  # empty, or torn by a kill
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # empty, or torn by a kill
                 continue
     return [Run(started, stages) for started, stages in runs.items()]
 

@@ -98,7 +98,7 @@ class Confined:
         self._outputs.setdefault(real_path, (line, label))
 
     def weights(self, line: int, text: str, key: str) -> str | None:
-        """Weights as ``locate`` takes them: a known name, an allowed hub id, or a folder beside the manifest."""
+        """Weights as ``locate`` takes them: a known name or allowed hub id as it is, a folder made absolute."""
         known = MODELS[key] if key in MODELS else every_setting()[key].about.known
         is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
         if text in known:

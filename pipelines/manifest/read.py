@@ -123,8 +123,7 @@ class _Manifest:
         if fields is None:
             return None
         name = self.name(fields, node.line, alone)
-        named = "output" in fields
-        if not named and name:
+        if "output" not in fields and name:
             fields["output"] = Node(node.line, f"{name}.mp4")
         output = self.on_disk(fields, "output", self.disk.output)
         preset = self.on_disk(fields, "preset", self.disk.preset) if "preset" in fields else self.base
@@ -145,7 +144,6 @@ class _Manifest:
                 output or Path(),
                 words.get("model", "embedded"),
                 words.get("controlnet"),
-                named,
             )
             if clip.length > MAX_FRAMES:
                 raise SettingsError(

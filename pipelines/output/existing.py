@@ -11,7 +11,8 @@ from morph.errors import ExistsError, InputError
 from morph.media.pattern import StillPattern
 from morph.media.recipe import read_recipe
 from morph.media.stills import frame_numbers
-from pipelines.output.outputs import Output
+from morph.media.target import CONTAINERS
+from pipelines.output.outputs import RECIPE, Output, beside
 
 REMEDY = "move it away, name another output, or add --overwrite"
 """What people can do about an output's name that is taken."""
@@ -55,7 +56,14 @@ def numbers_there(output: Output, from_start: bool = False) -> set[int]:
 
 
 def _says(path: Path, known: Known) -> bool:
+    """Whether the recipe in a file, or the one beside it where the file can hold none, is known."""
     try:
-        return known(read_recipe(path))
+        return known(read_recipe(path if holds_recipe(path) else beside(path, RECIPE)))
     except InputError:
         return False
+
+
+def holds_recipe(path: Path) -> bool:
+    """Whether files of this kind have room for a recipe."""
+    container = CONTAINERS.get(path.suffix.lower())
+    return container is None or container.comment

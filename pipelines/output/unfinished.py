@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,8 +19,8 @@ _MARK = 12
 
 
 @contextmanager
-def sole_writer(output: Path, folder: Path) -> Iterator[str]:
-    """Hold ``output``, whose files are in ``folder``, while the ``with`` body writes it; yields their mark.
+def sole_writer(output: Path, folders: Iterable[Path]) -> Iterator[str]:
+    """Hold ``output``, whose files are in ``folders``, while the ``with`` body writes it; yields their mark.
 
     What a run of before left there under that mark is removed: it belongs to this machine and this output, and
     whoever holds it is alone.
@@ -38,7 +38,8 @@ def sole_writer(output: Path, folder: Path) -> Iterator[str]:
     except OSError as error:
         raise InputError(f"{file}: cannot be made ({error.strerror}); it keeps {output} for one writer") from None
     try:
-        remove_temporaries(folder, held)
+        for folder in folders:
+            remove_temporaries(folder, held)
         yield held
     finally:
         with suppress(OSError):

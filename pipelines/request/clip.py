@@ -36,7 +36,6 @@ class Clip:
     """Everything that decides a clip, ready to render; ``name`` is what people call it.
 
     output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id.
-    named: somebody chose the output's name; one that nobody chose takes no other file's place.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Clip:
     output: Path
     model: str = "embedded"
     controlnet: str | None = None
-    named: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""

@@ -36,6 +36,14 @@ def hash_of_file(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that none can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 class Contents:
     """Finds files by SHA-256: where they were, under the same names in some folders, then under any name in these.
 
@@ -61,12 +69,12 @@ class Contents:
             film = self.find("film", moment.film, digest, size, place)
             return Path(str(replace(moment, film=film)))
         places = [*([place] if place else []), *self._places(file)]
-        files = [path for path in dict.fromkeys(places) if path.is_file()]
+        files = [path for path in dict.fromkeys(places) if _is_file(path)]
         found = self._with(digest, files, size) or self._with(digest, self._others(kind, file), size)
         if found is None:
             problem = f"{files[0]} is there, but it has changed" if files else f"{file} is not there"
             raise InputError(f"{problem}: name the folder of the {kind} with SHA-256 {digest[:12]} by --images")
-        if found.name != file.name or (found != file and file.is_file()):
+        if found.name != file.name or (found != file and _is_file(file)):
             self._found[file] = found
         return found
 

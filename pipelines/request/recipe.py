@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -122,6 +123,11 @@ def clip_from(
             for entry in recipe["keyframes"]
         )
         asked = recipe["asked"]
+        texts = [asked["model"], *([] if asked["controlnet"] is None else [asked["controlnet"]])]
+        texts += [keyframe.prompt for keyframe in keyframes]
+        numbers = [number for each in keyframes for number in (each.at, each.hold) if number is not None]
+        if not all(isinstance(text, str) for text in texts) or any(type(number) is not int for number in numbers):
+            raise TypeError
         stem, dot, suffix = Path(recipe["output"]).name.partition(".")
         target = output or Path(f"{stem}-rerun{dot}{suffix}")
         clip = Clip(
@@ -131,7 +137,6 @@ def clip_from(
             target,
             _weights(asked["model"], contents),
             asked["controlnet"] and _weights(asked["controlnet"], contents),
-            named=bool(output),
         )
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"
@@ -195,7 +200,7 @@ def remote(clip: Clip) -> list[str]:
     settings = clip.settings
     named = [settings.ranking.clip, settings.pose.detector]
     named += [clip.model, clip.controlnet or ""] if needs_model(clip) else []
-    return [name for name in dict.fromkeys(named) if HUB_ID.fullmatch(name) and not Path(name).is_dir()]
+    return [name for name in dict.fromkeys(named) if HUB_ID.fullmatch(name) and not os.path.isdir(name)]
 
 
 def choices_of(recipe: Mapping[str, Any]) -> Callable[..., int] | None:

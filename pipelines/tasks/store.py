@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from morph.errors import EncodeError
+from morph.errors import EncodeError, reason_of
 from morph.media.stills import atomic_path, read_png, write_png
 
 if TYPE_CHECKING:  # reading frames needs no torch
@@ -58,9 +58,11 @@ class Store:
             with safe_open(self._path(key), "pt") as file:
                 metadata = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError):
+            whole = metadata.pop("hash", "") == _hash_of_all(tensors, metadata)
+        # the last four: tensors that the file describes and that no library can hold
+        except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError):
             return None
-        return (tensors, metadata) if metadata.pop("hash", "") == _hash_of_all(tensors, metadata) else None
+        return (tensors, metadata) if whole else None
 
     def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:
         """Keep sets of tensors and metadata, each under its key; all of them, or none where a kill comes before.
@@ -81,7 +83,7 @@ class Store:
                     partial = stack.enter_context(atomic_path(path))
                     save_file(contiguous, partial, {**metadata, "hash": _hash_of_all(contiguous, metadata)})
         except (OSError, SafetensorError) as error:
-            raise EncodeError(f"{path}: cannot be written ({error})") from error
+            raise EncodeError(f"{path}: cannot be written ({reason_of(error, 'is the disk full?')})") from error
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.safetensors"

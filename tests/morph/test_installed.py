@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from morph import installed
-from morph.installed import DISTRIBUTION, how_to_install, line_of, version
+from morph.installed import DISTRIBUTION, cannot_use, how_to_install, line_of, version
 
 TOP = Path(__file__).parents[2]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -65,3 +65,12 @@ def test_a_checkout_that_is_not_installed_has_a_version_and_a_line(monkeypatch):
     assert version() == PROJECT["version"]
     version.cache_clear()
     assert how_to_install("rife") == "pip install '.[rife]'"
+
+
+def test_a_package_that_cannot_be_used_is_told_apart_from_one_that_is_missing():
+    missing = ModuleNotFoundError("No module named 'mediapipe.solutions'", name="mediapipe.solutions")
+    assert cannot_use("mediapipe", "pose", missing) == f"mediapipe is not installed: {how_to_install('pose')}"
+    for error in (ModuleNotFoundError("No module named 'jax'", name="jax"), ImportError("libGL.so.1: cannot open")):
+        said = cannot_use("mediapipe", "pose", error)
+        assert said.startswith("mediapipe is there and does not start")
+        assert str(error) not in said

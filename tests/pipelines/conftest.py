@@ -108,6 +108,7 @@ def command(monkeypatch, capsys):
     log = logging.getLogger("morph")  # the command takes it for itself; the next test has it as it was
     monkeypatch.setattr(log, "handlers", log.handlers)
     monkeypatch.setattr(log, "propagate", log.propagate)
+    level = log.level
 
     def here(*arguments: str, cwd: Path | None = None):
         if cwd:
@@ -122,7 +123,8 @@ def command(monkeypatch, capsys):
         out, err = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, out, err)
 
-    return here
+    yield here
+    log.setLevel(level)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from morph.diffusion.silence import silence
+from morph.weights.silence import silence
 
 MIN_TILE = 256
 """Pixels of a tile's side, where an autoencoder names fewer; diffusers' own default of 32 shows as a pattern."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,9 @@ from morph.diffusion.backbones.stable_diffusion import stable_diffusion
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.schedule import Schedule
-from morph.diffusion.silence import silence
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights, text_parts
-from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
-
-_DAMAGED = "its files are damaged, or not those of one model; copy the model again"
+from morph.weights.parts import load_part, load_tokenizer
 
 
 def load_model(
@@ -54,7 +50,7 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
     check_controlnet(folder, model.name, model.denoiser.network.config)
-    network = _loaded(ControlNetModel, folder, torch_dtype=torch.float32)
+    network = load_part(ControlNetModel, folder, torch_dtype=torch.float32)
     model.guide(network, name)
 
 
@@ -68,63 +64,18 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
 
     def network(part: str) -> Any:
         kind = read_json(folder / part / "config.json")["_class_name"]
-        return _loaded(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
+        return load_part(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
 
     kinds = [CLIPTextModel, CLIPTextModelWithProjection][: len(text_parts(folder))]
     encoders = [
-        _loaded(kind, folder / part, dtype=torch.float32)
+        load_part(kind, folder / part, dtype=torch.float32)
         for kind, part in zip(kinds, text_parts(folder), strict=True)
     ]
     tokenizers = [
-        _tokenizer(CLIPTokenizer, folder / part.replace("text_encoder", "tokenizer")) for part in text_parts(folder)
+        load_tokenizer(CLIPTokenizer, folder / part.replace("text_encoder", "tokenizer"))
+        for part in text_parts(folder)
     ]
     schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
     model = stable_diffusion(network("vae"), network("unet"), encoders, tokenizers, schedule, name)
     model.geometry = Geometry.from_folder(folder)
     return model
-
-
-def _loaded(kind: Any, folder: Path, **types: torch.dtype) -> Any:
-    """A part of a model, on the CPU: every tensor that it has comes from its file, and none of the file is left.
-
-    Raises:
-        ModelError: with the file, and the tensor where there is one at fault.
-    """
-    read_json(folder / "config.json")
-    resized = {"ignore_mismatched_sizes": True} if "dtype" in types else {}  # transformers tells of these then
-    try:
-        with silence():
-            part, told = kind.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **resized, **types
-            )
-    except Exception as error:  # whatever a damaged file makes of the libraries that read it
-        shape = re.search(r"because (\S+) expected shape \S*?\[([^]]*)\].*? got \S*?\[([^]]*)\]", str(error))
-        reason = f"{shape[1]} is ({shape[3]}), and its config wants ({shape[2]})" if shape else _DAMAGED
-        raise ModelError(f"{folder} cannot be loaded: {reason}") from error
-    for what in ("missing", "unexpected", "mismatched"):
-        tensors = [str(key[0] if isinstance(key, tuple) else key) for key in told[f"{what}_keys"]]
-        tensors = sorted(name for name in tensors if not name.endswith("position_ids"))  # older files hold these
-        if tensors:
-            more = f" and {len(tensors) - 1} more" if len(tensors) > 1 else ""
-            word = "of another shape" if what == "mismatched" else what
-            raise ModelError(f"{folder} cannot be loaded: by its config, {word} is {tensors[0]}{more}")
-    return part
-
-
-def _tokenizer(kind: Any, folder: Path) -> Any:
-    """The tokenizer in a folder.
-
-    Raises:
-        ModelError: files are missing or damaged.
-    """
-    if not (folder / "tokenizer.json").is_file():
-        for name in ("vocab.json", "merges.txt"):
-            if not (folder / name).is_file():
-                raise ModelError(f"{folder} has no tokenizer.json, and no {name} either; copy the model again")
-    for file in sorted(folder.glob("*.json")):
-        read_json(file)
-    try:
-        with silence():
-            return kind.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever a damaged file makes of the libraries that read it
-        raise ModelError(f"{folder} cannot be loaded: {_DAMAGED}") from error

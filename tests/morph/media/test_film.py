@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from morph.errors import InputError
+from morph.media.carried import Carried
+from morph.media.ffmpeg import spoken
 from morph.media.film import loses_as_rgb8, open_film, read_video
 from tests.morph.media.films import ffmpeg, picture
 
@@ -167,3 +169,43 @@ def test_what_eight_bits_lose(tmp_path):
     ffmpeg("-i", tmp_path / "a.mp4", "-pix_fmt", "yuv422p10le", "-c:v", "prores_ks", tmp_path / "deep.mov")
     assert not loses_as_rgb8(tmp_path / "a.mp4")
     assert loses_as_rgb8(tmp_path / "deep.mov")
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_film_is_decoded_once_before_its_frames_are_taken(tmp_path, monkeypatch, interlaced):
+    path, whole = tmp_path / "a.mkv", []
+
+    def counted(*words, **more):
+        whole.append("-frames:v" not in words)
+        return spoken(*words, **more)
+
+    ffmpeg(*picture(1, "25"), "-vf", f"setfield={'tff' if interlaced else 'prog'}", "-c:v", "ffv1", path)
+    monkeypatch.setattr("morph.media.film.spoken", counted)
+    film = open_film(path)
+    assert sum(whole) == 1
+    assert (film.look.interlaced, film.rate, film.times.fps) == (interlaced, 25, 50 if interlaced else 25)
+    assert len(list(film.frames())) == len(film.times.starts) == (50 if interlaced else 25)
+
+
+@pytest.mark.parametrize("flag", [(), ("-disposition:v:0", "attached_pic")])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_a_cover_in_front_of_the_film_is_passed_over(tmp_path, suffix, flag):
+    Image.new("RGB", (90, 120), (200, 0, 0)).save(tmp_path / "cover.png")
+    ffmpeg(*picture(1), "-pix_fmt", "yuv420p", tmp_path / "film.mp4")
+    path = tmp_path / f"a{suffix}"
+    both = ("-i", tmp_path / "cover.png", "-i", tmp_path / "film.mp4", "-map", 0, "-map", 1)
+    ffmpeg(*both, "-c", "copy", *flag, path)
+    film, plain = open_film(path), open_film(tmp_path / "film.mp4")
+    assert film.look.size == plain.look.size
+    assert len(film.times.starts) == len(plain.times.starts) == 24
+    for read in (film.frames(), read_video(path)):
+        assert all(np.array_equal(a, b) for a, b in zip(read, plain.frames(), strict=True))
+    assert not loses_as_rgb8(path)
+    (left,) = Carried.of(film, tmp_path / "b.mp4", Fraction(24)).notices
+    assert left.endswith("not taken into " + str(tmp_path / "b.mp4") + ": picture png")
+
+
+def test_a_film_of_pictures_is_one(tmp_path):
+    path = tmp_path / "a.avi"
+    ffmpeg(*picture(0.5), "-c:v", "mjpeg", path)
+    assert len(open_film(path).times.starts) == 12

@@ -1,5 +1,6 @@
 """When frames are shown: even, uneven, held, rounded by a container."""
 
+import time
 from fractions import Fraction
 
 import pytest
@@ -61,3 +62,13 @@ def test_any_stamps_give_times_that_never_descend(stamps, last):
     assert list(times.starts) == sorted(times.starts)
     assert times.end >= times.starts[-1]
     assert times.mean > 0
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+def test_a_film_of_many_frames_takes_no_time(uneven):
+    stamps = [round(number / NTSC / MILLI) for number in range(200_000)]
+    stamps[-1] += 500 * uneven
+    began = time.process_time()
+    times = Times.stamped(stamps, MILLI, 42, Fraction(24))
+    assert time.process_time() - began < 2
+    assert times.fps == (None if uneven else NTSC)

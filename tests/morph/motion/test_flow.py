@@ -196,7 +196,9 @@ def test_damaged_weights_are_one_clear_error(tmp_path, name, content):
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"block0.conv0.0.0.weight": torch.zeros(1)}, path)
-    with pytest.raises(ModelError, match=r"other\.safetensors is not RIFE"):
+    with pytest.raises(
+        ModelError, match=r"other\.safetensors is not RIFE's network of version 3\.5: it has no \S+ and \d+ more$"
+    ):
         Rife(path)
 
 

@@ -1,16 +1,19 @@
 """CLIP from a folder, and the embedded one."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
 from morph.errors import ModelError
 from morph.perception.clip import OPENAI, load_clip
+from morph.weights.locate import EMBEDDED
 from tests.conftest import build_clip_folder
 
 
@@ -62,3 +65,29 @@ def test_what_is_no_clip_is_refused(folder, tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(ModelError, match="no CLIP"):
         load_clip(str(tmp_path))
+
+
+@pytest.mark.parametrize("part", ["clip", "text_encoder"])
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_damaged_clip_is_told_in_plain_words(tmp_path, part, damage):
+    for name in ("clip", "text_encoder", "tokenizer"):
+        shutil.copytree(EMBEDDED / name, tmp_path / name)
+    file = tmp_path / part / "model.safetensors"
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:100])
+        message = rf"{part}/model\.safetensors cannot be read as weights: it is damaged"
+    else:
+        save_file({"other": torch.zeros(1)}, file)
+        message = r"holds weights of another CLIP: it has no \S+ and \d+ more; copy the model again$"
+    with pytest.raises(ModelError, match=message):
+        load_clip(str(tmp_path))
+
+
+def test_a_clip_of_transformers_that_lacks_a_tensor_is_refused(tmp_path):
+    folder = build_clip_folder(tmp_path)
+    file = folder / "model.safetensors"
+    tensors = load_file(file)
+    tensors.pop("text_projection.weight")
+    save_file(tensors, file, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"cannot be loaded: by its config, missing is text_projection\.weight"):
+        load_clip(str(folder))

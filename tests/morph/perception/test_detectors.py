@@ -158,7 +158,7 @@ def test_mediapipe_keeps_its_log_to_itself(mediapipe, capfd):
 
 def test_a_missing_mediapipe_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe", None)  # as if it were not installed
-    with pytest.raises(ModelError, match=re.escape(how_to_install("pose"))):
+    with pytest.raises(ModelError, match=re.escape(f"mediapipe is not installed: {how_to_install('pose')}")):
         load_detector("mediapipe")
 
 
@@ -248,7 +248,7 @@ def test_no_code_in_a_pickle_runs(tmp_path, monkeypatch, form, published):
 def test_safetensors_come_before_the_pickle(layers, tmp_path):
     (tmp_path / PICKLE).write_bytes(b"not looked at")
     save_file({"conv1_1.weight": torch.zeros(1)}, tmp_path / WEIGHTS)
-    with pytest.raises(ModelError, match=r"no 'conv1_1\.bias'"):
+    with pytest.raises(ModelError, match=r"it has no \w+\.bias and \d+ more$"):
         load_detector(str(tmp_path))
     assert load_file(tmp_path / WEIGHTS).keys() == {"conv1_1.weight"}
 
@@ -264,12 +264,14 @@ def test_safetensors_come_before_the_pickle(layers, tmp_path):
 )
 def test_damaged_weights_are_one_clear_error(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ModelError, match=name):
+    with pytest.raises(
+        ModelError, match=rf"{name} (cannot be read as weights: it is damaged|is not the published)"
+    ):
         load_detector(str(tmp_path))
 
 
 def test_weights_of_another_network_are_refused(layers):
-    with pytest.raises(ModelError, match="size mismatch"):
+    with pytest.raises(ModelError, match=r"its \w+\.bias is \(1,\), and that one's \("):
         OpenPose({name: torch.zeros(1) for name in layers}, "tiny")
 
 

@@ -13,8 +13,8 @@ def test_settings_of_the_batch_come_before_those_of_a_manifest_or_a_folder(shots
     options = Options(given={"frames": "5"})
     (clip,) = clips_at(shots, options)
     (of_folder,) = clips_at(shots.parent, options)
-    assert (clip.length, clip.output, clip.named) == (5, shots.parent / "pair.mp4", True)
-    assert (of_folder.length, of_folder.output, of_folder.named) == (5, shots.parent.with_suffix(".mp4"), False)
+    assert (clip.length, clip.output) == (5, shots.parent / "pair.mp4")
+    assert (of_folder.length, of_folder.output) == (5, shots.parent.with_suffix(".mp4"))
     assert [keyframe.image.name for keyframe in of_folder.keyframes] == ["cat.jpg", "raccoon.jpg"]
 
 

@@ -263,7 +263,7 @@ def test_a_source_that_breaks_on_the_way_leaves_no_video(command, tmp_path, pan)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a"]
 
 
-@pytest.mark.parametrize("output", ["out.mp4", "out"])
+@pytest.mark.parametrize("output", ["out.mp4", "out", "out.gif"])
 def test_only_the_same_source_at_another_rate_gives_way(command, pan, tmp_path, output):
     for name in ("a.mp4", "b.mp4"):
         write(tmp_path / name, pan)

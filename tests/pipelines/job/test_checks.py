@@ -5,8 +5,6 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipelines.batch.clips import clips_at
-from pipelines.batch.options import Options
 from pipelines.job.written import claim
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CLIPS, QUICK
@@ -81,13 +79,6 @@ def test_a_video_that_nobody_named_replaces_only_its_own(command, manifest):
         result = command("batch", str(path), "--device", "cpu")
         assert result.returncode == 0, result.stdout
     assert video.stat().st_size > 100
-
-
-def test_a_folders_video_is_one_that_nobody_named(tmp_path):
-    for name in ("cat.jpg", "raccoon.jpg"):
-        shutil.copy(SAMPLES / name, tmp_path)
-    (clip,) = clips_at(tmp_path, Options())
-    assert (clip.output, clip.named) == (tmp_path.with_name(f"{tmp_path.name}.mp4"), False)
 
 
 def test_a_file_in_the_way_of_the_recipe_is_left_alone(command, folder, tmp_path):

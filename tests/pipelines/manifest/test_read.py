@@ -99,7 +99,6 @@ clips:
         settings,
         folder / "one.mp4",
         controlnet="owner/name",
-        named=False,
     )
     assert (second.name, second.output, second.settings.steps) == ("two", folder / "two.gif", 50)
     assert second.settings.fps == Fraction(24000, 1001)

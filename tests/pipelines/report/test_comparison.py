@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from morph.errors import SettingsError
+from morph.errors import ExistsError, SettingsError
 from morph.media.stills import frame_numbers
 from pipelines.report.comparison import Computing, comparable, compare_presets
 from pipelines.request.presets import preset_names
@@ -37,7 +37,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
         f"model {folder.resolve()} on cpu; 1 presets",
         "warp (1 of 1)",
     ]
-    with pytest.raises(SettingsError, match="not empty"):
+    with pytest.raises(ExistsError, match="not empty"):
         compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, computing, bar)
 
 

@@ -36,9 +36,9 @@ def told(clip, **more):
 
 def test_the_same_clip_comes_of_its_recipe(clip, tmp_path):
     again = clip_from(told(clip), tmp_path / "b.mp4", [tmp_path])
-    assert again == replace(clip, output=tmp_path / "b.mp4", named=True)
+    assert again == replace(clip, output=tmp_path / "b.mp4")
     unnamed = clip_from(told(clip), None, [], known=[Path(name) for name in clip.files])
-    assert (unnamed.output, unnamed.named) == (Path("a-rerun.mp4"), False)
+    assert unnamed.output == Path("a-rerun.mp4")
     assert remote(unnamed) == ["some/one"]
 
 

@@ -1,0 +1,89 @@
+"""What a model's folder says of it, and fitted embeddings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from morph.diffusion.geometry import Geometry
+from morph.diffusion.spacing import Spacing
+from morph.diffusion.supported import check_configs, check_controlnet
+from morph.weights.locate import EMBEDDED, WEIGHT_FILES, check_hashes, read_json
+from tests.fuzz.mutate import header, json_values
+
+ORIGIN = {"model": "a", "prompts": "b"}
+CONFIGS = {part: f"{part}/config.json" for part in ("vae", "unet", "text_encoder")} | {
+    "scheduler": "scheduler/scheduler_config.json"
+}
+
+
+def with_model(folder: Path) -> None:
+    """All configs of the embedded model, and one of a ControlNet for it."""
+    for name in CONFIGS.values():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((EMBEDDED / name).read_bytes())
+    (folder / WEIGHT_FILES["unet"]).touch()
+
+
+def reader(part: str) -> Any:
+    def read(folder: Path) -> None:
+        from morph.diffusion.schedule import Schedule
+
+        (folder / CONFIGS[part]).write_bytes((folder / f"{part}.json").read_bytes())
+        check_configs(folder)
+        Geometry.from_folder(folder)
+        config = read_json(folder / CONFIGS["scheduler"])
+        Spacing.from_config(config).times(20)
+        Schedule.from_config(config)
+
+    return read
+
+
+def seeds(part: str) -> Any:
+    return lambda: [(EMBEDDED / CONFIGS[part]).read_bytes()]
+
+
+def read_controlnet(folder: Path) -> None:
+    (folder / "config.json").write_bytes((folder / "controlnet.json").read_bytes())
+    check_controlnet(folder, "a", read_json(folder / CONFIGS["unet"]))
+
+
+def controlnet_seeds() -> list[bytes]:
+    unet = json.loads((EMBEDDED / CONFIGS["unet"]).read_bytes())
+    return [json.dumps({**unet, "_class_name": "ControlNetModel"}).encode()]
+
+
+def read_hashes(folder: Path) -> None:
+    check_hashes(folder)
+
+
+def read_embeddings(folder: Path) -> None:
+    from morph.diffusion.textual_inversion import Embeddings
+
+    Embeddings.load(folder / "embeddings.safetensors", ORIGIN)
+
+
+def embedding_seeds() -> list[bytes]:
+    import torch
+
+    from morph.diffusion.condition import Condition
+    from morph.diffusion.textual_inversion import Embeddings
+
+    def condition(count: int) -> Condition:
+        tokens = torch.arange(count * 6, dtype=torch.float32).reshape(count, 2, 3)
+        return Condition(tokens)
+
+    with TemporaryDirectory() as made:
+        path = Path(made) / "a"
+        Embeddings(condition(2), condition(1)).save(path, ORIGIN)
+        return [path.read_bytes()]
+
+
+ROWS: tuple[tuple[Any, ...], ...] = (
+    *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
+    ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
+    ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
+    ("embeddings.safetensors", read_embeddings, embedding_seeds, (header,)),
+)
