@@ -7,6 +7,7 @@ from typing import Any
 
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
+from morph.weights.stored import stored
 
 CLASSES = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
 SIZES = "text_time"
@@ -28,14 +29,14 @@ def text_parts(folder: Path) -> tuple[str, ...]:
 
 
 def check_weights(folder: Path) -> None:
-    """Refuse a model's folder without safetensors.
+    """Refuse a model's folder without safetensors, in one file or in shards, whole or in 16 bits.
 
     Raises:
         ModelError: which file is missing, and what is there instead.
     """
     for part in (*CLASSES, *text_parts(folder)):
         file = WEIGHT_FILES[part]
-        if not (folder / part / file).is_file():
+        if not stored(folder / part, file):
             others = [path.name for path in sorted((folder / part).glob("*.bin"))]
             found = f"it holds {', '.join(others)}, which is refused: pickles can run code" if others else ""
             raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))

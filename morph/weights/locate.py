@@ -22,8 +22,16 @@ WEIGHT_FILES = {
 MAX_JSON = 16 * 1024**2
 """Bytes of a model's configuration, or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-DENOISER_FILES = ("*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()))
-"""What is fetched of a hub model: its configs, tokenizer and whole safetensors, nothing else."""
+DENOISER_FILES = (
+    "*.json",
+    "tokenizer*/*",
+    *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()),
+    *(
+        f"{part}/{file.removesuffix('.safetensors')}-?????-of-?????.safetensors"
+        for part, file in WEIGHT_FILES.items()
+    ),
+)
+"""What is fetched of a hub model: its configs, tokenizers and whole safetensors, nothing else."""
 
 
 def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISER_FILES) -> tuple[Path, str]:

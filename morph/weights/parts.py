@@ -15,8 +15,10 @@ from morph.weights.silence import silence
 _DAMAGED = "its files are damaged, or not those of one model; copy the model again"
 
 
-def load_part(kind: Any, folder: Path, **types: torch.dtype) -> Any:
+def load_part(kind: Any, folder: Path, variant: str = "", **types: torch.dtype) -> Any:
     """A part of a model, on the CPU: every tensor that it has comes from its file, and none of the file is left.
+
+    variant: of its file, see :mod:`morph.weights.stored`.
 
     Raises:
         ModelError: with the file, and the tensor where there is one at fault.
@@ -26,7 +28,13 @@ def load_part(kind: Any, folder: Path, **types: torch.dtype) -> Any:
     try:
         with silence():
             part, told = kind.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, **resized, **types
+                folder,
+                variant=variant or None,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **resized,
+                **types,
             )
     except Exception as error:  # whatever a damaged file makes of the libraries that read it
         shape = re.search(r"because (\S+) expected shape \S*?\[([^]]*)\].*? got \S*?\[([^]]*)\]", str(error))

@@ -14,6 +14,7 @@ from morph.diffusion.schedule import Schedule
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights, text_parts
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
+from morph.weights.stored import stored
 
 
 def load_model(
@@ -64,11 +65,15 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
 
     def network(part: str) -> Any:
         kind = read_json(folder / part / "config.json")["_class_name"]
-        return load_part(getattr(diffusers, kind), folder / part, torch_dtype=torch.float32)
+        return load_part(getattr(diffusers, kind), folder / part, variant(part), torch_dtype=torch.float32)
+
+    def variant(part: str) -> str:
+        weights = stored(folder / part, WEIGHT_FILES[part])
+        return weights.variant if weights else ""
 
     kinds = [CLIPTextModel, CLIPTextModelWithProjection][: len(text_parts(folder))]
     encoders = [
-        load_part(kind, folder / part, dtype=torch.float32)
+        load_part(kind, folder / part, variant(part), dtype=torch.float32)
         for kind, part in zip(kinds, text_parts(folder), strict=True)
     ]
     tokenizers = [

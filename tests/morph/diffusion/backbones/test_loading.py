@@ -7,7 +7,9 @@ import sys
 
 import pytest
 import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel
 
 from morph import random
 from morph.diffusion.backbones.loading import load_model
@@ -259,5 +261,36 @@ def test_the_embedded_model_is_checked_by_hash(tmp_path, monkeypatch):
     assert load_model("embedded").name == "embedded"
     with (copy / "unet/config.json").open("a") as config:
         config.write(" ")
-    with pytest.raises(ModelError, match=r"unet/config\.json is missing or damaged"):
+    with pytest.raises(ModelError, match=r"unet/config\.json' is missing or damaged"):
         load_model("embedded")
+
+
+@pytest.mark.parametrize("variant", [None, "fp16"])
+@pytest.mark.parametrize("size", ["10GB", "40KB"])
+def test_weights_in_shards_or_in_16_bits_make_the_same_model(folder, tmp_path, variant, size):
+    copy, dtype = shutil.copytree(folder, tmp_path / "copy"), torch.float16 if variant else torch.float32
+    for part, kind in (("unet", UNet2DConditionModel), ("vae", AutoencoderKL), ("text_encoder", CLIPTextModel)):
+        (copy / part / locate.WEIGHT_FILES[part]).unlink()
+        kind.from_pretrained(folder / part).to(dtype).save_pretrained(
+            copy / part, variant=variant, max_shard_size=size
+        )
+    assert len(list((copy / "unet").glob("*.safetensors"))) > 1 or size == "10GB"
+    ours, whole = load_model(str(copy)), load_model(str(folder))
+    for part in ("denoiser", "autoencoder", "texts"):
+        networks = (getattr(model, part).network.state_dict() for model in (ours, whole))
+        for one, other in zip(*(network.values() for network in networks), strict=True):
+            assert torch.equal(one, other.to(dtype).float())
+
+
+@pytest.mark.parametrize("fault", ["missing", "elsewhere", "list"])
+def test_shards_that_are_not_there_or_elsewhere_are_refused(folder, tmp_path, fault):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    weights = copy / "unet" / locate.WEIGHT_FILES["unet"]
+    index = weights.with_name(f"{weights.name}.index.json")
+    weights.rename(copy / "elsewhere.safetensors")
+    listed = {"missing": {"a": "gone.safetensors"}, "elsewhere": {"a": "../elsewhere.safetensors"}, "list": ["a"]}
+    index.write_text(json.dumps({"weight_map": listed[fault]}))
+    with pytest.raises(
+        ModelError, match="gone.safetensors is missing" if fault == "missing" else "does not say which"
+    ):
+        load_model(str(copy))
