@@ -219,7 +219,8 @@ class _Told:
     """What a filter tells of the frames that pass it."""
 
     def __init__(self) -> None:
-        self.unit, self.rate, self.count, self.last = Fraction(1), None, 0, 0
+        self.unit, self.count, self.last = Fraction(1), 0, 0
+        self.rate: Fraction | None = None
         self.stamps: list[int] = []
         self.look: dict[str, str] = {}
         self.sizes: dict[str, None] = {}
