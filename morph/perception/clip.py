@@ -138,7 +138,7 @@ def _shared(folder: Path, name: str) -> CLIP:
         model = build_small(CLIPConfig.from_dict(values))
     except Exception as error:  # whatever a damaged file makes of the library that reads it
         raise ModelError(f"{config}: says nothing that a CLIP can be built from; copy the model again") from error
-    weights: dict[str, Any] = {}
+    weights: dict[str, Tensor] = {}
     for part, prefix in (("text_encoder", "text_model."), ("clip", "")):
         file = folder / part / "model.safetensors"
         try:
