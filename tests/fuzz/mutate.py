@@ -87,7 +87,7 @@ def changed(random: Random, tree: Any, value: Callable[[], Any] | None = None) -
         elif kind == 4 and isinstance(holder, list):
             holder[key:key] = [holder[key]] * random.choice((1, 3, 500))
         else:
-            holder[key] = value() if value else copy.deepcopy(random.choice(VALUES))
+            holder[key] = copy.deepcopy(value() if value else random.choice(VALUES))
     return tree
 
 
