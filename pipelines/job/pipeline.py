@@ -87,8 +87,8 @@ class Morph(Iterator[Frame]):
         path = Path(output)
         clip = replace(self._plan.clip, name=path.stem, output=path)
         plan = replace(self._plan, clip=clip)
-        job = Job(plan, self._folder, outputs_of(clip, plan.sizes.frame, plan.transparent))
-        check_files(clip, job.outputs, self._folder)
+        job = Job(plan, self._folder, outputs_of(clip, plan.sizes.frame, plan.transparent), overwrite=True)
+        check_files(clip, job.outputs, self._folder, job.overwrite)
         self._taken = True
         with self._held:
             produce(job, in_process(self._work))
