@@ -15,7 +15,7 @@ from morph.errors import SettingsError
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import atomic_path, write_png
-from pipelines.cli.common import say
+from pipelines.cli.common import aside_of_bars, say
 from pipelines.job.aside import CHOICES, check_choice, read_choices
 
 
@@ -66,4 +66,5 @@ class Person:
                 f'into {self._file} as {{"{alpha}": {best}}}, the highest score, then give the command again'
             )
         say(f"The anchor at {alpha}: {sheet} shows {count} candidates, each between its parents.")
-        return int(click.prompt("Which one", type=click.IntRange(1, count), default=best, err=True))
+        with aside_of_bars():
+            return int(click.prompt("Which one", type=click.IntRange(1, count), default=best, err=True))

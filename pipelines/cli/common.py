@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
@@ -17,7 +18,20 @@ _Made = TypeVar("_Made")
 
 def say(message: str) -> None:
     """A line for people: everything but results goes to stderr."""
-    click.echo(message, err=True)
+    with aside_of_bars():
+        click.echo(message, err=True)
+
+
+@contextmanager
+def aside_of_bars() -> Iterator[None]:
+    """Take progress bars off their line while the ``with`` body writes; they come back below."""
+    if "tqdm" not in sys.modules:  # then there is none, and importing it takes time
+        yield
+        return
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr):
+        yield
 
 
 class ProgressBar:

@@ -35,6 +35,18 @@ def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
     assert bar.spent == {"fit LoRA": 5, "render": 15}
 
 
+def test_a_line_for_people_is_not_written_onto_a_bar(capsys):
+    with ProgressBar({"render": 10}) as bar:
+        time.sleep(0.6)
+        bar("render", 5, 10)
+        capsys.readouterr()
+        say("a notice")
+        written = capsys.readouterr().err
+    line = next(part for part in written.split("\r") if "a notice" in part)
+    assert line.startswith("a notice\n")
+    assert " 50% |" in written.partition("a notice\n")[2]
+
+
 def test_nothing_is_drawn_where_nothing_is_planned(capsys):
     with ProgressBar({}) as bar:
         bar("render", 1, 1)
