@@ -4,6 +4,7 @@ OpenCV compresses, as Pillow cannot hold 16-bit colour; the chunks it knows noth
 """
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -80,7 +81,8 @@ def decode_png(data: bytes, memory: int | None = None) -> FrameArray:
             found[rows] = found[rows][..., order]
         return found.view(np.uint16)
     try:
-        with Image.open(BytesIO(data), formats=("PNG",)) as image:
+        # what Pillow warns of is no news of a frame: its first picture is the one
+        with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(data), formats=("PNG",)) as image:
             mode = "RGBA" if image.has_transparency_data else "RGB"
             pixels = np.empty((image.height, image.width, len(mode)), np.uint8)
             for rows in strips(image.height, image.width):

@@ -101,4 +101,4 @@ def check_hashes(folder: Path) -> None:
         except (OSError, ValueError):  # ValueError: a NUL in the name
             found = ""
         if not found or found != expected:
-            raise ModelError(f"{str(path)!a} is missing or damaged; install morph again")
+            raise ModelError(f"{path} is missing or damaged; install morph again")

@@ -48,6 +48,8 @@ def main() -> int:
     end, turn = time.monotonic() + options.seconds, min(TURN, options.seconds / len(fuzzers))
     while time.monotonic() < end:
         for fuzzer in fuzzers.values():
+            if time.monotonic() > end and fuzzer.found.inputs:
+                break
             faulthandler.dump_traceback_later(STUCK, exit=True)
             fuzzer.run(min(turn, max(0.0, end - time.monotonic())))
             faulthandler.cancel_dump_traceback_later()

@@ -115,6 +115,11 @@ def test_a_palette_png_without_its_palette():
     assert fuzzed("still.png", b"\x89PNG\r\n\x1a\n" + header + body) is None
 
 
+def test_a_frame_that_pillow_warns_of_is_read_without_a_word():
+    data = cached(TARGETS["still.png"])[3]  # pytest makes an error of a warning
+    assert fuzzed("still.png", data[:33] + png_chunk(b"acTL", bytes(8)) + data[33:]) is None
+
+
 def test_a_tensor_of_more_dimensions_than_there_can_be():
     shape = {"a": {"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}, "__metadata__": {"hash": "0"}}
     text = json.dumps(shape).encode()
