@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import InputError, ModelError
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent
+from morph.weights.locate import HUB_ID
 from pipelines.job.folder import job_folder, opened, sources
 from pipelines.job.job import Job
 from pipelines.job.written import find_job
 from pipelines.output.outputs import RECIPE
 from pipelines.request.clip import Clip
 from pipelines.request.recipe import choices_of, clip_from, remote
+from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from pipelines.job.render import Done
@@ -113,6 +116,9 @@ def _clip(file: str | Path, recipe: Mapping[str, Any], moved: Moved) -> Clip:
     folders = [path.parent, *moved.folders]
     clip = clip_from(recipe, moved.output, folders, moved.codec, moved.files, path, known)
     clip = replace(clip, model=moved.model) if moved.model else clip
+    found = clip.model == "embedded" or os.path.isdir(clip.model) or HUB_ID.fullmatch(clip.model)
+    if needs_model(clip) and not found:
+        raise ModelError(f"{file} was made with a model in a folder called {clip.model}: name it by --model")
     if (ids := [hub_id for hub_id in remote(clip) if hub_id != moved.model]) and not moved.hub:
         raise ModelError(f"{file} was made with {', '.join(ids)} of a model hub: add --hub to fetch them")
     return clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +81,7 @@ class Contents:
 
     def folder(self, name: str) -> str:
         """The folder of weights of this name; where there is none, the name itself."""
-        return next((str(path) for path in self._places(Path(name)) if path.is_dir()), name)
+        return next((str(path) for path in self._places(Path(name)) if os.path.isdir(path)), name)
 
     def _places(self, file: Path) -> list[Path]:
         """Where a file may be under the name that it had."""

@@ -99,7 +99,11 @@ def clip_from(
             for key in naming("file"):
                 if values.get(key) and (key == POINTS or key not in moved):
                     kind, place = ("points", moved.get(key)) if key == POINTS else ("file", None)
-                    digest = part["files"][key]
+                    if not (digest := part.get("files", {}).get(key)):
+                        raise SettingsError(
+                            f"{file or 'this'} names {values[key]} and no hash of it: say which file {key} is, by "
+                            f"--set {key}=FILE"
+                        )
                     found = contents.find(kind, Path(values[key]), digest, place=Path(place) if place else None)
                     values[key] = str(found)
             return changed(settings, values)

@@ -17,6 +17,7 @@ from pipelines.between.rendered_way import Choice, Curve
 from pipelines.job import folder as job
 from pipelines.job.result import RESULT, Paced, Result, load_result
 from pipelines.job.timings import RUNS, Run, Stage, read_runs
+from pipelines.job.written import claim, has_written, settle, written_numbers
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.recipe import choices_of, clip_from, recipe_of, remote
 from pipelines.request.settings import Settings, changed
@@ -45,11 +46,13 @@ def recipe() -> dict[str, Any]:
 
 def read_job(folder: Path) -> None:
     job.finished(folder)
-    job.has_written(folder, clip().output)
-    assert isinstance(job.written_numbers(folder, clip().output), range)
+    has_written(folder, clip().output)
+    assert isinstance(written_numbers(folder, clip().output), range)
+    assert all(isinstance(path, Path) for path in job.sources(folder))
     job.remove_unfinished(folder, [folder])
     with job.opened(folder, clip()):
-        job.claim(folder, {clip().output: range(3)})
+        claim(folder, {clip().output: range(3)})
+        settle(folder, [clip().output])
         job.mark(folder, [folder])
 
 
@@ -57,7 +60,7 @@ def job_seeds() -> list[bytes]:
     with TemporaryDirectory() as made:
         folder = Path(made) / "a.job"
         with job.opened(folder, clip()):
-            job.claim(folder, {clip().output: range(1001, 1004)})
+            claim(folder, {clip().output: range(1001, 1004)})
             job.mark(folder, [folder])
             (folder / "kept").touch()
             unfinished = (folder / job.JOB_FILE).read_bytes()
@@ -188,7 +191,7 @@ def recipe_seeds() -> list[bytes]:
 def read_choices(folder: Path) -> None:
     from pipelines.cli.choose import Person
 
-    Person(folder)
+    Person(folder, "")
 
 
 def with_work(folder: Path) -> None:

@@ -51,12 +51,16 @@ def test_every_file_holds_the_same_recipe(rendered, command):
     assert recipe["settings"]["anchors.candidates"] == 3
 
 
-def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, command, tmp_path):
+def test_a_remuxed_video_is_rendered_again_bit_for_bit(rendered, folder, command, tmp_path):
     copy = tmp_path / "copy.mov"
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", rendered / "a.mp4", "-c", "copy", copy]
     subprocess.run(ffmpeg, check=True)
     out = tmp_path / "again"
-    done = command("rerun", str(copy), "-o", str(out), "--images", str(rendered), "--json", cwd=tmp_path)
+    run = ["rerun", str(copy), "-o", str(out), "--images", str(rendered), "--json"]
+    refused = command(*run, cwd=tmp_path)  # what it was made of is known to the job beside the film that was copied
+    assert refused.returncode == 2
+    assert f"was made with a model in a folder called {folder.name}: name it by --model" in refused.stderr
+    done = command(*run, "--model", str(folder), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["same"] is True
     for before, after in zip(read_frames(rendered / "stills"), read_frames(out), strict=True):
@@ -85,14 +89,14 @@ def test_a_name_that_nobody_gave_replaces_nothing(rendered, command, tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, command, tmp_path):
+def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, folder, command, tmp_path):
     (tmp_path / "cat.jpg").write_bytes((rendered / "raccoon.jpg").read_bytes())
     shutil.copy(rendered / "a.mp4.json", tmp_path)
     for arguments, message in (
         (["a.mp4.json"], "cat.jpg is there, but it has changed"),
         (["a.mp4.json", "--images", str(rendered), "-o", "none/a.mp4"], "there is no folder"),
     ):
-        done = command("rerun", *arguments, cwd=tmp_path)
+        done = command("rerun", *arguments, "--model", str(folder), cwd=tmp_path)
         assert done.returncode == 2
         (error,) = [
             line for line in done.stderr.splitlines() if not line.startswith("found by contents: cat.jpg is ")
@@ -101,11 +105,11 @@ def test_images_are_found_by_their_bytes_and_others_are_refused(rendered, comman
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4.json", "cat.jpg"]
 
 
-def test_an_image_with_another_name_is_taken_and_told(rendered, command, tmp_path):
+def test_an_image_with_another_name_is_taken_and_told(rendered, folder, command, tmp_path):
     for name, now in (("cat.jpg", "a photo.JPG"), ("raccoon.jpg", "raccoon.jpg")):
         shutil.copy(rendered / name, tmp_path / now)
     shutil.copy(rendered / "a.mp4", tmp_path)
-    done = command("rerun", "a.mp4", "-o", "b.mp4", "--json", cwd=tmp_path)
+    done = command("rerun", "a.mp4", "-o", "b.mp4", "--model", str(folder), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["same"] is True
     assert "found by contents: cat.jpg is a photo.JPG\n" in done.stderr
@@ -118,17 +122,18 @@ def test_other_weights_are_refused(rendered, command, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_frame_that_differs_is_told(rendered, command, tmp_path):
+def test_a_frame_that_differs_is_told(rendered, folder, command, tmp_path):
     recipe = read_recipe(rendered / "a.mp4") | {"frames": f"{DIGEST}others", "torch": "1.0"}
     (rendered / "told.json").write_text(json.dumps(recipe))
-    done = command("rerun", str(rendered / "told.json"), "-o", str(tmp_path / "b.mp4"), "--json")
+    model = ["--model", str(folder)]
+    done = command("rerun", str(rendered / "told.json"), "-o", str(tmp_path / "b.mp4"), *model, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["same"] is False
     assert "not the same frames" in done.stderr
     assert "torch was 1.0 and is" in done.stderr
 
 
-def test_sound_and_weights_that_have_moved_are_named(rendered, command, tmp_path):
+def test_sound_and_weights_that_have_moved_are_named(rendered, folder, command, tmp_path):
     sound = tmp_path / "here.wav"
     with wave.open(str(sound), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
@@ -137,9 +142,10 @@ def test_sound_and_weights_that_have_moved_are_named(rendered, command, tmp_path
     recipe = read_recipe(rendered / "a.mp4")
     recipe["settings"] |= {"encode.audio": "gone.wav", "ranking.clip": "gone"}
     (rendered / "moved.json").write_text(json.dumps(recipe))
-    arguments = ["rerun", str(rendered / "moved.json"), "-o", str(tmp_path / "b.mp4"), "--json"]
-    assert "'gone' is neither 'embedded'" in command(*arguments).stderr
-    assert "gone.wav" in command(*arguments, "--set", f"ranking.clip={clip}").stderr
+    model = ["--model", str(folder)]
+    arguments = ["rerun", str(rendered / "moved.json"), "-o", str(tmp_path / "b.mp4"), *model, "--json"]
+    assert "gone.wav and no hash of it" in command(*arguments).stderr
+    assert "'gone' is neither 'embedded'" in command(*arguments, "--audio", str(sound)).stderr
     assert "seed stays as the recipe has it" in command(*arguments, "--set", "seed=1").stderr
     done = command(*arguments, "--audio", str(sound), "--set", f"ranking.clip={clip}")
     assert done.returncode == 0, done.stderr
@@ -156,12 +162,12 @@ def test_no_hub_is_asked_that_nobody_named(rendered, command, tmp_path):
     assert "some/one of a model hub: add --hub" in done.stderr
 
 
-def test_a_preset_file_that_nobody_named_is_not_followed(rendered, command, tmp_path):
+def test_a_preset_file_that_nobody_named_is_not_followed(rendered, folder, command, tmp_path):
     recipe = read_recipe(rendered / "a.mp4")
     preset = shutil.copy(SAMPLES.parent / "configs" / "encode" / "h264.toml", rendered / "mine.toml")
     recipe["settings"]["encode.preset"] = "mine.toml"
     (rendered / "preset.json").write_text(json.dumps(recipe))
-    arguments = ["rerun", str(rendered / "preset.json"), "-o", str(tmp_path / "b.mp4")]
+    arguments = ["rerun", str(rendered / "preset.json"), "-o", str(tmp_path / "b.mp4"), "--model", str(folder)]
     done = command(*arguments, cwd=rendered)
     assert done.returncode == 2
     assert "can make ffmpeg write anywhere: name it by --codec" in done.stderr

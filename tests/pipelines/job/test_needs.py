@@ -71,7 +71,8 @@ def edited(folder, part, **values):
     [
         ("unet", {"_class_name": "FluxTransformer2DModel"}, "is a FluxTransformer2DModel"),
         ("unet", {"in_channels": 9}, "not a plain text-to-image model"),
-        ("unet", {"addition_embed_type": "text_time"}, "extra embedding text_time"),
+        ("unet", {"addition_embed_type": "image"}, "extra embedding image"),
+        ("unet", {"addition_embed_type": "text_time"}, r"text_encoder_2 has no model\.safetensors"),
         ("text_encoder", {"hidden_size": 1024}, "not a plain text-to-image model"),
         ("scheduler", {"timestep_spacing": "karras"}, "timestep_spacing 'karras'"),
     ],

@@ -129,7 +129,7 @@ def test_sizes_and_rates_beyond_the_limits(tmp_path, name):
         ("a.avi", {"preset": "h264"}, "unknown kind of video '.avi'"),
         ("a.jpg", {}, "unknown kind of file '.jpg'"),
         ("a.png", {}, "every frame would have this name: write a.%04d.png"),
-        ("a.mp4", {"preset": "prores"}, "there is no encode preset prores; there are apng, av1"),
+        ("a.mp4", {"preset": "cinepak"}, "there is no encode preset cinepak; there are apng, av1"),
         ("a.mp4", {"preset": "no.toml"}, "there is no encode preset no.toml"),
         ("a.mp4", {"preset": "./"}, "is a folder; name an encode preset"),
         ("a.mp4", {"preset": "a\0b"}, "cannot be opened"),
