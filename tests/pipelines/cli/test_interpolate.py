@@ -130,7 +130,7 @@ def test_a_video_gets_another_rate(command, tmp_path, pan, method):
     result = command("interpolate", str(source), "-o", str(out), "--to-fps", "60", *extra)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{out}\n"
-    assert ("DIS" if method == "flow" else weights).name in result.stderr
+    assert ("DIS" if method == "flow" else weights.name) in result.stderr
     assert "0 gaps that are cuts" in result.stderr
     assert open_film(out).times == Times.even(11, Fraction(60))
 

@@ -147,10 +147,11 @@ def test_a_hubs_model_that_is_not_needed_is_not_asked_for(command, configs, tmp_
     recipe = json.loads((tmp_path / "m.mp4.json").read_text())
     recipe["asked"]["model"] = "some/one"
     (tmp_path / "hub.json").write_text(json.dumps(recipe))
-    refused = command("rerun", "hub.json", "-o", "again.mp4", cwd=tmp_path)
+    again = ["rerun", "hub.json", "-o", "again.mp4", "--images", str(SAMPLES)]
+    refused = command(*again, cwd=tmp_path)
     assert refused.returncode == 2
     assert "add --hub" not in refused.stderr  # its sizes alone are not known here
-    done = command("rerun", "hub.json", "-o", "again.mp4", "--model", str(configs), "--json", cwd=tmp_path)
+    done = command(*again, "--model", str(configs), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["same"] is True
 
