@@ -14,7 +14,7 @@ from tests.conftest import SAMPLES
     [
         ("render", 23),
         ("warp", 17),
-        ("interpolate", 3),
+        ("interpolate", 1),
         ("batch", 37),
     ],  # all of them: python -m tests.pipelines.job.kills
 )
@@ -27,5 +27,5 @@ def test_a_command_killed_anywhere_ends_with_the_frames_of_one_that_was_not(fold
         cell.strip() for cell in done.stdout.splitlines()[-1].split("|")[1:6]
     )
     assert name == command
-    assert int(operations) > int(killed) > 2
+    assert int(operations) >= int(killed) > 2
     assert (differing, left) == ("0", "0"), done.stderr

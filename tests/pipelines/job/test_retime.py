@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_what_is_written_is_counted_and_told_of(film, tmp_path, caplog):
     done = retime_film(film, out, how, bar)
     assert told == [{"frames": 8}, *[("frames", count, 8, None) for count in range(1, 9)], "closed"]
     assert done.as_dict() == {"frames": 8, "source": 5, "between": 3, "cuts": [], "recipe": done.recipe}
-    assert (done.recipe["source"], done.recipe["fps"], done.recipe["to_fps"]) == (film, "24", "48")
+    assert (done.recipe["source"], done.recipe["fps"], done.recipe["to_fps"]) == (Path(film).name, "24", "48")
     assert [int(frame[0, 0, 0]) for frame in read_frames(out)] == [90, 90, 90, 90, 90, 105, 120, 120]
     said = [record.getMessage() for record in caplog.records]
     assert said[0].startswith("4 frames at 24 fps to 8 at 48; ")
