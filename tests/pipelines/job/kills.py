@@ -41,9 +41,12 @@ class Command:
 
 
 def _manifest(folder: Path) -> None:
-    clips = [{"name": name, "keyframes": PAIR} for name in ("one", "two")]
+    for image in PAIR:
+        shutil.copy(image, folder)
+    clips = [{"name": name, "keyframes": [Path(image).name for image in PAIR]} for name in ("one", "two")]
     settings = {"size": 64, "frames": 3, "pacing": "uniform", "align.features": "alexnet"}
-    (folder / "m.yaml").write_text(yaml.safe_dump({"preset": "warp", "settings": settings, "clips": clips}))
+    defaults = {"preset": "warp", "settings": settings}
+    (folder / "m.yaml").write_text(yaml.safe_dump({"defaults": defaults, "clips": clips}))
 
 
 def _stills(folder: Path) -> None:
