@@ -37,6 +37,19 @@ def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     )
 
 
+def autoencoder(**config: float) -> AutoencoderKL:
+    """A random one of Stable Diffusion's layout; ``config`` goes over its own."""
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=64,
+        **config,
+    )
+
+
 def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False) -> Path:
     """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest."""
     torch.manual_seed(0)
@@ -62,14 +75,7 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
             num_decoder_blocks=(1, 1, 1, 1),
         )
     else:
-        vae = AutoencoderKL(
-            block_out_channels=(8, 8, 8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            latent_channels=4,
-            norm_num_groups=4,
-            sample_size=64,
-        )
+        vae = autoencoder()
     vae.save_pretrained(folder / "vae")
     save_schedule(folder, target)
     return folder

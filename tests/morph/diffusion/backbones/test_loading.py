@@ -261,7 +261,7 @@ def test_the_embedded_model_is_checked_by_hash(tmp_path, monkeypatch):
     assert load_model("embedded").name == "embedded"
     with (copy / "unet/config.json").open("a") as config:
         config.write(" ")
-    with pytest.raises(ModelError, match=r"unet/config\.json' is missing or damaged"):
+    with pytest.raises(ModelError, match=r"unet/config\.json is missing or damaged"):
         load_model("embedded")
 
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from morph.diffusion import ddim
@@ -16,7 +16,7 @@ from morph.embedded.tokenizer import train_tokenizer
 from morph.errors import ModelError
 from morph.steps import drain
 from pipelines import MorphPipeline
-from tests.conftest import SAMPLES, save_schedule, text_config
+from tests.conftest import SAMPLES, autoencoder, save_schedule, text_config
 
 STEPS, SIDE = 4, 64
 
@@ -47,15 +47,7 @@ def xl(tmp_path_factory):
         cross_attention_dim=32,
         norm_num_groups=8,
     ).save_pretrained(folder / "unet")
-    AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=64,
-        scaling_factor=0.13025,
-    ).save_pretrained(folder / "vae")
+    autoencoder(scaling_factor=0.13025).save_pretrained(folder / "vae")
     save_schedule(folder)
     return folder
 
