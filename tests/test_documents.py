@@ -14,7 +14,19 @@ DOCUMENTS = (
     *("README.md", "CHANGELOG.md", "configs/README.md", "configs/encode/README.md", "samples/README.md"),
     *("tests/benchmarks/README.md", "morph/embedded/model/README.md"),
 )
-OTHERS = {"--data", "--out", "--fresh", "--base", "--count", "--case", "--scheme", "--pair", "--sheets", "--only"}
+OTHERS = {
+    "--data",
+    "--out",
+    "--fresh",
+    "--base",
+    "--count",
+    "--case",
+    "--scheme",
+    "--pair",
+    "--sheets",
+    "--only",
+    "--keep",
+}
 """Options of benchmarks and of the embedded model's training."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)

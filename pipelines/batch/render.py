@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from morph.media.stills import check_parent
+from morph.media.stills import check_parent, remove_temporaries
 from pipelines.batch.options import Options
 from pipelines.batch.report import save_report
 from pipelines.job.folder import locked
@@ -32,6 +32,7 @@ def render_clips(clips: Sequence[Clip], folder: Path, options: Options) -> list[
     check_parent(folder)
     outcomes: list[Outcome] = []
     with locked(folder):
+        remove_temporaries(folder, "")  # half a report, of a run that was killed
         for outcome in _run(clips, folder, options):
             outcomes.append(outcome)
             result = f"failed: {outcome.error}" if outcome.error else f"{outcome.output}, {outcome.frames} frames"
