@@ -14,14 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 ROUNDS = 50
-"""Of the fixed point that finds the halfway point of a frame's place."""
+"""Most rounds of the fixed point that finds the halfway point of a frame's place."""
+STILL = 1e-6
+"""What a round may move such a point by when no other follows, far below what a pixel is wide."""
 COARSE = 192
 """Points a side at which that is done; the field is smooth, so that between them it is interpolated."""
 SAMPLES = 4
@@ -89,7 +91,9 @@ class Warp:
         field, points = self._sampled(16), frame_points
         for _ in range(ROUNDS):
             displacement = _interpolated(field, points / self._half_sides, "bilinear")
-            points = 0.5 * points + 0.5 * (frame_points - (2 * alpha - 1) * displacement)
+            before, points = points, 0.5 * points + 0.5 * (frame_points - (2 * alpha - 1) * displacement)
+            if float((points - before).abs().amax()) < STILL:
+                break
         displacement = self.at(points.reshape(-1, 2)).T.reshape(1, 2, *points.shape[:2])
         unit_grid = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
         displacement, pixels = _interpolated(displacement, unit_grid, "bicubic"), unit_grid * self._half_sides
@@ -117,7 +121,7 @@ class Warp:
         """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it is mirrored."""
         grid = (places / self._half_sides)[None].to(picture)
         # a border that only went on would be drawn out into streaks
-        return F.grid_sample(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+        return _looked_up(picture, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
 
     def least_area(self) -> float:
         """The least det J of the maps between halfway picture and frames, which is above 0 where nothing folds."""
@@ -203,5 +207,22 @@ def _mesh(xs: Tensor, ys: Tensor) -> Tensor:
 
 def _interpolated(values: Tensor, unit_grid: Tensor, mode: str) -> Tensor:
     """Values (1,C,h,w) whose corners are those of [-1,1], at places (H,W,2) there: (H,W,C)."""
-    looked_up = F.grid_sample(values, unit_grid[None], mode=mode, padding_mode="border", align_corners=True)
+    looked_up = _looked_up(values, unit_grid[None], mode=mode, padding_mode="border", align_corners=True)
     return looked_up[0].permute(1, 2, 0)
+
+
+def _looked_up(values: Tensor, grid: Tensor, **how: Any) -> Tensor:
+    """The grid_sample of one picture (1,C,h,w) at a grid (1,H,W,2), on all of a CPU's threads: (1,C,H,W).
+
+    torch gives each picture of a batch a thread, and one picture a single one.
+    """
+    threads = torch.get_num_threads() if values.device.type == "cpu" else 1
+    rows = grid.shape[1] // threads
+    if threads == 1 or not rows:
+        return F.grid_sample(values, grid, **how)
+    bands = grid[0, : rows * threads].reshape(threads, rows, *grid.shape[2:])
+    looked_up = F.grid_sample(values.expand(threads, -1, -1, -1), bands, **how)
+    parts = [*looked_up.split(1)]
+    if rows * threads < grid.shape[1]:
+        parts.append(F.grid_sample(values, grid[:, rows * threads :], **how))
+    return torch.cat(parts, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -17,11 +17,10 @@ from morph.scaling import enlarged, size_of
 class End:
     """A knot as the frames next to it are finished with it.
 
-    pixels (1,3,H,W) in [-1,1], at full size; reconstruction (1,3,h,w), what the model makes of it at its own size;
-    residual (1,3,H,W), what to add to that, enlarged, to have the pixels.
+    reconstruction (1,3,h,w) in [-1,1], what the model makes of it at its own size; residual (1,3,H,W), what to add
+    to that, enlarged, to have the knot's pixels at full size.
     """
 
-    pixels: Tensor
     reconstruction: Tensor
     residual: Tensor
 
@@ -31,7 +30,7 @@ class End:
         size = size_of(pixels)
         # what the model lost, and the detail that it was never shown, of which there is none at equal sizes
         residual = enlarged(model_pixels - reconstruction, size) + (pixels - enlarged(model_pixels, size))
-        return cls(pixels, reconstruction, residual)
+        return cls(reconstruction, residual)
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ class Register:
     def moved(self, alpha: float, ends: tuple[End, End]) -> tuple[End, End]:
         """Both as they stand in the frame that is ``alpha`` of the way from the first to the second."""
         position = self.span[0] + (self.span[1] - self.span[0]) * alpha
-        places, model_places = (
+        model_places, places = (
             self.warp.places(position, size_of(layer), self.span)
-            for layer in (ends[0].pixels, ends[0].reconstruction)
+            for layer in (ends[0].reconstruction, ends[0].residual)
         )
         first, second = (
-            End(*(self.warp.warped(layer, place) for layer, place in zip(layers, (full, small, full), strict=True)))
-            for layers, full, small in zip(map(astuple, ends), places, model_places, strict=False)
+            End(self.warp.warped(end.reconstruction, small), self.warp.warped(end.residual, full))
+            for end, small, full in zip(ends, model_places, places, strict=False)
         )
         return first, second
 
@@ -64,7 +63,7 @@ def finished(
     ``register`` tells where the frame finds what belongs to its ends, where that is elsewhere.
     """
     if not fade:
-        return enlarged(frame, size_of(ends[0].pixels)).clamp(-1, 1)
+        return enlarged(frame, size_of(ends[0].residual)).clamp(-1, 1)
     first, second = register.moved(alpha, ends) if register else ends
     reconstructions, residuals = (first.reconstruction, second.reconstruction), (first.residual, second.residual)
     alphas = torch.tensor([alpha], dtype=torch.float64).to(frame.device, torch.float32)

@@ -52,22 +52,24 @@ class KL:
 
         AutoencoderTiny has no posterior: its deviation is zero.
         """
-        encoded = self.network.encode(images.to(self.network.device, self.network.dtype))
-        if hasattr(encoded, "latent_dist"):
-            mean, std = encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
-        else:
-            mean, std = encoded.latents.float(), torch.zeros_like(encoded.latents, dtype=torch.float32)
         scale, shift = self.scaling
+        parts = [self._encoded(part) for part in _parts(images.to(self.network.device, self.network.dtype))]
+        mean, std = (torch.cat(part) for part in zip(*parts, strict=True))
         return (mean - shift) * scale, std * scale
+
+    def _encoded(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation as the network has them."""
+        encoded = self.network.encode(images)
+        if hasattr(encoded, "latent_dist"):
+            return encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
+        return encoded.latents.float(), torch.zeros_like(encoded.latents, dtype=torch.float32)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
         scale, shift = self.scaling
         latents = (latents / scale + shift).to(self.network.dtype)
-        # one at a time a CPU keeps more of it in its caches, and much less in memory
-        parts = latents.split(1 if latents.device.type == "cpu" else len(latents))
-        return torch.cat([self.network.decode(part).sample.float().clamp(-1, 1) for part in parts])
+        return torch.cat([self.network.decode(part).sample.float().clamp(-1, 1) for part in _parts(latents)])
 
     def tile(self, tiles: bool = True) -> None:
         """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again.
@@ -89,6 +91,11 @@ class KL:
     def _last_decoder_layer(self) -> nn.Module:
         """The decoder's last layer."""
         return list(self.network.decoder.modules())[-1]
+
+
+def _parts(batch: Tensor) -> tuple[Tensor, ...]:
+    """What to work on at once: one at a time a CPU keeps more in its caches, and much less in memory."""
+    return batch.split(1 if batch.device.type == "cpu" else len(batch))
 
 
 def _cast_to_layer_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:

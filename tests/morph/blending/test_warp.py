@@ -251,3 +251,17 @@ def test_beyond_its_borders_a_picture_is_mirrored():
     up = warp.warped(picture, moved)
     torch.testing.assert_close(up[:, :, 5:], picture[:, :, :-5], atol=1e-4, rtol=0)
     torch.testing.assert_close(up[:, :, :5], picture[:, :, :5].flip(2), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(31, 45), (16, 1), (7, 64)])
+def test_how_many_threads_warp_a_picture_changes_nothing(size):
+    warp, picture = random_warp(), torch.rand(1, 3, size[1], size[0])
+    places, warped, threads = warp.places(0.3, size)[0], [], torch.get_num_threads()
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            warped.append(warp.warped(picture, places))
+    finally:
+        torch.set_num_threads(threads)
+    assert warped[0].shape == picture.shape
+    assert all(torch.equal(other, warped[0]) for other in warped)
