@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from morph.errors import KeyframeError
+from morph.errors import KeyframeError, reason_of
 from morph.media import deep, heif, kinds, limits, srgb, whole
 from morph.media.moment import Moment, file_of
 from morph.media.quiet import quiet
@@ -219,7 +219,7 @@ def _check_regular(path: Path) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
+        reason = reason_of(error, "its name has a NUL")
         raise KeyframeError(f"{path!s}: cannot be opened ({reason}): check the name") from error
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"

@@ -145,7 +145,7 @@ def _write(path: Path, kind: str, pixels: NDArray, attributes: Mapping[str, tupl
         with _opened(path, kind) as file:
             arrived = np.array_equal(_pixels(file, str(file.spec().format)), pixels)
     except ValueError as error:
-        raise OSError(f"it did not arrive whole, is the disk full? {error}") from error
+        raise OSError("it did not arrive whole, is the disk full?") from error
     if not arrived:
         raise OSError("it did not arrive whole, is the disk full?")
 

@@ -12,16 +12,12 @@ from typing import IO
 from morph.errors import InputError
 from morph.media.ffmpeg import reading
 from morph.media.png import MAX_COMMENT
+from morph.media.tags import read_tags
 
 KINDS = "mov,matroska,gif,avi,apng,webp_anim,mpegts,mpeg,flv,asf,mxf,ogg,ivf"
 """Containers that are opened: no playlist among them, which under a film's name could open any other file."""
 
 _NOTHING = ("-frames:v", "0", "-frames:a", "0", "-frames:s", "0")
-_PAIR = re.compile(r"((?:[^\\=;#]++|\\.)++)=(.*)", re.DOTALL)
-_LINE = re.compile(r"((?:[^\\\n]++|\\.)++)\n?", re.DOTALL)
-"""One line of an ffmetadata file; one that a backslash ends goes on in the next."""
-
-
 PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp", "jpegls", "jpeg2000"})
 """Of video tracks that may be a single picture: beside any other track they are taken for a cover."""
 
@@ -92,7 +88,7 @@ def probe(path: Path) -> Probe:
         for line in pipe:
             if found := re.match(rb"#(\w+) (\d+): (.*)", line):
                 heading[found[1].decode(), int(found[2])] = found[3].decode(errors="replace").strip()
-    file, streams, chapters = _sections(_ffmetadata(path))
+    file, streams, chapters = read_tags(_ffmetadata(path))
     tracks = tuple(
         Track(
             index,
@@ -113,29 +109,7 @@ def read_comment(path: Path) -> str | None:
     Raises:
         InputError: as :func:`probe`.
     """
-    return _sections(_ffmetadata(path, "-map", "0:v:0"))[0].get("comment")
-
-
-def _sections(text: str) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    """The tags of an ffmetadata file, of its streams and of its chapters; of a key's values the first counts."""
-    file: dict[str, str] = {}
-    streams: list[dict[str, str]] = []
-    chapters: list[dict[str, str]] = []
-    tags = file
-    for line in _LINE.findall(text):
-        if line in ("[STREAM]", "[CHAPTER]"):
-            tags = {}
-            (streams if line == "[STREAM]" else chapters).append(tags)
-            continue
-        if pair := _PAIR.fullmatch(line):
-            key, value = (re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL) for text in pair.groups())
-            tags.setdefault(key.lower(), value)
-    return file, streams, chapters
-
-
-def escaped(text: str) -> str:
-    """Text as a value of an ffmetadata file, whose special characters are escaped by a backslash."""
-    return re.sub(r"([=;#\\\r\n])", r"\\\1", text)
+    return read_tags(_ffmetadata(path, "-map", "0:v:0")).file.get("comment")
 
 
 def _ffmetadata(path: Path, *mapping: str) -> str:

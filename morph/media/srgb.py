@@ -37,8 +37,8 @@ class Colours:
                 ImageCms.Intent.RELATIVE_COLORIMETRIC,
                 ImageCms.Flags.BLACKPOINTCOMPENSATION,
             )
-        except (ImageCms.PyCMSError, OSError) as error:
-            notices.append(f"colour profile ignored, it cannot be used ({error})")
+        except (ImageCms.PyCMSError, OSError):
+            notices.append("colour profile ignored: it is damaged, or not one for this picture's colours")
 
     def convert(self, strip: Image.Image) -> Image.Image:
         """A strip as sRGB."""

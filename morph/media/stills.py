@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from morph.errors import EncodeError, InputError, SettingsError
+from morph.errors import EncodeError, InputError, SettingsError, reason_of
 from morph.media import openimage
 from morph.media.frame import FrameArray, checked_frame, described
 from morph.media.limits import MEMORY
@@ -34,6 +34,8 @@ TEMPORARY = ".morph-"
 """What names of files that are being written begin with."""
 _TOKEN = 6
 """Random bytes in such a name."""
+_NUL = "its name has a NUL"
+"""Why a file is not opened where the system was not even asked."""
 
 
 def temporary_beside(path: Path, mark: str = "") -> Path:
@@ -321,7 +323,7 @@ def check_parent(path: Path) -> None:
         with suppress(FileNotFoundError):
             path.lstat()
     except (OSError, ValueError) as error:  # too long, or with a NUL in it
-        raise InputError(f"{path}: not a possible file name ({error}): choose another") from error
+        raise InputError(f"{path}: not a possible file name ({reason_of(error, _NUL)}): choose another") from error
     if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: no permission to write in {parent}")
 
@@ -332,7 +334,10 @@ def frame_numbers(stills: StillPattern | Path | str) -> list[int]:
     try:
         entries = os.listdir(pattern.folder)
     except (OSError, ValueError) as error:
-        raise InputError(f"{pattern.folder}: is not a folder that can be read ({error}): check the name") from error
+        reason = reason_of(error, _NUL)
+        raise InputError(
+            f"{pattern.folder}: is not a folder that can be read ({reason}): check the name"
+        ) from error
     numbers = (pattern.number(entry) for entry in entries)
     return sorted(number for number in numbers if number is not None)
 
@@ -387,7 +392,7 @@ def _check_regular(path: Path) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{path}: cannot be opened ({error}): check the name") from error
+        raise InputError(f"{path}: cannot be opened ({reason_of(error, _NUL)}): check the name") from error
     if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         raise InputError(f"{path}: is no regular file of at most {MAX_BYTES >> 20} MiB: name a picture")
 

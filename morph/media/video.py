@@ -19,8 +19,8 @@ from morph.media.audio import Audio
 from morph.media.carried import Carried
 from morph.media.ffmpeg import Ffmpeg
 from morph.media.frame import FrameArray, checked_frame
-from morph.media.probe import escaped
 from morph.media.stills import FrameWriter, check_parent, publish, temporary_beside
+from morph.media.tags import written_tags
 from morph.media.target import CONTAINERS, MAX_FPS, Stream, Target
 from morph.media.timecode import Timecode
 
@@ -125,7 +125,7 @@ class VideoWriter(FrameWriter):
             undo.callback(self._tags.unlink, missing_ok=True)
             # The comment goes in by a file: a command line is limited and open to every user of the machine.
             try:
-                tags = _ffmetadata(comment, carried) if container.comment else _ffmetadata(None, None)
+                tags = _tags(comment, carried) if container.comment else written_tags({})
                 self._tags.write_text(tags, encoding="utf-8", newline="")
             except OSError as error:
                 raise EncodeError(f"{path}: cannot be written ({error.strerror})") from error
@@ -190,24 +190,7 @@ class VideoWriter(FrameWriter):
         return EncodeError(f"{self._path}: ffmpeg ended with status {status}: {lines}")
 
 
-def _ffmetadata(comment: str | None, carried: Carried | None) -> str:
-    """Return an ffmetadata file with a comment, and the tags and chapters of another film.
-
-    Behind an escaped backslash ffmpeg takes a newline for a part of the value: a space is put between.
-    """
-    tags = dict(carried.tags) if carried else {}
-    sections = ["", *(["\n[CHAPTER]"] * len(carried.chapters) if carried else [])]
-    groups = [tags | ({} if comment is None else {"comment": comment}), *(carried.chapters if carried else ())]
-    lines = [";FFMETADATA1"]
-    for section, group in zip(sections, groups, strict=True):
-        lines += [section] if section else []
-        lines += [f"{_key(key)}={escaped(value)}" for key, value in group.items()]
-    ends = [" \n" if line.endswith("\\") else "\n" for line in lines]
-    if len(lines) > 1:
-        ends[-1] = ""
-    return "".join(line + end for line, end in zip(lines, ends, strict=True))
-
-
-def _key(key: str) -> str:
-    """A tag's name in an ffmetadata file, where those that time a chapter are in capitals."""
-    return key.upper() if key in ("timebase", "start", "end") else escaped(key)
+def _tags(comment: str | None, carried: Carried | None) -> str:
+    """The ffmetadata of a film with a comment, and with the tags and chapters of another one."""
+    tags, chapters = (carried.tags, carried.chapters) if carried else ({}, ())
+    return written_tags({**tags, **({} if comment is None else {"comment": comment})}, chapters)

@@ -14,7 +14,7 @@ import yaml
 from morph.errors import MorphError
 from morph.media.keyframe import parse_size
 from morph.media.points import read_points
-from morph.media.probe import _sections
+from morph.media.tags import read_tags
 from morph.media.timecode import Timecode
 from morph.text import read_text
 from pipelines.job.speed import _read
@@ -78,8 +78,8 @@ def read_edited(folder: Path) -> None:
                 parse(line)
 
 
-def read_tags(folder: Path) -> None:
-    _sections((folder / "tags.ffmetadata").read_text(errors="replace"))
+def read_film_tags(folder: Path) -> None:
+    read_tags((folder / "tags.ffmetadata").read_text(errors="replace"))
 
 
 def read_speed(folder: Path) -> None:
@@ -125,7 +125,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ),
     ("edited.txt", read_edited, lambda: [EDITED], (text_values, reencoded)),
     (
-        *("tags.ffmetadata", read_tags),
+        *("tags.ffmetadata", read_film_tags),
         lambda: [
             b";FFMETADATA1\ntitle=a\\=b\n[STREAM]\nlanguage=eng\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=9\n"
         ],

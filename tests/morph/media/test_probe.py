@@ -6,7 +6,7 @@ import pytest
 
 from morph.errors import InputError
 from morph.media.film import open_film
-from morph.media.probe import escaped, probe, read_comment
+from morph.media.probe import probe, read_comment
 from tests.morph.media.films import SOUND, ffmpeg, picture
 
 CHAPTERS = """;FFMETADATA1
@@ -89,7 +89,3 @@ def test_keys_and_long_tags(tmp_path):
     ffmpeg(*picture(0.1), "-f", "ffmetadata", "-i", tmp_path / "tags.txt", "-map_metadata", 1, path)
     assert probe(path).tags["a=b"] == "c"
     assert len(probe(path).tags["title"]) == 2_000_000
-
-
-def test_escapes():
-    assert escaped("a=b;#c\\\n") == "a\\=b\\;\\#c\\\\\\\n"
