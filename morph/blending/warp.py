@@ -64,8 +64,17 @@ class Warp:
 
     @classmethod
     def unpacked(cls, named: Mapping[str, Tensor]) -> Self:
-        """What ``packed`` made."""
+        """What ``packed`` made.
+
+        Raises:
+            LookupError, ValueError: it is something else.
+        """
         width, height = named["extent"].tolist()
+        control, trust = named["control"], named["trust"]
+        if control.ndim != 3 or len(control) != 2 or min(control.shape[1:]) < 4 or trust.ndim != 2:
+            raise ValueError("it is no field")
+        if not (width > 0 and height > 0 and control.isfinite().all() and trust.isfinite().all()):
+            raise ValueError("a field has no such places")
         return cls(named["control"], (width, height), named["trust"])
 
     def at(self, points: Tensor) -> Tensor:

@@ -26,6 +26,15 @@ class Lora:
     down: Mapping[str, Tensor]
     up: Mapping[str, Tensor]
 
+    def check(self, model: LatentDiffusion) -> None:
+        """Raise ValueError unless it updates exactly the projections of a model."""
+        if not self.down.keys() == self.up.keys() == model.projections.keys():
+            raise ValueError("it is of other projections than the model's")
+        for name, layer in model.projections.items():
+            (rank, inner), (outer, same) = self.down[name].shape, self.up[name].shape
+            if (outer, inner) != tuple(layer.weight.shape) or rank != same:
+                raise ValueError(f"the update of {name} is of another shape")
+
 
 @contextmanager
 def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> Iterator[None]:

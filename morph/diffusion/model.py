@@ -118,6 +118,11 @@ class LatentDiffusion:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
         return self.autoencoder.decode(latents)
 
+    def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
+        """(C,h,w) of the latents of pictures of ``size`` (width, height)."""
+        width, height = (side // self.geometry.factor for side in size)
+        return self.denoiser.channels, height, width
+
     def tile(self, tiles: bool = True) -> None:
         """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""
         self.autoencoder.tile(tiles)

@@ -47,6 +47,13 @@ class Embeddings:
         """
         return cls(Condition.unpacked(named, "conditions"), Condition.unpacked(named, "negative"))
 
+    def like(self, other: Embeddings) -> Embeddings:
+        """These, which a model takes where it takes others; a ValueError if their shapes differ."""
+        sides = [(texts.conditions.tokens.shape, texts.negative.tokens.shape) for texts in (self, other)]
+        if sides[0] != sides[1]:
+            raise ValueError(f"embeddings of shapes {sides[0]} where there should be {sides[1]}")
+        return self
+
     def save(self, path: Path, origin: Mapping[str, str]) -> None:
         """Write as safetensors, with what they were fitted to, which ``load`` compares."""
         tensors = {name: value.cpu().contiguous() for name, value in self.packed().items()}

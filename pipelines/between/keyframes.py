@@ -70,16 +70,28 @@ class FittedKeyframe:
         return tensors
 
     @classmethod
-    def unpacked(cls, named: Mapping[str, Tensor], device: torch.device) -> FittedKeyframe:
-        """What ``packed`` made, on a device."""
+    def unpacked(cls, named: Mapping[str, Tensor], model: LatentDiffusion, size: tuple[int, int]) -> FittedKeyframe:
+        """What ``packed`` made of one that was fitted to a model, of ``size`` (width, height), on its device.
+
+        Raises:
+            LookupError, ValueError: it is something else.
+        """
+        device, (width, height), latent_shape = model.device, size, model.latent_shape(size)
         parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
         for name, value in named.items():
             part, _, layer = name.partition(".")
             if part in parts:
                 parts[part][layer] = value.to(device)
         pixels, latents, *noise = (named[name].to(device) for name in _TENSORS if name in named)
+        shapes = [tuple(pixels.shape), *(tuple(part.shape) for part in (latents, *noise))]
+        if shapes != [(1, 3, height, width), *[(1, *latent_shape)] * (len(shapes) - 1)]:
+            raise ValueError(f"tensors {shapes} are not those of a keyframe of {width}x{height}")
         condition, negative = (Condition.unpacked(named, name).to(device) for name in ("condition", "negative"))
-        fitted = lora.Lora(**parts) if parts["down"] else None
+        if len(condition) != 1 or condition.tokens.shape != negative.tokens.shape:
+            raise ValueError("the texts are not those of a keyframe")
+        fitted = lora.Lora(**parts) if parts["down"] or parts["up"] else None
+        if fitted is not None:
+            fitted.check(model)
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ class Anchoring:
         self._bench = bench
         self._models = bench.models
         self._store = bench.store
+        self._size = bench.plan.sizes.model
         self._sheets = bench.folder / CANDIDATES
         self._choose = choose
         self._chosen: dict[int, list[Knot]] = {}
@@ -87,12 +88,15 @@ class Anchoring:
             return Choice(chosen, scores, sheet.name)
 
         def load(level: int) -> list[Anchor] | None:
-            if not (kept := self._store.load(f"{name}-{level}")):
-                return None
-            tensors, metadata = kept
-            alphas = json.loads(metadata["alphas"])
+            return self._store.load(f"{name}-{level}", unpack)
+
+        def unpack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> list[Anchor]:
+            alphas = [float(alpha) for alpha in json.loads(metadata["alphas"])]
             choices = [choice and Choice(**choice) for choice in json.loads(metadata["choices"])]
-            rows = zip(alphas, tensors["latents"].to(model.device).split(1), choices, strict=True)
+            latents = tensors["latents"].to(model.device)
+            if latents.shape[1:] != model.latent_shape(self._size):
+                raise ValueError(f"latents {tuple(latents.shape)} are not the model's")
+            rows = zip(alphas, latents.split(1), choices, strict=True)
             return [Anchor(alpha, z, model.decode(z), choice) for alpha, z, choice in rows]
 
         def save(level: int, anchors: Sequence[Anchor]) -> None:
@@ -119,8 +123,8 @@ class Anchoring:
 
     def _fitted_one(self, way: Way, pair: Pair, anchor: Anchor, name: str) -> FittedKeyframe:
         model, key = self._models.model, f"{name}-{key_of(hash_of(anchor.latents))}"
-        if kept := self._store.load(key):
-            return FittedKeyframe.unpacked(kept[0], model.device)
+        if kept := self._store.load(key, lambda tensors, said: FittedKeyframe.unpacked(tensors, model, self._size)):
+            return kept
 
         def run() -> FittedKeyframe:
             (fitted,) = fit_anchors(model, pair, [anchor], way.settings, self._bench.progress)

@@ -45,10 +45,9 @@ class Fields:
             return None
         key = self.key(number)
         assert key
-        if kept := self._bench.store.load(key):
-            warp = Warp.unpacked(kept[0])
-            self._draw(number, warp, key)
-            return warp
+        if kept := self._bench.store.load(key, lambda tensors, said: Warp.unpacked(tensors)):
+            self._draw(number, kept, key)
+            return kept
         match = self._match(number)
         metadata = {
             "before": json.dumps(match.before),

@@ -35,7 +35,7 @@ class Fits:
         names = [self._name(number, texts) for number in numbers]
         different = dict(zip(names, numbers, strict=True))  # the same keyframe twice is fitted once
         for name, number in different.items():
-            if self._bench.store.load(name) is None:
+            if self._kept(name) is None:
                 fitted = self._bench.batches.alone(partial(self._fitted, number, texts))
                 self._bench.store.save({name: (fitted.packed(), {})})
         return names
@@ -58,10 +58,14 @@ class Fits:
         Raises:
             MorphError: it is gone, or damaged.
         """
-        kept = self._bench.store.load(name)
+        kept = self._kept(name)
         if kept is None:
             raise MorphError(f"fitted keyframe {name} was removed or damaged while in use; run the command again")
-        return FittedKeyframe.unpacked(kept[0], self._model.device)
+        return kept
+
+    def _kept(self, name: str) -> FittedKeyframe | None:
+        model, size = self._model, self._bench.plan.sizes.model
+        return self._bench.store.load(name, lambda tensors, said: FittedKeyframe.unpacked(tensors, model, size))
 
     def _name(self, number: int, texts: Embeddings) -> str:
         settings, model = self._keyframes[number].settings, self._model

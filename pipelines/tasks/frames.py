@@ -119,8 +119,7 @@ class FrameReader:
     def _mattes(self) -> Mattes | None:
         def field(number: int) -> Warp | None:
             name = self._fields[number]
-            kept = self._store.load(name) if name else None
-            return Warp.unpacked(kept[0]) if kept else None
+            return self._store.load(name, lambda tensors, said: Warp.unpacked(tensors)) if name else None
 
         return Mattes.of(self.plan, field)
 

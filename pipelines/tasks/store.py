@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ from morph.media.stills import atomic_path, read_png, write_png
 
 if TYPE_CHECKING:  # reading frames needs no torch
     from torch import Tensor
+
+Made = TypeVar("Made")
 
 FITS = "fits"
 """Where a job has its fitted tensors."""
@@ -50,8 +52,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, key: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-        """Tensors and metadata under this key; None if there are none, or if they are damaged."""
+    def load(self, key: str, unpack: Callable[[dict[str, Tensor], dict[str, str]], Made]) -> Made | None:
+        """What ``unpack`` makes of the tensors and metadata under this key; None if there are none it can use.
+
+        A file that is damaged, or that says something else, whoever put it there, is as none: it is made again.
+        """
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -62,7 +67,12 @@ class Store:
         # the last four: tensors that the file describes and that no library can hold
         except (OSError, SafetensorError, ValueError, TypeError, LookupError, RuntimeError):
             return None
-        return (tensors, metadata) if whole else None
+        if not whole:
+            return None
+        try:
+            return unpack(tensors, metadata)
+        except (LookupError, TypeError, ValueError, RuntimeError, RecursionError):
+            return None
 
     def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:
         """Keep sets of tensors and metadata, each under its key; all of them, or none where a kill comes before.

@@ -51,8 +51,8 @@ class Texts:
             return fit_embeddings(self._model, images, start, settings, self._bench.progress)
 
         key = key_of(origin)
-        kept = self._bench.store.load(key)
-        texts = Embeddings.unpacked(kept[0]) if kept else self._bench.batches.alone(run)
+        kept = self._bench.store.load(key, lambda tensors, said: Embeddings.unpacked(tensors).like(start))
+        texts = kept or self._bench.batches.alone(run)
         if not kept:
             self._bench.store.save({key: (texts.packed(), {})})
         if file:

@@ -10,7 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from morph.blending.warp import Warp
 from morph.media.recipe import read_recipe
 from morph.pacing import Evenness
 from pipelines.between.rendered_way import Choice, Curve
@@ -96,8 +98,15 @@ def with_frames(folder: Path) -> None:
         (folder / name).write_bytes(data)
 
 
+def _looked_at(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Warp:
+    """What is read of a field is used."""
+    warp = Warp.unpacked(tensors)
+    warp.places(0.25, (5, 4))
+    return warp
+
+
 def read_fit(folder: Path) -> None:
-    Store(folder).load("fit")
+    Store(folder).load("fit", _looked_at)
 
 
 def read_rehashed(folder: Path) -> None:
@@ -115,7 +124,7 @@ def read_rehashed(folder: Path) -> None:
         save_file(tensors, path, {**metadata, "hash": _hash_of_all(tensors, metadata)})
     except Exception:  # whatever a damaged file makes of the library: it is read as it is then
         return
-    Store(folder).load("rehashed")
+    Store(folder).load("rehashed", _looked_at)
 
 
 def fit_seeds() -> list[bytes]:
@@ -125,7 +134,8 @@ def fit_seeds() -> list[bytes]:
         store = Store(Path(made))
         pixels = torch.arange(12, dtype=torch.float32).reshape(1, 3, 2, 2)
         many = {"pixels": pixels, "condition": pixels[0].half(), "mask": pixels > 3, "ids": pixels.long()}
-        sets = {"a": ({"latents": pixels}, {"alphas": "[0.5]", "choices": "[null]"}), "b": (many, {})}
+        field = Warp.still((4, 3)).packed()
+        sets = {"a": (field, {"before": "[0.5]"}), "b": (many, {}), "c": (field | many, {})}
         store.save(sets)
         return [path.read_bytes() for path in sorted(Path(made).iterdir())]
 

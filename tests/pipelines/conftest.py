@@ -90,6 +90,11 @@ def bench_of(models, clip, folder):
     return Workbench(models, Plan.of(clip, lambda: models.geometry(clip.model)), folder, silent)
 
 
+def as_kept(tensors, metadata):
+    """What a store has under a key, as it is."""
+    return tensors, metadata
+
+
 def render(model, clip, folder, progress=silent, choose=None):
     """A clip rendered in this process, its work kept in a folder."""
     plan = Plan.of(clip, lambda: model.geometry)

@@ -157,6 +157,24 @@ def test_it_is_kept_bit_for_bit():
     assert again.extent == warp.extent
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"extent": torch.tensor([1.0, -1.0])},
+        {"extent": torch.ones(3)},
+        {"control": torch.zeros(2, 3, 9)},
+        {"control": torch.zeros(9, 9)},
+        {"control": torch.full((2, 9, 9), math.nan)},
+        {"trust": torch.zeros(4)},
+        {},
+    ],
+)
+def test_it_is_not_made_of_the_tensors_of_something_else(planted):
+    tensors = random_warp().packed() | planted if planted else {}
+    with pytest.raises((LookupError, ValueError)):
+        Warp.unpacked(tensors)
+
+
 def test_frames_on_the_way_are_found_in_one_another():
     size = (96, 64)
     warp, pixels = random_warp(size, seed=3), centres(size)

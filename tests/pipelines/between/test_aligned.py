@@ -15,7 +15,7 @@ from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from pipelines.tasks.store import FITS, Store
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import clip, fitted, render, silent
+from tests.pipelines.conftest import as_kept, clip, fitted, render, silent
 
 PAIR = ("cat.jpg", "raccoon.jpg")
 THREE = (*PAIR, "coffee.jpg")
@@ -41,7 +41,7 @@ def fields(model, tmp_path_factory):
 
 
 def _tensors(file):
-    kept = Store(file.parent).load(file.stem)
+    kept = Store(file.parent).load(file.stem, as_kept)
     assert kept
     return kept[0]
 

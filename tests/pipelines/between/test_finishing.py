@@ -24,7 +24,7 @@ from pipelines.request.settings import Settings, changed
 from pipelines.tasks.store import FITS, Reel, Store
 from pipelines.tasks.track import Track
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, render, silent
+from tests.pipelines.conftest import as_kept, captured, render, silent
 
 QUICK = changed(
     Settings(),
@@ -127,8 +127,9 @@ def test_ends_and_held_frames_are_the_images_at_their_own_size(model, pair, tmp_
         assert np.array_equal(frames[number].pixels, whole[side])
     with Image.open(pair[0]) as image:
         assert depth == 16 or np.array_equal(frames[0].pixels, np.array(image))
-    kept = [Store(tmp_path / "job" / FITS).load(path.stem) for path in (tmp_path / "job" / FITS).iterdir()]
-    fitted = [FittedKeyframe.unpacked(one[0], model.device) for one in kept]
+    store = Store(tmp_path / "job" / FITS)
+    kept = [store.load(path.stem, as_kept) for path in (tmp_path / "job" / FITS).iterdir()]
+    fitted = [FittedKeyframe.unpacked(one[0], model, (64, 64)) for one in kept]
     assert {keyframe.pixels.shape for keyframe in fitted} == {(1, 3, 64, 64)}
 
 

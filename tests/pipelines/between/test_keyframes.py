@@ -29,12 +29,25 @@ def person():
     return Person(np.random.default_rng(0).random((len(KEYPOINTS), 2)), np.ones(len(KEYPOINTS)))
 
 
+def test_a_keyframe_is_not_made_of_the_tensors_of_something_else(model, keyframes):
+    (one,) = fitted(model, keyframes[:1], changed(QUICK, {"lora.steps": 1}))
+    packed, size = one.packed(), (64, 64)
+    wrong = [{name: value for name, value in packed.items() if name != missing} for missing in packed]
+    wrong += [packed | {name: torch.cat([value, value])} for name, value in packed.items()]
+    wrong += [packed | {"noise": one.pixels}, packed | {"up.other": torch.zeros(4, 4)}]
+    for tensors in wrong:
+        with pytest.raises((LookupError, ValueError)):
+            FittedKeyframe.unpacked(tensors, model, size)
+    with pytest.raises(ValueError, match="64x32"):
+        FittedKeyframe.unpacked(packed, model, (64, 32))
+
+
 @pytest.mark.parametrize("pose", [None, (), (person(), person())])
 @pytest.mark.parametrize("steps", [0, 2])
 def test_a_fitted_keyframe_comes_back_as_it_was(model, keyframes, pose, steps):
     (one,) = fitted(model, keyframes[:1], changed(QUICK, {"lora.steps": steps}))
     one = FittedKeyframe(one.pixels, one.latents, one.condition, one.negative, one.lora, pose)
-    again = FittedKeyframe.unpacked(one.packed(), model.device)
+    again = FittedKeyframe.unpacked(one.packed(), model, one.pixels.shape[:1:-1])
     assert torch.equal(again.pixels, one.pixels)
     assert torch.equal(again.condition.tokens, one.condition.tokens)
     assert again.noise is None

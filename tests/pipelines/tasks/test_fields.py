@@ -9,7 +9,7 @@ from pipelines.tasks.dissolve import DissolveMaker
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.models import Models
 from pipelines.tasks.store import FITS, Store
-from tests.pipelines.conftest import bench_of, clip, render
+from tests.pipelines.conftest import as_kept, bench_of, clip, render
 from tests.pipelines.tasks.conftest import PAIR, QUICK, THREE
 
 PEOPLE = ["hopper.jpg", "collins.jpg"]
@@ -39,7 +39,7 @@ def test_a_way_says_once_how_many_helped_and_keeps_it(models, caplog, tmp_path):
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "480 landmarks of people helped"
     ]
-    kept = Store(tmp_path / FITS).load(pairs.key(0))
+    kept = Store(tmp_path / FITS).load(pairs.key(0), as_kept)
     assert kept is not None
     assert kept[1]["landmarks"] == "480"
     caplog.clear()
@@ -73,7 +73,7 @@ def test_what_is_found_between_two_images_is_found_once(noise_model, tmp_path):
         pictures = {file: file.stat().st_mtime_ns for file in (tmp_path / "matches").iterdir()}
         assert len(pictures) == len(names) - 1
         store = Store(tmp_path / FITS)
-        assert sum("trust" in store.load(file.stem)[0] for file in kept) == len(names) - 1
+        assert sum("trust" in store.load(file.stem, as_kept)[0] for file in kept) == len(names) - 1
         render(noise_model, clip(names, changed(settings, {"steps": 5, "frames": 5})), tmp_path)
         assert all(file.stat().st_mtime_ns == written for file, written in (kept | pictures).items())
     # of another pair the picture of the way is another, and so it is of the first one again

@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from morph.errors import EncodeError
 from pipelines.tasks.store import RECORD, Reel, Store, hash_of, key_of
+from tests.pipelines.conftest import as_kept
 
 ALPHAS = [0.25, 0.5]
 
@@ -19,9 +20,9 @@ def frames():
 
 def test_tensors_come_back_as_they_were(tmp_path):
     store, tensors = Store(tmp_path / "fits"), {"a": torch.randn(2, 3), "b": torch.arange(4)}
-    assert store.load("x") is None
+    assert store.load("x", as_kept) is None
     store.save({"x": (tensors, {"alpha": "0.5"})})
-    found, said = store.load("x")
+    found, said = store.load("x", as_kept)
     assert said == {"alpha": "0.5"}
     assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     assert [path.name for path in (tmp_path / "fits").iterdir()] == ["x.safetensors"]
@@ -33,11 +34,21 @@ def test_damaged_tensors_are_not_there(tmp_path):
     path = tmp_path / "x.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    assert store.load("x") is None
+    assert store.load("x", as_kept) is None
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # of the right length, with one bit turned over
-    assert store.load("x") is None
+    assert store.load("x", as_kept) is None
     path.write_bytes(whole)
-    assert store.load("x") is not None
+    assert store.load("x", as_kept) is not None
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), TypeError(), ValueError(), RuntimeError()])
+def test_tensors_that_nothing_can_be_made_of_are_not_there(tmp_path, error):
+    def unpack(tensors, metadata):
+        raise error
+
+    store = Store(tmp_path)
+    store.save({"x": ({"a": torch.zeros(1)}, {})})
+    assert store.load("x", unpack) is None
 
 
 @pytest.mark.parametrize("change", ["name", "shape", "dtype", "metadata", "one more"])
@@ -46,7 +57,7 @@ def test_tensors_that_say_something_else_are_not_there(tmp_path, change):
     store.save({"x": ({"a": torch.arange(6.0).reshape(2, 3), "b": torch.arange(4)}, {"alpha": "0.5"})})
     tensors, metadata = load_file(path), {"alpha": "0.5", "hash": safe_open(path, "pt").metadata()["hash"]}
     save_file(tensors, path, metadata)
-    assert store.load("x") is not None
+    assert store.load("x", as_kept) is not None
     match change:
         case "name":
             tensors["c"] = tensors.pop("b")
@@ -59,7 +70,7 @@ def test_tensors_that_say_something_else_are_not_there(tmp_path, change):
         case "one more":
             tensors["c"] = torch.zeros(0)
     save_file(tensors, path, metadata)
-    assert store.load("x") is None
+    assert store.load("x", as_kept) is None
 
 
 def test_frames_come_back_in_another_process(tmp_path, frames):
