@@ -87,11 +87,6 @@ class LatentDiffusion:
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
         return self.denoiser.projections
 
-    @property
-    def self_attention(self) -> Mapping[str, Any]:
-        """Self-attention where frames use keys and values of their ends, by name."""
-        return self.denoiser.self_attention
-
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
         """Move everything to a device, and the denoiser to a dtype; returns self, as diffusers' pipelines do.
 

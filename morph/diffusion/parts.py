@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from morph.diffusion.condition import Condition
+from morph.diffusion.exchange import Exchange
 from morph.diffusion.prediction import Control
 
 
@@ -83,8 +85,11 @@ class Denoiser(Protocol):
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
 
     @property
-    def self_attention(self) -> Mapping[str, Any]:
-        """Self-attention where frames use keys and values of their ends, by name."""
+    def shared_sites(self) -> Sequence[str]:
+        """The names of those attentions where frames use keys and values of their ends."""
+
+    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
+        """In the ``with`` body the attentions of ``shared_sites`` hear what ``exchange`` says."""
 
     def guide(self, controlnet: Any) -> None:
         """Take a ControlNet, not yet cast.

@@ -17,6 +17,7 @@ from morph.blending.warp import Warp
 from morph.diffusion import attention, ddim, lora
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
+from morph.diffusion.exchange import Heard
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
@@ -57,11 +58,12 @@ class AlignedInfill:
         model, settings, count = self._model, self._settings, len(alphas)
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
         clean = model.encode(self._warped(alphas))
-        features: dict[tuple[int, str], Tensor] = {}
+        features: dict[tuple[int, str], Heard] = {}
         first, second = self._inverted(clean, alpha, features, progress).chunk(2)
         latents = self._mixed_noise(first, second, alpha)
         first_features, second_features = (
-            {key: both.chunk(2)[side] for key, both in features.items()} for side in (0, 1)
+            {place: Heard(*(part.chunk(2)[side] for part in both[:2])) for place, both in features.items()}
+            for side in (0, 1)
         )
         sharing_times = shared_times(self._times, settings)
 
@@ -92,7 +94,7 @@ class AlignedInfill:
         return torch.cat([*warped[0], *warped[1]])
 
     def _inverted(
-        self, clean: Tensor, alpha: Tensor, features: dict[tuple[int, str], Tensor], progress: Progress
+        self, clean: Tensor, alpha: Tensor, features: dict[tuple[int, str], Heard], progress: Progress
     ) -> Tensor:
         """Latents (2B,C,h,w) of the warped knots, each with its own text and LoRA, where frames start from.
 

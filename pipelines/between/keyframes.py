@@ -15,6 +15,7 @@ from torch import Tensor
 
 from morph.diffusion import attention, ddim, lora, textual_inversion
 from morph.diffusion.condition import Condition
+from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import conditioned
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control, Prediction, Predictor
@@ -226,7 +227,7 @@ def capture_keyframe(
     assert keyframe.noise is not None
     predict, lora_applied = _predictor(model, [keyframe], settings, [position])
     sharing_times = shared_times(times, settings)
-    features: dict[tuple[int, str], Tensor] = {}
+    features: dict[tuple[int, str], Heard] = {}
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
         if t not in sharing_times:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
+from morph.diffusion.exchange import Exchange, Heard
 from morph.diffusion.prediction import Control
 from morph.errors import ModelError
 
@@ -46,13 +51,15 @@ class UNet:
         return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
 
     @cached_property
-    def self_attention(self) -> dict[str, Any]:
+    def shared_sites(self) -> list[str]:
         """Self-attention on the way up."""
-        return {
-            name: layer
-            for name, layer in self.network.named_modules()
-            if "up_blocks" in name and name.endswith("attn1")
-        }
+        names = (name for name, _ in self.network.named_modules())
+        return [name for name in names if "up_blocks" in name and name.endswith("attn1")]
+
+    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
+        """See :class:`morph.diffusion.parts.Denoiser`."""
+        layers = {name: self.network.get_submodule(name) for name in self.shared_sites}
+        return processed(layers, lambda name: _SelfAttention(name, exchange))
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -111,3 +118,26 @@ class UNet:
             "down_block_additional_residuals": tuple(residual * scale for residual in down_residuals),
             "mid_block_additional_residual": middle_residual * scale,
         }
+
+
+@dataclass(frozen=True)
+class _SelfAttention:
+    """Self-attention, as diffusers' own processor has it, of what an exchange says."""
+
+    name: str
+    exchange: Exchange
+
+    def __call__(self, layer: Any, hidden_states: Tensor, **others: object) -> Tensor:
+        def heads(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+
+        def own() -> Heard:
+            return Heard(heads(layer.to_k(hidden_states)), heads(layer.to_v(hidden_states)))
+
+        query = heads(layer.to_q(hidden_states))
+        heard = self.exchange(self.name, own)
+        bias = None if heard.bias is None else heard.bias.to(query)
+        mixed = F.scaled_dot_product_attention(query, heard.keys.to(query), heard.values.to(query), attn_mask=bias)
+        project, dropout = layer.to_out
+        output: Tensor = dropout(project(mixed.transpose(1, 2).flatten(2)))
+        return output

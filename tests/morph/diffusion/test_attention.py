@@ -3,9 +3,9 @@ import torch
 from torch.nn import functional as F
 
 from morph.diffusion import attention
+from morph.diffusion.exchange import Heard
 
 SHARINGS = ["interpolated", "joint"]
-PARTS = ("to_k", "to_v")
 LAYER = "up_blocks.1.attentions.0.transformer_blocks.0.attn1"
 
 
@@ -21,14 +21,18 @@ def ends(model):
     """Latents and text embeddings of two pictures, what was captured of each, and what the model made of them."""
     latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog"])
     features, output = capture(model, latents, condition)
-    return latents, condition, *({key: value[i : i + 1] for key, value in features.items()} for i in (0, 1)), output
+    return latents, condition, *(of_one(features, number) for number in (0, 1)), output
+
+
+def of_one(features, number):
+    return {place: Heard(*(part[number : number + 1] for part in heard[:2])) for place, heard in features.items()}
 
 
 def of_a_frame(model, ends, alpha, sharing):
     """What one layer asks while a frame is made, what it hears before its output projection, and its heads."""
     _, condition, first, second, _ = ends
     inputs = {}
-    layer = model.self_attention[LAYER]
+    layer = model.denoiser.network.get_submodule(LAYER)
     handles = [
         layer.to_q.register_forward_hook(lambda m, i, o: inputs.update(query=o)),
         layer.to_out[0].register_forward_hook(lambda m, i, o: inputs.update(mixed=i[0])),
@@ -46,7 +50,7 @@ def by_heads(x, heads):
 
 
 def test_nine_layers_of_stable_diffusions_layout_are_shared(model):
-    names = list(model.self_attention)
+    names = model.denoiser.shared_sites
     assert len(names) == 9
     assert all("up_blocks" in name and name.endswith("attn1") for name in names)
 
@@ -69,9 +73,9 @@ def test_between_two_equal_ends_a_frame_is_the_end(model, ends, sharing):
 
 def test_keys_and_values_are_interpolated_after_projection(model, ends):
     query, mixed, heads = of_a_frame(model, ends, 0.25, "interpolated")
-    places = [(500, f"{LAYER}.{part}") for part in PARTS]
-    keys, values = (0.75 * ends[2][place] + 0.25 * ends[3][place] for place in places)
-    expected = F.scaled_dot_product_attention(*(by_heads(x, heads) for x in (query, keys, values)))
+    first, second = (features[500, LAYER] for features in ends[2:4])
+    keys, values = 0.75 * first.keys + 0.25 * second.keys, 0.75 * first.values + 0.25 * second.values
+    expected = F.scaled_dot_product_attention(by_heads(query, heads), keys, values)
     assert torch.allclose(by_heads(mixed, heads), expected, atol=1e-6)
 
 
@@ -80,21 +84,37 @@ def test_joint_attention_weighs_each_end_by_its_share(model, ends):
     query = by_heads(query, heads)
     total, weight = torch.zeros_like(query), torch.zeros(*query.shape[:3], 1)
     for share, features in ((0.75, ends[2]), (0.25, ends[3])):
-        keys, values = (by_heads(features[500, f"{LAYER}.{part}"], heads) for part in PARTS)
-        scores = share * (query @ keys.mT / query.shape[-1] ** 0.5).exp()
-        total, weight = total + scores @ values, weight + scores.sum(-1, keepdim=True)
+        heard = features[500, LAYER]
+        scores = share * (query @ heard.keys.mT / query.shape[-1] ** 0.5).exp()
+        total, weight = total + scores @ heard.values, weight + scores.sum(-1, keepdim=True)
     assert torch.allclose(by_heads(mixed, heads), total / weight, atol=1e-5)
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_nothing_outlives_its_body(model, sharing):
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
-    processors = [layer.processor for layer in model.self_attention.values()]
+    layers = [model.denoiser.network.get_submodule(name) for name in model.denoiser.shared_sites]
+    processors = [layer.processor for layer in layers]
     features, _ = capture(model, latents, condition)
     with attention.shared(model, features, features, 500, torch.tensor([0.5]), sharing):
-        assert not any(layer.processor in processors for layer in model.self_attention.values())
-    assert [layer.processor for layer in model.self_attention.values()] == processors
+        assert not any(layer.processor in processors for layer in layers)
+    assert [layer.processor for layer in layers] == processors
     with pytest.raises(KeyError), attention.shared(model, features, features, 400, torch.tensor([0.5]), sharing):
         model.output(latents, 400, condition)  # nothing was captured at this time
-    assert [layer.processor for layer in model.self_attention.values()] == processors
+    assert [layer.processor for layer in layers] == processors
     assert not any(layer._forward_hooks for layer in model.projections.values())
+
+
+def test_hearing_its_own_keys_and_values_changes_nothing(model):
+    latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog"])
+    asked = []
+
+    def own_again(name, own):
+        asked.append(name)
+        return own()
+
+    with torch.no_grad():
+        with model.denoiser.exchanging(own_again):
+            output = model.output(latents, 500, condition)
+        assert torch.equal(output, model.output(latents, 500, condition))
+    assert sorted(asked) == sorted(model.denoiser.shared_sites)
