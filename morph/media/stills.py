@@ -34,8 +34,7 @@ TEMPORARY = ".morph-"
 """What names of files that are being written begin with."""
 _TOKEN = 6
 """Random bytes in such a name."""
-_NUL = "its name has a NUL"
-"""Why a file is not opened where the system was not even asked."""
+_NUL = "its name has a NUL"  # why a file is not opened where the system was not even asked
 
 
 def temporary_beside(path: Path, mark: str = "") -> Path:
