@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Heard(NamedTuple):
@@ -17,6 +19,17 @@ class Heard(NamedTuple):
     keys: Tensor
     values: Tensor
     bias: Tensor | None = None
+
+    def beside(self, keys: Tensor, values: Tensor) -> Heard:
+        """These, and behind them others (B,H,S,D) that nothing is added to."""
+        bias = None if self.bias is None else F.pad(self.bias, (0, keys.shape[2]))
+        return Heard(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), bias)
+
+    def answer(self, query: Tensor) -> Tensor:
+        """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype."""
+        bias = None if self.bias is None else self.bias.to(query)
+        mixed = F.scaled_dot_product_attention(query, self.keys.to(query), self.values.to(query), attn_mask=bias)
+        return mixed.transpose(1, 2).flatten(2)
 
 
 Exchange = Callable[[str, Callable[[], Heard]], Heard]

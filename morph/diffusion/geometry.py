@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from morph.diffusion.families import family_of
 from morph.errors import ModelError
 from morph.weights.locate import read_json
 
@@ -29,17 +30,18 @@ class Geometry:
     most_noise: float = 1.0
 
     @classmethod
-    def from_configs(cls, vae: Mapping[str, Any], unet: Mapping[str, Any]) -> Geometry:
-        """Read from the configs of a diffusers autoencoder and U-Net; a ModelError if they are something else."""
+    def from_configs(cls, vae: Mapping[str, Any], denoiser: Mapping[str, Any]) -> Geometry:
+        """Read from the configs of an autoencoder and a denoiser; a ModelError if they are something else."""
         try:
             # AutoencoderTiny has its own name for the same thing
             block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
             factor = 2 ** (len(block_channels) - 1)
-            stride = factor * 2 ** (len(unet["block_out_channels"]) - 1)
-            return cls(factor, stride, factor * int(unet["sample_size"]))
+            patch = denoiser.get("patch_size")  # of a transformer; a U-Net halves its sides again and again
+            stride = factor * (int(patch) if patch else 2 ** (len(denoiser["block_out_channels"]) - 1))
+            return cls(factor, stride, factor * int(denoiser["sample_size"]))
         except (KeyError, TypeError, ValueError) as error:
             what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else "a value is of another kind"
-            raise ModelError(f"the model's vae and unet configs do not say its sizes: {what}") from None
+            raise ModelError(f"the configs of the model's vae and denoiser do not say its sizes: {what}") from None
 
     @classmethod
     def from_folder(cls, folder: Path) -> Geometry:
@@ -48,7 +50,9 @@ class Geometry:
         Raises:
             ModelError: configs or limits that say something else.
         """
-        sizes = cls.from_configs(*(read_json(folder / part / "config.json") for part in ("vae", "unet")))
+        sizes = cls.from_configs(
+            *(read_json(folder / part / "config.json") for part in ("vae", family_of(folder).denoiser[0]))
+        )
         return replace(sizes, most_noise=_most_noise(folder / LIMITS))
 
 

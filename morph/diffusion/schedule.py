@@ -1,7 +1,8 @@
-"""The noise schedule of a diffusion model, as data apart from whatever integrates it."""
+"""The noise schedules of diffusion and of flow models, as data apart from whatever integrates them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,18 +11,72 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
-from morph.diffusion.spacing import Spacing, config_number
+from morph.diffusion.spacing import FlowSpacing, Spacing, config_number
 from morph.errors import ModelError
 
 CLEAN = -1
 """The time of a latent without noise: what a sampler ends on and an inversion starts from."""
 
 Target = Literal["epsilon", "v_prediction"]
+PARTS = 1_000_000
+"""Of sigma, in a flow's times: whole numbers, as those of a diffusion are."""
+
+
+class Schedule(ABC):
+    """z_t = alpha_t z_0 + sigma_t eps: how much of a picture and of noise there is at a time, a whole number.
+
+    Whatever alpha and sigma are, a network's belief in z_0 and eps gives the step to any other time: one sampler
+    and one inversion serve all.
+    """
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """The times that a network was trained at are whole numbers from 0 below this."""
+
+    @abstractmethod
+    def spaced(self, steps: int) -> tuple[int, ...]:
+        """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says.
+
+        Raises:
+            SettingsError: a number of steps that the model cannot take.
+        """
+
+    @abstractmethod
+    def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        """(alpha_t, sigma_t), float64: scalars for a time, (B,1,1,1) for a batch of times (B,)."""
+
+    @abstractmethod
+    def identity(self, scale: float, shift: float) -> str:
+        """What tells a model's schedule, and the scaling of its latents, from all others."""
+
+    @abstractmethod
+    def wanted(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What a network is trained to say (B,C,h,w) of clean latents noised to times t (B,)."""
+
+    @abstractmethod
+    def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
+        """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t."""
+
+    def times(self, steps: int, taken: int | None = None) -> tuple[int, ...]:
+        """Those of :meth:`spaced`; with ``taken``, only that many steps, each as wide as several.
+
+        They go from and to the same times.
+        """
+        times = self.spaced(steps)
+        if taken is not None and taken < steps:
+            return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
+        return times
+
+    def noise(self, clean: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
+        """Clean latents and noise (B,C,H,W) at time t: alpha_t z_0 + sigma_t eps, in the latents' dtype."""
+        alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
+        return alpha_t * clean + sigma_t * eps
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """A variance-preserving schedule: z_t = alpha_t z_0 + sigma_t eps with alpha_t^2 + sigma_t^2 = 1.
+class VariancePreserving(Schedule):
+    """Diffusion models': alpha_t^2 + sigma_t^2 = 1.
 
     ``alpha_bar`` is (T,) float64, alpha_t squared; ``final_alpha_bar`` the same at time ``CLEAN``;
     ``target`` what the network was trained to predict.
@@ -34,7 +89,7 @@ class Schedule:
     offset: int
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
+    def from_config(cls, config: Mapping[str, Any]) -> VariancePreserving:
         """Read a diffusers ``scheduler_config.json``, whichever scheduler class wrote it."""
         for key in ("trained_betas", "rescale_betas_zero_snr", "thresholding"):
             if config.get(key):
@@ -63,48 +118,83 @@ class Schedule:
         """Number of training timesteps T."""
         return len(self.alpha_bar)
 
-    def times(self, steps: int, taken: int | None = None) -> tuple[int, ...]:
-        """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says.
-
-        With ``taken``, only that many of the steps, each as wide as several, from and to the same times.
-
-        Raises:
-            SettingsError: a number of steps whose first time, as spaced, is far from pure noise.
-        """
-        times = [*Spacing(self.length, self.spacing, self.offset).times(steps), CLEAN]
-        if taken is not None and taken < steps:
-            return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
-        return tuple(times)
+    def spaced(self, steps: int) -> tuple[int, ...]:
+        """See :class:`Schedule`; a first time that is far from pure noise is refused."""
+        return *Spacing(self.length, self.spacing, self.offset).times(steps), CLEAN
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
-        """(alpha_t, sigma_t), float64: scalars for a time, (B,1,1,1) for a batch of times (B,)."""
+        """See :class:`Schedule`."""
         if isinstance(t, Tensor):
             alpha_bar = self.alpha_bar[t.cpu()].reshape(-1, 1, 1, 1)
         else:
             alpha_bar = torch.tensor(self.final_alpha_bar if t == CLEAN else float(self.alpha_bar[t])).double()
         return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
-    def noise(self, clean: Tensor, eps: Tensor, t: int | Tensor) -> Tensor:
-        """Clean latents and noise (B,C,H,W) at time t: alpha_t z_0 + sigma_t eps, in the latents' dtype."""
-        alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
-        return alpha_t * clean + sigma_t * eps
-
     def identity(self, scale: float, shift: float) -> str:
-        """What tells a model's schedule, and the scaling of its latents, from all others."""
+        """See :class:`Schedule`."""
         noise_schedule = (self.alpha_bar.tolist(), self.target, self.spacing)
         return repr((noise_schedule, (scale, shift, self.final_alpha_bar, self.offset)))
 
     def wanted(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What a network is trained to say (B,C,h,w) of clean latents noised to times t (B,)."""
+        """See :class:`Schedule`."""
         if self.target == "epsilon":
             return noise
         alpha_t, sigma_t = (level.to(clean) for level in self.level(t))
         return alpha_t * noise - sigma_t * clean
 
     def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
-        """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t, by its target."""
+        """See :class:`Schedule`."""
         alpha_t, sigma_t = (float(level) for level in self.level(t))
         if self.target == "epsilon":
             return Prediction((latents - sigma_t * output) / alpha_t, output)
         # v = alpha eps - sigma z_0 (Salimans & Ho, 2022, appendix D)
         return Prediction(alpha_t * latents - sigma_t * output, sigma_t * latents + alpha_t * output)
+
+
+@dataclass(frozen=True)
+class Flow(Schedule):
+    """Flow models': alpha is 1 - sigma, on the straight line from a picture to noise (Lipman et al., 2023).
+
+    A time is sigma in ``PARTS``; sigmas are those of diffusers' FlowMatchEulerDiscreteScheduler.
+    """
+
+    spacing: FlowSpacing
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Flow:
+        """Read a diffusers ``scheduler_config.json``; see :meth:`FlowSpacing.from_config`."""
+        return cls(FlowSpacing.from_config(config))
+
+    @property
+    def length(self) -> int:
+        """See :class:`Schedule`."""
+        return PARTS
+
+    def spaced(self, steps: int) -> tuple[int, ...]:
+        """See :class:`Schedule`."""
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        self.spacing.check(steps)
+        length, shift = self.spacing.length, self.spacing.shift
+        scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=length, shift=shift)
+        scheduler.set_timesteps(steps)
+        return *(round(float(sigma) * PARTS) for sigma in scheduler.sigmas[:-1]), CLEAN
+
+    def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`Schedule`."""
+        time = t.cpu().reshape(-1, 1, 1, 1) if isinstance(t, Tensor) else torch.tensor(0 if t == CLEAN else t)
+        sigma = time.double() / PARTS
+        return 1 - sigma, sigma
+
+    def identity(self, scale: float, shift: float) -> str:
+        """See :class:`Schedule`."""
+        return repr((self.spacing, scale, shift))
+
+    def wanted(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """The velocity: noise - z_0."""
+        return noise - clean
+
+    def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
+        """See :class:`Schedule`."""
+        alpha_t, sigma_t = (float(level) for level in self.level(t))
+        return Prediction(latents - sigma_t * output, latents + alpha_t * output)

@@ -9,6 +9,12 @@ from typing import Any, Self
 from morph.errors import ModelError, SettingsError
 
 KINDS = ("leading", "trailing", "linspace")
+FLOW = "FlowMatchEulerDiscreteScheduler"
+"""The scheduler of diffusers whose configs say the sigmas of a flow."""
+_OTHER_SIGMAS = (
+    *("use_dynamic_shifting", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas"),
+    *("shift_terminal", "stochastic_sampling"),
+)
 
 
 def config_number(config: Mapping[str, Any], key: str, default: float, least: float, most: float) -> float:
@@ -17,6 +23,38 @@ def config_number(config: Mapping[str, Any], key: str, default: float, least: fl
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise ModelError(f"scheduler_config.json: {key} must be a number from {least:g} to {most:g}")
     return value
+
+
+@dataclass(frozen=True)
+class FlowSpacing:
+    """What the sigmas of a flow model follow from.
+
+    length: how many it was trained at. shift: s in s sigma / (1 + (s - 1) sigma), towards the noise for large
+    pictures (Esser et al., 2024, eq. 23).
+    """
+
+    length: int
+    shift: float
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read a diffusers ``scheduler_config.json``.
+
+        Raises:
+            ModelError: another scheduler, or sigmas that follow from something else.
+        """
+        if (kind := config.get("_class_name")) != FLOW:
+            raise ModelError(f"scheduler {kind} is not supported for this model; use {FLOW}")
+        for key in _OTHER_SIGMAS:
+            if config.get(key):
+                raise ModelError(f"schedules with {key} are not supported")
+        length = config_number(config, "num_train_timesteps", 1000, 2, 100_000)
+        return cls(round(length), float(config_number(config, "shift", 1.0, 1e-3, 1e3)))
+
+    def check(self, steps: int) -> None:
+        """Raise a SettingsError for a number of steps that there are not."""
+        if not 1 <= steps <= self.length:
+            raise SettingsError(f"steps is {steps}; this model takes 1 to {self.length}")
 
 
 @dataclass(frozen=True)

@@ -5,27 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from morph.diffusion.families import SD3, SIZES, SUPPORTED, family_of
+from morph.diffusion.spacing import FlowSpacing, Spacing
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.stored import stored
 
-CLASSES = {"vae": ("AutoencoderKL", "AutoencoderTiny"), "unet": ("UNet2DConditionModel",)}
-SIZES = "text_time"
-"""What the config of SDXL's denoiser calls being told the sizes of pictures."""
+AUTOENCODERS = "AutoencoderKL", "AutoencoderTiny"
 # What diffusers and transformers take where a config says nothing.
 _CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
 _GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
 """What a ControlNet and the denoiser that it guides have in common."""
-
-
-def text_parts(folder: Path) -> tuple[str, ...]:
-    """The folders of a model's text encoders: one, or two where its denoiser is told sizes, as SDXL's is.
-
-    Raises:
-        ModelError: the denoiser's config is missing or damaged.
-    """
-    sizes = read_json(folder / "unet" / "config.json").get("addition_embed_type") == SIZES
-    return ("text_encoder", "text_encoder_2") if sizes else ("text_encoder",)
 
 
 def check_weights(folder: Path) -> None:
@@ -34,7 +24,8 @@ def check_weights(folder: Path) -> None:
     Raises:
         ModelError: which file is missing, and what is there instead.
     """
-    for part in (*CLASSES, *text_parts(folder)):
+    family = family_of(folder)
+    for part in ("vae", family.denoiser[0], *family.text_parts(folder)):
         file = WEIGHT_FILES[part]
         if not stored(folder / part, file):
             others = [path.name for path in sorted((folder / part).glob("*.bin"))]
@@ -43,17 +34,37 @@ def check_weights(folder: Path) -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """Refuse other architectures, and what only looks like Stable Diffusion: for inpainting, or a refiner.
+    """Refuse other architectures, and what only looks like one of ours: for inpainting, or a refiner.
 
     Raises:
         ModelError: what it is, and what is supported.
     """
-    configs = {part: read_json(folder / part / "config.json") for part in (*CLASSES, *text_parts(folder))}
-    for part, classes in CLASSES.items():
+    family = family_of(folder)
+    part, denoiser = family.denoiser
+    classes_of = {"vae": AUTOENCODERS, part: (denoiser,)}
+    configs = {part: read_json(folder / part / "config.json") for part in (*classes_of, *family.text_parts(folder))}
+    for part, classes in classes_of.items():
         if (kind := configs[part].get("_class_name")) not in classes:
             named = f"is a {kind}" if kind else "has a config.json that names no class"
             raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
-    vae, unet, *towers = configs.values()
+    (_check_transformer if family is SD3 else _check_unet)(folder, *configs.values())
+
+
+def check_steps(folder: Path, steps: int) -> None:
+    """Refuse a number of steps that a model's schedule cannot take.
+
+    Raises:
+        SettingsError: with a number that it could.
+        ModelError: a schedule that is not supported.
+    """
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
+    if family_of(folder) is SD3:
+        FlowSpacing.from_config(config).check(steps)
+    else:
+        Spacing.from_config(config).times(steps)
+
+
+def _check_unet(folder: Path, vae: dict[str, Any], unet: dict[str, Any], *towers: dict[str, Any]) -> None:
     texts = [tower.get("text_config") or tower for tower in towers]
     sizes = [vae.get("latent_channels", _CHANNELS)]
     sizes += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
@@ -66,7 +77,26 @@ def check_configs(folder: Path) -> None:
     if len(channels) > 1 or not summed or extra:
         raise ModelError(
             f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
-            f"text widths {widths}, extra embedding {extra}; supported are Stable Diffusion 1.x, 2.x and XL"
+            f"text widths {widths}, extra embedding {extra}; supported are {SUPPORTED}"
+        )
+
+
+def _check_transformer(
+    folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *towers: dict[str, Any]
+) -> None:
+    clips, t5 = towers[:2], towers[2:]
+    channels = {vae.get("latent_channels", _CHANNELS), transformer.get("in_channels", 16)}
+    channels.add(transformer.get("out_channels") or transformer.get("in_channels", 16))
+    width, pooled = (transformer.get(key) for key in ("joint_attention_dim", "pooled_projection_dim"))
+    widths = [tower.get("hidden_size", _HIDDEN) for tower in clips]
+    vectors = [tower.get("projection_dim", _HIDDEN) for tower in clips]
+    plain = all(isinstance(number, int) for number in (width, pooled, *widths, *vectors))
+    fits = plain and sum(widths) <= width and sum(vectors) == pooled
+    if len(set(map(str, channels))) > 1 or not fits or any(tower.get("d_model", _HIDDEN) != width for tower in t5):
+        raise ModelError(
+            f"model {folder} is not a plain text-to-image model: latent channels "
+            f"{', '.join(sorted(map(str, channels)))}, text widths {[width, *widths]}, "
+            f"vectors {[pooled, *vectors]}; supported are {SUPPORTED}"
         )
 
 

@@ -14,7 +14,6 @@ from morph.diffusion import ddim
 from morph.diffusion.backbones.stable_diffusion import stable_diffusion
 from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
-from morph.diffusion.schedule import Schedule
 from morph.embedded.photographs import LatentBatches, cache_latents, phrasings, read_captions
 from morph.embedded.training import Run, save_half
 from morph.media.keyframe import to_uint8
@@ -159,5 +158,5 @@ def assemble(run: Run) -> LatentDiffusion:
         unet = build_unet(vae.config.latent_channels, text.config.hidden_size)
     else:
         unet = UNet2DConditionModel.from_pretrained(base / "unet", use_safetensors=True, local_files_only=True)
-    model = stable_diffusion(vae, unet, [text], [tokenizer], Schedule.from_config(SCHEDULER), "training")
+    model = stable_diffusion(vae, unet, [(text, tokenizer)], SCHEDULER, "training")
     return model.to(run.device, torch.float32)

@@ -18,6 +18,8 @@ WEIGHT_FILES = {
     "unet": "diffusion_pytorch_model.safetensors",
     "text_encoder": "model.safetensors",
     "text_encoder_2": "model.safetensors",
+    "transformer": "diffusion_pytorch_model.safetensors",
+    "text_encoder_3": "model.safetensors",
 }
 MAX_JSON = 16 * 1024**2
 """Bytes of a model's configuration, or of the list of its hashes."""

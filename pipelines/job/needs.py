@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from morph.diffusion.families import SD3, family_of
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.spacing import Spacing
-from morph.diffusion.supported import check_configs, check_controlnet, check_weights
+from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
 from morph.weights.locate import HUB_ID, locate, read_json
@@ -38,9 +38,8 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
         if fetch or os.path.isdir(clip.model):
             check_weights(folder)
         check_configs(folder)
-        spacing = Spacing.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
         for steps in dict.fromkeys(settings.steps for settings in (clip.settings, *(way.settings for way in ways))):
-            spacing.times(steps)
+            check_steps(folder, steps)
         if clip.controlnet:
             _check_guidance(clip, folder, name)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
@@ -63,11 +62,13 @@ def _check_rife(weights: str) -> None:
 
 def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
     """Refuse a ControlNet that does not suit the model, or that nothing shows poses to."""
-    detector = clip.settings.pose.detector
+    family, detector = family_of(folder), clip.settings.pose.detector
+    if family is SD3:
+        raise ModelError(f"ControlNet {clip.controlnet} does not suit model {name}: {family.title} takes none here")
     if not detector:
         raise SettingsError(NEEDS_POSES)
     if os.path.isdir(str(clip.controlnet)):
-        check_controlnet(Path(str(clip.controlnet)), name, read_json(folder / "unet" / "config.json"))
+        check_controlnet(Path(str(clip.controlnet)), name, read_json(folder / family.denoiser[0] / "config.json"))
     elif not HUB_ID.fullmatch(str(clip.controlnet)):
         raise ModelError(f"ControlNet {clip.controlnet} is neither a folder, nor a hub id such as owner/name")
     if detector == MEDIAPIPE:

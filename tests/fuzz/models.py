@@ -29,14 +29,14 @@ def with_model(folder: Path) -> None:
 
 def reader(part: str) -> Any:
     def read(folder: Path) -> None:
-        from morph.diffusion.schedule import Schedule
+        from morph.diffusion.schedule import VariancePreserving
 
         (folder / CONFIGS[part]).write_bytes((folder / f"{part}.json").read_bytes())
         check_configs(folder)
         Geometry.from_folder(folder)
         config = read_json(folder / CONFIGS["scheduler"])
         Spacing.from_config(config).times(20)
-        Schedule.from_config(config)
+        VariancePreserving.from_config(config)
 
     return read
 

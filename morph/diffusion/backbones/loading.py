@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from morph.diffusion.backbones.stable_diffusion import stable_diffusion
+from morph.diffusion.backbones.stable_diffusion import stable_diffusion, stable_diffusion_3
+from morph.diffusion.families import SD3, family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
-from morph.diffusion.schedule import Schedule
-from morph.diffusion.supported import check_configs, check_controlnet, check_weights, text_parts
+from morph.diffusion.supported import check_configs, check_controlnet, check_weights
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
 from morph.weights.stored import stored
@@ -25,8 +25,8 @@ def load_model(
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
-    Stable Diffusion 1.x, 2.x and XL: epsilon or v-prediction, AutoencoderKL or AutoencoderTiny. Only a hub id
-    that is no folder touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet`` is a
+    Stable Diffusion 1.x, 2.x, XL and 3.x, with AutoencoderKL or AutoencoderTiny. Only a hub id that is no folder
+    touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet``, for 1.x, 2.x and XL, is a
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``.
 
     Raises:
@@ -58,7 +58,7 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
 def from_folder(folder: Path, name: str) -> LatentDiffusion:
     """The model in a diffusers folder of its networks, tokenizers and scheduler: float32, on the CPU."""
     import diffusers
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+    import transformers
 
     check_weights(folder)
     check_configs(folder)
@@ -71,16 +71,17 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
         weights = stored(folder / part, WEIGHT_FILES[part])
         return weights.variant if weights else ""
 
-    kinds = [CLIPTextModel, CLIPTextModelWithProjection][: len(text_parts(folder))]
-    encoders = [
-        load_part(kind, folder / part, variant(part), dtype=torch.float32)
-        for kind, part in zip(kinds, text_parts(folder), strict=True)
-    ]
-    tokenizers = [
-        load_tokenizer(CLIPTokenizer, folder / part.replace("text_encoder", "tokenizer"))
-        for part in text_parts(folder)
-    ]
-    schedule = Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
-    model = stable_diffusion(network("vae"), network("unet"), encoders, tokenizers, schedule, name)
+    family = family_of(folder)
+    towers = []
+    for part, kind in family.text_parts(folder).items():
+        encoder = load_part(getattr(transformers, kind), folder / part, variant(part), dtype=torch.float32)
+        reader = "T5TokenizerFast" if kind == "T5EncoderModel" else "CLIPTokenizer"
+        tokenizer = load_tokenizer(
+            getattr(transformers, reader), folder / part.replace("text_encoder", "tokenizer")
+        )
+        towers.append((encoder, tokenizer))
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
+    build = stable_diffusion_3 if family is SD3 else stable_diffusion
+    model = build(network("vae"), network(family.denoiser[0]), towers, config, name)
     model.geometry = Geometry.from_folder(folder)
     return model

@@ -1,4 +1,4 @@
-"""From prompts to what a denoiser is told: CLIP's text towers, one as Stable Diffusion has it or two as SDXL."""
+"""From prompts to what a denoiser is told: by CLIP's text towers, one or two, and by T5."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from morph.diffusion.condition import Condition
+
+T5_TOKENS = 256
+"""How many tokens T5 is shown."""
 
 
 class Clip:
@@ -69,3 +73,54 @@ class TwoClips:
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return self._towers[0].overlong(prompts)
+
+
+class ThreeTowers:
+    """Two of CLIP's towers side by side, T5 behind them, and the vectors of the first two for the whole text.
+
+    Esser et al., 2024, appendix B.1. ``width`` is that of the denoiser's tokens; narrower ones are filled up with
+    zeros. T5 may be left out, as its weights often are: its tokens are zeros then.
+    """
+
+    def __init__(self, first: Clip, second: Clip, third: T5 | None, width: int) -> None:
+        self._clips, self._t5, self._width = (first, second), third, width
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        clips = [tower.network for tower in self._clips]
+        return [*clips, self._t5.network] if self._t5 else clips
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str]) -> Condition:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        outputs = [tower.network(tower.tokenize(prompts), output_hidden_states=True) for tower in self._clips]
+        clip = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1).float()
+        clip = F.pad(clip, (0, self._width - clip.shape[-1]))
+        t5 = self._t5.embed(prompts) if self._t5 else clip.new_zeros(len(clip), T5_TOKENS, self._width)
+        pooled = torch.cat([output.text_embeds for output in outputs], dim=-1)
+        return Condition(torch.cat([clip, t5], dim=1), pooled=pooled.float())
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """See :class:`morph.diffusion.parts.Texts`; what T5 reads is read."""
+        return self._t5.overlong(prompts) if self._t5 else self._clips[0].overlong(prompts)
+
+
+class T5:
+    """T5's encoder: the tokens (B,L,D) of its last layer."""
+
+    def __init__(self, network: Any, tokenizer: Any) -> None:
+        self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str]) -> Tensor:
+        """Prompts to tokens (B,L,D) float32."""
+        tokens = self.tokenizer(
+            list(prompts), padding="max_length", max_length=T5_TOKENS, truncation=True, return_tensors="pt"
+        )
+        embedded: Tensor = self.network(tokens.input_ids.to(self.network.device))[0]
+        return embedded.float()
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """Those prompts that hold more tokens than are read."""
+        return [prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > T5_TOKENS]

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
@@ -134,10 +133,7 @@ class _SelfAttention:
         def own() -> Heard:
             return Heard(heads(layer.to_k(hidden_states)), heads(layer.to_v(hidden_states)))
 
-        query = heads(layer.to_q(hidden_states))
         heard = self.exchange(self.name, own)
-        bias = None if heard.bias is None else heard.bias.to(query)
-        mixed = F.scaled_dot_product_attention(query, heard.keys.to(query), heard.values.to(query), attn_mask=bias)
         project, dropout = layer.to_out
-        output: Tensor = dropout(project(mixed.transpose(1, 2).flatten(2)))
+        output: Tensor = dropout(project(heard.answer(heads(layer.to_q(hidden_states)))))
         return output

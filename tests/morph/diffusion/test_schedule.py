@@ -2,7 +2,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from morph.diffusion.schedule import CLEAN, Schedule
+from morph.diffusion.schedule import CLEAN, VariancePreserving
 from morph.errors import ModelError, SettingsError
 
 
@@ -11,7 +11,7 @@ from morph.errors import ModelError, SettingsError
 def test_times_are_those_of_diffusers(spacing, steps):
     reference = DDIMScheduler(beta_schedule="scaled_linear", timestep_spacing=spacing, steps_offset=1)
     reference.set_timesteps(steps)
-    times = Schedule.from_config(reference.config).times(steps)
+    times = VariancePreserving.from_config(reference.config).times(steps)
     assert times == (*reference.timesteps.tolist(), CLEAN)
 
 
@@ -19,7 +19,7 @@ def test_times_are_those_of_diffusers(spacing, steps):
 @pytest.mark.parametrize("clean", [True, False])
 def test_levels_are_those_of_diffusers(beta_schedule, clean):
     reference = DDIMScheduler(beta_schedule=beta_schedule, set_alpha_to_one=clean)
-    schedule = Schedule.from_config(reference.config)
+    schedule = VariancePreserving.from_config(reference.config)
     assert torch.allclose(schedule.alpha_bar.float(), reference.alphas_cumprod, atol=1e-6)
     alpha_t, sigma_t = schedule.level(CLEAN)
     assert float(alpha_t**2) == pytest.approx(float(reference.final_alpha_cumprod), abs=1e-6)
@@ -28,7 +28,7 @@ def test_levels_are_those_of_diffusers(beta_schedule, clean):
 
 @pytest.mark.parametrize(("steps", "taken"), [(20, 6), (20, 19), (7, 1), (5, 3)])
 def test_fewer_steps_are_some_of_all_between_the_same_ends(steps, taken):
-    schedule = Schedule.from_config({})
+    schedule = VariancePreserving.from_config({})
     all_times, taken_times = schedule.times(steps), schedule.times(steps, taken)
     assert len(taken_times) == taken + 1
     assert (taken_times[0], taken_times[-1]) == (all_times[0], all_times[-1])
@@ -37,7 +37,7 @@ def test_fewer_steps_are_some_of_all_between_the_same_ends(steps, taken):
 
 
 def test_noise_at_a_batch_of_times_is_noise_at_each():
-    schedule = Schedule.from_config({})
+    schedule = VariancePreserving.from_config({})
     clean, eps = torch.randn(2, 3, 4, 8, 8)
     t = torch.tensor([0, 500, 999])
     batch = schedule.noise(clean, eps, t)
@@ -58,10 +58,10 @@ def test_noise_at_a_batch_of_times_is_noise_at_each():
 def test_what_is_not_supported_is_named(key, value):
     config = {key: value}
     with pytest.raises(ModelError, match=key):
-        Schedule.from_config(config)
+        VariancePreserving.from_config(config)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 1001, 1, 2, 550, 600, 700])
 def test_counts_of_steps_that_do_not_start_from_noise_are_refused(steps):
     with pytest.raises(SettingsError, match="steps"):
-        Schedule.from_config({}).times(steps)
+        VariancePreserving.from_config({}).times(steps)
