@@ -21,10 +21,14 @@ from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.schedule import CLEAN, PARTS, Flow
 from morph.embedded.tokenizer import train_tokenizer
-from morph.errors import ModelError, SettingsError
+from morph.errors import InputError, ModelError, SettingsError
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.steps import drain
 from pipelines import MorphPipeline
+from pipelines.job.job import Job
+from pipelines.request.clip import clip_of
+from pipelines.request.presets import load_preset
+from pipelines.request.settings import changed
 from tests.conftest import SAMPLES, autoencoder, text_config
 
 STEPS, SIDE, WIDTH = 4, 64, 40
@@ -243,6 +247,21 @@ def test_parts_that_do_not_fit_are_refused_by_their_configs(sd3, tmp_path, part,
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     with pytest.raises(ModelError, match=message):
         load_model(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "message"),
+    [
+        ({"controlnet": "a/b"}, {"pose.detector": "a/b"}, r"3\.x takes none here"),
+        ({}, {"model_size": "72x64"}, "multiples of 16"),
+    ],
+)
+def test_a_plan_refuses_what_a_render_would(sd3, tmp_path, options, values, message):
+    settings = changed(load_preset("default"), {"size": "64", **values})
+    images = [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
+    clip = clip_of(images, (), settings, tmp_path / "a.mp4", model=str(sd3), **options)
+    with pytest.raises(InputError, match=message):
+        Job.of(clip, tmp_path / "a.job", fetch=False)
 
 
 def test_a_controlnet_is_refused(model):
