@@ -34,6 +34,10 @@ def aside_of_bars() -> Iterator[None]:
         yield
 
 
+TURNS = {"invert", "render"}
+"""Stages that frames in register go through batch by batch."""
+
+
 class ProgressBar:
     """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole.
 
@@ -61,11 +65,16 @@ class ProgressBar:
         self._bar.close()
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
-        """Show how far a stage has come; stages before it are over, whatever they had planned."""
+        """Show how far a stage has come; stages before it are over, whatever they had planned.
+
+        But for those that it takes turns with.
+        """
         self.spent[stage] = step
         order = list(self.planned)
-        later = order[order.index(stage) + 1 :] if stage in order else []
-        remaining = of - step + sum(self.planned[name] for name in later)
+        place = order.index(stage) if stage in order else len(order)
+        turns = [name for name in order[:place] if {name, stage} == TURNS and self.spent[name]]
+        others = [*order[place + 1 :], *turns]
+        remaining = of - step + sum(max(0, self.planned[name] - self.spent[name]) for name in others)
         done = sum(self.spent.values())
         self._bar.total = done + remaining
         self._bar.set_description_str(stage, refresh=False)

@@ -82,15 +82,17 @@ def _rendered(way: Way, anchor_count: int) -> float:
     """Frames of a way that are rendered, anchors left out."""
     steps = way.expected / way.settings.inbetween.stride
     if way.settings.pacing == "even":
-        return max(0, math.ceil((DRAFTED if draft_steps(way) else FINISHED) * (steps - 1)))
+        share = REGISTERED if way.settings.align.on else DRAFTED if draft_steps(way) else FINISHED
+        return max(0, math.ceil(share * (steps - 1)))
     if way.settings.ease != "none":
         return max(0.0, steps - 1)
     # a step that is a whole number of the anchors' ends on one
     return steps - math.gcd(math.ceil(steps), anchor_count + 1)
 
 
-DRAFTED, FINISHED = 1.2, 1.5
-"""Frames that even pacing renders for each that is shown, where it measures the way by drafts and where not."""
+REGISTERED, DRAFTED, FINISHED = 1.8, 1.2, 1.5
+"""Frames that even pacing renders for each that is shown: where it measures the way by keyframes in register, which
+look other than what is painted; where by drafts of that; and where by nothing but frames."""
 
 
 def disk_bytes(clip: Clip, sizes: Sizes) -> int:

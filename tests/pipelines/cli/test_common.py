@@ -35,6 +35,17 @@ def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
     assert bar.spent == {"fit LoRA": 5, "render": 15}
 
 
+def test_stages_that_take_turns_go_forwards(capsys):
+    with ProgressBar({"fit LoRA": 20, "invert": 40, "render": 40}) as bar:
+        shares = []
+        for batch in (1, 2, 3, 4):
+            for stage in ("invert", "render"):
+                bar(stage, 10 * batch, 40)
+                shares.append(bar._bar.n / bar._bar.total)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
 def test_a_line_for_people_is_not_written_onto_a_bar(capsys):
     with ProgressBar({"render": 10}) as bar:
         time.sleep(0.6)
