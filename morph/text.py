@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 import stat
 import tomllib
@@ -83,13 +84,39 @@ def parse_json(path: Path, text: str, error: type[InputError] = InputError, **op
         InputError: it is not JSON, as ``error``, with its line.
     """
     try:
-        return json.loads(text, **options)
+        return loads(text, **options)
     except json.JSONDecodeError as reason:
         raise error(f"{path}:{reason.lineno}: {json_fault(reason)}") from None
     except RecursionError:
         raise error(f"{path}: is nested too deep; correct it") from None
-    except ValueError:  # Python reads no number of thousands of digits
-        raise error(f"{path}: a number is too long; correct it") from None
+    except ValueError:
+        raise error(f"{path}: a number is too large, or none; correct it") from None
+
+
+def loads(text: str, **options: Any) -> Any:
+    """What JSON says whose numbers are all finite, and can be floats; ``options`` are those of json.loads.
+
+    Raises:
+        ValueError: it is not JSON, or not such.
+        RecursionError: it is nested too deep.
+    """
+    readers = {"parse_constant": _no_number, "parse_float": _finite, "parse_int": _whole}
+    return json.loads(text, **{**readers, **options})
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{digits} is too large")
+    return number
+
+
+def _whole(digits: str) -> int:
+    _finite(digits)
+    return int(digits)
 
 
 def json_fault(reason: json.JSONDecodeError) -> str:

@@ -73,7 +73,10 @@ class Warp:
         control, trust = named["control"], named["trust"]
         if control.ndim != 3 or len(control) != 2 or min(control.shape[1:]) < 4 or trust.ndim != 2:
             raise ValueError("it is no field")
-        if not (width > 0 and height > 0 and control.isfinite().all() and trust.isfinite().all()):
+        if {control.dtype, trust.dtype} != {torch.float32} or not trust.numel():
+            raise ValueError("a field has no such numbers")
+        places = 0 < width < math.inf and 0 < height < math.inf
+        if not (places and control.isfinite().all() and trust.isfinite().all()):
             raise ValueError("a field has no such places")
         return cls(named["control"], (width, height), named["trust"])
 

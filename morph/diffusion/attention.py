@@ -42,7 +42,7 @@ def captured(
 def shared(
     model: LatentDiffusion, first: Features, second: Features, t: int, alpha: Tensor, sharing: Sharing
 ) -> AbstractContextManager[None]:
-    """Predict with what the ends (1) heard at ``t``, in place of the frames' own, for alphas (B,).
+    """Predict with what the ends heard at ``t``, one for all frames or one each, for alphas (B,).
 
     "interpolated" is DiffMorpher's: softmax(q (lerp(k0, k1))) lerp(v0, v1). What stands at one place in the two
     pictures need not be alike, and means of unlike features are grey and soft. "joint" attends to both ends

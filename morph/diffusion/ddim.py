@@ -53,12 +53,9 @@ def invert(
     (Pan et al., "Effective Real Image Editing with Accelerated Iterative Diffusion Inversion", 2023).
     """
     for s, t in pairwise(reversed(times)):
-        alpha_s, sigma_s = (float(level) for level in schedule.level(s))
         estimate = latents
         for _ in range(iterations):
-            noise = predict(estimate, t).noise
-            clean = (latents - sigma_s * noise) / alpha_s
-            estimate = schedule.noise(clean, noise, t)
+            estimate, clean = schedule.noisier(latents, s, t, predict(estimate, t))
         latents = estimate
         yield Step(t, latents, clean)
     return latents
@@ -74,11 +71,8 @@ def leap(
     the latents as they are, and then what it sees in them under that noise. Fit for a short way, along which the
     noise hardly changes.
     """
-    alpha_s, sigma_s = (float(level) for level in schedule.level(times[-1]))
     estimate = latents
     for t in (times[-2], times[0]):
-        noise = predict(estimate, t).noise
-        clean = (latents - sigma_s * noise) / alpha_s
-        estimate = schedule.noise(clean, noise, times[0])
+        estimate, clean = schedule.noisier(latents, times[-1], times[0], predict(estimate, t))
         yield Step(times[0], estimate, clean)
     return estimate

@@ -21,13 +21,14 @@ class Geometry:
 
     factor: of the autoencoder. stride: sides of frames must be multiples of it. native: the side that the
     denoiser was trained for. most_noise: the largest share of the steps, from 0 to 1, that a picture can be noised
-    by for the denoiser to paint it back.
+    by for the denoiser to paint it back. longest: side that the denoiser knows places for; None for any.
     """
 
     factor: int
     stride: int
     native: int
     most_noise: float = 1.0
+    longest: int | None = None
 
     @classmethod
     def from_configs(cls, vae: Mapping[str, Any], denoiser: Mapping[str, Any]) -> Geometry:
@@ -36,9 +37,11 @@ class Geometry:
             # AutoencoderTiny has its own name for the same thing
             block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
             factor = 2 ** (len(block_channels) - 1)
-            patch = denoiser.get("patch_size")  # of a transformer; a U-Net halves its sides again and again
-            stride = factor * (int(patch) if patch else 2 ** (len(denoiser["block_out_channels"]) - 1))
-            return cls(factor, stride, factor * int(denoiser["sample_size"]))
+            native = factor * _positive(denoiser, "sample_size")
+            if "patch_size" not in denoiser:  # a U-Net halves its sides again and again
+                return cls(factor, factor * 2 ** (len(denoiser["block_out_channels"]) - 1), native)
+            stride = factor * _positive(denoiser, "patch_size")
+            return cls(factor, stride, native, longest=stride * _positive(denoiser, "pos_embed_max_size"))
         except (KeyError, TypeError, ValueError) as error:
             what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else "a value is of another kind"
             raise ModelError(f"the configs of the model's vae and denoiser do not say its sizes: {what}") from None
@@ -54,6 +57,14 @@ class Geometry:
             *(read_json(folder / part / "config.json") for part in ("vae", family_of(folder).denoiser[0]))
         )
         return replace(sizes, most_noise=_most_noise(folder / LIMITS))
+
+
+def _positive(config: Mapping[str, Any], key: str) -> int:
+    """A whole number of a config."""
+    value = config[key]
+    if type(value) is not int or not 0 < value <= 100_000:
+        raise ValueError(key)
+    return value
 
 
 def _most_noise(path: Path) -> float:

@@ -18,6 +18,9 @@ from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 from morph.weights.silence import silence
 
+LARGE = 2 * 10**9
+"""Parameters of a text encoder, such as T5 has, that a device had better not hold for a prompt or two."""
+
 
 @cache
 def computes_in_bfloat16(device: torch.device) -> bool:
@@ -90,7 +93,8 @@ class LatentDiffusion:
     def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
         """Move everything to a device, and the denoiser to a dtype; returns self, as diffusers' pipelines do.
 
-        The autoencoder follows it as far as it can. Text encoders run once and stay in float32.
+        The autoencoder follows it as far as it can. Text encoders run once and stay in float32, those of ``LARGE``
+        on the CPU too.
         """
         self.autoencoder.to(device, dtype)
         with silence():  # diffusers warns of every cast, needed or not
@@ -98,7 +102,8 @@ class LatentDiffusion:
                 network.to(device=device, dtype=dtype)
                 network.to(memory_format=torch.channels_last)
         for network in self.texts.networks:
-            network.to(device=device)
+            if sum(parameter.numel() for parameter in network.parameters()) < LARGE:
+                network.to(device=device)
         return self
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:

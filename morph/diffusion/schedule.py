@@ -58,6 +58,14 @@ class Schedule(ABC):
     def prediction(self, latents: Tensor, t: int, output: Tensor) -> Prediction:
         """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t."""
 
+    @abstractmethod
+    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+        """Latents (B,C,h,w) at time s brought to a noisier time t, along what is believed of them at t.
+
+        The step from t to s that a sampler takes, backwards: with what is believed of the result it is exact. The
+        second (B,C,h,w) are the clean latents that this way comes from.
+        """
+
     def times(self, steps: int, taken: int | None = None) -> tuple[int, ...]:
         """Those of :meth:`spaced`; with ``taken``, only that many steps, each as wide as several.
 
@@ -130,6 +138,12 @@ class VariancePreserving(Schedule):
             alpha_bar = torch.tensor(self.final_alpha_bar if t == CLEAN else float(self.alpha_bar[t])).double()
         return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
+    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+        """See :class:`Schedule`; by the noise, which changes least on the way."""
+        alpha_s, sigma_s = (float(level) for level in self.level(s))
+        clean = (latents - sigma_s * believed.noise) / alpha_s
+        return self.noise(clean, believed.noise, t), clean
+
     def identity(self, scale: float, shift: float) -> str:
         """See :class:`Schedule`."""
         noise_schedule = (self.alpha_bar.tolist(), self.target, self.spacing)
@@ -185,6 +199,12 @@ class Flow(Schedule):
         time = t.cpu().reshape(-1, 1, 1, 1) if isinstance(t, Tensor) else torch.tensor(0 if t == CLEAN else t)
         sigma = time.double() / PARTS
         return 1 - sigma, sigma
+
+    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+        """See :class:`Schedule`; by the velocity: near sigma 1 what is believed to be noise is the latents."""
+        sigma_s, sigma_t = (float(self.level(time)[1]) for time in (s, t))
+        velocity = believed.noise - believed.clean
+        return latents + (sigma_t - sigma_s) * velocity, latents - sigma_s * velocity
 
     def identity(self, scale: float, shift: float) -> str:
         """See :class:`Schedule`."""

@@ -85,18 +85,19 @@ def _check_transformer(
     folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *towers: dict[str, Any]
 ) -> None:
     clips, t5 = towers[:2], towers[2:]
-    channels = {vae.get("latent_channels", _CHANNELS), transformer.get("in_channels", 16)}
-    channels.add(transformer.get("out_channels") or transformer.get("in_channels", 16))
+    inner = transformer.get("in_channels", 16)
+    channels = set(
+        map(str, [vae.get("latent_channels", _CHANNELS), inner, transformer.get("out_channels") or inner])
+    )
     width, pooled = (transformer.get(key) for key in ("joint_attention_dim", "pooled_projection_dim"))
     widths = [tower.get("hidden_size", _HIDDEN) for tower in clips]
     vectors = [tower.get("projection_dim", _HIDDEN) for tower in clips]
     plain = all(isinstance(number, int) for number in (width, pooled, *widths, *vectors))
     fits = plain and sum(widths) <= width and sum(vectors) == pooled
-    if len(set(map(str, channels))) > 1 or not fits or any(tower.get("d_model", _HIDDEN) != width for tower in t5):
+    if len(channels) > 1 or not fits or any(tower.get("d_model", _HIDDEN) != width for tower in t5):
         raise ModelError(
-            f"model {folder} is not a plain text-to-image model: latent channels "
-            f"{', '.join(sorted(map(str, channels)))}, text widths {[width, *widths]}, "
-            f"vectors {[pooled, *vectors]}; supported are {SUPPORTED}"
+            f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
+            f"text widths {[width, *widths]}, vectors {[pooled, *vectors]}; supported are {SUPPORTED}"
         )
 
 

@@ -49,9 +49,9 @@ class Embeddings:
 
     def like(self, other: Embeddings) -> Embeddings:
         """These, which a model takes where it takes others; a ValueError if their shapes differ."""
-        sides = [(texts.conditions.tokens.shape, texts.negative.tokens.shape) for texts in (self, other)]
-        if sides[0] != sides[1]:
-            raise ValueError(f"embeddings of shapes {sides[0]} where there should be {sides[1]}")
+        found, wanted = ({name: part.shape for name, part in texts.packed().items()} for texts in (self, other))
+        if found != wanted:
+            raise ValueError(f"embeddings of shapes {found} where there should be {wanted}")
         return self
 
     def save(self, path: Path, origin: Mapping[str, str]) -> None:

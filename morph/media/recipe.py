@@ -12,7 +12,7 @@ from morph.media.pattern import SUFFIXES, StillPattern
 from morph.media.png import MAX_COMMENT
 from morph.media.stills import atomic_path
 from morph.media.target import CONTAINERS
-from morph.text import read_text
+from morph.text import loads, read_text
 
 
 def published(path: str | Path) -> str:
@@ -70,7 +70,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 def parse_recipe(text: str) -> dict[str, Any] | None:
     """The recipe that a comment is; None for any other text."""
     try:
-        recipe = json.loads(text)
+        recipe = loads(text)
     except (ValueError, RecursionError):
         return None
     return recipe if isinstance(recipe, dict) and "morph" in recipe else None

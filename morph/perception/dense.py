@@ -75,13 +75,14 @@ class AlexNet:
 
 
 class Denoiser:
-    """The denoiser that makes the frames, in the middle of its way up, of a picture with a little noise.
+    """The denoiser that makes the frames, its middle layers, of a picture with a little noise.
 
     Tang et al., "Emergent Correspondence from Image Diffusion", 2023 (DIFT): the mean of several noises.
     """
 
     name = "unet"
-    TIME = 261
+    TIME = 0.261
+    """Of all times that the denoiser was trained at, in their order."""
     NOISES = 4
 
     def __init__(self, model: LatentDiffusion) -> None:
@@ -93,6 +94,7 @@ class Denoiser:
         model = self._model
         clean = model.encode(picture)
         noise = random.normal((self.NOISES, *clean.shape[1:]), 0, "correspondence").to(clean)
-        noisy = model.schedule.noise(clean.expand(self.NOISES, -1, -1, -1), noise, self.TIME)
-        layers = model.way_up(noisy, self.TIME, model.embed([""]))
+        t = round(self.TIME * model.schedule.length)
+        noisy = model.schedule.noise(clean.expand(self.NOISES, -1, -1, -1), noise, t)
+        layers = model.way_up(noisy, t, model.embed([""]))
         return [(1.0, layer.float().mean(0, keepdim=True).cpu()) for layer in reversed(layers)]

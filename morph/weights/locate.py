@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder.
 
     Raises:
-        ModelError: it is not there, larger than 64 MiB, or no JSON object.
+        ModelError: it is not there, larger than 16 MiB, or no JSON object.
     """
     try:
         text = read_text(path, MAX_JSON, "a file of a model", ModelError)

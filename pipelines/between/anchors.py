@@ -59,13 +59,13 @@ def render_anchors(
         return []
     if settings.anchors.scheme == "cascade":
         kept = load(0)
-        if kept is None:
+        if kept is None or not _are_at(kept, [place for level in levels for place in level.places]):
             kept = _cascade(model, pair, levels, settings, progress)
             save(0, kept)
         return kept
     done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(pair.ends)}
     for number, level in enumerate(levels):
-        if kept := load(number):
+        if (kept := load(number)) and _are_at(kept, level.places):
             done |= {anchor.alpha: anchor for anchor in kept}
             continue
         jobs = [(place, index) for place in level.places for index in range(level.candidates)]
@@ -91,6 +91,10 @@ def render_anchors(
             done[place.alpha] = Anchor(place.alpha, latents[row], pixels[row], choice)
         save(number, [done[place.alpha] for place in level.places])
     return [done[alpha] for alpha in sorted(done)[1:-1]]
+
+
+def _are_at(anchors: Sequence[Anchor], places: Sequence[Place]) -> bool:
+    return sorted(anchor.alpha for anchor in anchors) == sorted(place.alpha for place in places)
 
 
 def _parent_latents(model: LatentDiffusion, pair: Pair, parent: Anchor, alpha: float) -> Tensor:

@@ -343,7 +343,7 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
         raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}")
     try:
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         comma = kind is float and _DECIMAL_COMMA.fullmatch(str(value))
         point = f", with a point: {comma[0].replace(',', '.')}" if comma else ""
         raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}{point}") from None

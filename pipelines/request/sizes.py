@@ -56,12 +56,16 @@ def _model_size(size: str, geometry: Geometry, frame: tuple[int, int]) -> tuple[
     stride, least = geometry.stride, -(-SMALLEST // geometry.stride) * geometry.stride
     if size == "auto":
         pixels = frame[0] * frame[1]
-        scale = min(1.0, geometry.native / math.sqrt(pixels))
+        scale = min(1.0, geometry.native / math.sqrt(pixels), (geometry.longest or math.inf) / max(frame))
         width, height = (max(least, round(side * scale / stride) * stride) for side in frame)
         if width * height > pixels:
             width, height = (max(least, int(side * scale / stride) * stride) for side in frame)
         return width, height
     width, height = (geometry.native,) * 2 if size == "native" else parse_size(size)
+    if geometry.longest is not None and max(width, height) > geometry.longest:
+        raise SettingsError(
+            f"model_size {width}x{height} does not suit this model: sides are {geometry.longest} at most"
+        )
     if min(width, height) < SMALLEST or width % stride or height % stride:
         nearest = [max(round(side / stride) * stride, least) for side in (width, height)]
         raise SettingsError(

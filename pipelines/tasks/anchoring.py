@@ -88,16 +88,18 @@ class Anchoring:
             return Choice(chosen, scores, sheet.name)
 
         def load(level: int) -> list[Anchor] | None:
-            return self._store.load(f"{name}-{level}", unpack)
+            kept = self._store.load(f"{name}-{level}", unpack)
+            return None if kept is None else [Anchor(at, z, model.decode(z), choice) for at, z, choice in kept]
 
-        def unpack(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> list[Anchor]:
+        def unpack(
+            tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+        ) -> list[tuple[float, Tensor, Choice | None]]:
             alphas = [float(alpha) for alpha in json.loads(metadata["alphas"])]
             choices = [choice and Choice(**choice) for choice in json.loads(metadata["choices"])]
             latents = tensors["latents"].to(model.device)
             if latents.shape[1:] != model.latent_shape(self._size):
                 raise ValueError(f"latents {tuple(latents.shape)} are not the model's")
-            rows = zip(alphas, latents.split(1), choices, strict=True)
-            return [Anchor(alpha, z, model.decode(z), choice) for alpha, z, choice in rows]
+            return list(zip(alphas, latents.split(1), choices, strict=True))
 
         def save(level: int, anchors: Sequence[Anchor]) -> None:
             metadata = {

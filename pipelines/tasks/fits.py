@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+
+from torch import Tensor
 
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
@@ -64,8 +66,13 @@ class Fits:
         return kept
 
     def _kept(self, name: str) -> FittedKeyframe | None:
-        model, size = self._model, self._bench.plan.sizes.model
-        return self._bench.store.load(name, lambda tensors, said: FittedKeyframe.unpacked(tensors, model, size))
+        def unpack(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> FittedKeyframe:
+            fitted = FittedKeyframe.unpacked(tensors, self._model, self._bench.plan.sizes.model)
+            if self._inverted and fitted.noise is None:
+                raise ValueError("it was not inverted")
+            return fitted
+
+        return self._bench.store.load(name, unpack)
 
     def _name(self, number: int, texts: Embeddings) -> str:
         settings, model = self._keyframes[number].settings, self._model

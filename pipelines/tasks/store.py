@@ -71,7 +71,7 @@ class Store:
             return None
         try:
             return unpack(tensors, metadata)
-        except (LookupError, TypeError, ValueError, RuntimeError, RecursionError):
+        except (LookupError, TypeError, ValueError, RecursionError):  # not one that a device raises: it is full
             return None
 
     def save(self, sets: Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, str]]]) -> None:

@@ -9,13 +9,30 @@ from typing import Any
 
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.spacing import Spacing
-from morph.diffusion.supported import check_configs, check_controlnet
+from morph.diffusion.supported import check_configs, check_controlnet, check_steps
 from morph.weights.locate import EMBEDDED, WEIGHT_FILES, check_hashes, read_json
 from tests.fuzz.mutate import header, json_values
 
 ORIGIN = {"model": "a", "prompts": "b"}
 CONFIGS = {part: f"{part}/config.json" for part in ("vae", "unet", "text_encoder")} | {
     "scheduler": "scheduler/scheduler_config.json"
+}
+TOWER = {"hidden_size": 16, "projection_dim": 12}
+SD3: dict[str, dict[str, Any]] = {
+    "vae": {"_class_name": "AutoencoderKL", "block_out_channels": [8, 8, 8, 8], "latent_channels": 16},
+    "transformer": {
+        "_class_name": "SD3Transformer2DModel",
+        "sample_size": 128,
+        "patch_size": 2,
+        "pos_embed_max_size": 192,
+        "in_channels": 16,
+        "joint_attention_dim": 40,
+        "pooled_projection_dim": 24,
+    },
+    "text_encoder": TOWER,
+    "text_encoder_2": TOWER,
+    "text_encoder_3": {"d_model": 40},
+    "scheduler": {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
 }
 
 
@@ -55,6 +72,32 @@ def controlnet_seeds() -> list[bytes]:
     return [json.dumps({**unet, "_class_name": "ControlNetModel"}).encode()]
 
 
+def with_transformer(folder: Path) -> None:
+    """All configs of a model of Stable Diffusion 3's layout."""
+    for part, config in SD3.items():
+        (folder / part).mkdir(exist_ok=True)
+        name = "scheduler_config.json" if part == "scheduler" else "config.json"
+        (folder / part / name).write_text(json.dumps(config))
+
+
+def transformer_reader(part: str) -> Any:
+    def read(folder: Path) -> None:
+        from morph.diffusion.schedule import Flow
+
+        name = "scheduler_config.json" if part == "scheduler" else "config.json"
+        (folder / part / name).write_bytes((folder / f"sd3 {part}.json").read_bytes())
+        check_configs(folder)
+        Geometry.from_folder(folder)
+        check_steps(folder, 20)
+        Flow.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
+
+    return read
+
+
+def transformer_seeds(part: str) -> Any:
+    return lambda: [json.dumps(SD3[part]).encode()]
+
+
 def read_hashes(folder: Path) -> None:
     check_hashes(folder)
 
@@ -83,6 +126,10 @@ def embedding_seeds() -> list[bytes]:
 
 ROWS: tuple[tuple[Any, ...], ...] = (
     *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
+    *(
+        (f"sd3 {part}.json", transformer_reader(part), transformer_seeds(part), (json_values,), with_transformer)
+        for part in SD3
+    ),
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
     ("embeddings.safetensors", read_embeddings, embedding_seeds, (header,)),

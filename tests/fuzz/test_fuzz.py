@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -148,6 +149,8 @@ RECIPES = (
     ("settings", {"a\0b": 1}),
     ("keyframes", [{"image": "x" * 5000, "sha256": "0", "prompt": ""}]),
     ("points", {"x" * 5000: "0"}),
+    ("settings", {"noise": 10**400}),
+    ("choices", {"0.5": math.inf}),
 )
 
 
@@ -155,6 +158,14 @@ RECIPES = (
 def test_recipes_that_were_found(key, value):
     content = json.loads(cached(TARGETS["recipe.json"])[0])
     assert fuzzed("recipe.json", json.dumps({**content, key: value}).encode()) is None
+
+
+@pytest.mark.parametrize("size", [math.inf, math.nan, 10**400, -8, 0, [64, 64], "8"])
+@pytest.mark.parametrize("name", ["unet.json", "sd3 transformer.json"])
+def test_sizes_of_models_that_were_found(name, size):
+    content = json.loads(cached(TARGETS[name])[0])
+    for key in ("sample_size", "patch_size", "pos_embed_max_size"):
+        assert fuzzed(name, json.dumps({**content, key: size}).encode()) is None
 
 
 def test_an_interpolated_films_recipe_names_a_source_that_none_can_have():

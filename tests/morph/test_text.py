@@ -85,6 +85,19 @@ def test_what_is_no_text_is_one_line(tmp_path, data, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999", "9" * 400, "9" * 5000])
+def test_numbers_that_no_float_holds_are_refused(tmp_path, number):
+    with pytest.raises(InputError, match=r"a\.json: a number is too large, or none"):
+        parse_json(tmp_path / "a.json", f'{{"a": [{number}]}}')
+
+
+def test_numbers_are_read_as_they_are(tmp_path):
+    assert parse_json(tmp_path / "a.json", "[1, -2.5, 1e300, 1000000000000000019884624838656]") == [
+        *(1, -2.5, 1e300),
+        1000000000000000019884624838656,
+    ]
+
+
 def test_what_is_no_file_is_one_line(tmp_path):
     os.mkfifo(pipe := tmp_path / "pipe")
     for path, message in ((tmp_path, "is a folder"), (pipe, "not a regular"), (tmp_path / "a\0", "has a NUL")):

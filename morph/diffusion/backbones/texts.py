@@ -97,9 +97,9 @@ class ThreeTowers:
         outputs = [tower.network(tower.tokenize(prompts), output_hidden_states=True) for tower in self._clips]
         clip = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1).float()
         clip = F.pad(clip, (0, self._width - clip.shape[-1]))
-        t5 = self._t5.embed(prompts) if self._t5 else clip.new_zeros(len(clip), T5_TOKENS, self._width)
+        t5 = self._t5.embed(prompts) if self._t5 else torch.zeros(len(clip), T5_TOKENS, self._width)
         pooled = torch.cat([output.text_embeds for output in outputs], dim=-1)
-        return Condition(torch.cat([clip, t5], dim=1), pooled=pooled.float())
+        return Condition(torch.cat([clip, t5.to(clip)], dim=1), pooled=pooled.float())
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`; what T5 reads is read."""

@@ -166,6 +166,10 @@ def test_it_is_kept_bit_for_bit():
         {"control": torch.zeros(9, 9)},
         {"control": torch.full((2, 9, 9), math.nan)},
         {"trust": torch.zeros(4)},
+        {"trust": torch.zeros(0, 3)},
+        {"trust": torch.zeros(4, 4).long()},
+        {"control": torch.zeros(2, 9, 9).half()},
+        {"extent": torch.tensor([math.inf, 1.0])},
         {},
     ],
 )

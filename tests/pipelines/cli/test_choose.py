@@ -116,7 +116,7 @@ def test_choices_are_read_as_an_editor_saved_them(tmp_path, encoding):
         (b'{"0.5": 1,\r\n}', r"choices\.json:2: is not JSON at column 1, before '}'"),
         ('{"0.5": 1, "ä": 2}'.encode("latin-1"), r"choices\.json:1: is not UTF-8; save the file as UTF-8 text"),
         (b"[" * 200_000, r"choices\.json: is nested too deep"),
-        (b'{"0.5": ' + b"1" * 5000 + b"}", r"choices\.json: a number is too long"),
+        (b'{"0.5": ' + b"1" * 5000 + b"}", r"choices\.json: a number is too large"),
         (b" " * 1_000_001, r"choices\.json: is larger than 1000 kB"),
     ],
 )

@@ -18,17 +18,20 @@ from transformers import (
 from morph.diffusion import attention, ddim
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.exchange import Heard
+from morph.diffusion.geometry import Geometry
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.schedule import CLEAN, PARTS, Flow
 from morph.embedded.tokenizer import train_tokenizer
 from morph.errors import InputError, ModelError, SettingsError
 from morph.media.keyframe import load_keyframe, to_levels
+from morph.perception.dense import Denoiser
 from morph.steps import drain
 from pipelines import MorphPipeline
 from pipelines.job.job import Job
 from pipelines.request.clip import clip_of
 from pipelines.request.presets import load_preset
-from pipelines.request.settings import changed
+from pipelines.request.settings import Settings, changed
+from pipelines.request.sizes import sizes_of
 from tests.conftest import SAMPLES, autoencoder, text_config
 
 STEPS, SIDE, WIDTH = 4, 64, 40
@@ -150,19 +153,28 @@ def test_other_schedules_are_refused(key, value, message):
         Flow.from_config({**CONFIG, key: value})
 
 
+def test_sigmas_are_shifted_towards_the_noise():
+    *times, last = Flow.from_config({**CONFIG, "shift": 3.0}).times(4)
+    least = 0.003 / 1.002  # one of a thousand, shifted; what is spaced evenly from 1 to it is shifted again
+    even = [1 - (1 - least) * step / 3 for step in range(4)]
+    assert last == CLEAN
+    assert times == pytest.approx([3 * sigma / (1 + 2 * sigma) * PARTS for sigma in even], abs=1)
+
+
 @pytest.mark.parametrize("steps", [0, 1001])
 def test_steps_that_there_are_not_are_refused(model, steps):
     with pytest.raises(SettingsError, match="1 to 1000"):
         model.schedule.times(steps)
 
 
-def test_an_inversion_comes_back(model):
-    times, text = model.schedule.times(12), model.embed(["a cat"])
+@pytest.mark.parametrize(("steps", "least"), [(4, 40), (12, 60)])
+def test_an_inversion_comes_back(model, steps, least):
+    times, text = model.schedule.times(steps), model.embed(["a cat"])
     predict = conditioned(model.conditional(), text)
     latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     noise = drain(ddim.invert(predict, model.schedule, latents, times, 5))
     again = drain(ddim.sample(predict, model.schedule, noise, times))
-    assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > 30
+    assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > least
 
 
 def test_hearing_its_own_keys_and_values_changes_nothing(model):
@@ -236,6 +248,7 @@ def decibels(a, b):
     [
         ("transformer", {"_class_name": "FluxTransformer2DModel"}, "is a FluxTransformer2DModel; supported are"),
         ("transformer", {"in_channels": 16}, "latent channels 16, 4"),
+        ("transformer", {"in_channels": [4]}, r"latent channels 4, \[4\]"),
         ("transformer", {"joint_attention_dim": 20}, r"text widths \[20, 16, 16\]"),
         ("text_encoder_2", {"projection_dim": 8}, r"vectors \[24, 12, 8\]"),
         ("text_encoder_3", {"d_model": 8}, "not a plain text-to-image model"),
@@ -254,6 +267,7 @@ def test_parts_that_do_not_fit_are_refused_by_their_configs(sd3, tmp_path, part,
     [
         ({"controlnet": "a/b"}, {"pose.detector": "a/b"}, r"3\.x takes none here"),
         ({}, {"model_size": "72x64"}, "multiples of 16"),
+        ({}, {"model_size": "512x64"}, "256 at most"),
     ],
 )
 def test_a_plan_refuses_what_a_render_would(sd3, tmp_path, options, values, message):
@@ -262,6 +276,35 @@ def test_a_plan_refuses_what_a_render_would(sd3, tmp_path, options, values, mess
     clip = clip_of(images, (), settings, tmp_path / "a.mp4", model=str(sd3), **options)
     with pytest.raises(InputError, match=message):
         Job.of(clip, tmp_path / "a.job", fetch=False)
+
+
+def test_long_pictures_are_made_as_long_as_it_knows_places_for(sd3):
+    geometry = Geometry.from_folder(sd3)
+    assert (geometry.stride, geometry.native, geometry.longest) == (16, 64, 256)
+    assert sizes_of(changed(Settings(), {"size": "4096x64"}), geometry, (64, 64)).model == (256, 64)
+
+
+@pytest.mark.parametrize(
+    "change", [{"patch_size": 0}, {"patch_size": -2}, {"pos_embed_max_size": "9"}, {"sample_size": 1e300}]
+)
+def test_sizes_that_are_none_are_refused(sd3, tmp_path, change):
+    copy = shutil.copytree(sd3, tmp_path / "copy")
+    config = copy / "transformer" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    with pytest.raises(ModelError, match="do not say its sizes"):
+        Geometry.from_folder(copy)
+
+
+def test_it_is_looked_through_at_the_noise_that_others_are(model, monkeypatch):
+    asked, layers = [], model.denoiser.way_up
+
+    def way_up(latents, t, condition):
+        asked.append(t)
+        return layers(latents, t, condition)
+
+    monkeypatch.setattr(model.denoiser, "way_up", way_up)
+    assert len(Denoiser(model)(torch.zeros(1, 3, 64, 64))) == 2
+    assert asked == [261_000]
 
 
 def test_a_controlnet_is_refused(model):
