@@ -109,8 +109,8 @@ def _is_json(path: Path, text: str) -> bool:
 
 
 def _listed(path: Path, text: str) -> list[tuple[str, list[float]]]:
-    # whole numbers as floats too: one too long for a float is then infinite, and refused as that
-    pairs = parse_json(path, text, parse_int=float)
+    # one that no float holds is infinite then, or none, and refused with the number of its pair
+    pairs = parse_json(path, text, parse_int=float, parse_float=float, parse_constant=float)
     if not isinstance(pairs, list):
         raise InputError(f"{path}: is no list: write [[xa, ya, xb, yb], ...]")
     return [(f"{path}, pair {number}", _numbers(path, number, pair)) for number, pair in enumerate(pairs, 1)]
