@@ -78,7 +78,7 @@ class Warp:
         places = 0 < width < math.inf and 0 < height < math.inf
         if not (places and control.isfinite().all() and trust.isfinite().all()):
             raise ValueError("a field has no such places")
-        return cls(named["control"], (width, height), named["trust"])
+        return cls(control, (width, height), trust)
 
     def at(self, points: Tensor) -> Tensor:
         """The field (N,2) at points (N,2) of the halfway picture."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard
@@ -26,39 +27,15 @@ _LOOKED_AT = (0.4, 0.7)
 """How deep, as a share of all blocks, its middle layers lie."""
 
 
-class SD3:
+class SD3(Network):
     """diffusers' SD3Transformer2DModel, told tokens, a vector for the whole text, and times."""
 
     controlnet = None
-
-    def __init__(self, network: Any) -> None:
-        self.network = network.eval().requires_grad_(False)
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is."""
-        return self.network.proj_out.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What it computes in."""
-        return self.network.proj_out.weight.dtype
-
-    @property
-    def channels(self) -> int:
-        """Of the latents that it is shown."""
-        return int(self.network.config.in_channels)
 
     @property
     def networks(self) -> list[nn.Module]:
         """All that computes in its dtype."""
         return [self.network]
-
-    @cached_property
-    def projections(self) -> dict[str, nn.Linear]:
-        """See :class:`morph.diffusion.parts.Denoiser`; of the picture's tokens."""
-        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
-        return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
 
     @cached_property
     def shared_sites(self) -> list[str]:

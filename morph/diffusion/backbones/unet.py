@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard
@@ -17,37 +18,17 @@ from morph.diffusion.prediction import Control
 from morph.errors import ModelError
 
 
-class UNet:
+class UNet(Network):
     """diffusers' UNet2DConditionModel, told texts and times; ``factor`` is how many pixels a latent is wide.
 
     With ``sizes``, as SDXL's, it is also told how large pictures are: as large as they are made, and not cropped.
     """
 
     def __init__(self, network: Any, factor: int) -> None:
-        self.network, self._factor = network.eval().requires_grad_(False), factor
+        super().__init__(network)
+        self._factor = factor
         self.sizes = network.config.addition_embed_type == "text_time"
         self.controlnet: Any = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is."""
-        return self.network.conv_in.weight.device  # diffusers' own property walks all modules
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What it computes in."""
-        return self.network.conv_in.weight.dtype
-
-    @property
-    def channels(self) -> int:
-        """Of the latents that it is shown."""
-        return int(self.network.config.in_channels)
-
-    @cached_property
-    def projections(self) -> dict[str, nn.Linear]:
-        """See :class:`morph.diffusion.parts.Denoiser`."""
-        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
-        return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
 
     @cached_property
     def shared_sites(self) -> list[str]:

@@ -1,0 +1,37 @@
+"""What diffusers' denoisers have in common, whatever they are made of."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Network:
+    """A denoiser of diffusers, frozen."""
+
+    def __init__(self, network: Any) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(self.network.parameters()).device  # diffusers' own property walks all modules
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self.network.parameters()).dtype
+
+    @property
+    def channels(self) -> int:
+        """Of the latents that it is shown."""
+        return int(self.network.config.in_channels)
+
+    @cached_property
+    def projections(self) -> dict[str, nn.Linear]:
+        """See :class:`morph.diffusion.parts.Denoiser`; a text's own, where it has such, are not among them."""
+        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
+        return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
