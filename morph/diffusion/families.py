@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from morph.diffusion.spacing import Sigmas
 from morph.errors import ModelError
 from morph.weights.locate import read_json
 
@@ -18,12 +19,17 @@ class Family:
 
     title: for people. denoiser: the folder of it, and its class in diffusers. texts: the folder of each text
     encoder, and its class in transformers. optional: the folder of a text encoder that a model may come without.
+    flow: how the sigmas of a flow are spaced; None for a diffusion. patch: how many latents one token of the
+    denoiser is wide, and native: the side in pixels that it was trained for; 0 where its config says so.
     """
 
     title: str
     denoiser: tuple[str, str]
     texts: tuple[tuple[str, str], ...]
     optional: str = ""
+    flow: Sigmas | None = None
+    patch: int = 0
+    native: int = 0
 
     def text_parts(self, folder: Path) -> dict[str, str]:
         """The folders of the text encoders of the model in ``folder``, with their classes."""
@@ -34,16 +40,28 @@ class Family:
 
 
 _UNET = "unet", "UNet2DConditionModel"
-_PLAIN, _PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
+_PLAIN, _PROJECTED, _T5 = "CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"
+TOKENIZERS = {_PLAIN: "CLIPTokenizer", _PROJECTED: "CLIPTokenizer", _T5: "T5TokenizerFast"}
+"""The class of the tokenizer that goes with a text encoder's."""
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x, 2.x", _UNET, (("text_encoder", _PLAIN),))
 SDXL = Family("Stable Diffusion XL", _UNET, (("text_encoder", _PLAIN), ("text_encoder_2", _PROJECTED)))
 SD3 = Family(
     "Stable Diffusion 3.x",
     ("transformer", "SD3Transformer2DModel"),
-    (("text_encoder", _PROJECTED), ("text_encoder_2", _PROJECTED), ("text_encoder_3", "T5EncoderModel")),
+    (("text_encoder", _PROJECTED), ("text_encoder_2", _PROJECTED), ("text_encoder_3", _T5)),
     optional="text_encoder_3",
+    flow="trained",
 )
-SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x"
+FLUX1 = Family(
+    "FLUX.1",
+    ("transformer", "FluxTransformer2DModel"),
+    (("text_encoder", _PLAIN), ("text_encoder_2", _T5)),
+    flow="even",
+    patch=2,
+    native=1024,
+)
+_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1)}
+SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, and FLUX.1"
 
 
 def family_of(folder: Path) -> Family:
@@ -52,11 +70,11 @@ def family_of(folder: Path) -> Family:
     Raises:
         ModelError: a config is missing or damaged, or the denoiser is of no family that is known.
     """
-    part, kind = SD3.denoiser
-    if (folder / part).is_dir():
-        if (found := read_json(folder / part / "config.json").get("_class_name")) != kind:
+    if (part := folder / "transformer").is_dir():
+        found = read_json(part / "config.json").get("_class_name")
+        if not isinstance(found, str) or found not in _TRANSFORMERS:
             named = f"is a {found}" if found else "has a config.json that names no class"
-            raise ModelError(f"{folder / part} {named}; supported are {SUPPORTED}")
-        return SD3
+            raise ModelError(f"{part} {named}; supported are {SUPPORTED}")
+        return _TRANSFORMERS[found]
     sizes = read_json(folder / "unet" / "config.json").get("addition_embed_type") == SIZES
     return SDXL if sizes else STABLE_DIFFUSION

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from morph.diffusion.families import family_of
+from morph.diffusion.families import Family, family_of
 from morph.errors import ModelError
 from morph.weights.locate import read_json
 
@@ -31,12 +31,14 @@ class Geometry:
     longest: int | None = None
 
     @classmethod
-    def from_configs(cls, vae: Mapping[str, Any], denoiser: Mapping[str, Any]) -> Geometry:
+    def from_configs(cls, vae: Mapping[str, Any], denoiser: Mapping[str, Any], family: Family) -> Geometry:
         """Read from the configs of an autoencoder and a denoiser; a ModelError if they are something else."""
         try:
             # AutoencoderTiny has its own name for the same thing
             block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
             factor = 2 ** (len(block_channels) - 1)
+            if family.patch:
+                return cls(factor, factor * family.patch, family.native)
             native = factor * _positive(denoiser, "sample_size")
             if "patch_size" not in denoiser:  # a U-Net halves its sides again and again
                 return cls(factor, factor * 2 ** (len(denoiser["block_out_channels"]) - 1), native)
@@ -53,9 +55,9 @@ class Geometry:
         Raises:
             ModelError: configs or limits that say something else.
         """
-        sizes = cls.from_configs(
-            *(read_json(folder / part / "config.json") for part in ("vae", family_of(folder).denoiser[0]))
-        )
+        family = family_of(folder)
+        vae, denoiser = (read_json(folder / part / "config.json") for part in ("vae", family.denoiser[0]))
+        sizes = cls.from_configs(vae, denoiser, family)
         return replace(sizes, most_noise=_most_noise(folder / LIMITS))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
-from morph.diffusion.spacing import FlowSpacing, Spacing, config_number
+from morph.diffusion.spacing import FlowSpacing, Sigmas, SizeShift, Spacing, config_number
 from morph.errors import ModelError
 
 CLEAN = -1
@@ -35,8 +35,10 @@ class Schedule(ABC):
         """The times that a network was trained at are whole numbers from 0 below this."""
 
     @abstractmethod
-    def spaced(self, steps: int) -> tuple[int, ...]:
+    def spaced(self, steps: int, tokens: int) -> tuple[int, ...]:
         """``steps`` + 1 times from the noisiest down to ``CLEAN``, spaced as the model's config says.
+
+        ``tokens`` are those of the picture, which large ones may be noised longer for.
 
         Raises:
             SettingsError: a number of steps that the model cannot take.
@@ -66,12 +68,12 @@ class Schedule(ABC):
         second (B,C,h,w) are the clean latents that this way comes from.
         """
 
-    def times(self, steps: int, taken: int | None = None) -> tuple[int, ...]:
+    def times(self, steps: int, taken: int | None = None, tokens: int = 0) -> tuple[int, ...]:
         """Those of :meth:`spaced`; with ``taken``, only that many steps, each as wide as several.
 
         They go from and to the same times.
         """
-        times = self.spaced(steps)
+        times = self.spaced(steps, tokens)
         if taken is not None and taken < steps:
             return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
         return times
@@ -126,7 +128,7 @@ class VariancePreserving(Schedule):
         """Number of training timesteps T."""
         return len(self.alpha_bar)
 
-    def spaced(self, steps: int) -> tuple[int, ...]:
+    def spaced(self, steps: int, tokens: int) -> tuple[int, ...]:
         """See :class:`Schedule`; a first time that is far from pure noise is refused."""
         return *Spacing(self.length, self.spacing, self.offset).times(steps), CLEAN
 
@@ -175,23 +177,34 @@ class Flow(Schedule):
     spacing: FlowSpacing
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Flow:
+    def from_config(cls, config: Mapping[str, Any], sigmas: Sigmas = "trained") -> Flow:
         """Read a diffusers ``scheduler_config.json``; see :meth:`FlowSpacing.from_config`."""
-        return cls(FlowSpacing.from_config(config))
+        return cls(FlowSpacing.from_config(config, sigmas))
 
     @property
     def length(self) -> int:
         """See :class:`Schedule`."""
         return PARTS
 
-    def spaced(self, steps: int) -> tuple[int, ...]:
+    def spaced(self, steps: int, tokens: int) -> tuple[int, ...]:
         """See :class:`Schedule`."""
         from diffusers import FlowMatchEulerDiscreteScheduler
 
-        self.spacing.check(steps)
-        length, shift = self.spacing.length, self.spacing.shift
-        scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=length, shift=shift)
-        scheduler.set_timesteps(steps)
+        spacing, by_size = self.spacing, self.spacing.shift
+        spacing.check(steps)
+        shifts: dict[str, Any] = {"shift": by_size}
+        given: dict[str, Any] = {}
+        if spacing.sigmas == "even":
+            given["sigmas"] = [1 - step / steps for step in range(steps)]
+        if isinstance(by_size, SizeShift):
+            shifts = {"use_dynamic_shifting": True, "time_shift_type": by_size.kind}
+            given["mu"] = by_size.mu(tokens)
+        scheduler: Any = FlowMatchEulerDiscreteScheduler(
+            num_train_timesteps=spacing.length,
+            shift_terminal=spacing.last if spacing.last and steps > 1 else None,  # of one, the first is the last
+            **shifts,
+        )
+        scheduler.set_timesteps(steps, **given)
         return *(round(float(sigma) * PARTS) for sigma in scheduler.sigmas[:-1]), CLEAN
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:

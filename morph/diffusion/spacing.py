@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from morph.errors import ModelError, SettingsError
 
 KINDS = ("leading", "trailing", "linspace")
 FLOW = "FlowMatchEulerDiscreteScheduler"
 """The scheduler of diffusers whose configs say the sigmas of a flow."""
+Sigmas = Literal["trained", "even"]
+"""Whether a flow goes from 1 to the least sigma that it was trained at, or to one step before 0; then shifted."""
 _OTHER_SIGMAS = (
-    *("use_dynamic_shifting", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas"),
-    *("shift_terminal", "stochastic_sampling"),
+    *("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"),
 )
 
 
@@ -26,18 +27,53 @@ def config_number(config: Mapping[str, Any], key: str, default: float, least: fl
 
 
 @dataclass(frozen=True)
+class SizeShift:
+    """How far the sigmas of a flow go towards the noise, by how many tokens a picture has.
+
+    mu goes on a line through ``least`` at ``fewest`` tokens and ``most`` at ``many``. kind: exponential, with
+    e^mu in place of s in s sigma / (1 + (s - 1) sigma), or linear, with mu.
+    """
+
+    kind: str
+    fewest: float
+    many: float
+    least: float
+    most: float
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read a diffusers ``scheduler_config.json``; a ModelError for what is not supported."""
+        kind = config.get("time_shift_type", "exponential")
+        if kind not in ("exponential", "linear"):
+            raise ModelError(f"time_shift_type {kind!r} is not supported; use exponential or linear")
+        fewest = config_number(config, "base_image_seq_len", 256, 1, 1e6)
+        many = config_number(config, "max_image_seq_len", 4096, 1, 1e6)
+        if fewest >= many:
+            raise ModelError("scheduler_config.json: base_image_seq_len must be below max_image_seq_len")
+        shifts = (config_number(config, *limits, -10, 10) for limits in (("base_shift", 0.5), ("max_shift", 1.15)))
+        return cls(kind, fewest, many, *shifts)
+
+    def mu(self, tokens: int) -> float:
+        """For a picture of so many tokens."""
+        return self.least + (self.most - self.least) * (tokens - self.fewest) / (self.many - self.fewest)
+
+
+@dataclass(frozen=True)
 class FlowSpacing:
     """What the sigmas of a flow model follow from.
 
     length: how many it was trained at. shift: s in s sigma / (1 + (s - 1) sigma), towards the noise for large
-    pictures (Esser et al., 2024, eq. 23).
+    pictures (Esser et al., 2024, eq. 23), or one that goes by their size. last: what the least sigma is stretched
+    to; 0 leaves it.
     """
 
     length: int
-    shift: float
+    shift: float | SizeShift
+    sigmas: Sigmas = "trained"
+    last: float = 0.0
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Mapping[str, Any], sigmas: Sigmas = "trained") -> Self:
         """Read a diffusers ``scheduler_config.json``.
 
         Raises:
@@ -48,8 +84,15 @@ class FlowSpacing:
         for key in _OTHER_SIGMAS:
             if config.get(key):
                 raise ModelError(f"schedules with {key} are not supported")
-        length = config_number(config, "num_train_timesteps", 1000, 2, 100_000)
-        return cls(round(length), float(config_number(config, "shift", 1.0, 1e-3, 1e3)))
+        by_size = config.get("use_dynamic_shifting")
+        if by_size and sigmas == "trained":
+            raise ModelError("schedules with use_dynamic_shifting are not supported for this model")
+        return cls(
+            round(config_number(config, "num_train_timesteps", 1000, 2, 100_000)),
+            SizeShift.from_config(config) if by_size else float(config_number(config, "shift", 1.0, 1e-3, 1e3)),
+            sigmas,
+            float(config_number(config, "shift_terminal", 0.0, 0, 0.5)) if config.get("shift_terminal") else 0.0,
+        )
 
     def check(self, steps: int) -> None:
         """Raise a SettingsError for a number of steps that there are not."""

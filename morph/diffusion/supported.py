@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from morph.diffusion.families import SD3, SIZES, SUPPORTED, family_of
+from morph.diffusion.families import FLUX1, SD3, SIZES, STABLE_DIFFUSION, SUPPORTED, family_of
 from morph.diffusion.spacing import FlowSpacing, Spacing
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
@@ -47,7 +48,7 @@ def check_configs(folder: Path) -> None:
         if (kind := configs[part].get("_class_name")) not in classes:
             named = f"is a {kind}" if kind else "has a config.json that names no class"
             raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
-    (_check_transformer if family is SD3 else _check_unet)(folder, *configs.values())
+    _CHECKS[denoiser](folder, *configs.values())
 
 
 def check_steps(folder: Path, steps: int) -> None:
@@ -58,47 +59,76 @@ def check_steps(folder: Path, steps: int) -> None:
         ModelError: a schedule that is not supported.
     """
     config = read_json(folder / "scheduler" / "scheduler_config.json")
-    if family_of(folder) is SD3:
-        FlowSpacing.from_config(config).check(steps)
+    if sigmas := family_of(folder).flow:
+        FlowSpacing.from_config(config, sigmas).check(steps)
     else:
         Spacing.from_config(config).times(steps)
 
 
 def _check_unet(folder: Path, vae: dict[str, Any], unet: dict[str, Any], *towers: dict[str, Any]) -> None:
-    texts = [tower.get("text_config") or tower for tower in towers]
-    sizes = [vae.get("latent_channels", _CHANNELS)]
-    sizes += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
-    channels = set(map(str, sizes))
-    tower_widths = [text.get("hidden_size", _HIDDEN) for text in texts]
+    channels = [vae.get("latent_channels", _CHANNELS)]
+    channels += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
+    tower_widths = [_text(tower).get("hidden_size", _HIDDEN) for tower in towers]
     widths = [unet.get("cross_attention_dim", _TEXT_WIDTH), *tower_widths]
     added = unet.get("addition_embed_type")
     extra = unet.get("class_embed_type") or (None if added == SIZES else added)
-    summed = all(isinstance(width, int) for width in tower_widths) and widths[0] == sum(tower_widths)
-    if len(channels) > 1 or not summed or extra:
-        raise ModelError(
-            f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
-            f"text widths {widths}, extra embedding {extra}; supported are {SUPPORTED}"
-        )
+    summed = _numbers(tower_widths) and widths[0] == sum(tower_widths)
+    if not _same(channels) or not summed or extra:
+        raise _other(folder, channels, f"text widths {widths}, extra embedding {extra}")
 
 
-def _check_transformer(
-    folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *towers: dict[str, Any]
-) -> None:
+def _check_sd3(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *towers: dict[str, Any]) -> None:
     clips, t5 = towers[:2], towers[2:]
     inner = transformer.get("in_channels", 16)
-    channels = set(
-        map(str, [vae.get("latent_channels", _CHANNELS), inner, transformer.get("out_channels") or inner])
-    )
+    channels = [vae.get("latent_channels", _CHANNELS), inner, transformer.get("out_channels") or inner]
     width, pooled = (transformer.get(key) for key in ("joint_attention_dim", "pooled_projection_dim"))
     widths = [tower.get("hidden_size", _HIDDEN) for tower in clips]
     vectors = [tower.get("projection_dim", _HIDDEN) for tower in clips]
-    plain = all(isinstance(number, int) for number in (width, pooled, *widths, *vectors))
-    fits = plain and sum(widths) <= width and sum(vectors) == pooled
-    if len(channels) > 1 or not fits or any(tower.get("d_model", _HIDDEN) != width for tower in t5):
-        raise ModelError(
-            f"model {folder} is not a plain text-to-image model: latent channels {', '.join(sorted(channels))}, "
-            f"text widths {[width, *widths]}, vectors {[pooled, *vectors]}; supported are {SUPPORTED}"
-        )
+    fits = _numbers([width, pooled, *widths, *vectors]) and sum(widths) <= width and sum(vectors) == pooled
+    if not _same(channels) or not fits or any(tower.get("d_model", _HIDDEN) != width for tower in t5):
+        raise _other(folder, channels, f"text widths {[width, *widths]}, vectors {[pooled, *vectors]}")
+
+
+def _check_flux(
+    folder: Path, vae: dict[str, Any], transformer: dict[str, Any], clip: dict[str, Any], t5: dict[str, Any]
+) -> None:
+    inner, latents = transformer.get("in_channels", 64), vae.get("latent_channels", _CHANNELS)
+    packed = latents * FLUX1.patch**2 if isinstance(latents, int) else latents
+    channels = [packed, inner, transformer.get("out_channels") or inner]
+    widths = [transformer.get("joint_attention_dim", 4096), t5.get("d_model", _HIDDEN)]
+    vectors = [transformer.get("pooled_projection_dim", 768), _text(clip).get("hidden_size", _HIDDEN)]
+    if not all(map(_same, (channels, widths, vectors))):
+        raise _other(folder, channels, f"text widths {widths}, vectors {vectors}")
+
+
+def _text(tower: dict[str, Any]) -> dict[str, Any]:
+    """What a text encoder's config says of the text, where it is that of a whole CLIP."""
+    text = tower.get("text_config")
+    return text if isinstance(text, dict) else tower
+
+
+def _numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int) for value in values)
+
+
+def _same(values: Sequence[Any]) -> bool:
+    return len(set(map(str, values))) == 1
+
+
+def _other(folder: Path, channels: Sequence[Any], details: str) -> ModelError:
+    listed = ", ".join(sorted(set(map(str, channels))))
+    return ModelError(
+        f"model {folder} is not a plain text-to-image model: latent channels {listed}, {details}; "
+        f"supported are {SUPPORTED}"
+    )
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    STABLE_DIFFUSION.denoiser[1]: _check_unet,
+    SD3.denoiser[1]: _check_sd3,
+    FLUX1.denoiser[1]: _check_flux,
+}
+"""By the class of the denoiser."""
 
 
 def check_controlnet(folder: Path, name: str, unet: Any) -> None:

@@ -11,7 +11,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from morph import random
 from morph.diffusion import ddim
-from morph.diffusion.backbones.stable_diffusion import stable_diffusion
+from morph.diffusion.backbones.building import build
+from morph.diffusion.families import STABLE_DIFFUSION
 from morph.diffusion.guidance import classifier_free
 from morph.diffusion.model import LatentDiffusion
 from morph.embedded.photographs import LatentBatches, cache_latents, phrasings, read_captions
@@ -82,7 +83,7 @@ def sample_sheet(model: LatentDiffusion, size: int, guidance: float, seed: int =
     ).to(model.device)
     condition, negative = model.embed(SHEET_PROMPTS), model.embed([""] * len(SHEET_PROMPTS))
     predict = classifier_free(model.conditional(), condition, negative, guidance)
-    *_, last = ddim.sample(predict, model.schedule, latents, model.schedule.times(40))
+    *_, last = ddim.sample(predict, model.schedule, latents, model.times(40, latents.shape))
     return model.decode(last.latents)
 
 
@@ -158,5 +159,5 @@ def assemble(run: Run) -> LatentDiffusion:
         unet = build_unet(vae.config.latent_channels, text.config.hidden_size)
     else:
         unet = UNet2DConditionModel.from_pretrained(base / "unet", use_safetensors=True, local_files_only=True)
-    model = stable_diffusion(vae, unet, [(text, tokenizer)], SCHEDULER, "training")
+    model = build(STABLE_DIFFUSION, vae, unet, [(text, tokenizer)], SCHEDULER, "training")
     return model.to(run.device, torch.float32)

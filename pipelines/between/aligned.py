@@ -45,7 +45,7 @@ class AlignedInfill:
         self._settings = settings
         self._pair = Pair.of(first, second, settings, span, warp)
         self._warp = warp
-        self._times = aligned_times(model.schedule.times(settings.steps), settings)
+        self._times = aligned_times(model.times(settings.steps, first.latents.shape), settings)
 
     @property
     def forwards(self) -> int:

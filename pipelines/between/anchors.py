@@ -113,8 +113,8 @@ def _noised(
     if not steps:
         return list(parents)
     schedule = model.schedule
-    t = schedule.times(settings.steps)[-1 - steps]
     shape, seed = parents[0].shape[1:], settings.seed
+    t = model.times(settings.steps, shape)[-1 - steps]
 
     def draw(purpose: str) -> Tensor:
         # "flat" has one noise for all frames: neighbours that share neither parent nor noise have no order
@@ -141,7 +141,7 @@ def _cascade(
     noises = [random.normal(shape, seed, purpose).to(clean[0]) for purpose in purposes]
     noisy: dict[float, Tensor] = {}
     for level in levels:
-        t = schedule.times(settings.steps)[-1 - level.steps]
+        t = model.times(settings.steps, shape)[-1 - level.steps]
         first, second = (schedule.noise(z, eps, t) for z, eps in zip(clean, noises, strict=True))
         around = noisy | {0.0: first, 1.0: second}
         for place in level.places:
@@ -174,7 +174,7 @@ def _denoise(
     progress: Progress,
 ) -> Tensor:
     """Latents (B,C,h,w) with ``steps`` steps left, denoised until ``until`` are left."""
-    times = model.schedule.times(settings.steps)
+    times = model.times(settings.steps, latents.shape)
     guidance = settings.anchors.guidance
     cost = len(latents) * (1 if guidance == 1 else 2)
 

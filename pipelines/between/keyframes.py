@@ -203,7 +203,7 @@ def invert_keyframes(
     """
     predict, loras_applied = _predictor(model, keyframes, settings, positions)
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
-    times = model.schedule.times(settings.steps)
+    times = model.times(settings.steps, mean.shape)
     with loras_applied:
         inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
         noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from morph.diffusion.families import SD3, family_of
+from morph.diffusion.families import family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
@@ -63,7 +63,7 @@ def _check_rife(weights: str) -> None:
 def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
     """Refuse a ControlNet that does not suit the model, or that nothing shows poses to."""
     family, detector = family_of(folder), clip.settings.pose.detector
-    if family is SD3:
+    if family.flow:
         raise ModelError(f"ControlNet {clip.controlnet} does not suit model {name}: {family.title} takes none here")
     if not detector:
         raise SettingsError(NEEDS_POSES)

@@ -45,7 +45,7 @@ class DiffusionMaker:
         """
         models, model, clip = self._models, self._models.model, self._plan.clip
         settings = clip.settings
-        model.schedule.times(settings.steps)
+        model.times(settings.steps, model.latent_shape(self._plan.sizes.model))
         overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in clip.keyframes))
         notices = [f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong]
         if model.controlnet is None and settings.pose.detector:

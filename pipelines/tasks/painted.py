@@ -62,7 +62,8 @@ class PaintedTracks:
 
     def _times(self, way: Way, steps: int | None = None) -> Times:
         """Those of the frames of a way, or of drafts of so many steps."""
-        return self._model.schedule.times(way.settings.steps, steps)
+        shape = self._model.latent_shape(self._bench.plan.sizes.model)
+        return self._model.times(way.settings.steps, shape, steps)
 
     def _track(
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size

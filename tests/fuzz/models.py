@@ -35,6 +35,27 @@ SD3: dict[str, dict[str, Any]] = {
     "scheduler": {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
 }
 
+FLUX: dict[str, dict[str, Any]] = {
+    "vae": {"_class_name": "AutoencoderKL", "block_out_channels": [8, 8, 8, 8], "latent_channels": 16},
+    "transformer": {
+        "_class_name": "FluxTransformer2DModel",
+        "in_channels": 64,
+        "joint_attention_dim": 40,
+        "pooled_projection_dim": 16,
+    },
+    "text_encoder": TOWER,
+    "text_encoder_2": {"d_model": 40},
+    "scheduler": {
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "use_dynamic_shifting": True,
+        "base_image_seq_len": 256,
+        "max_shift": 1.15,
+        "shift_terminal": 0.02,
+        "time_shift_type": "linear",
+    },
+}
+TRANSFORMERS = {"sd3": SD3, "flux": FLUX}
+
 
 def with_model(folder: Path) -> None:
     """All configs of the embedded model, and one of a ControlNet for it."""
@@ -72,30 +93,38 @@ def controlnet_seeds() -> list[bytes]:
     return [json.dumps({**unet, "_class_name": "ControlNetModel"}).encode()]
 
 
-def with_transformer(folder: Path) -> None:
-    """All configs of a model of Stable Diffusion 3's layout."""
-    for part, config in SD3.items():
-        (folder / part).mkdir(exist_ok=True)
-        name = "scheduler_config.json" if part == "scheduler" else "config.json"
-        (folder / part / name).write_text(json.dumps(config))
+def with_transformer(family: str) -> Any:
+    """All configs of a model of that family's layout."""
+
+    def write(folder: Path) -> None:
+        for part, config in TRANSFORMERS[family].items():
+            (folder / part).mkdir(exist_ok=True)
+            (folder / part / _config_name(part)).write_text(json.dumps(config))
+
+    return write
 
 
-def transformer_reader(part: str) -> Any:
+def _config_name(part: str) -> str:
+    return "scheduler_config.json" if part == "scheduler" else "config.json"
+
+
+def transformer_reader(family: str, part: str) -> Any:
     def read(folder: Path) -> None:
+        from morph.diffusion.families import family_of
         from morph.diffusion.schedule import Flow
 
-        name = "scheduler_config.json" if part == "scheduler" else "config.json"
-        (folder / part / name).write_bytes((folder / f"sd3 {part}.json").read_bytes())
+        (folder / part / _config_name(part)).write_bytes((folder / f"{family} {part}.json").read_bytes())
         check_configs(folder)
         Geometry.from_folder(folder)
         check_steps(folder, 20)
-        Flow.from_config(read_json(folder / "scheduler" / "scheduler_config.json"))
+        config = read_json(folder / "scheduler" / "scheduler_config.json")
+        Flow.from_config(config, family_of(folder).flow or "trained").times(20, tokens=1024)
 
     return read
 
 
-def transformer_seeds(part: str) -> Any:
-    return lambda: [json.dumps(SD3[part]).encode()]
+def transformer_seeds(family: str, part: str) -> Any:
+    return lambda: [json.dumps(TRANSFORMERS[family][part]).encode()]
 
 
 def read_hashes(folder: Path) -> None:
@@ -127,8 +156,15 @@ def embedding_seeds() -> list[bytes]:
 ROWS: tuple[tuple[Any, ...], ...] = (
     *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
     *(
-        (f"sd3 {part}.json", transformer_reader(part), transformer_seeds(part), (json_values,), with_transformer)
-        for part in SD3
+        (
+            f"{family} {part}.json",
+            transformer_reader(family, part),
+            transformer_seeds(family, part),
+            (json_values,),
+            with_transformer(family),
+        )
+        for family, parts in TRANSFORMERS.items()
+        for part in parts
     ),
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),

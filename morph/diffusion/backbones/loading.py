@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from morph.diffusion.backbones.stable_diffusion import stable_diffusion, stable_diffusion_3
-from morph.diffusion.families import SD3, family_of
+from morph.diffusion.backbones.building import build
+from morph.diffusion.families import TOKENIZERS, family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
@@ -25,7 +25,7 @@ def load_model(
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
-    Stable Diffusion 1.x, 2.x, XL and 3.x, with AutoencoderKL or AutoencoderTiny. Only a hub id that is no folder
+    Of the families of :mod:`morph.diffusion.families`. Only a hub id that is no folder
     touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet``, for 1.x, 2.x and XL, is a
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``.
 
@@ -75,13 +75,10 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     towers = []
     for part, kind in family.text_parts(folder).items():
         encoder = load_part(getattr(transformers, kind), folder / part, variant(part), dtype=torch.float32)
-        reader = "T5TokenizerFast" if kind == "T5EncoderModel" else "CLIPTokenizer"
-        tokenizer = load_tokenizer(
-            getattr(transformers, reader), folder / part.replace("text_encoder", "tokenizer")
-        )
+        reader = getattr(transformers, TOKENIZERS[kind])
+        tokenizer = load_tokenizer(reader, folder / part.replace("text_encoder", "tokenizer"))
         towers.append((encoder, tokenizer))
     config = read_json(folder / "scheduler" / "scheduler_config.json")
-    build = stable_diffusion_3 if family is SD3 else stable_diffusion
-    model = build(network("vae"), network(family.denoiser[0]), towers, config, name)
+    model = build(family, network("vae"), network(family.denoiser[0]), towers, config, name)
     model.geometry = Geometry.from_folder(folder)
     return model

@@ -5,7 +5,7 @@ Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Syn
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,50 +13,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from morph.diffusion.backbones.network import Network
-from morph.diffusion.backbones.processors import processed
+from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard
 from morph.diffusion.prediction import Control
-from morph.diffusion.schedule import PARTS
-from morph.errors import ModelError
 
 _TIMES = 1000
 """What the network is told for sigma 1."""
-_LOOKED_AT = (0.4, 0.7)
-"""How deep, as a share of all blocks, its middle layers lie."""
 
 
-class SD3(Network):
+class SD3(Transformer):
     """diffusers' SD3Transformer2DModel, told tokens, a vector for the whole text, and times."""
 
-    controlnet = None
+    title = "Stable Diffusion 3"
 
     @property
-    def networks(self) -> list[nn.Module]:
-        """All that computes in its dtype."""
-        return [self.network]
+    def blocks(self) -> Sequence[nn.Module]:
+        """See :class:`Transformer`."""
+        return list(self.network.transformer_blocks)
 
     @cached_property
     def shared_sites(self) -> list[str]:
         """All attention in the second half of the blocks."""
-        count = len(self.network.transformer_blocks)
-        blocks = {number: self.network.transformer_blocks[number] for number in range(count // 2, count)}
         return [
             f"transformer_blocks.{number}.{part}"
-            for number, block in blocks.items()
+            for number, block in enumerate(self.blocks)
             for part in ("attn", "attn2")
-            if getattr(block, part, None) is not None
+            if number >= len(self.blocks) // 2 and getattr(block, part, None) is not None
         ]
 
-    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
-        """See :class:`morph.diffusion.parts.Denoiser`; what is exchanged is the picture's, the text stays."""
-        layers = {name: self.network.get_submodule(name) for name in self.shared_sites}
-        return processed(layers, lambda name: _JointAttention(name, exchange))
-
-    def guide(self, controlnet: Any) -> None:
-        """Refuse: the ControlNets that are supported are those of U-Nets."""
-        raise ModelError("Stable Diffusion 3 takes no ControlNet here: leave it out")
+    def processor(self, name: str, exchange: Exchange) -> _JointAttention:
+        """See :class:`Transformer`."""
+        return _JointAttention(name, exchange)
 
     def output(
         self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
@@ -64,30 +52,14 @@ class SD3(Network):
         """See :class:`morph.diffusion.parts.Denoiser`."""
         if condition.pooled is None:
             raise ValueError("this model takes a vector for the whole text, and the condition has none")
-        time = torch.as_tensor(t, device=latents.device, dtype=torch.float32).expand(len(latents)) * (
-            _TIMES / PARTS
-        )
         tokens, pooled = condition.tokens.to(self.dtype), condition.pooled.to(self.dtype)
+        time = sigma(t, latents) * _TIMES
         velocity = self.network(latents.to(self.dtype), tokens, pooled, time, return_dict=False)[0]
         return velocity.float()
 
-    def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
-        """What two of its middle blocks say."""
-        said: list[Tensor] = []
-        blocks = self.network.transformer_blocks
-        handles = [
-            blocks[int(share * len(blocks))].register_forward_hook(
-                lambda block, inputs, output: said.append(output[1])
-            )
-            for share in _LOOKED_AT
-        ]
-        try:
-            self.output(latents, t, condition.expand(len(latents)))
-        finally:
-            for handle in handles:
-                handle.remove()
-        height = latents.shape[2] // self.network.config.patch_size
-        return [tokens.transpose(1, 2).unflatten(2, (height, -1)) for tokens in said]
+    def picture(self, output: Any, latents: Tensor) -> Tensor:
+        """See :class:`Transformer`."""
+        return grid(output[1], latents.shape[2] // self.network.config.patch_size)
 
 
 @dataclass(frozen=True)

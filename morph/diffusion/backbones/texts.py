@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from morph.diffusion.condition import Condition
 
 T5_TOKENS = 256
-"""How many tokens T5 is shown."""
+"""How many tokens T5 is shown where nothing else is said."""
 
 
 class Clip:
@@ -106,21 +106,44 @@ class ThreeTowers:
         return self._t5.overlong(prompts) if self._t5 else self._clips[0].overlong(prompts)
 
 
-class T5:
-    """T5's encoder: the tokens (B,L,D) of its last layer."""
+class ClipAndT5:
+    """T5's tokens, and of CLIP's text tower the vector for the whole text alone, as FLUX.1 is told."""
 
-    def __init__(self, network: Any, tokenizer: Any) -> None:
+    def __init__(self, clip: Clip, t5: T5) -> None:
+        self._clip, self._t5 = clip, t5
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [self._clip.network, self._t5.network]
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str]) -> Condition:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        pooled = self._clip.network(self._clip.tokenize(prompts)).pooler_output.float()
+        return Condition(self._t5.embed(prompts).to(pooled), pooled=pooled)
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """See :class:`morph.diffusion.parts.Texts`; what T5 reads is read."""
+        return self._t5.overlong(prompts)
+
+
+class T5:
+    """T5's encoder: the tokens (B,L,D) of its last layer, of the first ``length`` tokens of a text."""
+
+    def __init__(self, network: Any, tokenizer: Any, length: int = T5_TOKENS) -> None:
         self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        self._length = length
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Tensor:
         """Prompts to tokens (B,L,D) float32."""
         tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=T5_TOKENS, truncation=True, return_tensors="pt"
+            list(prompts), padding="max_length", max_length=self._length, truncation=True, return_tensors="pt"
         )
         embedded: Tensor = self.network(tokens.input_ids.to(self.network.device))[0]
         return embedded.float()
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """Those prompts that hold more tokens than are read."""
-        return [prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > T5_TOKENS]
+        return [prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > self._length]

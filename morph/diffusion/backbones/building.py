@@ -1,0 +1,70 @@
+"""Models of each family, of their parts as diffusers and transformers build them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from morph.diffusion import families
+from morph.diffusion.backbones.autoencoder import KL
+from morph.diffusion.backbones.flux import Flux
+from morph.diffusion.backbones.sd3 import SD3
+from morph.diffusion.backbones.texts import T5, Clip, ClipAndT5, ThreeTowers, TwoClips
+from morph.diffusion.backbones.unet import UNet
+from morph.diffusion.families import Family
+from morph.diffusion.geometry import Geometry
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.parts import Autoencoder, Denoiser, Texts
+from morph.diffusion.schedule import Flow, Schedule, VariancePreserving
+
+Tower = tuple[Any, Any]
+"""A text encoder and its tokenizer."""
+_FLUX_T5_TOKENS = 512
+
+
+def build(
+    family: Family, vae: Any, network: Any, towers: Sequence[Tower], scheduler: Mapping[str, Any], name: str
+) -> LatentDiffusion:
+    """A model of a family; ``network`` is its denoiser, ``scheduler`` that one's config.
+
+    Raises:
+        ModelError: configs that say something else than the family's.
+    """
+    geometry = Geometry.from_configs(vae.config, network.config, family)
+    schedule: Schedule = (
+        Flow.from_config(scheduler, family.flow) if family.flow else VariancePreserving.from_config(scheduler)
+    )
+    texts, denoiser, autoencoder = _BUILDERS[family.denoiser[1]](vae, network, towers, geometry)
+    return LatentDiffusion(autoencoder, texts, denoiser, schedule, geometry, name)
+
+
+Parts = tuple[Texts, Denoiser, Autoencoder]
+
+
+def _stable_diffusion(vae: Any, unet: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A U-Net told by one of CLIP's text towers, or XL's by two."""
+    clips = [Clip(*tower) for tower in towers]
+    texts: Texts = TwoClips(*clips) if len(clips) > 1 else clips[0]
+    return texts, UNet(unet, geometry.factor), KL(vae, geometry.factor)
+
+
+def _stable_diffusion_3(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A transformer told by two of CLIP's text towers, and by T5 where it is there."""
+    first, second, *t5 = towers
+    width = int(transformer.config.joint_attention_dim)
+    texts = ThreeTowers(Clip(*first), Clip(*second), T5(*t5[0]) if t5 else None, width)
+    return texts, SD3(transformer), KL(vae, geometry.factor)
+
+
+def _flux(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A transformer told by T5, and by CLIP's vector for the whole text."""
+    clip, t5 = towers
+    return ClipAndT5(Clip(*clip), T5(*t5, _FLUX_T5_TOKENS)), Flux(transformer), KL(vae, geometry.factor)
+
+
+_BUILDERS: Mapping[str, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
+    families.STABLE_DIFFUSION.denoiser[1]: _stable_diffusion,
+    families.SD3.denoiser[1]: _stable_diffusion_3,
+    families.FLUX1.denoiser[1]: _flux,
+}
+"""By the class of the denoiser."""

@@ -1,0 +1,151 @@
+"""The denoiser of FLUX.1: blocks with a stream for text and one for the picture, then blocks with one for both.
+
+Black Forest Labs, "FLUX.1", 2024, as diffusers has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from diffusers.models.embeddings import apply_rotary_emb
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from morph.diffusion.backbones.transformer import Transformer, grid, sigma
+from morph.diffusion.condition import Condition
+from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.prediction import Control
+
+PATCH = 2
+"""How many latents a token is wide."""
+_BY_CONTENT = 0, 7, 8, 9, 10, 18, 25, 28, 37, 42, 45, 50, 56
+"""Blocks, of 57, that look for what resembles them and not for what stands at their place (Wei et al., "FreeFlux",
+2025); where pictures have other layouts, the others' keys and values bring both of these."""
+_BLOCKS = 57
+
+
+class Flux(Transformer):
+    """diffusers' FluxTransformer2DModel, told T5's tokens, a vector for the whole text, and sigma.
+
+    One that was distilled for guidance is told 1, which is none: as all others, it is guided by two predictions.
+    """
+
+    title = "FLUX.1"
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(network)
+        self._texts = 0
+
+    @property
+    def channels(self) -> int:
+        """Of the latents that it is shown."""
+        return int(self.network.config.in_channels) // PATCH**2
+
+    @property
+    def blocks(self) -> Sequence[nn.Module]:
+        """See :class:`Transformer`."""
+        return [*self.network.transformer_blocks, *self.network.single_transformer_blocks]
+
+    @property
+    def shared_sites(self) -> list[str]:
+        """The attention of blocks that look for content, or as deep ones in networks of other depths."""
+        double, last = len(self.network.transformer_blocks), len(self.blocks) - 1
+        numbers = dict.fromkeys(round(number * last / (_BLOCKS - 1)) for number in _BY_CONTENT)
+        return [
+            f"transformer_blocks.{number}.attn"
+            if number < double
+            else f"single_transformer_blocks.{number - double}.attn"
+            for number in numbers
+        ]
+
+    def processor(self, name: str, exchange: Exchange) -> _Attention:
+        """See :class:`Transformer`."""
+        return _Attention(name, exchange, self._text_tokens)
+
+    def output(
+        self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
+    ) -> Tensor:
+        """See :class:`morph.diffusion.parts.Denoiser`."""
+        if condition.pooled is None:
+            raise ValueError("this model takes a vector for the whole text, and the condition has none")
+        height, width = (side // PATCH for side in latents.shape[2:])
+        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        places = torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1).to(latents)
+        self._texts = condition.tokens.shape[1]
+        guided = torch.ones(len(latents), device=latents.device) if self.network.config.guidance_embeds else None
+        said = self.network(
+            F.pixel_unshuffle(latents, PATCH).flatten(2).transpose(1, 2).to(self.dtype),
+            condition.tokens.to(self.dtype),
+            condition.pooled.to(self.dtype),
+            sigma(t, latents),
+            places,
+            places.new_zeros(self._texts, 3),
+            guided,
+            return_dict=False,
+        )[0]
+        return F.pixel_shuffle(grid(said.float(), height), PATCH)
+
+    def picture(self, output: Any, latents: Tensor) -> Tensor:
+        """See :class:`Transformer`; blocks of both kinds say the text first."""
+        return grid(output[1], latents.shape[2] // PATCH)
+
+    def _text_tokens(self) -> int:
+        """How many of the text stand before the picture's, in the prediction that is being made."""
+        return self._texts
+
+
+@dataclass(frozen=True)
+class _Attention:
+    """Attention, as diffusers' own processor has it, of what an exchange says for the picture's tokens."""
+
+    name: str
+    exchange: Exchange
+    texts: Any
+
+    def __call__(
+        self,
+        layer: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        image_rotary_emb: tuple[Tensor, Tensor] | None = None,
+    ) -> Any:
+        assert image_rotary_emb is not None
+        count, (cosines, sines) = self.texts(), image_rotary_emb
+        if encoder_hidden_states is None:
+            text, picture = hidden_states[:, :count], hidden_states[:, count:]
+            to_text = layer.to_q, layer.norm_q, layer.to_k, layer.norm_k, layer.to_v
+        else:
+            text, picture = encoder_hidden_states, hidden_states
+            to_text = (
+                *(layer.add_q_proj, layer.norm_added_q, layer.add_k_proj, layer.norm_added_k),
+                layer.add_v_proj,
+            )
+
+        def heads(x: Tensor) -> Tensor:
+            return x.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+
+        def placed(x: Tensor, start: int) -> Tensor:
+            around = slice(start, start + x.shape[2])
+            rotation: Any = cosines[around], sines[around]
+            turned: Any = apply_rotary_emb(x, rotation)
+            return cast(Tensor, turned)
+
+        def own() -> Heard:
+            keys = placed(layer.norm_k(heads(layer.to_k(picture))), count)
+            return Heard(keys, heads(layer.to_v(picture)))
+
+        heard = self.exchange(self.name, own)
+        text_q, text_norm_q, text_k, text_norm_k, text_v = to_text
+        query = placed(layer.norm_q(heads(layer.to_q(picture))), count)
+        text_query = placed(text_norm_q(heads(text_q(text))), 0)
+        keys, values = placed(text_norm_k(heads(text_k(text))), 0), heads(text_v(text))
+        answers = heard.beside(keys, values).answer(torch.cat([text_query, query], 2))
+        if encoder_hidden_states is None:
+            return answers
+        of_text, of_picture = answers.split([count, picture.shape[1]], 1)
+        project, dropout = layer.to_out
+        return dropout(project(of_picture)), layer.to_add_out(of_text)

@@ -1,0 +1,166 @@
+"""Small random models of each family, in diffusers' layout, and diffusers' own pipelines of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+)
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
+
+from morph.embedded.tokenizer import train_tokenizer
+from tests.conftest import autoencoder, text_config
+
+WIDTH = 40
+WORDS = ["<pad>", "</s>", "<unk>", "\u2581", "\u2581a", "\u2581cat", "\u2581dog", "\u2581photo", "\u2581of"]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """build: into a folder. pipeline: diffusers' own, of a model of ours and its folder.
+
+    asked: of that pipeline, besides prompt, sides, steps, guidance and latents. packed: latents (1,C,h,w) as it
+    wants them. tokens: what way_up says of latents (2,C,8,12). sites: that share, by default.
+    """
+
+    build: Callable[[Path], Path]
+    pipeline: Callable[[Any, Path], Any]
+    packed: Callable[[torch.Tensor], torch.Tensor]
+    asked: dict[str, Any]
+    middle: tuple[int, ...]
+    sites: tuple[str, ...]
+
+
+def _clip(folder: Path, end: str, kind: Any) -> None:
+    tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
+    config = text_config(tokenizer)
+    config.projection_dim = 12
+    tokenizer.save_pretrained(folder / f"tokenizer{end}")
+    kind(config).save_pretrained(folder / f"text_encoder{end}")
+
+
+def _t5(folder: Path, end: str) -> None:
+    vocabulary = [(word, -float(number)) for number, word in enumerate(WORDS)]
+    T5TokenizerFast(vocab=vocabulary, extra_ids=0).save_pretrained(folder / f"tokenizer{end}")
+    sizes = {"d_model": WIDTH, "d_kv": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": len(WORDS)}
+    T5EncoderModel(T5Config(**sizes)).save_pretrained(folder / f"text_encoder{end}")
+
+
+def build_sd3(folder: Path, t5: bool = True) -> Path:
+    """Of Stable Diffusion 3.5's layout: four blocks, two of them with a second attention."""
+    torch.manual_seed(0)
+    for end in ("", "_2"):
+        _clip(folder, end, CLIPTextModelWithProjection)
+    if t5:
+        _t5(folder, "_3")
+    SD3Transformer2DModel(
+        sample_size=8,
+        patch_size=2,
+        in_channels=4,
+        out_channels=4,
+        num_layers=4,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        caption_projection_dim=16,
+        pooled_projection_dim=24,
+        pos_embed_max_size=16,
+        dual_attention_layers=(0, 2),
+        qk_norm="rms_norm",
+    ).save_pretrained(folder / "transformer")
+    autoencoder(scaling_factor=1.5305, shift_factor=0.0609).save_pretrained(folder / "vae")
+    FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def sd3_pipeline(model: Any, folder: Path) -> Any:
+    """diffusers' own, of the same networks."""
+    first, second, *third = model.texts.networks
+    return StableDiffusion3Pipeline(
+        transformer=model.denoiser.network,
+        vae=model.autoencoder.network,
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        text_encoder=first,
+        text_encoder_2=second,
+        text_encoder_3=third[0] if third else None,
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer_2=CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        tokenizer_3=T5TokenizerFast.from_pretrained(folder / "tokenizer_3") if third else None,
+    )
+
+
+def build_flux(folder: Path, distilled: bool = True) -> Path:
+    """Of FLUX.1's layout: two blocks with two streams and three with one; ``distilled`` for guidance."""
+    torch.manual_seed(0)
+    _clip(folder, "", CLIPTextModel)
+    _t5(folder, "_2")
+    FluxTransformer2DModel(
+        in_channels=16,
+        num_layers=2,
+        num_single_layers=3,
+        attention_head_dim=12,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        pooled_projection_dim=16,
+        guidance_embeds=distilled,
+        axes_dims_rope=(4, 4, 4),
+    ).save_pretrained(folder / "transformer")
+    autoencoder(scaling_factor=0.3611, shift_factor=0.1159).save_pretrained(folder / "vae")
+    FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def flux_pipeline(model: Any, folder: Path) -> Any:
+    """diffusers' own, of the same networks."""
+    clip, t5 = model.texts.networks
+    return FluxPipeline(
+        transformer=model.denoiser.network,
+        vae=model.autoencoder.network,
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        text_encoder=clip,
+        text_encoder_2=t5,
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        tokenizer_2=T5TokenizerFast.from_pretrained(folder / "tokenizer_2"),
+    )
+
+
+def _flux_packed(latents: torch.Tensor) -> torch.Tensor:
+    count, channels, height, width = latents.shape
+    return FluxPipeline._pack_latents(latents, count, channels, height, width)
+
+
+TINY: dict[str, Tiny] = {
+    "sd3": Tiny(
+        build_sd3,
+        sd3_pipeline,
+        lambda latents: latents,
+        {"guidance_scale": "guidance"},
+        (16, 4, 6),
+        ("transformer_blocks.2.attn", "transformer_blocks.2.attn2", "transformer_blocks.3.attn"),
+    ),
+    "flux": Tiny(
+        build_flux,
+        flux_pipeline,
+        _flux_packed,
+        {"guidance_scale": 1.0, "true_cfg_scale": "guidance"},
+        (24, 4, 6),
+        (
+            *("transformer_blocks.0.attn", "transformer_blocks.1.attn"),
+            *(f"single_transformer_blocks.{number}.attn" for number in range(3)),
+        ),
+    ),
+}
