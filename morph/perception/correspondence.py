@@ -17,15 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.blending.warp import Warp, basis, cells, extent_of, refined
+from morph.perception.common import main_components, seen
 from morph.perception.dense import Looker
 from morph.perception.landmarks import Landmarks
 from morph.perception.smooth import Fixed, obedient, stiffness, unfolded
 
-SIDE = 256
-"""The root of the area, in pixels, of the pictures that are compared; their sides are multiples of STRIDE."""
-STRIDE = 16
-COMPONENTS = 64
-"""Main components of a layer that are kept, and then of all layers together."""
 PLACES = 32
 """Places of the halfway picture at which the two are compared, along either side of a square."""
 LEVELS = ((4, 0.02), (8, 0.01), (16, 0.005))
@@ -37,6 +33,11 @@ LANDMARKS, SLACK = 6.0, 0.02
 """Weight of landmarks, and how far off, in sides of a square, they begin to cost only in proportion."""
 ROOM = 0.3
 """The det J below which a fold begins to cost."""
+RATIO, LARGEST_RATIO = 1.4, 3.0
+"""How many times as large things must be in one picture for both to be looked at again at sizes that make up for it
+(what networks see of a thing depends on its size), and how much is made up for."""
+CLOSER = 0.99
+"""The share of the energy that this must bring it down to."""
 MIRRORED = 0.85
 """The share of the energy that a mirrored picture may have at most to be named as the better match."""
 
@@ -46,7 +47,8 @@ class Correspondence:
     """What was found between two pictures.
 
     before, after: the energy with nothing moved, and with the field. mirrored: the second picture would match far
-    better flipped left to right. features: what was compared. landmarks: how many pairs of them helped.
+    better flipped left to right. features: what was compared. landmarks: how many pairs of them helped. ratio: how
+    many times as large things were taken to be in the second picture.
     """
 
     warp: Warp
@@ -55,6 +57,7 @@ class Correspondence:
     mirrored: bool
     features: str
     landmarks: int = 0
+    ratio: float = 1.0
 
     @property
     def matched(self) -> float:
@@ -85,7 +88,9 @@ def find(
     fixed = None if points is None else Fixed.of(points, (width, height))
     landmark_term = None if landmarks is None else _LandmarkTerm.of(landmarks, (width, height))
     correspondence = _ordered_correspondence(first, second, look, fixed, landmark_term)
-    return replace(correspondence, warp=correspondence.warp.swapped()) if swap else correspondence
+    if not swap:
+        return correspondence
+    return replace(correspondence, warp=correspondence.warp.swapped(), ratio=1 / correspondence.ratio)
 
 
 @dataclass(frozen=True)
@@ -110,23 +115,29 @@ def _ordered_correspondence(
     first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None, landmark_term: _LandmarkTerm | None
 ) -> Correspondence:
     extent = extent_of((first.shape[3], first.shape[2]))
-    first_layers, second_layers, mirrored_layers = (
-        look(_reduced(picture)) for picture in (first, second, second.flip(3))
-    )
-    layers = _common_layers(first_layers, second_layers)
-    with_mirrored = _common_layers(first_layers[1:] or first_layers, mirrored_layers[1:] or mirrored_layers)
-    # where to start is found without the finest layer, which is of use only close to what matches
-    coarse_search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term)
     no_motion = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
-    starts = [coarse_search.improved(start, *LEVELS[0]) for start in (no_motion, coarse_search.similarity())]
-    control = min(starts, key=coarse_search.energy)
+
+    def begun(ratio: float, *controls: Tensor) -> _Begun:
+        layers = seen(first, second, look, ratio)
+        # where to start is found without the finest layer, which is of use only close to what matches
+        search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term)
+        starts = [search.improved(start, *LEVELS[0]) for start in (*controls, search.similarity())]
+        control = min(starts, key=search.energy)
+        return _Begun(ratio, layers, search, control, search.energy(control))
+
+    chosen = begun(1.0, no_motion)
+    ratio = min(max(chosen.search.ratio(chosen.control), 1 / LARGEST_RATIO), LARGEST_RATIO)
+    if not 1 / RATIO < ratio < RATIO:
+        again = begun(ratio, chosen.control)
+        chosen = again if again.energy < CLOSER * chosen.energy else chosen
     mirrored = False
     if fixed is None:
-        mirrored_search = _Search.of(with_mirrored, extent)
+        with_mirrored = seen(first, second.flip(3), look, chosen.ratio)
+        mirrored_search = _Search.of(with_mirrored[1:] or with_mirrored, extent)
         mirrored_control = mirrored_search.improved(mirrored_search.similarity(), *LEVELS[0])
-        plain_search = replace(coarse_search, landmarks=None)  # none are looked for in a mirrored picture
-        mirrored = mirrored_search.energy(mirrored_control) < MIRRORED * plain_search.energy(control)
-    search = _Search.of(layers, extent, fixed, landmark_term)
+        plain_search = replace(chosen.search, landmarks=None)  # none are looked for in a mirrored picture
+        mirrored = mirrored_search.energy(mirrored_control) < MIRRORED * plain_search.energy(chosen.control)
+    search, control = _Search.of(chosen.layers, extent, fixed, landmark_term), chosen.control
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = unfolded(control, extent, None, torch.zeros_like(control))
@@ -135,7 +146,18 @@ def _ordered_correspondence(
     warp = Warp(control, extent, search.trust(control))
     before, after = search.energy(no_motion), search.energy(control)
     landmark_count = len(landmark_term.weight) if landmark_term else 0
-    return Correspondence(warp, before, after, mirrored, look.name, landmark_count)
+    return Correspondence(warp, before, after, mirrored, look.name, landmark_count, chosen.ratio)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A field found coarsely, things being taken to be ``ratio`` times as large in the second picture."""
+
+    ratio: float
+    layers: list[tuple[float, Tensor]]
+    search: _Search
+    control: Tensor
+    energy: float
 
 
 @dataclass(frozen=True)
@@ -167,7 +189,7 @@ class _Search:
             for weight, features in layers
         ]
         total_weight = sum(weight for weight, _ in layers)
-        features = F.normalize(_main_components(torch.cat(resized_layers, 1)), dim=1) * math.sqrt(total_weight)
+        features = F.normalize(main_components(torch.cat(resized_layers, 1)), dim=1) * math.sqrt(total_weight)
         return cls(features, total_weight, extent, fixed, landmarks)
 
     @cached_property
@@ -271,6 +293,16 @@ class _Search:
         points = torch.stack([x, y, torch.ones_like(x)], -1)
         return ((points @ affine - points[..., :2]) / 2).permute(2, 0, 1)
 
+    def ratio(self, control: Tensor) -> float:
+        """How many times as large things are in the second picture, by their middling side."""
+        with torch.no_grad():
+            _, along_x, along_y = _Bases.of(control, self).fields(control)
+            trace, det = along_x[0] + along_y[1], along_x[0] * along_y[1] - along_x[1] * along_y[0]
+            first_areas, second_areas = ((1 + det + sign * trace).clamp(min=0.01) for sign in (-1, 1))
+            logarithms = (second_areas / first_areas).log() / 2
+            weights = self.trust(control)
+            return math.exp(float((weights * logarithms).sum() / weights.sum().clamp(min=1e-6)))
+
     def trust(self, control: Tensor) -> Tensor:
         """How far each place is to be trusted, (rows, columns) of the halfway picture in [0,1].
 
@@ -330,41 +362,3 @@ class _Bases:
         """The field (2,h,w), and how it changes along x and along y."""
         values, y_derivatives = (rows @ control for rows in self.rows)
         return values @ self.columns[0].T, values @ self.columns[1].T, y_derivatives @ self.columns[0].T
-
-
-def _reduced(picture: Tensor) -> Tensor:
-    """A picture at the size at which it is compared."""
-    height, width = picture.shape[2:]
-    scale = SIDE / math.sqrt(height * width)
-    size = [max(1, round(side * scale / STRIDE)) * STRIDE for side in (height, width)]
-    resized = F.interpolate(picture.float(), size=size, mode="bicubic", align_corners=False, antialias=True)
-    return resized.clamp(-1, 1)
-
-
-def _common_layers(
-    first: Sequence[tuple[float, Tensor]], second: Sequence[tuple[float, Tensor]]
-) -> list[tuple[float, Tensor]]:
-    """What two pictures have in common in each layer, and how much it counts: (2,D,h,w) of unit length.
-
-    Each channel is normalised over its own picture, so that another light does not count.
-    """
-    return [
-        (weight, F.normalize(_main_components(torch.cat([_normalised(a), _normalised(b)])), dim=1))
-        for (weight, a), (_, b) in zip(first, second, strict=True)
-    ]
-
-
-def _main_components(features: Tensor) -> Tensor:
-    """The main components (2,D,h,w) of what two pictures have (2,C,h,w)."""
-    flattened = features.flatten(2)
-    mean = flattened.mean((0, 2))
-    second_moment = sum((picture @ picture.T for picture in flattened), torch.tensor(0.0)) / (
-        2 * flattened.shape[2]
-    )
-    components = torch.linalg.eigh(second_moment - mean[:, None] * mean)[1][:, -COMPONENTS:].T
-    return (components @ flattened - (components @ mean)[:, None]).unflatten(2, features.shape[2:])
-
-
-def _normalised(layer: Tensor) -> Tensor:
-    variance, mean = torch.var_mean(layer, (2, 3), keepdim=True)
-    return F.normalize((layer - mean) / (variance.sqrt() + 1e-3 * variance.mean().sqrt()), dim=1)

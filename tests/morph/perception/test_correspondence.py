@@ -101,3 +101,16 @@ def test_known_warps_of_photographs_are_found():
 def test_landmarks_of_portraits_lie_near_each_other():
     pytest.importorskip("mediapipe")
     assert portraits(Vgg16())[1] <= 2.5
+
+
+def test_things_that_are_twice_as_large_are_found_as_large():
+    picture = sample("coffee", 256)
+    near = F.interpolate(picture[:, :, 64:-64, 64:-64], size=(256, 256), mode="bicubic").clamp(-1, 1)
+    found = find(picture, near, Vgg16())
+    assert 1.7 < found.ratio < 2.3
+    assert find(near, picture, Vgg16()).ratio == pytest.approx(1 / found.ratio)
+    y, x = torch.meshgrid(*[torch.linspace(-0.4, 0.4, 9)] * 2, indexing="ij")
+    halfway = torch.stack([x, y], -1).reshape(-1, 2) * 1.5  # between a place and the one twice as far out
+    error = (found.warp.at(halfway) - halfway / 3).norm(dim=1)  # in sides of the picture, since both ends move
+    assert error.median() < 0.005
+    assert error.quantile(0.95) < 0.02
