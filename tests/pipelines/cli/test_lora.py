@@ -93,8 +93,8 @@ def test_a_manifest_fades_them_from_keyframe_to_keyframe(command, published, emb
         for lora in loras or ():
             text = text.replace("LORA", lora, 1)
         text = text if loras else text.replace("      loras: [LORA]", "")
-        text = f"clips:\n- name: clip{number}\n  preset: diffmorpher\n  output: out{number}\n  {rest}\n  keyframes:\n{text}\n"
-        manifest.write_text(text)
+        head = f"clips:\n- name: clip{number}\n  preset: diffmorpher\n  output: out{number}\n  {rest}\n"
+        manifest.write_text(f"{head}  keyframes:\n{text}\n")
         result = command("batch", str(manifest), "--allow-outside", "--device", "cpu")
         assert result.returncode == 0, result.stderr
         frames.append(list(read_frames(tmp_path / f"out{number}")))

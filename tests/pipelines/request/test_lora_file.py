@@ -24,5 +24,5 @@ def test_a_file_and_its_weight_are_read_and_written(text, file, weight):
 
 @pytest.mark.parametrize("text", ["a.safetensors=much", "a.safetensors=", "a.safetensors=nan", "a.safetensors=11"])
 def test_what_is_no_weight_is_refused(text):
-    with pytest.raises(SettingsError, match="LoRA a.safetensors"):
+    with pytest.raises(SettingsError, match=r"LoRA a\.safetensors"):
         LoraFile.parse(text)
