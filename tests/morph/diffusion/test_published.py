@@ -11,7 +11,8 @@ from morph.diffusion import lora
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.published import Published
 from morph.errors import ModelError
-from tests.morph.diffusion.backbones import test_sd3, test_sdxl
+from tests.morph.diffusion.backbones import test_sdxl
+from tests.morph.diffusion.backbones.tiny import build_flux, build_sd3
 
 RANK, ALPHA, WEIGHT = 3, 6.0, 0.7
 DEEP = "transformer_blocks"
@@ -45,7 +46,12 @@ def xl(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sd3(tmp_path_factory):
-    return load_model(str(test_sd3.build(tmp_path_factory.mktemp("sd3"))))
+    return load_model(str(build_sd3(tmp_path_factory.mktemp("sd3"))))
+
+
+@pytest.fixture(scope="module")
+def flux(tmp_path_factory):
+    return load_model(str(build_flux(tmp_path_factory.mktemp("flux"))))
 
 
 def layers_of(network):
@@ -131,7 +137,7 @@ def by_hand(model, denoiser, texts, weight=WEIGHT):
 
 def said(model):
     """What a model makes of a text and of noise."""
-    noise = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    noise = torch.randn(2, model.denoiser.channels, 8, 8, generator=torch.Generator().manual_seed(5))
     condition = model.embed(["a cat", "a dog"])
     with torch.no_grad():
         return torch.cat([condition.tokens.flatten(), model.output(noise, 400, condition).flatten()])
@@ -151,6 +157,8 @@ CASES = [
     ("xl", kohya, None, {"first": "lora_te1_"}),
     ("xl", stability, XL, {}),
     ("sd3", diffusers, None, {"part": "transformer"}),
+    ("flux", diffusers, None, {"part": "transformer"}),
+    ("flux", kohya, None, {"part": "lora_transformer_", "first": "lora_te1_"}),
     ("sd3", kohya, None, {"part": "lora_transformer_", "first": "lora_te1_"}),
 ]
 
