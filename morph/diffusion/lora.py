@@ -1,14 +1,15 @@
-"""Low-rank updates of the attention projections: fitted to keyframes in one batch, mixed per sample."""
+"""Low-rank updates of layers: mixed per sample, and fitted to keyframes in one batch, of attention projections."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from morph import random
 from morph.diffusion.condition import Condition
@@ -18,9 +19,9 @@ from morph.diffusion.model import LatentDiffusion
 
 @dataclass(frozen=True)
 class Lora:
-    """A low-rank update dW = up @ down of each named projection (Hu et al., 2022).
+    """A low-rank update dW = up @ down of each named layer, linear or convolutional (Hu et al., 2022).
 
-    ``down`` holds (rank, in), ``up`` (out, rank), both float32.
+    ``down`` holds (rank, in), or (rank, in, h, w) of a convolution, and ``up`` (out, rank), both float32.
     """
 
     down: Mapping[str, Tensor]
@@ -35,24 +36,38 @@ class Lora:
             if (outer, inner) != tuple(layer.weight.shape) or rank != same:
                 raise ValueError(f"the update of {name} is of another shape")
 
+    def scaled(self, weight: float | Tensor) -> Lora:
+        """The one of which ``weight`` times as much is added."""
+        return Lora(self.down, {name: up * weight for name, up in self.up.items()})
+
+    def delta(self, name: str) -> Tensor:
+        """The update dW of a layer, in the shape of its weights."""
+        down, up = self.down[name], self.up[name]
+        return (up @ down.flatten(1)).unflatten(1, down.shape[1:])
+
+
+def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> AbstractContextManager[None]:
+    """Add sum_i weights[b, i] dW_i to the layers of the denoiser; see :func:`applied_to`."""
+    return applied_to(model.denoiser.network, loras, weights)
+
 
 @contextmanager
-def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> Iterator[None]:
-    """Add sum_i weights[b, i] dW_i to the projections of sample b, for the length of the ``with`` body.
+def applied_to(network: nn.Module, loras: Sequence[Lora], weights: Tensor) -> Iterator[None]:
+    """Add sum_i weights[b, i] dW_i to the layers of a network for sample b, for the length of the ``with`` body.
 
     ``weights`` is (B, len(loras)); a batch that is a multiple of B, as under guidance, repeats them. The
     mix is exact in dW: y = W x + U (s_b * (D x)), D and U being the concatenated LoRAs and s_b the weights.
     Nothing is rebuilt, and the hooks are gone when the body ends, however it ends. No LoRAs: no change.
     """
-    if not loras:
-        yield
-        return
-    ranks = [next(iter(lora.down.values())).shape[0] for lora in loras]
-    scales = weights.repeat_interleave(torch.tensor(ranks, device=weights.device), dim=1)
     handles = []
-    for name, layer in model.projections.items():
-        down = torch.cat([lora.down[name] for lora in loras]).to(layer.weight)
-        up = torch.cat([lora.up[name] for lora in loras], dim=1).to(layer.weight)
+    for name in dict.fromkeys(name for lora in loras for name in lora.down):
+        layer: Any = network.get_submodule(name)
+        columns = [column for column, lora in enumerate(loras) if name in lora.down]
+        downs = [loras[column].down[name] for column in columns]
+        ranks = torch.tensor([len(down) for down in downs], device=weights.device)
+        scales = weights[:, columns].repeat_interleave(ranks, dim=1)
+        down = torch.cat(downs).to(layer.weight)
+        up = torch.cat([loras[column].up[name] for column in columns], dim=1).to(layer.weight)
         handles.append(layer.register_forward_hook(_Update(down, up, scales)))
     try:
         yield
@@ -63,17 +78,21 @@ def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> I
 
 @dataclass(frozen=True)
 class _Update:
-    """The forward hook of one projection: adds the mixed update to its output (B,T,out)."""
+    """The forward hook of one layer: adds the mixed update to its output, (B,...,out) or (B,out,h,w)."""
 
     down: Tensor
     up: Tensor
     scales: Tensor
 
-    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def __call__(self, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = inputs[0]
         if len(x) % len(self.scales):
             raise ValueError(f"LoRA weights of {len(self.scales)} samples do not fit a batch of {len(x)}")
-        scales = self.scales.repeat(len(x) // len(self.scales), 1).unsqueeze(1)
+        scales = self.scales.repeat(len(x) // len(self.scales), 1)
+        if self.down.ndim == 4:
+            low = F.conv2d(x, self.down, None, layer.stride, layer.padding, layer.dilation)
+            return output + F.conv2d((low * scales[:, :, None, None]).to(x), self.up[:, :, None, None])
+        scales = scales.reshape(len(x), *[1] * (x.ndim - 2), -1)
         return output + (x @ self.down.T * scales).to(x) @ self.up.T
 
 

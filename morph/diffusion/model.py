@@ -36,7 +36,7 @@ class LatentDiffusion:
 
     Latents are float32 and scaled to about unit variance whatever the network's own dtype, so that
     the ODE loses nothing in bf16. A ControlNet, if there is one, guides by pictures. ``name`` says on screen
-    and in the recipe which weights were used.
+    and in the recipe which weights were used, and ``merged`` which updates of these.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class LatentDiffusion:
         self.autoencoder, self.texts, self.denoiser = autoencoder, texts, denoiser
         self.schedule, self.geometry, self.name = schedule, geometry, name
         self.controlnet_name: str | None = None
+        self.merged: tuple[str, ...] = ()
         # now, since a cast changes the weights and not which model they are
         networks = (denoiser.network, autoencoder.network, *texts.networks)
         self._fingerprint = _fingerprint(schedule.identity(*autoencoder.scaling), *networks)
@@ -64,6 +65,16 @@ class LatentDiffusion:
         self.denoiser.guide(controlnet)
         self.controlnet_name = name
         self._fingerprint = _fingerprint(self._fingerprint, controlnet)
+
+    def merge(self, name: str, identity: str, updates: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+        """Add updates to weights, not yet cast; ``identity``, theirs, is a part of the fingerprint.
+
+        ``merged`` has their names from now on, in the order in which they were added.
+        """
+        for weight, update in updates:
+            weight.data += update.to(weight)
+        self.merged += (name,)
+        self._fingerprint = _fingerprint(f"{self._fingerprint} {identity}")
 
     @property
     def controlnet(self) -> Any:

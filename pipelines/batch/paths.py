@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.manifest.confined import MODELS
 from pipelines.request.clip import Clip
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings, changed, every_setting, keys, naming
 
 
@@ -27,14 +28,23 @@ def absolute(clip: Clip) -> Clip:
         worker_keys = [key for key, about in abouts.items() if about.scope != "encode"]
         return changed(settings, {key: absolute_name(values[key], abouts[key].known) for key in worker_keys})
 
+    def absolute_loras(loras: tuple[LoraFile, ...]) -> tuple[LoraFile, ...]:
+        return tuple(replace(entry, file=entry.file.absolute()) for entry in loras)
+
     return replace(
         clip,
         keyframes=tuple(
-            replace(entry, image=entry.image.absolute(), settings=absolute_settings(entry.settings))
+            replace(
+                entry,
+                image=entry.image.absolute(),
+                settings=absolute_settings(entry.settings),
+                loras=absolute_loras(entry.loras),
+            )
             for entry in clip.keyframes
         ),
         settings=absolute_settings(clip.settings),
         output=clip.output.absolute(),
         model=absolute_name(clip.model, MODELS["model"]),
         controlnet=absolute_name(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
+        loras=absolute_loras(clip.loras),
     )

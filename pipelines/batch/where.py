@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.request.clip import Clip
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.plan import Plan
 from pipelines.request.ways import needs_model
 
@@ -37,16 +38,18 @@ RunnerOf = Callable[[Plan, Path, Where], "Runner"]
 """Who runs the tasks of a planned clip whose job is in a folder."""
 
 
-def needs(clip: Clip) -> tuple[str | None, str | None]:
-    """The model that a clip needs, if it needs one, and its ControlNet."""
-    return (clip.model, clip.controlnet) if needs_model(clip) else (None, None)
+def needs(clip: Clip) -> tuple[str | None, str | None, tuple[LoraFile, ...]]:
+    """The model that a clip needs, if it needs one, its ControlNet and its LoRAs."""
+    return (clip.model, clip.controlnet, clip.loras) if needs_model(clip) else (None, None, ())
 
 
 @functools.lru_cache(maxsize=1)
-def loaded(model: str | None, controlnet: str | None, device: str, dtype: str) -> Models:
+def loaded(
+    model: str | None, controlnet: str | None, loras: tuple[LoraFile, ...], device: str, dtype: str
+) -> Models:
     """The models of a process, the last that it was asked for."""
     from pipelines.tasks.models import Models
 
     if model is None:
         return Models.without_model()
-    return Models.from_pretrained(model, controlnet=controlnet, device=device, dtype=dtype)
+    return Models.from_pretrained(model, controlnet=controlnet, loras=loras, device=device, dtype=dtype)

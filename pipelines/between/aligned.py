@@ -14,7 +14,7 @@ from torch import Tensor
 
 from morph.blending.interpolation import adain, slerp
 from morph.blending.warp import Warp
-from morph.diffusion import attention, ddim, lora
+from morph.diffusion import attention, ddim
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.exchange import Heard
@@ -23,7 +23,7 @@ from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
 from morph.steps import drain
 from pipelines.between.denoising import denoise
-from pipelines.between.keyframes import FittedKeyframe, Progress, shared_times
+from pipelines.between.keyframes import FittedKeyframe, Progress, shared_times, updated
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
 from pipelines.request.ways import aligned_times, inversion_forwards
@@ -113,9 +113,7 @@ class AlignedInfill:
             with capturing:
                 return model.predict(latents, t, condition, control=control)
 
-        with_lora = [side for side, knot in enumerate(ends) if knot.lora]
-        weights = torch.eye(2, device=model.device).repeat_interleave(count, 0)[:, with_lora]
-        with lora.applied(model, [knot.lora for knot in ends if knot.lora], weights):
+        with updated(model, ends, torch.eye(2, device=model.device).repeat_interleave(count, 0)):
             if leaps:
                 steps = ddim.leap(predict, model.schedule, clean, self._times)
                 noise = drain(steps, lambda step: progress("invert", len(clean)))

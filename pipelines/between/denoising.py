@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from morph.diffusion import ddim, lora
+from morph.diffusion import ddim
 from morph.diffusion.ddim import Step
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
 from morph.steps import drain
+from pipelines.between.keyframes import updated
 from pipelines.between.pair import Pair
 
 
@@ -48,9 +49,7 @@ def denoise(
         with during(t):
             return guided(latents, t)
 
-    with_lora = [side for side, end in enumerate(pair.ends) if end.lora]
-    weights = torch.stack([1 - alpha, alpha], dim=1)[:, with_lora]
-    with lora.applied(model, [end.lora for end in pair.ends if end.lora], weights):
+    with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
         latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)
     if not latents.isfinite().all():
         raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")

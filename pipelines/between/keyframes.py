@@ -17,6 +17,7 @@ from morph.diffusion import attention, ddim, lora, textual_inversion
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import conditioned
+from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control, Prediction, Predictor
 from morph.diffusion.textual_inversion import Embeddings
@@ -49,15 +50,22 @@ class FittedKeyframe:
 
     pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
+    published: other LoRAs that it was given, which are not packed with the rest.
     """
 
     pixels: Tensor
     latents: Tensor
     condition: Condition
     negative: Condition
-    lora: lora.Lora | None
+    lora: Lora | None
     pose: Pose | None = None
     noise: Tensor | None = None
+    published: tuple[Lora, ...] = ()
+
+    @property
+    def loras(self) -> tuple[Lora, ...]:
+        """All that the denoiser has of it: fitted, and published."""
+        return (*([self.lora] if self.lora else []), *self.published)
 
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
@@ -90,13 +98,13 @@ class FittedKeyframe:
         condition, negative = (Condition.unpacked(named, name).to(device) for name in ("condition", "negative"))
         if len(condition) != 1 or condition.tokens.shape != negative.tokens.shape:
             raise ValueError("the texts are not those of a keyframe")
-        fitted = lora.Lora(**parts) if parts["down"] or parts["up"] else None
+        fitted = Lora(**parts) if parts["down"] or parts["up"] else None
         if fitted is not None:
             fitted.check(model)
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
-        return cls(pixels, latents, condition, negative, fitted, pose, *noise)
+        return cls(pixels, latents, condition, negative, fitted, pose, noise[0] if noise else None)
 
 
 _TENSORS = ("pixels", "latents", "noise")
@@ -143,6 +151,15 @@ def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, 
     return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (positions - 0.5).abs() * (scale - 1))
 
 
+def updated(
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], weights: Tensor
+) -> AbstractContextManager[None]:
+    """In the ``with`` body sample b has ``weights[b, k]`` (B,K) of the LoRAs of keyframe k, mixed exactly."""
+    columns = [column for column, keyframe in enumerate(keyframes) for _ in keyframe.loras]
+    loras = [each for keyframe in keyframes for each in keyframe.loras]
+    return lora.applied(model, loras, weights[:, columns])
+
+
 def fit_embeddings(
     model: LatentDiffusion, pixels: Tensor, start: Embeddings, settings: Settings, progress: Progress
 ) -> Embeddings:
@@ -160,11 +177,13 @@ def fit_keyframes(
     settings: Settings,
     progress: Progress,
     detector: Detector | None = None,
+    published: Sequence[Lora] = (),
 ) -> list[FittedKeyframe]:
-    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs and poses."""
+    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs, on top of ``published`` ones, and poses."""
     pixels = pixels.to(model.device)
     mean, std = model.posterior(pixels)
-    fitted = fit_latents(model, pixels, mean, std, embeddings, settings, progress)
+    given = [tuple(published)] * len(pixels)
+    fitted = fit_latents(model, pixels, mean, std, embeddings, settings, progress, given)
     poses = [detector(image) if detector else None for image in to_uint8(pixels)]
     return [replace(keyframe, pose=pose) for keyframe, pose in zip(fitted, poses, strict=True)]
 
@@ -177,17 +196,26 @@ def fit_latents(
     embeddings: Embeddings,
     settings: Settings,
     progress: Progress,
+    published: Sequence[tuple[Lora, ...]],
 ) -> list[FittedKeyframe]:
-    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation."""
+    """Fit a LoRA to each of K pictures (K,3,H,W), whose latents are normal with this mean and deviation.
+
+    ``published`` are the LoRAs that each of them has already.
+    """
     count = len(pixels)
     conditions = embeddings.conditions.to(model.device)
     negative = embeddings.negative.to(model.device)
-    loras: Sequence[lora.Lora | None] = [None] * count
-    if settings.lora.steps:
-        fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
-        loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * settings.lora.draws))
-    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), loras, strict=True)
-    return [FittedKeyframe(image, z, condition, negative, fitted) for image, z, condition, fitted in parts]
+    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), published, strict=True)
+    keyframes = [
+        FittedKeyframe(image, z, condition, negative, None, published=given) for image, z, condition, given in parts
+    ]
+    if not settings.lora.steps:
+        return keyframes
+    draws = settings.lora.draws
+    fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
+    with updated(model, keyframes, torch.eye(count, device=model.device).repeat_interleave(draws, 0)):
+        loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * draws))
+    return [replace(keyframe, lora=fitted) for keyframe, fitted in zip(keyframes, loras, strict=True)]
 
 
 def invert_keyframes(
@@ -252,7 +280,5 @@ def _predictor(
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
     poses = [keyframe.pose for keyframe in keyframes]
     control = control_of(poses, pixels, torch.tensor(positions, device=model.device), settings.pose.scale)
-    with_lora = [row for row, keyframe in enumerate(keyframes) if keyframe.lora]
-    weights = torch.eye(len(keyframes), device=model.device)[:, with_lora]
     predict = conditioned(model.conditional(control), condition)
-    return predict, lora.applied(model, [keyframe.lora for keyframe in keyframes if keyframe.lora], weights)
+    return predict, updated(model, keyframes, torch.eye(len(keyframes), device=model.device))

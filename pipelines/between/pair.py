@@ -11,6 +11,7 @@ from torch import Tensor
 
 from morph.blending.warp import Warp
 from morph.diffusion.condition import Condition
+from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control
 from morph.diffusion.preview import Preview
@@ -75,6 +76,11 @@ class Pair:
         if self.first.pose is None or self.second.pose is None:
             return None
         return interpolate(self.first.pose, self.second.pose, alpha)
+
+    def published(self, alpha: float) -> tuple[Lora, ...]:
+        """The published LoRAs at alpha: those of both, each as much as is left of its keyframe."""
+        shares = zip(self.ends, (1 - alpha, alpha), strict=True)
+        return tuple(given.scaled(share) for end, share in shares for given in end.published)
 
     def control(self, alpha: Tensor) -> Control | None:
         """What the ControlNet is shown at alphas (B,)."""

@@ -132,7 +132,9 @@ def fit_anchors(
     latents = torch.cat([anchor.latents for anchor in anchors])
     pixels = torch.cat([anchor.pixels for anchor in anchors])
     embeddings = Embeddings(pair.condition(torch.tensor(alphas, device=model.device)), pair.first.negative)
-    fitted = fit_latents(model, pixels, latents, torch.zeros_like(latents), embeddings, settings, fitting)
+    published = [pair.published(alpha) for alpha in alphas]
+    zeros = torch.zeros_like(latents)
+    fitted = fit_latents(model, pixels, latents, zeros, embeddings, settings, fitting, published)
     posed = [replace(keyframe, pose=pair.pose(alpha)) for keyframe, alpha in zip(fitted, alphas, strict=True)]
     return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, alphas)
 

@@ -55,6 +55,9 @@ if TYPE_CHECKING:  # --help waits for nothing
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any setting; morph settings lists them."
 )
 @model_options
+@click.option(
+    "--lora", "loras", multiple=True, metavar="FILE[=WEIGHT]", help="A published LoRA of the model, safetensors."
+)
 @click.option("--hub", is_flag=True, help="Fetch the models that a MANIFEST names from the hub.")
 @click.option("--choose", metavar="DIR", help="Pick each anchor yourself; DIR gets sheets and choices.json.")
 @click.option("--embeddings", metavar="FILE", help="Fitted text embeddings: read if FILE exists, else written.")
@@ -145,6 +148,7 @@ def _clip(
     hold: str | None,
     model: str | None,
     controlnet: str | None,
+    loras: tuple[str, ...],
     hub: bool,
     **overrides: Any,
 ) -> Clip:
@@ -155,6 +159,7 @@ def _clip(
     from pipelines.manifest.folder import pictures
     from pipelines.manifest.read import is_manifest, read_manifest
     from pipelines.request.clip import clip_of
+    from pipelines.request.lora_file import LoraFile
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
     from pipelines.request.times import parse_time
@@ -165,7 +170,7 @@ def _clip(
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
         excluded = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
-        excluded |= {"--model": model, "--controlnet": controlnet}
+        excluded |= {"--model": model, "--controlnet": controlnet, "--lora": loras}
         for option, value in excluded.items():
             if value:
                 raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
@@ -185,7 +190,8 @@ def _clip(
         settings = changed(settings, {"hold": parse_time(hold, settings.fps)})
     if len(inputs) == 1 and Path(inputs[0]).is_dir():
         inputs = tuple(map(str, pictures(Path(inputs[0]))))
-    return clip_of(inputs, prompts, settings, output, times, model=model or "embedded", controlnet=controlnet)
+    weights = {"model": model or "embedded", "controlnet": controlnet, "loras": tuple(map(LoraFile.parse, loras))}
+    return clip_of(inputs, prompts, settings, output, times, **weights)
 
 
 def _say_plan(planned_job: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:

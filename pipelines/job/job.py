@@ -103,10 +103,11 @@ class Job:
         """A line for people; ``seconds`` is how long it takes, if that is known."""
         clip, plan = self.clip, self.plan
         size, model_size = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
+        loras = f" with LoRA {', '.join(map(str, clip.lora_files))}" if clip.lora_files else ""
         takes = (
             f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
         )
-        work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model} at {model_size}, {takes}"
+        work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model}{loras} at {model_size}, {takes}"
         return (
             f"{clip.output}: {plan.timing.length} frames of {size} at {clip.settings.fps} fps, "
             f"{float(plan.timing.length / clip.settings.fps):.2f} s; {work if needs_model(clip) else NO_MODEL}; "

@@ -13,6 +13,7 @@ from morph.diffusion.supported import check_configs, check_controlnet, check_ste
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
 from morph.weights.locate import HUB_ID, locate, read_json
+from morph.weights.lora_keys import lora_keys
 from pipelines.request.clip import Clip
 from pipelines.request.ways import NEEDS_POSES, Way, needs_model
 
@@ -28,7 +29,7 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
 
     Raises:
         ModelError: weights or a package are missing, or are of a kind that is not supported.
-        SettingsError: a number of steps that the model cannot take, or a ControlNet without poses.
+        SettingsError: a number of steps that the model cannot take, a ControlNet without poses, LoRAs of no model.
     """
     folder, name = locate(clip.model, fetch=fetch and needs_model(clip))
     inbetween = clip.settings.inbetween
@@ -42,8 +43,12 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             check_steps(folder, steps)
         if clip.controlnet:
             _check_guidance(clip, folder, name)
+        for entry in clip.lora_files:
+            lora_keys(entry.file)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
             _check_clip(clip_model)
+    elif clip.lora_files:
+        raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
     return Geometry.from_folder(folder)
 
 

@@ -19,9 +19,11 @@ from typing import Any, TypeVar
 from morph.errors import ManifestError, SettingsError
 from morph.media.keyframe import parse_size
 from pipelines.manifest.confined import ON_DISK, Confined
+from pipelines.manifest.loras import lora_files
 from pipelines.manifest.nodes import Node, Problems, manifest_text, read_json, read_yaml
 from pipelines.manifest.rows import read_csv
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, every_setting, layered
 from pipelines.request.times import parse_time
@@ -30,9 +32,9 @@ MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
 
 _READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
-_DEFAULTS = ("preset", "model", "controlnet", "prompt", "settings")
+_DEFAULTS = ("preset", "model", "controlnet", "loras", "prompt", "settings")
 _CLIP = ("name", "output", *_DEFAULTS, "keyframes")
-_KEYFRAME = ("image", "prompt", "at", "hold", "settings")
+_KEYFRAME = ("image", "prompt", "at", "hold", "loras", "settings")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _Found = TypeVar("_Found")
 _Change = Callable[[Settings, Mapping[str, Any]], Settings]
@@ -92,6 +94,7 @@ class _Manifest:
         self.base: Settings | None = None
         self.values: dict[str, str | None] = {}
         self.words: dict[str, str] = {}
+        self.loras: tuple[LoraFile, ...] = ()
 
     def clips(self, root: Node) -> list[Clip]:
         """Every clip that is right; the problems tell of the others."""
@@ -105,6 +108,7 @@ class _Manifest:
             self.base = self.on_disk(defaults, "preset", self.disk.preset)
         self.values = self.settings(defaults, changed)
         self.words = self.read_words(defaults)
+        self.loras = self.read_loras(defaults)
         listed = fields.get("clips", Node(root.line, [])) if many else Node(root.line, [Node(root.line, fields)])
         items = self.items(listed, "clips")
         if items is None:
@@ -144,6 +148,7 @@ class _Manifest:
                 output or Path(),
                 words.get("model", "embedded"),
                 words.get("controlnet"),
+                self.read_loras(fields) if "loras" in fields else self.loras,
             )
             if clip.length > MAX_FRAMES:
                 raise SettingsError(
@@ -227,6 +232,7 @@ class _Manifest:
             prompt if keyframe_prompt is None else keyframe_prompt,
             at,
             settings.hold if hold is None else hold,
+            self.read_loras(fields),
         )
         valid = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
         return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, valid)
@@ -312,6 +318,10 @@ class _Manifest:
         for key in ("model", "controlnet"):
             words[key] = self.on_disk(fields, key, partial(self.disk.weights, key=key))
         return {key: word for key, word in words.items() if word is not None}
+
+    def read_loras(self, fields: Mapping[str, Node]) -> tuple[LoraFile, ...]:
+        """The LoRAs that are given: of a clip, of all clips or of a keyframe."""
+        return lora_files(fields["loras"], self.disk, self.problems) if "loras" in fields else ()
 
     def on_disk(
         self, fields: Mapping[str, Node], key: str, find: Callable[[int, str], _Found | None]

@@ -42,7 +42,10 @@ STAGES = {
     "encode": "write output",
 }
 """What a run's stages are called, in their order."""
-FACTS = ("morph", "torch", "model", "weights", "controlnet", "device", "dtype", "clip", "inbetween", "embeddings")
+FACTS = (
+    *("morph", "torch", "model", "weights", "controlnet", "loras"),
+    *("device", "dtype", "clip", "inbetween", "embeddings"),
+)
 """What a recipe says of the code and the models."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from morph.errors import SettingsError
 from morph.media.moment import file_of
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
 from pipelines.request.times import parse_time
 
@@ -21,7 +22,7 @@ class ClipKeyframe:
     at: the number of the frame that it is, counted from 0; None shares the frames out by distance. With times
         ``frames`` says nothing.
     hold: frames more that it stands still.
-    settings: the clip's, with its own in place of some.
+    settings: the clip's, with its own in place of some. loras: its own, besides the clip's; they fade on the way.
     """
 
     image: Path
@@ -29,13 +30,15 @@ class ClipKeyframe:
     prompt: str = ""
     at: int | None = None
     hold: int = 0
+    loras: tuple[LoraFile, ...] = ()
 
 
 @dataclass(frozen=True)
 class Clip:
     """Everything that decides a clip, ready to render; ``name`` is what people call it.
 
-    output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id.
+    output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id. loras: the
+    model's own, from the first frame to the last.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Clip:
     output: Path
     model: str = "embedded"
     controlnet: str | None = None
+    loras: tuple[LoraFile, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""
@@ -56,6 +60,16 @@ class Clip:
             )
         if any(start.settings.align.points and not start.settings.align.on for start in way_starts):
             raise SettingsError("align.points has points, but align is off, so they do nothing: set align.on=true")
+        if self.settings.textual_inversion.steps and any(keyframe.loras for keyframe in self.keyframes):
+            raise SettingsError(
+                "textual inversion fits texts to one model, and keyframes have LoRAs of their own: give these to "
+                "the whole clip, or set textual_inversion.steps=0"
+            )
+
+    @property
+    def lora_files(self) -> tuple[LoraFile, ...]:
+        """All published LoRAs, the clip's and its keyframes'."""
+        return (*self.loras, *(entry for keyframe in self.keyframes for entry in keyframe.loras))
 
     @property
     def length(self) -> int:
@@ -69,6 +83,7 @@ class Clip:
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)
             named += [str(values[key]) for key in naming("file", "weights") if values[key]]
+        named += [str(entry.file) for entry in self.lora_files]
         return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 

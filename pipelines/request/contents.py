@@ -16,6 +16,7 @@ from morph.media.points import MAX_BYTES
 SUFFIXES = {
     "picture": (*PICTURES, *OTHER_PICTURES),
     "film": FILMS,
+    "LoRA": (".safetensors",),
     "points": (".txt", ".csv", ".json", ".tsv"),
     "file": (),
 }

@@ -17,6 +17,7 @@ from morph.media.sequence import is_sequence
 from morph.weights.locate import HUB_ID
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.presets import names_file
 from pipelines.request.settings import Settings, changed, every_setting, keys, naming
 from pipelines.request.ways import needs_model
@@ -40,15 +41,30 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
         entry |= {"prompt": keyframe.prompt}
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
+        entry |= _published_loras(keyframe.loras)
         keyframes.append(entry | (_settings(overrides) if overrides else {}))
     controlnet = clip.controlnet and published(clip.controlnet)
     return {
         "name": clip.name,
         "output": published(clip.output),
-        "asked": {"model": published(clip.model), "controlnet": controlnet},
+        "asked": {"model": published(clip.model), "controlnet": controlnet, **_published_loras(clip.loras)},
         "keyframes": keyframes,
         **_settings(common),
     }
+
+
+def _published_loras(loras: Sequence[LoraFile]) -> dict[str, Any]:
+    """LoRAs for a recipe, if there are any: files are named, and known by their hashes."""
+    entries = [
+        {
+            "file": published(entry.file),
+            "sha256": hash_of_file(entry.file),
+            "bytes": entry.file.stat().st_size,
+            "weight": entry.weight,
+        }
+        for entry in loras
+    ]
+    return {"loras": entries} if entries else {}
 
 
 def published_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,8 +90,8 @@ def clip_from(
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are files that settings name, which may also be where ``moved`` says. What has another name now is told.
-    ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
+    So are LoRAs, and files that settings name; these may also be where ``moved`` says. What has another name now is
+    told. ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
     place of its encode preset, and ``moved`` that of files and weights that settings name, of keyframes among them.
@@ -116,6 +132,16 @@ def clip_from(
                 f"its encode preset is the file {settings.encode.preset}, which can make ffmpeg write anywhere: "
                 "name it by --codec, or another"
             )
+
+        def found_loras(part: Mapping[str, Any]) -> tuple[LoraFile, ...]:
+            entries = part.get("loras", [])
+            if any(type(entry["weight"]) not in (int, float) for entry in entries):
+                raise TypeError
+            found = (
+                contents.find("LoRA", Path(entry["file"]), entry["sha256"], entry.get("bytes")) for entry in entries
+            )
+            return tuple(LoraFile(path, entry["weight"]) for path, entry in zip(found, entries, strict=True))
+
         keyframes = tuple(
             ClipKeyframe(
                 contents.find("picture", Path(entry["image"]), entry["sha256"], entry.get("bytes")),
@@ -123,6 +149,7 @@ def clip_from(
                 entry["prompt"],
                 entry.get("at"),
                 entry.get("hold", 0),
+                found_loras(entry),
             )
             for entry in recipe["keyframes"]
         )
@@ -141,6 +168,7 @@ def clip_from(
             target,
             _weights(asked["model"], contents),
             asked["controlnet"] and _weights(asked["controlnet"], contents),
+            found_loras(asked),
         )
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"

@@ -126,7 +126,7 @@ class Anchoring:
     def _fitted_one(self, way: Way, pair: Pair, anchor: Anchor, name: str) -> FittedKeyframe:
         model, key = self._models.model, f"{name}-{key_of(hash_of(anchor.latents))}"
         if kept := self._store.load(key, lambda tensors, said: FittedKeyframe.unpacked(tensors, model, self._size)):
-            return kept
+            return replace(kept, published=pair.published(anchor.alpha))
 
         def run() -> FittedKeyframe:
             (fitted,) = fit_anchors(model, pair, [anchor], way.settings, self._bench.progress)

@@ -66,6 +66,7 @@ class DiffusionMaker:
             model=model.name,
             weights=model.fingerprint,
             controlnet=model.controlnet_name,
+            loras=model.merged,
             clip=clip_models[0] if clip_models else None,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
@@ -106,7 +107,13 @@ class DiffusionMaker:
 
     def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""
-        way, (first, second) = self._plan.ways[number], [(name, self._fits.load(name)) for name in names]
+        way, (first, second) = (
+            self._plan.ways[number],
+            [
+                (name, self._fits.load(end, name))
+                for end, name in zip(self._plan.ways[number].ends, names, strict=True)
+            ],
+        )
         warp = self._fields.warp(number)
         anchors = self._anchoring.knots(number, len(self._plan.ways), way, (first, second), warp)
         return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,9 +24,9 @@ class Facts:
     """Versions, weights and machine: two runs of which these are the same make the same frames.
 
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
-    height). clip: the name of the CLIP that ranks candidates. inbetween: that of what interpolates frames.
-    landmarks: the version of what finds landmarks of people. most_noise: the share of the steps that the model says
-    it can paint away. notices: lines for people, no part of a recipe.
+    height). loras: those added to the model. clip: the name of the CLIP that ranks candidates. inbetween: that of
+    what interpolates frames. landmarks: the version of what finds landmarks of people. most_noise: the share of the
+    steps that the model says it can paint away. notices: lines for people, no part of a recipe.
     """
 
     morph: str
@@ -33,6 +34,7 @@ class Facts:
     model: str | None
     weights: str | None
     controlnet: str | None
+    loras: list[str]
     device: str
     dtype: str
     threads: int
@@ -55,6 +57,7 @@ class Facts:
         model: str | None = None,
         weights: str | None = None,
         controlnet: str | None = None,
+        loras: Sequence[str] = (),
         clip: str | None = None,
         inbetween: str | None = None,
         landmarks: str | None = None,
@@ -67,6 +70,7 @@ class Facts:
             model=model,
             weights=weights,
             controlnet=controlnet,
+            loras=list(loras),
             device=str(device),
             dtype=dtype,
             threads=torch.get_num_threads(),

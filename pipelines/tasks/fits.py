@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
 
+from morph.diffusion.lora import Lora
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from pipelines.between.keyframes import FittedKeyframe, fit_keyframes, invert_keyframes
@@ -47,15 +49,17 @@ class Fits:
         settings, embeddings = keyframe.settings, Embeddings(texts.conditions[[number]], texts.negative)
         detector = bench.models.detector(settings)
         pixels = bench.pictures.pixels(number)
-        (fitted,) = fit_keyframes(model, pixels, embeddings, settings, bench.progress, detector)
+        (fitted,) = fit_keyframes(
+            model, pixels, embeddings, settings, bench.progress, detector, self._published(number)
+        )
         if fitted.pose == ():
             log.warning("%s: nobody was found, so no pose guides the frames", keyframe.image)
         if self._inverted:
             (fitted,) = invert_keyframes(model, [fitted], settings, bench.progress, [0.0])
         return fitted
 
-    def load(self, name: str) -> FittedKeyframe:
-        """The fitted keyframe that is kept under a name.
+    def load(self, number: int, name: str) -> FittedKeyframe:
+        """The fitted keyframe of a number, which is kept under a name.
 
         Raises:
             MorphError: it is gone, or damaged.
@@ -63,7 +67,11 @@ class Fits:
         kept = self._kept(name)
         if kept is None:
             raise MorphError(f"fitted keyframe {name} was removed or damaged while in use; run the command again")
-        return kept
+        return replace(kept, published=self._published(number))
+
+    def _published(self, number: int) -> tuple[Lora, ...]:
+        """The denoiser's part of the LoRAs that a keyframe was given."""
+        return tuple(self._bench.models.published(entry).denoiser for entry in self._keyframes[number].loras)
 
     def _kept(self, name: str) -> FittedKeyframe | None:
         def unpack(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> FittedKeyframe:
@@ -80,4 +88,7 @@ class Fits:
         content = hash_of(self._bench.pictures.pixels(number), *embeddings.values())
         decisive = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}
         steps = settings.steps if self._inverted else None
-        return key_of(VERSIONS, model.fingerprint, str(model.dtype), model.device.type, content, decisive, steps)
+        loras = self._keyframes[number].loras
+        given = [[(self._bench.models.published(entry).digest, entry.weight) for entry in loras]] if loras else []
+        where = str(model.dtype), model.device.type
+        return key_of(VERSIONS, model.fingerprint, *where, content, decisive, steps, *given)

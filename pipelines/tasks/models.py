@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ import torch
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
+from morph.diffusion.published import Published
 from morph.errors import SettingsError
 from morph.motion.flow import Interpolator
 from morph.perception.clip import CLIP, load_clip
@@ -22,6 +23,7 @@ from pipelines.between.ranking import Ranker
 from pipelines.request import clip as clips
 from pipelines.request.alignment import Features
 from pipelines.request.levels import plan_anchors
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings
 from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
 
@@ -64,6 +66,7 @@ class Models:
         self._lookers: dict[Features, Looker] = {}
         self._clips: dict[str, CLIP] = {}
         self.detectors: dict[str, Detector] = {}
+        self._published: dict[LoraFile, Published] = {}
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
 
     @property
@@ -110,14 +113,18 @@ class Models:
         """Those that a clip needs; see :meth:`from_pretrained`."""
         if not needs_model(clip):
             return cls.without_model()
-        return cls.from_pretrained(clip.model, controlnet=clip.controlnet, device=device, dtype=dtype)
+        return cls.from_pretrained(
+            clip.model, controlnet=clip.controlnet, loras=clip.loras, device=device, dtype=dtype
+        )
 
     @property
     def said(self) -> str:
         """What computes, and where, as a line for people."""
         if self._model is None:
             return NO_MODEL
-        return f"model {self.model.name} on {self.model.device} in {str(self.model.dtype).removeprefix('torch.')}"
+        model = self._model
+        loras = f" with LoRA {', '.join(model.merged)}" if model.merged else ""
+        return f"model {model.name}{loras} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
 
     @classmethod
     def from_pretrained(
@@ -125,11 +132,28 @@ class Models:
         source: str = "embedded",
         *,
         controlnet: str | None = None,
+        loras: Sequence[str | LoraFile] = (),
         device: str = "auto",
         dtype: str = "auto",
     ) -> Self:
-        """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id."""
-        return cls(load_model(str(source), *choose_device(device, dtype), controlnet), PerceptualDistance())
+        """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
+
+        ``loras`` are published ones, FILE or FILE=WEIGHT.
+        """
+        files = [LoraFile.parse(entry) if isinstance(entry, str) else entry for entry in loras]
+        weighted = [(entry.file, entry.weight) for entry in files]
+        model = load_model(str(source), *choose_device(device, dtype), controlnet, weighted)
+        return cls(model, PerceptualDistance())
+
+    def published(self, entry: LoraFile) -> Published:
+        """A published LoRA as it is for the model, as much of it as is asked for.
+
+        Raises:
+            ModelError: it is none, or not of the model.
+        """
+        if entry not in self._published:
+            self._published[entry] = Published.read(entry.file, self.model).scaled(entry.weight)
+        return self._published[entry]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from morph.diffusion.condition import Condition
 from morph.diffusion.textual_inversion import Embeddings, origin_of
 from pipelines.between.keyframes import fit_embeddings
 from pipelines.tasks.store import key_of
@@ -32,10 +34,23 @@ class Texts:
         if self._known is None:
             settings = self._clip.settings
             prompts = [keyframe.prompt for keyframe in self._clip.keyframes]
-            self._known = Embeddings(self._model.embed(prompts), self._model.embed([settings.negative]))
+            conditions = self._with_loras(self._model.embed(prompts))
+            self._known = Embeddings(conditions, self._model.embed([settings.negative]))
             if settings.textual_inversion.steps:
                 self._known = self._inverted(self._known, [*prompts, settings.negative])
         return self._known
+
+    def _with_loras(self, conditions: Condition) -> Condition:
+        """Those of the prompts, each by text encoders with its own keyframe's LoRAs."""
+        if not any(keyframe.loras for keyframe in self._clip.keyframes):
+            return conditions
+        texts = conditions.split(1)
+        for number, keyframe in enumerate(self._clip.keyframes):
+            with ExitStack() as stack:
+                for entry in keyframe.loras:
+                    stack.enter_context(self._bench.models.published(entry).telling(self._model))
+                texts[number] = self._model.embed([keyframe.prompt]) if keyframe.loras else texts[number]
+        return Condition.cat(texts)
 
     def _inverted(self, start: Embeddings, prompts: list[str]) -> Embeddings:
         """Embeddings fitted from those of the prompts: read where they are kept, and otherwise made and kept."""

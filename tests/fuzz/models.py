@@ -11,6 +11,7 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.spacing import Spacing
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps
 from morph.weights.locate import EMBEDDED, WEIGHT_FILES, check_hashes, read_json
+from morph.weights.lora_keys import lora_keys
 from tests.fuzz.mutate import header, json_values
 
 ORIGIN = {"model": "a", "prompts": "b"}
@@ -153,6 +154,21 @@ def embedding_seeds() -> list[bytes]:
         return [path.read_bytes()]
 
 
+def read_lora(folder: Path) -> None:
+    lora_keys(folder / "lora.safetensors")
+
+
+def lora_seeds() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    down, up, alpha = torch.ones(2, 3), torch.ones(4, 2), torch.tensor(2.0)
+    kohya = {"lora_unet_a.lora_down.weight": down, "lora_unet_a.lora_up.weight": up, "lora_unet_a.alpha": alpha}
+    peft = {"text_encoder.a.lora_A.weight": down, "text_encoder.a.lora_B.weight": up}
+    told = {"lora_adapter_metadata": json.dumps({"text_encoder.lora_alpha": 2, "text_encoder.use_dora": False})}
+    return [save(kohya), save(peft, told)]
+
+
 ROWS: tuple[tuple[Any, ...], ...] = (
     *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
     *(
@@ -168,5 +184,6 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ),
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
+    ("lora.safetensors", read_lora, lora_seeds, (header,)),
     ("embeddings.safetensors", read_embeddings, embedding_seeds, (header,)),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from morph.diffusion.backbones.building import build
 from morph.diffusion.families import TOKENIZERS, family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.published import Published
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
@@ -22,12 +24,14 @@ def load_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     controlnet: str | None = None,
+    loras: Iterable[tuple[Path, float]] = (),
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
     Of the families of :mod:`morph.diffusion.families`. Only a hub id that is no folder
     touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet``, for 1.x, 2.x and XL, is a
-    folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``.
+    folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``. ``loras`` are files of published
+    LoRAs, which are added to the weights, each so many times as it says.
 
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
@@ -38,6 +42,8 @@ def load_model(
     model = from_folder(folder, name)
     if controlnet:
         add_controlnet(model, controlnet)
+    for path, weight in loras:
+        Published.read(path, model).merge(model, weight)
     return model.to(device, dtype)
 
 

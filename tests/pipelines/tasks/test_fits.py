@@ -36,7 +36,7 @@ def test_fits_are_made_once_and_load_as_they_are_kept(fits_of):
     assert len(set(names)) == 2
     assert spent.keys() == {"fit LoRA", "invert"}
     for number, name in enumerate(names):
-        keyframe = fits.load(name)
+        keyframe = fits.load(number, name)
         assert torch.equal(keyframe.pixels, pictures.pixels(number))
         assert keyframe.lora is not None
         assert keyframe.noise is not None
@@ -73,7 +73,7 @@ def test_what_decides_a_fit_decides_its_name(fits_of, values):
 def test_a_fit_that_is_gone_says_what_to_do(fits_of):
     fits, _, _, _ = fits_of(FOUR[:2])
     with pytest.raises(MorphError, match="fitted keyframe abc was removed or damaged while in use"):
-        fits.load("abc")
+        fits.load(0, "abc")
 
 
 def test_interior_keyframes_are_fitted_inverted_and_captured_once(morph):

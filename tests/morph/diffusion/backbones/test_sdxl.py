@@ -21,10 +21,8 @@ from tests.conftest import SAMPLES, autoencoder, save_schedule, text_config
 STEPS, SIDE = 4, 64
 
 
-@pytest.fixture(scope="module")
-def xl(tmp_path_factory):
+def build(folder):
     """A small random model of SDXL's layout on disk: levels without attention, and with two blocks of it."""
-    folder = tmp_path_factory.mktemp("xl")
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
     config = text_config(tokenizer)
@@ -50,6 +48,11 @@ def xl(tmp_path_factory):
     autoencoder(scaling_factor=0.13025).save_pretrained(folder / "vae")
     save_schedule(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("xl"))
 
 
 @pytest.mark.parametrize("guidance", [1.0, 5.0])
