@@ -20,9 +20,12 @@ class Heard(NamedTuple):
     values: Tensor
     bias: Tensor | None = None
 
-    def beside(self, keys: Tensor, values: Tensor) -> Heard:
-        """These, and behind them others (B,H,S,D) that nothing is added to."""
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Heard:
+        """These, and behind them others (B,H,S,D) that nothing is added to; those alone of a mask (B,S), bool."""
         bias = None if self.bias is None else F.pad(self.bias, (0, keys.shape[2]))
+        if mask is not None:
+            counts = F.pad(mask.float().log()[:, None, None], (self.keys.shape[2], 0))
+            bias = counts if bias is None else bias + counts
         return Heard(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), bias)
 
     def answer(self, query: Tensor) -> Tensor:

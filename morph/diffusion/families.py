@@ -41,7 +41,13 @@ class Family:
 
 _UNET = "unet", "UNet2DConditionModel"
 _PLAIN, _PROJECTED, _T5 = "CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"
-TOKENIZERS = {_PLAIN: "CLIPTokenizer", _PROJECTED: "CLIPTokenizer", _T5: "T5TokenizerFast"}
+_QWEN3 = "Qwen3Model"
+TOKENIZERS = {
+    _PLAIN: "CLIPTokenizer",
+    _PROJECTED: "CLIPTokenizer",
+    _T5: "T5TokenizerFast",
+    _QWEN3: "Qwen2TokenizerFast",
+}
 """The class of the tokenizer that goes with a text encoder's."""
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x, 2.x", _UNET, (("text_encoder", _PLAIN),))
 SDXL = Family("Stable Diffusion XL", _UNET, (("text_encoder", _PLAIN), ("text_encoder_2", _PROJECTED)))
@@ -60,8 +66,18 @@ FLUX1 = Family(
     patch=2,
     native=1024,
 )
-_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1)}
-SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, and FLUX.1"
+Z_IMAGE = Family(
+    "Z-Image",
+    ("transformer", "ZImageTransformer2DModel"),
+    (("text_encoder", _QWEN3),),
+    flow="even",
+    patch=2,
+    native=1024,
+)
+Z_IMAGE_TOKENS = 512
+"""How many tokens of a text Z-Image is told at most."""
+_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE)}
+SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1 and Z-Image"
 
 
 def family_of(folder: Path) -> Family:

@@ -38,12 +38,15 @@ class Geometry:
             block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
             factor = 2 ** (len(block_channels) - 1)
             if family.patch:
-                return cls(factor, factor * family.patch, family.native)
-            native = factor * _positive(denoiser, "sample_size")
+                stride = factor * family.patch
+                # places of a text, then of rows and of columns
+                places = [_positive(axis) for axis in denoiser["axes_lens"][1:]] if "axes_lens" in denoiser else []
+                return cls(factor, stride, family.native, longest=stride * min(places) if places else None)
+            native = factor * _positive(denoiser["sample_size"])
             if "patch_size" not in denoiser:  # a U-Net halves its sides again and again
                 return cls(factor, factor * 2 ** (len(denoiser["block_out_channels"]) - 1), native)
-            stride = factor * _positive(denoiser, "patch_size")
-            return cls(factor, stride, native, longest=stride * _positive(denoiser, "pos_embed_max_size"))
+            stride = factor * _positive(denoiser["patch_size"])
+            return cls(factor, stride, native, longest=stride * _positive(denoiser["pos_embed_max_size"]))
         except (KeyError, TypeError, ValueError) as error:
             what = f"there is no {error.args[0]}" if isinstance(error, KeyError) else "a value is of another kind"
             raise ModelError(f"the configs of the model's vae and denoiser do not say its sizes: {what}") from None
@@ -61,11 +64,10 @@ class Geometry:
         return replace(sizes, most_noise=_most_noise(folder / LIMITS))
 
 
-def _positive(config: Mapping[str, Any], key: str) -> int:
+def _positive(value: Any) -> int:
     """A whole number of a config."""
-    value = config[key]
     if type(value) is not int or not 0 < value <= 100_000:
-        raise ValueError(key)
+        raise ValueError(value)
     return value
 
 

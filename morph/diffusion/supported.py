@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from morph.diffusion.families import FLUX1, SD3, SIZES, STABLE_DIFFUSION, SUPPORTED, family_of
+from morph.diffusion.families import (
+    FLUX1,
+    SD3,
+    SIZES,
+    STABLE_DIFFUSION,
+    SUPPORTED,
+    Z_IMAGE,
+    Z_IMAGE_TOKENS,
+    family_of,
+)
 from morph.diffusion.spacing import FlowSpacing, Spacing
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
@@ -101,6 +110,18 @@ def _check_flux(
         raise _other(folder, channels, f"text widths {widths}, vectors {vectors}")
 
 
+def _check_z_image(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], qwen: dict[str, Any]) -> None:
+    channels = [vae.get("latent_channels", _CHANNELS), transformer.get("in_channels", 16)]
+    widths = [transformer.get("cap_feat_dim", 2560), qwen.get("hidden_size", 4096)]
+    patches = [transformer.get(key, [default]) for key, default in (("all_patch_size", 2), ("all_f_patch_size", 1))]
+    places, seen = transformer.get("axes_lens", [1024, 512, 512]), transformer.get("siglip_feat_dim")
+    # a text's places are from 1 on, and its picture's is behind them
+    room = isinstance(places, list) and len(places) == 3 and _numbers(places) and places[0] > Z_IMAGE_TOKENS + 1
+    if not _same(channels) or not _same(widths) or patches != [[Z_IMAGE.patch], [1]] or not room or seen:
+        details = f"text widths {widths}, patches {patches}, places {places}, pictures as wide as {seen}"
+        raise _other(folder, channels, details)
+
+
 def _text(tower: dict[str, Any]) -> dict[str, Any]:
     """What a text encoder's config says of the text, where it is that of a whole CLIP."""
     text = tower.get("text_config")
@@ -127,6 +148,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     STABLE_DIFFUSION.denoiser[1]: _check_unet,
     SD3.denoiser[1]: _check_sd3,
     FLUX1.denoiser[1]: _check_flux,
+    Z_IMAGE.denoiser[1]: _check_z_image,
 }
 """By the class of the denoiser."""
 

@@ -55,7 +55,21 @@ FLUX: dict[str, dict[str, Any]] = {
         "time_shift_type": "linear",
     },
 }
-TRANSFORMERS = {"sd3": SD3, "flux": FLUX}
+Z_IMAGE: dict[str, dict[str, Any]] = {
+    "vae": {"_class_name": "AutoencoderKL", "block_out_channels": [8, 8, 8, 8], "latent_channels": 16},
+    "transformer": {
+        "_class_name": "ZImageTransformer2DModel",
+        "in_channels": 16,
+        "cap_feat_dim": 40,
+        "all_patch_size": [2],
+        "all_f_patch_size": [1],
+        "axes_lens": [1024, 512, 512],
+        "siglip_feat_dim": None,
+    },
+    "text_encoder": {"hidden_size": 40},
+    "scheduler": {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": False, "shift": 3.0},
+}
+TRANSFORMERS = {"sd3": SD3, "flux": FLUX, "z-image": Z_IMAGE}
 
 
 def with_model(folder: Path) -> None:

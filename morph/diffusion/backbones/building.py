@@ -7,10 +7,12 @@ from typing import Any
 
 from morph.diffusion import families
 from morph.diffusion.backbones.autoencoder import KL
+from morph.diffusion.backbones.chat import Chat
 from morph.diffusion.backbones.flux import Flux
 from morph.diffusion.backbones.sd3 import SD3
 from morph.diffusion.backbones.texts import T5, Clip, ClipAndT5, ThreeTowers, TwoClips
 from morph.diffusion.backbones.unet import UNet
+from morph.diffusion.backbones.z_image import ZImage
 from morph.diffusion.families import Family
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
@@ -62,9 +64,16 @@ def _flux(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometr
     return ClipAndT5(Clip(*clip), T5(*t5, _FLUX_T5_TOKENS)), Flux(transformer), KL(vae, geometry.factor)
 
 
+def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A transformer told by a language model."""
+    texts = Chat(*towers[0], families.Z_IMAGE_TOKENS)
+    return texts, ZImage(transformer), KL(vae, geometry.factor)
+
+
 _BUILDERS: Mapping[str, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
     families.STABLE_DIFFUSION.denoiser[1]: _stable_diffusion,
     families.SD3.denoiser[1]: _stable_diffusion_3,
     families.FLUX1.denoiser[1]: _flux,
+    families.Z_IMAGE.denoiser[1]: _z_image,
 }
 """By the class of the denoiser."""

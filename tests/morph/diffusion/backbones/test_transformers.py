@@ -15,7 +15,7 @@ from morph.perception.dense import Denoiser
 from morph.steps import drain
 from pipelines import MorphPipeline
 from tests.conftest import SAMPLES
-from tests.morph.diffusion.backbones.tiny import TINY, build_flux, build_sd3
+from tests.morph.diffusion.backbones.tiny import TINY, build_flux, build_sd3, build_z_image
 
 STEPS, SIDE = 4, 64
 
@@ -44,7 +44,8 @@ def same_as_diffusers(family, model, folder, guidance):
     theirs = tiny.pipeline(model, folder)
     theirs.set_progress_bar_config(disable=True)
     noise = latents_of(model, 1)
-    asked = {key: guidance if value == "guidance" else value for key, value in tiny.asked.items()}
+    known = {"guidance": guidance, "guidance - 1": guidance - 1}
+    asked = {key: known.get(value, value) for key, value in tiny.asked.items()}
     expected = theirs(
         prompt="a cat",
         negative_prompt="a dog",
@@ -72,7 +73,8 @@ def test_it_denoises_as_diffusers_own_pipeline_does(family, model, folder, guida
 
 
 @pytest.mark.parametrize(
-    ("family", "build", "without"), [("sd3", build_sd3, "t5"), ("flux", build_flux, "distilled")]
+    ("family", "build", "without"),
+    [("sd3", build_sd3, "t5"), ("flux", build_flux, "distilled"), ("z-image", build_z_image, "fixed")],
 )
 def test_so_do_models_that_lack_a_part(family, build, without, tmp_path):
     folder = build(tmp_path, **{without: False})

@@ -12,11 +12,17 @@ from diffusers import (
     FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen2TokenizerFast,
+    Qwen3Config,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
     T5TokenizerFast,
@@ -26,6 +32,10 @@ from morph.embedded.tokenizer import train_tokenizer
 from tests.conftest import autoencoder, text_config
 
 WIDTH = 40
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 WORDS = ["<pad>", "</s>", "<unk>", "\u2581", "\u2581a", "\u2581cat", "\u2581dog", "\u2581photo", "\u2581of"]
 
 
@@ -138,6 +148,64 @@ def flux_pipeline(model: Any, folder: Path) -> Any:
     )
 
 
+def build_z_image(folder: Path, fixed: bool = True) -> Path:
+    """Of Z-Image's layout: five blocks, and before them one of the picture's and one of the text's own.
+
+    fixed: whether its shift is one for all sizes, as in those that were published.
+    """
+    torch.manual_seed(0)
+    _chat(folder, "", Qwen3Model, Qwen3Config)
+    transformer = ZImageTransformer2DModel(
+        in_channels=4,
+        dim=24,
+        n_layers=5,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=WIDTH,
+        axes_dims=[4, 4, 4],
+    )
+    for token in (transformer.x_pad_token, transformer.cap_pad_token):
+        torch.nn.init.normal_(token)
+    transformer.save_pretrained(folder / "transformer")
+    autoencoder(scaling_factor=0.3611, shift_factor=0.1159).save_pretrained(folder / "vae")
+    shift = {"shift": 3.0} if fixed else {"use_dynamic_shifting": True}
+    FlowMatchEulerDiscreteScheduler(**shift).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def _chat(folder: Path, end: str, kind: Any, config: Any) -> None:
+    """A language model that reads single bytes."""
+    marks = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+    words = [*sorted(ByteLevel.alphabet()), *marks]
+    tokenizer = Qwen2TokenizerFast(vocab={word: number for number, word in enumerate(words)}, merges=[])
+    tokenizer.add_special_tokens({"additional_special_tokens": list(marks[:2])})
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(folder / f"tokenizer{end}")
+    kind(
+        config(
+            vocab_size=len(words),
+            hidden_size=WIDTH,
+            intermediate_size=16,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+        )
+    ).save_pretrained(folder / f"text_encoder{end}")
+
+
+def z_image_pipeline(model: Any, folder: Path) -> Any:
+    """diffusers' own, of the same networks."""
+    return ZImagePipeline(
+        transformer=model.denoiser.network,
+        vae=model.autoencoder.network,
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        text_encoder=model.texts.networks[0],
+        tokenizer=Qwen2TokenizerFast.from_pretrained(folder / "tokenizer"),
+    )
+
+
 def _flux_packed(latents: torch.Tensor) -> torch.Tensor:
     count, channels, height, width = latents.shape
     return FluxPipeline._pack_latents(latents, count, channels, height, width)
@@ -162,5 +230,13 @@ TINY: dict[str, Tiny] = {
             *("transformer_blocks.0.attn", "transformer_blocks.1.attn"),
             *(f"single_transformer_blocks.{number}.attn" for number in range(3)),
         ),
+    ),
+    "z-image": Tiny(
+        build_z_image,
+        z_image_pipeline,
+        lambda latents: latents,
+        {"guidance_scale": "guidance - 1"},  # of a text beyond itself
+        (24, 4, 6),
+        tuple(f"layers.{number}.attention" for number in (2, 3, 4)),
     ),
 }
