@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.encode import Encode
+from pipelines.request.infill import Infill
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 from pipelines.request.times import frames_of
 
@@ -176,9 +177,10 @@ class Settings(Section):
         1,
         own=True,
     )
-    sharing: Literal["interpolated", "joint"] = setting(
+    sharing: Literal["interpolated", "outer", "joint", "both"] = setting(
         "interpolated",
-        "How they use those of both: interpolated, as DiffMorpher does, or joint, in one attention to both.",
+        "How they use those of both: interpolated, as DiffMorpher does; outer, answers interpolated, as AID does; "
+        "joint, in one attention to both, weighed by alpha; both, the same without weights, as DreamMover does.",
         own=True,
     )
     fade: float = setting(
@@ -223,6 +225,7 @@ class Settings(Section):
         "What frames are: painted by the denoiser, or both images laid over one another, for which no model is "
         "loaded.",
     )
+    infill: Infill = group(Infill)
     align: Align = group(Align, own=True)
     lora: Lora = group(Lora, own=True, scope="fit")
     textual_inversion: TextualInversion = group(TextualInversion, scope="fit")
@@ -238,6 +241,10 @@ class Settings(Section):
         super().__post_init__()
         if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
             raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
+        if self.align.on and self.infill.mix != "slerp":
+            raise SettingsError(
+                f"align is on, but infill.mix is {self.infill.mix}: set align.on=false or mix=slerp"
+            )
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":

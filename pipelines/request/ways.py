@@ -71,6 +71,11 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
 
 
+def infill_steps(settings: Settings) -> int:
+    """How many of a sampler's steps frames between knots as they are, and the inversion of these, visit."""
+    return settings.steps - round(settings.infill.skip * (settings.steps - 1))
+
+
 def inversion_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
     align = settings.align
@@ -108,7 +113,7 @@ def fills_in(way: Way) -> bool:
 
 def draft_steps(way: Way) -> int:
     """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
-    return way.settings.survey if way.settings.survey < way.settings.steps else 0
+    return way.settings.survey if way.settings.survey < infill_steps(way.settings) else 0
 
 
 def survey_positions(way: Way) -> int:

@@ -3,15 +3,17 @@ import torch
 from torch.nn import functional as F
 
 from morph.diffusion import attention
+from morph.diffusion.attention import Scheme
 from morph.diffusion.exchange import Heard
 
-SHARINGS = ["interpolated", "joint"]
+SHARINGS = ["interpolated", "outer", "joint"]
+SCHEME = Scheme()
 LAYER = "up_blocks.1.attentions.0.transformer_blocks.0.attn1"
 
 
 def capture(model, latents, condition, t=500):
     features = {}
-    with torch.no_grad(), attention.captured(model, features, t):
+    with torch.no_grad(), attention.captured(model, features, t, SCHEME.sites(model.denoiser)):
         output = model.output(latents, t, condition)
     return features, output
 
@@ -37,7 +39,7 @@ def of_a_frame(model, ends, alpha, sharing):
         layer.to_q.register_forward_hook(lambda m, i, o: inputs.update(query=o)),
         layer.to_out[0].register_forward_hook(lambda m, i, o: inputs.update(mixed=i[0])),
     ]
-    with torch.no_grad(), attention.shared(model, first, second, 500, torch.tensor([alpha]), sharing):
+    with torch.no_grad(), attention.shared(model, first, second, 500, torch.tensor([alpha]), Scheme(sharing)):
         frame = model.output(torch.randn(1, 4, 8, 8), 500, condition[:1])
     for handle in handles:
         handle.remove()
@@ -50,7 +52,7 @@ def by_heads(x, heads):
 
 
 def test_nine_layers_of_stable_diffusions_layout_are_shared(model):
-    names = model.denoiser.shared_sites
+    names = SCHEME.sites(model.denoiser)
     assert len(names) == 9
     assert all("up_blocks" in name and name.endswith("attn1") for name in names)
 
@@ -58,7 +60,7 @@ def test_nine_layers_of_stable_diffusions_layout_are_shared(model):
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_frames_at_the_ends_are_the_ends(model, ends, sharing):
     latents, condition, first, second, output = ends
-    with torch.no_grad(), attention.shared(model, first, second, 500, torch.tensor([0.0, 1.0]), sharing):
+    with torch.no_grad(), attention.shared(model, first, second, 500, torch.tensor([0.0, 1.0]), Scheme(sharing)):
         again = model.output(latents, 500, condition)
     assert torch.allclose(again, output, atol=1e-5)
 
@@ -66,7 +68,7 @@ def test_frames_at_the_ends_are_the_ends(model, ends, sharing):
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_between_two_equal_ends_a_frame_is_the_end(model, ends, sharing):
     latents, condition, first, _, output = ends
-    with torch.no_grad(), attention.shared(model, first, first, 500, torch.tensor([0.3]), sharing):
+    with torch.no_grad(), attention.shared(model, first, first, 500, torch.tensor([0.3]), Scheme(sharing)):
         again = model.output(latents[:1], 500, condition[:1])
     assert torch.allclose(again, output[:1], atol=1e-5)
 
@@ -93,13 +95,16 @@ def test_joint_attention_weighs_each_end_by_its_share(model, ends):
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_nothing_outlives_its_body(model, sharing):
     latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
-    layers = [model.denoiser.network.get_submodule(name) for name in model.denoiser.shared_sites]
+    layers = [model.denoiser.network.get_submodule(name) for name in SCHEME.sites(model.denoiser)]
     processors = [layer.processor for layer in layers]
     features, _ = capture(model, latents, condition)
-    with attention.shared(model, features, features, 500, torch.tensor([0.5]), sharing):
+    with attention.shared(model, features, features, 500, torch.tensor([0.5]), Scheme(sharing)):
         assert not any(layer.processor in processors for layer in layers)
     assert [layer.processor for layer in layers] == processors
-    with pytest.raises(KeyError), attention.shared(model, features, features, 400, torch.tensor([0.5]), sharing):
+    with (
+        pytest.raises(KeyError),
+        attention.shared(model, features, features, 400, torch.tensor([0.5]), Scheme(sharing)),
+    ):
         model.output(latents, 400, condition)  # nothing was captured at this time
     assert [layer.processor for layer in layers] == processors
     assert not any(layer._forward_hooks for layer in model.projections.values())
@@ -114,7 +119,7 @@ def test_hearing_its_own_keys_and_values_changes_nothing(model):
         return own()
 
     with torch.no_grad():
-        with model.denoiser.exchanging(own_again):
+        with model.denoiser.exchanging(own_again, SCHEME.sites(model.denoiser)):
             output = model.output(latents, 500, condition)
         assert torch.equal(output, model.output(latents, 500, condition))
-    assert sorted(asked) == sorted(model.denoiser.shared_sites)
+    assert sorted(asked) == sorted(SCHEME.sites(model.denoiser))
