@@ -51,6 +51,9 @@ def costs(clip: Clip) -> dict[str, int]:
         anchor_count = 0
         for level in way.anchors:
             anchor_count += len(level.places)
+            if way_settings.anchors.scheme == "together":  # the keyframes go along, and are inverted too
+                stages["anchors"] += (anchor_count + 2) * level.steps * (COUPLED + forwards_per_step)
+                continue
             cascade = way_settings.anchors.scheme == "cascade"
             denoised = anchor_count if cascade else len(level.places) * level.candidates
             stages["anchors"] += denoised * (level.steps - level.until) * forwards_per_step
@@ -92,6 +95,8 @@ def _rendered(way: Way, anchor_count: int) -> float:
     return steps - math.gcd(math.ceil(steps), anchor_count + 1)
 
 
+COUPLED = 5
+"""Fixed-point iterations of FreeMorph's inversion."""
 REGISTERED, DRAFTED, FINISHED = 1.8, 1.2, 1.5
 """Frames that even pacing renders for each that is shown: where it measures the way by keyframes in register, which
 look other than what is painted; where by drafts of that; and where by nothing but frames."""

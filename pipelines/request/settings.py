@@ -52,11 +52,12 @@ class Anchors(Section, prefix="anchors."):
     """Frames that are made before the others, by halving the way again and again (Wang & Golland, section 4.1)."""
 
     depth: int = setting(0, "How often the way is halved: 2**depth - 1 anchors between two keyframes.", 0, 12)
-    scheme: Literal["branch", "cascade", "flat", "latent"] = setting(
+    scheme: Literal["branch", "cascade", "flat", "latent", "together"] = setting(
         "branch",
         "branch noises both finished parents of an anchor again; cascade interpolates latents that are still "
         "noisy and denoises them from level to level (denoise-interpolate-denoise); flat makes every anchor "
-        "from the keyframes alone (interpolate-denoise); latent does not denoise at all.",
+        "from the keyframes alone (interpolate-denoise); latent does not denoise at all; together makes five at "
+        "any depth, which attention couples (FreeMorph).",
     )
     noise_first: float = setting(0.55, "Share of the steps that the first level's anchors are noised by.", 0, 1)
     noise_last: float = setting(0.30, "Share of the steps that the last level's anchors are noised by.", 0, 1)
@@ -239,8 +240,9 @@ class Settings(Section):
         if self.duration:
             object.__setattr__(self, "frames", frames_of(self.duration, self.fps, self.repeat == "ping-pong"))
         super().__post_init__()
-        if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
-            raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
+        if self.align.on and self.anchors.depth and self.anchors.scheme in ("cascade", "together"):
+            scheme = self.anchors.scheme
+            raise SettingsError(f"align is on, but anchors of scheme {scheme} stay in place: set align.on=false")
         if self.align.on and self.infill.mix != "slerp":
             raise SettingsError(
                 f"align is on, but infill.mix is {self.infill.mix}: set align.on=false or mix=slerp"

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from morph.pacing import shares
 from pipelines.request.clip import Clip, looped, timing
-from pipelines.request.levels import Level, plan_anchors
+from pipelines.request.levels import Level, divisions, plan_anchors
 from pipelines.request.settings import Settings
 
 
@@ -108,7 +108,7 @@ def fills_in(way: Way) -> bool:
     """Whether any frame stands where there is neither a keyframe nor an anchor."""
     if way.steps is None or (way.settings.pacing == "even" and way.steps > 1):
         return True
-    return way.steps > 1 and (way.settings.ease != "none" or 2**way.settings.anchors.depth % way.steps != 0)
+    return way.steps > 1 and (way.settings.ease != "none" or divisions(way.settings.anchors) % way.steps != 0)
 
 
 def draft_steps(way: Way) -> int:
