@@ -35,7 +35,7 @@ _AVERAGED, _OUTER, _FUSED = (0.3, 0.6), 0.2, 0.6
 """The shares of all steps between which the inversion averages, and of those of denoising up to which frames attend
 to the ends alone, and then to themselves too."""
 _KEPT = (44, 42, 42, 42, 42)
-"""Of ``_SIDE`` frequencies along a side, how many below and above 0 each frame keeps; the rest is all frames' alike."""
+"""Of ``_SIDE`` frequencies along a side, how many below and above 0 each frame keeps; others are all frames'."""
 _SIDE = 96
 
 
