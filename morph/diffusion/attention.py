@@ -38,8 +38,9 @@ class Scheme:
     """What frames hear of their ends, and where.
 
     sharing: how the two are mixed. layers: the attentions that are shared, see :class:`Site`: "shared" are those of
-    a family's own choice, "late" those of the last quarter. text: also those to texts, where a denoiser has such. curve: a of the Beta(a, a) whose quantile at alpha is the share
-    of the second end (He et al., section 4.3); 1 is alpha itself, and the larger a, the nearer to a half.
+    a family's own choice, "late" those of the last quarter. text: also those to texts, where a denoiser has such.
+    curve: a of the Beta(a, a) whose quantile at alpha is the share of the second end (He et al., section 4.3); 1 is
+    alpha itself, and the larger a, the nearer to a half.
     """
 
     sharing: Sharing = "interpolated"

@@ -38,7 +38,7 @@ class Hearing:
     def of(cls, model: LatentDiffusion, settings: Settings, times: Sequence[int], guided: bool = False) -> Self:
         """As the settings say, at a sampler's times."""
         infill = settings.infill
-        scheme = Scheme(settings.sharing, infill.depth, infill.text, infill.curve)
+        scheme = Scheme(settings.sharing, infill.layers, infill.text, infill.curve)
         own_times = times[round(infill.own * (len(times) - 1)) :]
         return cls(model, scheme, shared_times(times, settings), own_times, guided)
 

@@ -28,9 +28,9 @@ from pipelines.between.pair import Pair
 from pipelines.request.costs import COUPLED
 from pipelines.request.settings import Settings
 
-_SCHEME = Scheme("outer", depth=0.0, text=True, curve=20.0)
+_SCHEME = Scheme("outer", layers="all", text=True, curve=20.0)
 """How frames attend to the ends, in all of the network."""
-_HALFWAY = Scheme("outer", depth=0.0, text=True)
+_HALFWAY = Scheme("outer", layers="all", text=True)
 _AVERAGED, _OUTER, _FUSED = (0.3, 0.6), 0.2, 0.6
 """The shares of all steps between which the inversion averages, and of those of denoising up to which frames attend
 to the ends alone, and then to themselves too."""
@@ -48,7 +48,7 @@ def made_together(
         MorphError: the network overflowed.
     """
     alpha = torch.tensor([0.0, *alphas, 1.0], device=model.device)
-    times = model.schedule.times(settings.steps)[-1 - steps :]
+    times = model.times(settings.steps, pair.first.latents.shape)[-1 - steps :]
     noisy = _inverted(model, pair, _start(model, pair, alpha, settings.seed), alpha, times, settings, progress)
     shared_noise = random.normal(noisy.shape[1:], settings.seed, "anchors together").to(noisy)
     parts = list(noisy.split(1))

@@ -30,12 +30,10 @@ class Infill(Section, prefix="infill."):
     )
     guidance: float = setting(1.0, "Classifier-free guidance of frames; 1 is none, and costs half.", 0, 100)
     guide: str = setting("", "A prompt for all frames between images, in place of theirs (PAID).")
-    depth: float = setting(
-        0.5,
-        "Which attention is shared: that which is so deep in the denoiser or deeper; 0 is all, 0.5 the second "
-        "half, which is the way up of a U-Net.",
-        0,
-        1,
+    layers: Literal["shared", "all", "late"] = setting(
+        "shared",
+        "Which attention is shared: that which was chosen for the model's family, of a U-Net that on the way up; "
+        "all; or late, that of the last quarter.",
     )
     text: bool = setting(False, "Share attention to texts too; of a model that attends to text and picture apart.")
     own: float = setting(

@@ -53,7 +53,9 @@ class DiffusionMaker:
             notices.append(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
         guided = settings.infill.guidance != 1
         if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps or guided):
-            notices.append("negative guides anchors and textual inversion alone; these settings have neither")
+            notices.append(
+                "negative guides anchors, textual inversion and infill.guidance alone; these settings have none"
+            )
         if settings.infill.text and not any(site.kind == "cross" for site in model.denoiser.sites):
             notices.append(
                 "infill.text shares attention to texts, which this model does not have: it attends to picture and "

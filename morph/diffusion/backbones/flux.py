@@ -51,7 +51,7 @@ class Flux(Transformer):
 
     @property
     def sites(self) -> list[Site]:
-        """All blocks' attention; shared is that of blocks that look for content, or as deep ones in other networks."""
+        """All blocks' attention; shared is that of blocks that look for content, or as deep ones elsewhere."""
         double, count = len(self.network.transformer_blocks), len(self.blocks)
         shared = {round(number * (count - 1) / (_BLOCKS - 1)) for number in _BY_CONTENT}
         names = [

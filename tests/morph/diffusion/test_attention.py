@@ -135,7 +135,7 @@ def answers_of(model, latents, condition, context):
 @pytest.mark.parametrize("sharing", ["interpolated", "outer"])
 def test_texts_are_shared_where_a_scheme_says_so(model, sharing):
     latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog"])
-    everywhere = Scheme(sharing, depth=0, text=True)
+    everywhere = Scheme(sharing, layers="all", text=True)
     names = everywhere.sites(model.denoiser)
     assert {name.rpartition(".")[2] for name in names} == {"attn1", "attn2"}
     assert any("down_blocks" in name for name in names)
@@ -155,7 +155,7 @@ def test_depths_select_attention_from_the_first_layer_to_the_last(model):
     depths = [site.depth for site in sites]
     assert depths == sorted(depths)
     assert 0 <= depths[0] < depths[-1] < 1
-    fine = Scheme(depth=0.75).sites(model.denoiser)
+    fine = Scheme(layers="late").sites(model.denoiser)
     assert fine
     assert {name.rpartition(".attentions")[0] for name in fine} == {"up_blocks.2", "up_blocks.3"}  # DreamMover's
 
@@ -193,9 +193,7 @@ def test_beside_two_ends_that_are_itself_a_frame_is_what_it_is(model, ends, shar
 def test_of_samples_that_guidance_adds_nothing_is_exchanged(model, ends, sharing, own):
     latents, _, first, second, _ = ends
     texts = model.embed(["", "a cat"])
-    apart = attention.shared(
-        model, first, second, 500, torch.tensor([0.4]), Scheme(sharing, depth=0.5), own=own, negatives=1
-    )
+    apart = attention.shared(model, first, second, 500, torch.tensor([0.4]), Scheme(sharing), own=own, negatives=1)
     plain = answers_of(model, latents, texts, nullcontext())
     made = answers_of(model, latents, texts, apart)
     assert torch.allclose(made[0], plain[0], atol=1e-5)
@@ -204,7 +202,7 @@ def test_of_samples_that_guidance_adds_nothing_is_exchanged(model, ends, sharing
 
 def test_with_guidance_only_what_the_text_is_answered_is_kept(model):
     latents, features, plain = torch.randn(1, 4, 8, 8).expand(2, -1, -1, -1), {}, {}
-    texts, scheme = model.embed(["", "a cat"]), Scheme(depth=0, text=True)
+    texts, scheme = model.embed(["", "a cat"]), Scheme(layers="all", text=True)
     names = scheme.sites(model.denoiser)
     answers_of(model, latents, texts, attention.captured(model, features, 500, names, negatives=1))
     answers_of(model, latents[:1], texts[1:], attention.captured(model, plain, 500, names))
@@ -224,7 +222,7 @@ def test_shares_are_quantiles_of_a_beta_distribution():
 @pytest.mark.parametrize("own", [False, True])
 def test_frames_that_are_made_together_hear_the_first_and_the_last(model, own):
     latents, condition = torch.randn(3, 4, 8, 8), model.embed(["a cat", "a fox", "a dog"])
-    scheme, features, alpha = Scheme("outer", depth=0, text=True), {}, torch.tensor([0.0, 0.4, 1.0])
+    scheme, features, alpha = Scheme("outer", layers="all", text=True), {}, torch.tensor([0.0, 0.4, 1.0])
     names = scheme.sites(model.denoiser)
     plain = answers_of(model, latents, condition, attention.captured(model, features, 500, names))
     made = answers_of(model, latents, condition, attention.shared_within(model, alpha, scheme, own=own))

@@ -30,7 +30,7 @@ def keyframes():
     return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-AID = {"attention": 0.5, "infill.depth": 0, "infill.text": True, "infill.curve": 3, "infill.guidance": 3}
+AID = {"attention": 0.5, "infill.layers": "all", "infill.text": True, "infill.curve": 3, "infill.guidance": 3}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyfram
         *({"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}),
         *({"sharing": "outer"}, {"sharing": "both"}, {"infill.mix": "clipped"}, {"infill.guidance": 3}),
         *(
-            {"infill.depth": 0},
+            {"infill.layers": "all"},
             {"infill.text": True},
             {"infill.own": 0},
             {"infill.curve": 20},

@@ -53,7 +53,13 @@ def test_the_forms_of_aid_differ_by_how_ends_are_mixed_and_by_attention_to_itsel
         infill = paper.infill
         assert (paper.frames, paper.steps, paper.attention, paper.text) == (7, 50, 0.5, "lerp")
         assert (paper.sharing, infill.own) == (sharing, own)
-        assert (infill.depth, infill.text, infill.curve, paper.lora.steps, paper.adain) == (0, True, 3, 0, False)
+        assert (infill.layers, infill.text, infill.curve, paper.lora.steps, paper.adain) == (
+            "all",
+            True,
+            3,
+            0,
+            False,
+        )
 
 
 def test_freemorph_and_noisediffusion_have_their_codes_numbers():
