@@ -360,7 +360,8 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
 
 @functools.cache  # evaluating them takes longer than everything else here
 def _hints(section: type) -> dict[str, Any]:
-    return get_type_hints(section)
+    own = {part.name for part in fields(section)}  # a section's prefix is no setting
+    return {name: kind for name, kind in get_type_hints(section).items() if name in own}
 
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
