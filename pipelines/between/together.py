@@ -22,8 +22,8 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
 from morph.steps import drain
-from pipelines.between.denoising import denoise, mixed_loras
-from pipelines.between.keyframes import Progress
+from pipelines.between.denoising import denoise
+from pipelines.between.keyframes import Progress, updated
 from pipelines.between.pair import Pair
 from pipelines.request.costs import COUPLED
 from pipelines.request.settings import Settings
@@ -93,7 +93,7 @@ def _inverted(
         with coupled(order.index(t) - 1):
             return predict_plain(latents, t)
 
-    with mixed_loras(model, pair, alpha):
+    with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
         inversion = ddim.invert(predict, model.schedule, clean, times, COUPLED)
         noisy = drain(inversion, lambda step: progress("anchors", len(clean) * COUPLED))
     if not noisy.isfinite().all():
