@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from morph.blending.interpolation import lerp
+
+
+@dataclass(frozen=True)
+class Site:
+    """An attention of a denoiser.
+
+    name: its submodule. kind: whether a picture attends to itself, to its text, or to both at once. depth: how far
+    from the first layer to the last, in [0,1); the way up of a U-Net starts at 0.5. shared: whether it is one of
+    those by which frames of its family take after their ends best.
+    """
+
+    name: str
+    kind: Literal["self", "cross", "joint"]
+    depth: float
+    shared: bool
+
+
+class Answer(Protocol):
+    """What answers the queries of an attention."""
+
+    def beside(self, keys: Tensor, values: Tensor) -> Answer:
+        """The same with other keys and values (B,H,S,D) beside what it knows."""
+
+    def answer(self, query: Tensor) -> Tensor:
+        """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype."""
 
 
 class Heard(NamedTuple):
@@ -34,9 +62,66 @@ class Heard(NamedTuple):
         mixed = F.scaled_dot_product_attention(query, self.keys.to(query), self.values.to(query), attn_mask=bias)
         return mixed.transpose(1, 2).flatten(2)
 
+    def rows(self, rows: slice) -> Heard:
+        """Those of some samples."""
+        return Heard(self.keys[rows], self.values[rows], None if self.bias is None else self.bias[rows])
 
-Exchange = Callable[[str, Callable[[], Heard]], Heard]
-"""The name of an attention, and how to have its own keys and values, to what it hears instead.
+    def expand(self, count: int) -> Heard:
+        """The one sample's for ``count`` samples, without a copy; ``count`` samples stay as they are."""
+        keys, values = (part.expand(count, -1, -1, -1) for part in self[:2])
+        return Heard(keys, values, None if self.bias is None else self.bias.expand(count, -1, -1, -1))
+
+
+class Mixed(NamedTuple):
+    """Two answers, and how much of the second (B,) goes into the mix."""
+
+    first: Answer
+    second: Answer
+    weight: Tensor
+
+    def beside(self, keys: Tensor, values: Tensor) -> Mixed:
+        """Both, each beside others."""
+        return Mixed(self.first.beside(keys, values), self.second.beside(keys, values), self.weight)
+
+    def answer(self, query: Tensor) -> Tensor:
+        """See :class:`Answer`."""
+        return lerp(self.first.answer(query), self.second.answer(query), self.weight)
+
+
+class Averaged(NamedTuple):
+    """The mean answer of a batch, for each of its samples."""
+
+    own: Answer
+
+    def beside(self, keys: Tensor, values: Tensor) -> Averaged:
+        """See :class:`Answer`."""
+        return Averaged(self.own.beside(keys, values))
+
+    def answer(self, query: Tensor) -> Tensor:
+        """See :class:`Answer`."""
+        answers = self.own.answer(query)
+        return answers.mean(0, keepdim=True).expand_as(answers)
+
+
+class Apart(NamedTuple):
+    """An answer for the samples ahead in a batch, and another for the rest."""
+
+    ahead: int
+    head: Answer
+    rest: Answer
+
+    def beside(self, keys: Tensor, values: Tensor) -> Apart:
+        """See :class:`Answer`."""
+        head = self.head.beside(keys[: self.ahead], values[: self.ahead])
+        return Apart(self.ahead, head, self.rest.beside(keys[self.ahead :], values[self.ahead :]))
+
+    def answer(self, query: Tensor) -> Tensor:
+        """See :class:`Answer`."""
+        return torch.cat([self.head.answer(query[: self.ahead]), self.rest.answer(query[self.ahead :])])
+
+
+Exchange = Callable[[str, Callable[[], Heard]], Answer]
+"""The name of an attention, and how to have its own keys and values, to what answers its queries instead.
 
 Those are its own: of the prediction that is being made. They are computed only when they are asked for.
 """

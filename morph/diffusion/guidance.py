@@ -38,6 +38,16 @@ def classifier_free(predict: Conditional, condition: Condition, negative: Condit
     return guided
 
 
+def guided(predict: Conditional, condition: Condition, negative: Condition, scale: float) -> Predictor:
+    """:func:`classifier_free`, or the text alone where a scale of 1 asks for no more."""
+    return conditioned(predict, condition) if scale == 1 else classifier_free(predict, condition, negative, scale)
+
+
+def passes(scale: float) -> int:
+    """The forwards of a sample that a prediction of :func:`guided` takes."""
+    return 1 if scale == 1 else 2
+
+
 def composed(
     predict: Conditional, base: Condition, conditions: Sequence[Condition], weights: Sequence[float]
 ) -> Predictor:

@@ -134,14 +134,16 @@ class LatentDiffusion:
         width, height = (side // self.geometry.factor for side in size)
         return self.denoiser.channels, height, width
 
-    def times(self, steps: int, shape: Sequence[int], taken: int | None = None) -> tuple[int, ...]:
+    def times(
+        self, steps: int, shape: Sequence[int], taken: int | None = None, skip: float = 0.0
+    ) -> tuple[int, ...]:
         """The times of :meth:`Schedule.times` for latents of a shape (...,h,w).
 
         Raises:
             SettingsError: a number of steps that the model cannot take.
         """
         patch = self.geometry.stride // self.geometry.factor
-        return self.schedule.times(steps, taken, (shape[-2] // patch) * (shape[-1] // patch))
+        return self.schedule.times(steps, taken, (shape[-2] // patch) * (shape[-1] // patch), skip)
 
     def tile(self, tiles: bool = True) -> None:
         """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange
+from morph.diffusion.exchange import Exchange, Site
 from morph.diffusion.prediction import Control
 
 
@@ -85,11 +85,11 @@ class Denoiser(Protocol):
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
 
     @property
-    def shared_sites(self) -> Sequence[str]:
-        """The names of those attentions where frames use keys and values of their ends."""
+    def sites(self) -> Sequence[Site]:
+        """Its attentions, from the first to the last."""
 
-    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
-        """In the ``with`` body the attentions of ``shared_sites`` hear what ``exchange`` says."""
+    def exchanging(self, exchange: Exchange, names: Sequence[str]) -> AbstractContextManager[None]:
+        """In the ``with`` body the attentions of these names, of ``sites``, hear what ``exchange`` says."""
 
     def guide(self, controlnet: Any) -> None:
         """Take a ControlNet, not yet cast.

@@ -68,12 +68,14 @@ class Schedule(ABC):
         second (B,C,h,w) are the clean latents that this way comes from.
         """
 
-    def times(self, steps: int, taken: int | None = None, tokens: int = 0) -> tuple[int, ...]:
+    def times(self, steps: int, taken: int | None = None, tokens: int = 0, skip: float = 0.0) -> tuple[int, ...]:
         """Those of :meth:`spaced`; with ``taken``, only that many steps, each as wide as several.
 
-        They go from and to the same times.
+        They go from and to the same times. ``skip`` is the share of the steps, from the noisy end, that are left
+        out, before any others; one is left at least.
         """
-        times = self.spaced(steps, tokens)
+        times = self.spaced(steps, tokens)[round(skip * (steps - 1)) :]
+        steps = len(times) - 1
         if taken is not None and taken < steps:
             return tuple(times[round(step * steps / taken)] for step in range(taken + 1))
         return times

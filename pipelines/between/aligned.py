@@ -7,23 +7,26 @@ has to be painted is then what the two do not have in common, and no longer wher
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from morph.blending.interpolation import adain, slerp
 from morph.blending.warp import Warp
-from morph.diffusion import attention, ddim
+from morph.diffusion import ddim
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.exchange import Heard
+from morph.diffusion.guidance import passes
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
 from morph.steps import drain
 from pipelines.between.denoising import denoise
-from pipelines.between.keyframes import FittedKeyframe, Progress, shared_times, updated
+from pipelines.between.hearing import Hearing
+from pipelines.between.keyframes import FittedKeyframe, Progress, updated
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
 from pipelines.request.ways import aligned_times, inversion_forwards
@@ -40,10 +43,11 @@ class AlignedInfill:
         settings: Settings,
         warp: Warp,
         span: tuple[float, float] = (0.0, 1.0),
+        guide: Condition | None = None,
     ) -> None:
         self._model = model
         self._settings = settings
-        self._pair = Pair.of(first, second, settings, span, warp)
+        self._pair = Pair.of(first, second, settings, span, warp, guide)
         self._warp = warp
         self._times = aligned_times(model.times(settings.steps, first.latents.shape), settings)
 
@@ -51,7 +55,7 @@ class AlignedInfill:
     def forwards(self) -> int:
         """What a frame costs: both knots inverted, and a prediction at each step."""
         steps = len(self._times) - 1
-        return inversion_forwards(self._settings, steps) + steps
+        return inversion_forwards(self._settings, steps) + steps * passes(self._settings.infill.guidance)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
@@ -65,17 +69,17 @@ class AlignedInfill:
             {place: Heard(*(part.chunk(2)[side] for part in both[:2])) for place, both in features.items()}
             for side in (0, 1)
         )
-        sharing_times = shared_times(self._times, settings)
+        guidance = settings.infill.guidance
+        hearing = Hearing.of(model, settings, self._times, guided=guidance != 1)
 
         def during(t: int) -> AbstractContextManager[None]:
-            if t not in sharing_times:
-                return nullcontext()
-            return attention.shared(model, first_features, second_features, t, alpha, settings.sharing)
+            return hearing.shared(first_features, second_features, t, alpha)
 
         def tick(step: Step) -> None:
-            progress("render", count, lambda: self._pair.preview.image(step.clean[:1]))
+            progress("render", count * passes(guidance), lambda: self._pair.preview.image(step.clean[:1]))
 
-        return model.decode(denoise(model, self._pair, latents, alpha, self._times, tick, during=during))
+        latents = denoise(model, self._pair, latents, alpha, self._times, tick, guidance=guidance, during=during)
+        return model.decode(latents)
 
     def _mixed_noise(self, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
         """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both warped knots, mixed."""
@@ -104,13 +108,14 @@ class AlignedInfill:
         ends = self._pair.ends
         condition = Condition.cat([knot.condition.expand(count) for knot in ends])
         control = self._pair.control(torch.cat([alpha, alpha]))
-        sharing_times = shared_times(self._times, settings)
+        hearing = Hearing.of(model, settings, self._times)
+        sharing_times = hearing.times
         leaps = settings.align.inversion == "leap"
-        captured_times = sharing_times[:1] if leaps else sharing_times
+        if leaps:
+            hearing = replace(hearing, times=sharing_times[:1])
 
         def predict(latents: Tensor, t: int) -> Prediction:
-            capturing = attention.captured(model, features, t) if t in captured_times else nullcontext()
-            with capturing:
+            with hearing.captured(features, t):
                 return model.predict(latents, t, condition, control=control)
 
         with updated(model, ends, torch.eye(2, device=model.device).repeat_interleave(count, 0)):

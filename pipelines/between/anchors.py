@@ -19,6 +19,7 @@ from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import Progress
 from pipelines.between.pair import Pair
 from pipelines.between.rendered_way import Choice
+from pipelines.between.together import made_together
 from pipelines.request import settings as config
 from pipelines.request.levels import Level, Place, plan_anchors
 
@@ -61,6 +62,13 @@ def render_anchors(
         kept = load(0)
         if kept is None or not _are_at(kept, [place for level in levels for place in level.places]):
             kept = _cascade(model, pair, levels, settings, progress)
+            save(0, kept)
+        return kept
+    if settings.anchors.scheme == "together":
+        (level,) = levels
+        kept = load(0)
+        if kept is None or not _are_at(kept, level.places):
+            kept = _together(model, pair, level, settings, progress)
             save(0, kept)
         return kept
     done = {float(i): Anchor(float(i), end.latents, end.pixels) for i, end in enumerate(pair.ends)}
@@ -157,6 +165,16 @@ def _cascade(
     alphas = sorted(noisy)
     pixels = _decoded(model, torch.cat([noisy[alpha] for alpha in alphas]), settings).split(1)
     return [Anchor(alpha, noisy[alpha], image) for alpha, image in zip(alphas, pixels, strict=True)]
+
+
+def _together(
+    model: LatentDiffusion, pair: Pair, level: Level, settings: config.Settings, progress: Progress
+) -> list[Anchor]:
+    """Anchors that attention couples: whatever the batch, they are made in one."""
+    alphas = [place.alpha for place in level.places]
+    latents = made_together(model, pair, alphas, level.steps, settings, progress)
+    pixels = _decoded(model, latents, settings)
+    return [Anchor(*parts) for parts in zip(alphas, latents.split(1), pixels.split(1), strict=True)]
 
 
 def _decoded(model: LatentDiffusion, latents: Tensor, settings: config.Settings) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from morph.diffusion import ddim
 from morph.diffusion.ddim import Step
-from morph.diffusion.guidance import classifier_free, conditioned
+from morph.diffusion.guidance import guided
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.errors import MorphError
@@ -40,14 +40,11 @@ def denoise(
     """
     alpha = alpha.to(model.device, torch.float32)
     conditional, condition = model.conditional(pair.control(alpha)), pair.condition(alpha)
-    if guidance == 1:
-        guided = conditioned(conditional, condition)
-    else:
-        guided = classifier_free(conditional, condition, pair.first.negative, guidance)
+    predict_guided = guided(conditional, condition, pair.first.negative, guidance)
 
     def predict(latents: Tensor, t: int) -> Prediction:
         with during(t):
-            return guided(latents, t)
+            return predict_guided(latents, t)
 
     with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
         latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
 from morph import random
 from morph.blending.interpolation import adain, slerp
-from morph.diffusion import attention
+from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
+from morph.diffusion.guidance import passes
 from morph.diffusion.model import LatentDiffusion
 from pipelines.between.denoising import denoise
-from pipelines.between.keyframes import CapturedKeyframe, Progress, shared_times
+from pipelines.between.hearing import Hearing
+from pipelines.between.keyframes import CapturedKeyframe, Progress
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
+
+CLIP, MORE = 2.0, 1.2
+"""Where NoiseDiffusion clips noise, and how much it shows of both images together."""
 
 
 class Infill:
@@ -33,42 +38,61 @@ class Infill:
         second: CapturedKeyframe,
         settings: Settings,
         span: tuple[float, float] = (0.0, 1.0),
+        guide: Condition | None = None,
     ) -> None:
         self.first = first
         self.second = second
         self.settings = settings
         self._model = model
-        self._pair = Pair.of(first.keyframe, second.keyframe, settings, span)
+        self._pair = Pair.of(first.keyframe, second.keyframe, settings, span, guide=guide)
 
     @property
     def forwards(self) -> int:
         """What a frame costs: a prediction at each step."""
-        return len(self.first.times) - 1
+        return (len(self.first.times) - 1) * passes(self.settings.infill.guidance)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
         model, first, second = self._model, self.first, self.second
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        sharing_times = shared_times(first.times, self.settings)
+        guidance = self.settings.infill.guidance
+        hearing = Hearing.of(model, self.settings, first.times, guided=guidance != 1)
+        cost = len(alphas) * passes(guidance)
 
         def during(t: int) -> AbstractContextManager[None]:
-            if t not in sharing_times:
-                return nullcontext()
-            return attention.shared(model, first.features, second.features, t, alpha, self.settings.sharing)
+            return hearing.shared(first.features, second.features, t, alpha)
 
         def tick(step: Step) -> None:
-            progress("render", len(alphas), lambda: self._pair.preview.image(step.clean[:1]))
+            progress("render", cost, lambda: self._pair.preview.image(step.clean[:1]))
 
         latents = self._mixed_noise(alpha)
-        return model.decode(denoise(model, self._pair, latents, alpha, first.times, tick, during=during))
+        latents = denoise(model, self._pair, latents, alpha, first.times, tick, guidance=guidance, during=during)
+        return model.decode(latents)
 
     def _mixed_noise(self, alpha: Tensor) -> Tensor:
         """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both knots, mixed, and fresh noise."""
         first, second = self.first.noise, self.second.noise
-        latents = slerp(first, second, alpha)
+        latents = self._clipped(alpha) if self.settings.infill.mix == "clipped" else slerp(first, second, alpha)
         if self.settings.noise:
             latents = self._with_fresh_noise(latents, alpha)
         return adain(latents, first, second, alpha) if self.settings.adain else latents
+
+    def _clipped(self, alpha: Tensor) -> Tensor:
+        """The mix of NoiseDiffusion (Zheng et al., arXiv 2403.08840, algorithm 1) with its code's numbers.
+
+        With noisy latents x_A, x_B, images z_A, z_B, a = cos(pi alpha / 2), b = sin(pi alpha / 2) and sqrt(abar)
+        what is left of an image: clip(a clip(x_A) + b clip(x_B) + sqrt(abar) ((m - a) z_A + (n - b) z_B)), where m
+        and n are as a to b and add up to ``MORE``, and clip is to +-``CLIP``.
+        """
+        (first, clean_first), (second, clean_second) = (
+            (end.noise.clamp(-CLIP, CLIP), end.keyframe.latents) for end in (self.first, self.second)
+        )
+        shape = (-1, 1, 1, 1)
+        a, b = ((alpha * torch.pi / 2).cos().reshape(shape), (alpha * torch.pi / 2).sin().reshape(shape))
+        level = float(self._model.schedule.level(self.first.times[0])[0])
+        more, images = MORE / (a + b), (clean_first, clean_second)
+        added = sum((more * w - w) * level * image for w, image in zip((a, b), images, strict=True))
+        return (a * first + b * second + added).clamp(-CLIP, CLIP)
 
     def _with_fresh_noise(self, latents: Tensor, alpha: Tensor) -> Tensor:
         """Mix in noise, the same for all frames, none at the ends and most halfway.

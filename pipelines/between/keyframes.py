@@ -16,7 +16,7 @@ from torch import Tensor
 from morph.diffusion import attention, ddim, lora, textual_inversion
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Heard
-from morph.diffusion.guidance import conditioned
+from morph.diffusion.guidance import guided, passes
 from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control, Prediction, Predictor
@@ -26,6 +26,7 @@ from morph.media.keyframe import to_uint8
 from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from morph.steps import drain
+from pipelines.between.hearing import Hearing
 from pipelines.request.settings import Settings
 
 
@@ -132,11 +133,6 @@ class CapturedKeyframe:
         return self.keyframe.noise
 
 
-def shared_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
-    """Those of a sampler's times, from the noisy end, at which frames use their ends' keys and values."""
-    return times[: round(settings.attention * (len(times) - 1))]
-
-
 def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, scale: float) -> Control | None:
     """What a ControlNet is shown of poses: skeletons of the size of ``pixels`` (B,3,H,W); None without poses.
 
@@ -231,7 +227,7 @@ def invert_keyframes(
     """
     predict, loras_applied = _predictor(model, keyframes, settings, positions)
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
-    times = model.times(settings.steps, mean.shape)
+    times = model.times(settings.steps, mean.shape, skip=settings.infill.skip)
     with loras_applied:
         inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
         noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))
@@ -250,22 +246,22 @@ def capture_keyframe(
 ) -> CapturedKeyframe:
     """Bring an inverted keyframe back at these times and keep what the frames next to it will borrow.
 
-    Always one at a time: what is captured must not depend on which other keyframes a segment has.
+    Always one at a time: what is captured must not depend on which other keyframes a segment has. With guidance,
+    as frames are made with it.
     """
     assert keyframe.noise is not None
-    predict, lora_applied = _predictor(model, [keyframe], settings, [position])
-    sharing_times = shared_times(times, settings)
+    guidance = settings.infill.guidance
+    predict, lora_applied = _predictor(model, [keyframe], settings, [position], guidance)
+    hearing = Hearing.of(model, settings, times, guided=guidance != 1)
     features: dict[tuple[int, str], Heard] = {}
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
-        if t not in sharing_times:
-            return predict(latents, t)
-        with attention.captured(model, features, t):
+        with hearing.captured(features, t):
             return predict(latents, t)
 
     with lora_applied:
         sampling = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
-        latents = drain(sampling, lambda step: progress("capture ends", 1))
+        latents = drain(sampling, lambda step: progress("capture ends", passes(guidance)))
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
@@ -273,12 +269,16 @@ def capture_keyframe(
 
 
 def _predictor(
-    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], settings: Settings, positions: Sequence[float]
+    model: LatentDiffusion,
+    keyframes: Sequence[FittedKeyframe],
+    settings: Settings,
+    positions: Sequence[float],
+    guidance: float = 1.0,
 ) -> tuple[Predictor, AbstractContextManager[None]]:
     """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
     condition = Condition.cat([keyframe.condition for keyframe in keyframes])
     pixels = torch.cat([keyframe.pixels for keyframe in keyframes])
     poses = [keyframe.pose for keyframe in keyframes]
     control = control_of(poses, pixels, torch.tensor(positions, device=model.device), settings.pose.scale)
-    predict = conditioned(model.conditional(control), condition)
+    predict = guided(model.conditional(control), condition, keyframes[0].negative, guidance)
     return predict, updated(model, keyframes, torch.eye(len(keyframes), device=model.device))

@@ -29,7 +29,8 @@ class Pair:
     """Two fitted keyframes and the way between them; alphas are positions on it, 0 at the first, 1 at the second.
 
     text: how texts are mixed. pose_scale: how much poses count halfway. span: where the two stand between the
-    user's own keyframes, which ``warp`` brings into register; without one they stay where they are.
+    user's own keyframes, which ``warp`` brings into register; without one they stay where they are. guide: the text
+    of all between the two, where it is none of theirs.
     """
 
     first: FittedKeyframe
@@ -38,6 +39,7 @@ class Pair:
     pose_scale: float
     span: tuple[float, float] = (0.0, 1.0)
     warp: Warp | None = None
+    guide: Condition | None = None
 
     @classmethod
     def of(
@@ -47,9 +49,10 @@ class Pair:
         settings: Settings,
         span: tuple[float, float] = (0.0, 1.0),
         warp: Warp | None = None,
+        guide: Condition | None = None,
     ) -> Self:
         """Two keyframes, mixed as the settings say."""
-        return cls(first, second, settings.text, settings.pose.scale, span, warp)
+        return cls(first, second, settings.text, settings.pose.scale, span, warp, guide)
 
     @property
     def ends(self) -> tuple[FittedKeyframe, FittedKeyframe]:
@@ -69,6 +72,8 @@ class Pair:
 
     def condition(self, alpha: Tensor) -> Condition:
         """The texts (B) at alphas (B,)."""
+        if self.guide is not None:
+            return self.guide.expand(len(alpha))
         return MIX[self.text](self.first.condition, self.second.condition, alpha)
 
     def pose(self, alpha: float) -> Pose | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 
 import torch
@@ -13,6 +13,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from morph.blending.warp import Warp
+from morph.diffusion.condition import Condition
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
 from pipelines.between.aligned import AlignedInfill
@@ -86,10 +87,16 @@ class Segment:
         first, second = self.knots[index : index + 2]
         model, settings, span = self._model, self._settings, self._span(index)
         if self._warp is not None:
-            return AlignedInfill(model, first.keyframe, second.keyframe, settings, self._warp, span)
+            return AlignedInfill(model, first.keyframe, second.keyframe, settings, self._warp, span, self._guide)
         if settings.anchors.scheme == "latent":
             return SlerpedInfill(model, first.keyframe, second.keyframe)
-        return Infill(model, self._capture(first), self._capture(second), settings, span)
+        return Infill(model, self._capture(first), self._capture(second), settings, span, self._guide)
+
+    @cached_property
+    def _guide(self) -> Condition | None:
+        """The text of frames, where it is none of the knots'."""
+        guide = self._settings.infill.guide
+        return self._model.embed([guide]).to(self._model.device) if guide else None
 
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""

@@ -13,6 +13,7 @@ from pipelines.request.ways import (
     captures,
     denoises,
     draft_steps,
+    infill_steps,
     inversion_forwards,
     needs_model,
     survey_positions,
@@ -36,7 +37,7 @@ def costs(clip: Clip) -> dict[str, int]:
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
         "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes),
-        "invert": count * settings.steps * settings.inversion_iterations * inverted,
+        "invert": count * infill_steps(settings) * settings.inversion_iterations * inverted,
         "anchors": 0,
         "fit anchors": 0,
         "survey": 0,
@@ -50,27 +51,31 @@ def costs(clip: Clip) -> dict[str, int]:
         anchor_count = 0
         for level in way.anchors:
             anchor_count += len(level.places)
+            if way_settings.anchors.scheme == "together":  # the keyframes go along, and are inverted too
+                stages["anchors"] += (anchor_count + 2) * level.steps * (COUPLED + forwards_per_step)
+                continue
             cascade = way_settings.anchors.scheme == "cascade"
             denoised = anchor_count if cascade else len(level.places) * level.candidates
             stages["anchors"] += denoised * (level.steps - level.until) * forwards_per_step
         if not denoises(way):
             continue
         stages["fit anchors"] += anchor_count * _lora_fit(way_settings)
-        rendered = _rendered(way, anchor_count)
+        rendered, guided = _rendered(way, anchor_count), 1 if way_settings.infill.guidance == 1 else 2
         if way_settings.align.on:
             steps = len(aligned_times(range(way_settings.steps + 1), way_settings)) - 1
             stages["invert"] += inversion_forwards(way_settings, steps) * rendered
-            stages["render"] += steps * rendered
+            stages["render"] += steps * rendered * guided
             continue
-        stages["invert"] += anchor_count * way_settings.steps * way_settings.inversion_iterations
+        steps = infill_steps(way_settings)
+        stages["invert"] += anchor_count * steps * way_settings.inversion_iterations
         steps_per_draft = draft_steps(way)
         visits = 2 if way.steps is None and not steps_per_draft else 1
         uncaptured = {number, number + 1} - (captured if visits == 1 else set())
         captured = {number + 1}
-        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * way_settings.steps * visits
+        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * steps * visits * guided
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
-            stages["survey"] += steps_per_draft * (survey_positions(way) - 2 + len(uncaptured))
-        stages["render"] += way_settings.steps * rendered
+            stages["survey"] += steps_per_draft * (survey_positions(way) - 2 + len(uncaptured)) * guided
+        stages["render"] += steps * rendered * guided
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 
@@ -90,6 +95,8 @@ def _rendered(way: Way, anchor_count: int) -> float:
     return steps - math.gcd(math.ceil(steps), anchor_count + 1)
 
 
+COUPLED = 5
+"""Fixed-point iterations of FreeMorph's inversion."""
 REGISTERED, DRAFTED, FINISHED = 1.8, 1.2, 1.5
 """Frames that even pacing renders for each that is shown: where it measures the way by keyframes in register, which
 look other than what is painted; where by drafts of that; and where by nothing but frames."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from morph.errors import SettingsError
-from pipelines.request.settings import Settings
+from pipelines.request.settings import Anchors, Settings
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,15 @@ class Level:
     candidates: int
 
 
+TOGETHER = 6
+"""Steps from one keyframe to the next where anchors are made together: FreeMorph's seven frames."""
+
+
+def divisions(anchors: Anchors) -> int:
+    """In how many equal parts anchors divide a way."""
+    return TOGETHER if anchors.depth and anchors.scheme == "together" else 2**anchors.depth
+
+
 def plan_anchors(settings: Settings) -> list[Level]:
     """The levels of anchors in the order in which they are made.
 
@@ -39,7 +48,7 @@ def plan_anchors(settings: Settings) -> list[Level]:
         SettingsError: noise that grows from level to level, or that is less than one step.
     """
     anchors, steps = settings.anchors, settings.steps
-    depth, count = anchors.depth, 2**anchors.depth
+    depth, count = anchors.depth, divisions(anchors)
     if not depth:
         return []
     if anchors.scheme == "latent":
@@ -55,6 +64,8 @@ def plan_anchors(settings: Settings) -> list[Level]:
         )
     if min(amounts) == 0 < anchors.noise_last:
         raise SettingsError(f"steps is {steps}: too few to noise anchors by a share of {anchors.noise_last}")
+    if anchors.scheme == "together":
+        return [Level(tuple(Place(i / count, 0.0, 1.0, i / count) for i in range(1, count)), amounts[0], 0, 1)]
     if flat:  # the nearer to a keyframe, the less noise
         pairs = [sorted({i, count - i}) for i in range(count // 2, 0, -1)]
         return [

@@ -23,7 +23,8 @@ def within_limits(clip: Clip, most_noise: float) -> tuple[Clip, list[str]]:
 
     def limited(settings: Settings) -> Settings:
         anchors = settings.anchors
-        if not anchors.depth or anchors.scheme == "latent" or anchors.noise_first <= most_noise:
+        no_fresh_noise = anchors.scheme in ("latent", "together")
+        if not anchors.depth or no_fresh_noise or anchors.noise_first <= most_noise:
             return settings
         asked = f"anchors are to be noised by {_shares(anchors)} of the steps, and model {clip.model} paints"
         if not anchors.limit_noise:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.encode import Encode
+from pipelines.request.infill import Infill
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 from pipelines.request.times import frames_of
 
@@ -51,11 +52,12 @@ class Anchors(Section, prefix="anchors."):
     """Frames that are made before the others, by halving the way again and again (Wang & Golland, section 4.1)."""
 
     depth: int = setting(0, "How often the way is halved: 2**depth - 1 anchors between two keyframes.", 0, 12)
-    scheme: Literal["branch", "cascade", "flat", "latent"] = setting(
+    scheme: Literal["branch", "cascade", "flat", "latent", "together"] = setting(
         "branch",
         "branch noises both finished parents of an anchor again; cascade interpolates latents that are still "
         "noisy and denoises them from level to level (denoise-interpolate-denoise); flat makes every anchor "
-        "from the keyframes alone (interpolate-denoise); latent does not denoise at all.",
+        "from the keyframes alone (interpolate-denoise); latent does not denoise at all; together makes five at "
+        "any depth, which attention couples (FreeMorph).",
     )
     noise_first: float = setting(0.55, "Share of the steps that the first level's anchors are noised by.", 0, 1)
     noise_last: float = setting(0.30, "Share of the steps that the last level's anchors are noised by.", 0, 1)
@@ -176,9 +178,10 @@ class Settings(Section):
         1,
         own=True,
     )
-    sharing: Literal["interpolated", "joint"] = setting(
+    sharing: Literal["interpolated", "outer", "joint", "both"] = setting(
         "interpolated",
-        "How they use those of both: interpolated, as DiffMorpher does, or joint, in one attention to both.",
+        "How they use those of both: interpolated, as DiffMorpher does; outer, answers interpolated, as AID does; "
+        "joint, in one attention to both, weighed by alpha; both, the same without weights, as DreamMover does.",
         own=True,
     )
     fade: float = setting(
@@ -223,6 +226,7 @@ class Settings(Section):
         "What frames are: painted by the denoiser, or both images laid over one another, for which no model is "
         "loaded.",
     )
+    infill: Infill = group(Infill)
     align: Align = group(Align, own=True)
     lora: Lora = group(Lora, own=True, scope="fit")
     textual_inversion: TextualInversion = group(TextualInversion, scope="fit")
@@ -236,8 +240,13 @@ class Settings(Section):
         if self.duration:
             object.__setattr__(self, "frames", frames_of(self.duration, self.fps, self.repeat == "ping-pong"))
         super().__post_init__()
-        if self.align.on and self.anchors.depth and self.anchors.scheme == "cascade":
-            raise SettingsError("align is on, but the anchors of a cascade are never pictures: set align.on=false")
+        if self.align.on and self.anchors.depth and self.anchors.scheme in ("cascade", "together"):
+            scheme = self.anchors.scheme
+            raise SettingsError(f"align is on, but anchors of scheme {scheme} stay in place: set align.on=false")
+        if self.align.on and self.infill.mix != "slerp":
+            raise SettingsError(
+                f"align is on, but infill.mix is {self.infill.mix}: set align.on=false or mix=slerp"
+            )
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":
@@ -351,7 +360,8 @@ def _parsed(value: Any, kind: Any, key: str) -> Any:
 
 @functools.cache  # evaluating them takes longer than everything else here
 def _hints(section: type) -> dict[str, Any]:
-    return get_type_hints(section)
+    own = {part.name for part in fields(section)}  # a section's prefix is no setting
+    return {name: kind for name, kind in get_type_hints(section).items() if name in own}
 
 
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}

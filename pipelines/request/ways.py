@@ -10,7 +10,7 @@ from itertools import pairwise
 from morph import pacing
 from morph.pacing import shares
 from pipelines.request.clip import Clip, looped, timing
-from pipelines.request.levels import Level, plan_anchors
+from pipelines.request.levels import Level, divisions, plan_anchors
 from pipelines.request.settings import Settings
 
 
@@ -72,6 +72,11 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
     return times[round(settings.align.skip * (len(times) - 2)) :]  # a step is left at least
 
 
+def infill_steps(settings: Settings) -> int:
+    """How many of a sampler's steps frames between knots as they are, and the inversion of these, visit."""
+    return settings.steps - round(settings.infill.skip * (settings.steps - 1))
+
+
 def inversion_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
     align = settings.align
@@ -104,12 +109,12 @@ def fills_in(way: Way) -> bool:
     """Whether any frame stands where there is neither a keyframe nor an anchor."""
     if way.steps is None or (way.settings.pacing == "even" and way.steps > 1):
         return True
-    return way.steps > 1 and (way.settings.ease != "none" or 2**way.settings.anchors.depth % way.steps != 0)
+    return way.steps > 1 and (way.settings.ease != "none" or divisions(way.settings.anchors) % way.steps != 0)
 
 
 def draft_steps(way: Way) -> int:
     """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
-    return way.settings.survey if way.settings.survey < way.settings.steps else 0
+    return way.settings.survey if way.settings.survey < infill_steps(way.settings) else 0
 
 
 def survey_positions(way: Way) -> int:

@@ -46,12 +46,21 @@ class DiffusionMaker:
         models, model, clip = self._models, self._models.model, self._plan.clip
         settings = clip.settings
         model.times(settings.steps, model.latent_shape(self._plan.sizes.model))
-        overlong = model.overlong(dict.fromkeys(keyframe.prompt for keyframe in clip.keyframes))
+        prompts = [*(keyframe.prompt for keyframe in clip.keyframes), settings.infill.guide]
+        overlong = model.overlong(dict.fromkeys(prompts))
         notices = [f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong]
         if model.controlnet is None and settings.pose.detector:
             notices.append(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
-        if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps):
-            notices.append("negative guides anchors and textual inversion alone; these settings have neither")
+        guided = settings.infill.guidance != 1
+        if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps or guided):
+            notices.append(
+                "negative guides anchors, textual inversion and infill.guidance alone; these settings have none"
+            )
+        if settings.infill.text and not any(site.kind == "cross" for site in model.denoiser.sites):
+            notices.append(
+                "infill.text shares attention to texts, which this model does not have: it attends to picture and "
+                "text at once, and the picture's part alone is shared"
+            )
         models.detector(settings)
         rankers = [models.ranker(way.settings) for way in self._plan.ways if way.anchors]
         clip_models = [ranker.clip.name for ranker in rankers if ranker]

@@ -63,7 +63,7 @@ class PaintedTracks:
     def _times(self, way: Way, steps: int | None = None) -> Times:
         """Those of the frames of a way, or of drafts of so many steps."""
         shape = self._model.latent_shape(self._bench.plan.sizes.model)
-        return self._model.times(way.settings.steps, shape, steps)
+        return self._model.times(way.settings.steps, shape, steps, way.settings.infill.skip)
 
     def _track(
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size
@@ -75,7 +75,7 @@ class PaintedTracks:
         self._captured = {key: knot for key, knot in self._captured.items() if key[0] in wanted}
 
         def capture(knot: Knot) -> CapturedKeyframe:
-            key = knot.name, times, settings.attention
+            key = knot.name, times, settings.attention  # of all that decides it, only this may differ by way
             if key not in self._captured:
                 self._captured[key] = capture_keyframe(
                     self._model, knot.keyframe, settings, times, progress, knot.alpha

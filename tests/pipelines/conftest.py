@@ -73,7 +73,7 @@ def fitted(model, keyframes, settings, progress=silent, detector=None):
 def captured(model, keyframes, settings):
     """Keyframes with all that the frames next to them borrow."""
     inverted = invert_keyframes(model, fitted(model, keyframes, settings), settings, silent, [0.0] * len(keyframes))
-    times = model.schedule.times(settings.steps)
+    times = model.schedule.times(settings.steps, skip=settings.infill.skip)
     return [capture_keyframe(model, keyframe, settings, times, silent, 0.0) for keyframe in inverted]
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.exchange import Exchange, Heard, Site
 from morph.diffusion.prediction import Control
 
 PATCH = 2
@@ -50,16 +50,17 @@ class Flux(Transformer):
         return [*self.network.transformer_blocks, *self.network.single_transformer_blocks]
 
     @property
-    def shared_sites(self) -> list[str]:
-        """The attention of blocks that look for content, or as deep ones in networks of other depths."""
-        double, last = len(self.network.transformer_blocks), len(self.blocks) - 1
-        numbers = dict.fromkeys(round(number * last / (_BLOCKS - 1)) for number in _BY_CONTENT)
-        return [
+    def sites(self) -> list[Site]:
+        """All blocks' attention; shared is that of blocks that look for content, or as deep ones elsewhere."""
+        double, count = len(self.network.transformer_blocks), len(self.blocks)
+        shared = {round(number * (count - 1) / (_BLOCKS - 1)) for number in _BY_CONTENT}
+        names = [
             f"transformer_blocks.{number}.attn"
             if number < double
             else f"single_transformer_blocks.{number - double}.attn"
-            for number in numbers
+            for number in range(count)
         ]
+        return [Site(name, "joint", number / count, number in shared) for number, name in enumerate(names)]
 
     def processor(self, name: str, exchange: Exchange) -> _Attention:
         """See :class:`Transformer`."""

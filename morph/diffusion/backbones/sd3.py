@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.exchange import Exchange, Heard, Site
 from morph.diffusion.prediction import Control
 
 _TIMES = 1000
@@ -33,13 +33,15 @@ class SD3(Transformer):
         return list(self.network.transformer_blocks)
 
     @cached_property
-    def shared_sites(self) -> list[str]:
-        """All attention in the second half of the blocks."""
+    def sites(self) -> list[Site]:
+        """All attention; some blocks have a second one, of the picture alone. Shared is the second half's."""
+        kinds: dict[str, Literal["joint", "self"]] = {"attn": "joint", "attn2": "self"}
+        count = len(self.blocks)
         return [
-            f"transformer_blocks.{number}.{part}"
+            Site(f"transformer_blocks.{number}.{part}", kind, number / count, number >= count // 2)
             for number, block in enumerate(self.blocks)
-            for part in ("attn", "attn2")
-            if number >= len(self.blocks) // 2 and getattr(block, part, None) is not None
+            for part, kind in kinds.items()
+            if getattr(block, part, None) is not None
         ]
 
     def processor(self, name: str, exchange: Exchange) -> _JointAttention:

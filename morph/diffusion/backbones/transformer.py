@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange
+from morph.diffusion.exchange import Exchange, Site
 from morph.diffusion.prediction import Control
 from morph.diffusion.schedule import PARTS
 from morph.errors import ModelError
@@ -35,7 +35,7 @@ class Transformer(Network, ABC):
 
     @property
     @abstractmethod
-    def shared_sites(self) -> Sequence[str]:
+    def sites(self) -> Sequence[Site]:
         """See :class:`morph.diffusion.parts.Denoiser`."""
 
     @abstractmethod
@@ -57,9 +57,9 @@ class Transformer(Network, ABC):
         """All that computes in its dtype."""
         return [self.network]
 
-    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
+    def exchanging(self, exchange: Exchange, names: Sequence[str]) -> AbstractContextManager[None]:
         """See :class:`morph.diffusion.parts.Denoiser`; what is exchanged is the picture's, the text stays."""
-        layers = {name: self.network.get_submodule(name) for name in self.shared_sites}
+        layers = {name: self.network.get_submodule(name) for name in names}
         return processed(layers, lambda name: self.processor(name, exchange))
 
     def guide(self, controlnet: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.exchange import Exchange, Heard, Site
 from morph.diffusion.prediction import Control
 from morph.errors import ModelError
 
@@ -31,15 +32,28 @@ class UNet(Network):
         self.controlnet: Any = None
 
     @cached_property
-    def shared_sites(self) -> list[str]:
-        """Self-attention on the way up."""
-        names = (name for name, _ in self.network.named_modules())
-        return [name for name in names if "up_blocks" in name and name.endswith("attn1")]
+    def sites(self) -> list[Site]:
+        """Attention to the picture and to the text, at equal depths in all of a block; shared is the way up's."""
+        names = [name for name, _ in self.network.named_modules() if name.endswith(("attn1", "attn2"))]
+        down, up = len(self.network.down_blocks), len(self.network.up_blocks)
+        depths = {f"down_blocks.{number}": number / (down + 1) / 2 for number in range(down)}
+        depths |= {"mid_block.attentions": down / (down + 1) / 2}
+        depths |= {f"up_blocks.{number}": (1 + number / up) / 2 for number in range(up)}
+        sites = [
+            Site(
+                name,
+                "self" if name.endswith("attn1") else "cross",
+                depths[".".join(name.split(".")[:2])],
+                "up_blocks" in name,
+            )
+            for name in names
+        ]
+        return sorted(sites, key=lambda site: site.depth)
 
-    def exchanging(self, exchange: Exchange) -> AbstractContextManager[None]:
+    def exchanging(self, exchange: Exchange, names: Sequence[str]) -> AbstractContextManager[None]:
         """See :class:`morph.diffusion.parts.Denoiser`."""
-        layers = {name: self.network.get_submodule(name) for name in self.shared_sites}
-        return processed(layers, lambda name: _SelfAttention(name, exchange))
+        layers = {name: self.network.get_submodule(name) for name in names}
+        return processed(layers, lambda name: _Attention(name, exchange))
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -101,18 +115,22 @@ class UNet(Network):
 
 
 @dataclass(frozen=True)
-class _SelfAttention:
-    """Self-attention, as diffusers' own processor has it, of what an exchange says."""
+class _Attention:
+    """Attention, as diffusers' own processor has it, of what an exchange says for a picture or its text."""
 
     name: str
     exchange: Exchange
 
-    def __call__(self, layer: Any, hidden_states: Tensor, **others: object) -> Tensor:
+    def __call__(
+        self, layer: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **others: object
+    ) -> Tensor:
+        attended = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+
         def heads(x: Tensor) -> Tensor:
             return x.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
 
         def own() -> Heard:
-            return Heard(heads(layer.to_k(hidden_states)), heads(layer.to_v(hidden_states)))
+            return Heard(heads(layer.to_k(attended)), heads(layer.to_v(attended)))
 
         heard = self.exchange(self.name, own)
         project, dropout = layer.to_out

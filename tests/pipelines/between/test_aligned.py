@@ -15,7 +15,7 @@ from pipelines.request.presets import load_preset
 from pipelines.request.settings import changed
 from pipelines.tasks.store import FITS, Store
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import as_kept, clip, fitted, render, silent
+from tests.pipelines.conftest import Spent, as_kept, clip, fitted, render, silent
 
 PAIR = ("cat.jpg", "raccoon.jpg")
 THREE = (*PAIR, "coffee.jpg")
@@ -255,3 +255,16 @@ def test_a_render_that_was_stopped_goes_on_with_the_same_frames(model, fields, m
     for one, other in zip(whole, again, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+
+
+def test_every_scheme_of_attention_serves_frames_in_register(morph):
+    scheme = {"sharing": "outer", "infill.layers": "all", "infill.text": True, "infill.own": 0, "infill.curve": 3}
+    frames, spent = {}, Spent()
+    for name, more in (("plain", {}), ("scheme", scheme), ("guided", {**scheme, "infill.guidance": 3})):
+        settings = changed(QUICK, {"frames": 3, **more})
+        frames[name] = morph(PAIR, settings, spent if name == "guided" else silent)[1].pixels
+    assert spent == costs(clip(PAIR, settings))
+    assert not np.array_equal(frames["plain"], frames["scheme"])
+    assert not np.array_equal(frames["scheme"], frames["guided"])
+    with pytest.raises(SettingsError, match=r"align is on, but infill\.mix is clipped"):
+        changed(QUICK, {"infill.mix": "clipped"})

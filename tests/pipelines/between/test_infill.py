@@ -1,5 +1,7 @@
 """Frames between two knots that stay where they are: every stage a switch of the settings."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,13 +22,22 @@ def model(folder):
     return load_model(str(folder))
 
 
+TEXTS = "a photo of a cat", "a photo of a dog"
+
+
 @pytest.fixture(scope="module")
 def keyframes():
     return [load_keyframe(SAMPLES / name, "a photo", (64, 64)) for name in ("cat.jpg", "raccoon.jpg")]
 
 
-def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes):
-    settings = changed(QUICK, {"fade": 0, "noise": 0.5})
+AID = {"attention": 0.5, "infill.layers": "all", "infill.text": True, "infill.curve": 3, "infill.guidance": 3}
+
+
+@pytest.mark.parametrize(
+    "scheme", [{}, AID, {**AID, "sharing": "outer"}, {**AID, "sharing": "outer", "infill.own": 0}]
+)
+def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes, scheme):
+    settings = changed(QUICK, {"fade": 0, "noise": 0.5, **scheme})
     first, second = captured(model, keyframes, settings)
     ends = Infill(model, first, second, settings).render([0.0, 1.0], silent)
     assert torch.allclose(ends[:1], first.keyframe.pixels - first.residual, atol=1e-3)
@@ -35,10 +46,21 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyfram
 
 @pytest.mark.parametrize(
     "switch",
-    [{"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}],
+    [
+        *({"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}),
+        *({"sharing": "outer"}, {"sharing": "both"}, {"infill.mix": "clipped"}, {"infill.guidance": 3}),
+        *(
+            {"infill.layers": "all"},
+            {"infill.text": True},
+            {"infill.own": 0},
+            {"infill.curve": 20},
+            {"infill.skip": 0.5},
+        ),
+    ],
 )
 def test_every_stage_can_be_left_out_and_makes_a_difference(model, keyframes, switch):
     settings = changed(QUICK, {"lora.learning_rate": 1e-2})
+    keyframes = [replace(keyframe, prompt=prompt) for keyframe, prompt in zip(keyframes, TEXTS, strict=True)]
     frames = {}
     for name, chosen in (("with", settings), ("without", changed(settings, switch))):
         frames[name] = finished_frames(model, captured(model, keyframes, chosen), chosen, [0.2])
@@ -52,3 +74,27 @@ def test_one_keyframe_may_go_without_a_lora(model, keyframes):
     for ends in ((adapted[0], plain[1]), (plain[0], adapted[1])):
         frames = Infill(model, *ends, settings).render([0.0, 1.0], silent)
         assert torch.allclose(frames, torch.cat([end.keyframe.pixels - end.residual for end in ends]), atol=1e-3)
+
+
+def test_a_guide_is_the_text_of_what_lies_between(model, keyframes):
+    settings = changed(QUICK, {"fade": 0, "lora.steps": 0})
+    ends = captured(model, keyframes, settings)
+    plain, guided = (
+        Infill(model, *ends, settings, guide=guide).render([0.5], silent)
+        for guide in (None, model.embed(["a photo of a dog"]))
+    )
+    same = Infill(model, *ends, settings, guide=model.embed([keyframes[0].prompt])).render([0.5], silent)
+    assert not torch.equal(guided, plain)
+    assert torch.allclose(same, plain, atol=1e-4)
+
+
+def test_clipped_noise_is_that_of_both_ends_and_more_of_both_images(model, keyframes):
+    settings = changed(QUICK, {"infill.mix": "clipped", "adain": False, "lora.steps": 0, "infill.skip": 0.5})
+    ends = captured(model, keyframes, settings)
+    mixed = Infill(model, *ends, settings)._mixed_noise(torch.tensor([0.5]))
+    level = float(model.schedule.level(ends[0].times[0])[0])
+    half = 0.5**0.5
+    noise = sum(half * end.noise.clamp(-2, 2) for end in ends)
+    images = sum((0.6 - half) * level * end.keyframe.latents for end in ends)
+    assert torch.allclose(mixed, (noise + images).clamp(-2, 2), atol=1e-5)
+    assert len(ends[0].times) - 1 == 2  # of 4 steps

@@ -7,7 +7,8 @@ import torch
 from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from morph.perception.pose import KEYPOINTS, Person
-from pipelines.between.keyframes import FittedKeyframe, control_of, shared_times
+from pipelines.between.hearing import shared_times
+from pipelines.between.keyframes import FittedKeyframe, control_of
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import Spent, captured, fitted

@@ -19,6 +19,12 @@ PRESETS = {
     "did",
     "did_no_shared_noise",
     "warp",
+    "aid_fused_inner",
+    "aid_fused_outer",
+    "aid_inner",
+    "aid_outer",
+    "freemorph",
+    "noisediffusion",
 }
 SHORT = {
     "steps": 10,

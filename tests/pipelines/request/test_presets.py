@@ -3,8 +3,10 @@
 import pytest
 
 from morph.errors import SettingsError
+from pipelines.request.levels import plan_anchors
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.settings import Settings, keys
+from pipelines.request.ways import infill_steps
 
 
 def test_every_preset_loads():
@@ -43,6 +45,32 @@ def test_wang2023_has_the_papers_numbers_and_its_baselines_differ_by_their_schem
         assert {key: values[key] for key in said} == said | differences
 
 
+def test_the_forms_of_aid_differ_by_how_ends_are_mixed_and_by_attention_to_itself():
+    forms = {"outer": ("outer", 1), "inner": ("interpolated", 1)}
+    forms |= {f"fused_{form}": (sharing, 0) for form, (sharing, _) in forms.items()}
+    for form, (sharing, own) in forms.items():
+        paper = load_preset(f"aid_{form}")
+        infill = paper.infill
+        assert (paper.frames, paper.steps, paper.attention, paper.text) == (7, 50, 0.5, "lerp")
+        assert (paper.sharing, infill.own) == (sharing, own)
+        assert (infill.layers, infill.text, infill.curve, paper.lora.steps, paper.adain) == (
+            "all",
+            True,
+            3,
+            0,
+            False,
+        )
+
+
+def test_freemorph_and_noisediffusion_have_their_codes_numbers():
+    paper = load_preset("freemorph")
+    (level,) = plan_anchors(paper)
+    assert [place.alpha for place in level.places] == [i / 6 for i in range(1, 6)]
+    assert (paper.steps, level.steps, paper.anchors.guidance, paper.sharing) == (50, 40, 7.5, "joint")
+    paper = load_preset("noisediffusion")
+    assert (paper.steps, infill_steps(paper), paper.infill.guidance, paper.infill.mix) == (250, 140, 7.5, "clipped")
+
+
 def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("frames = 9\n[lora]\nsteps = 5\n")
@@ -53,5 +81,5 @@ def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
             load_preset(str(path))
     with pytest.raises(SettingsError, match="no preset file"):
         load_preset(str(tmp_path / "none.toml"))
-    with pytest.raises(SettingsError, match="presets are default, did"):
+    with pytest.raises(SettingsError, match="presets are aid_fused_inner, aid_fused_outer"):
         load_preset("nope")

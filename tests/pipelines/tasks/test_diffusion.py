@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from morph.diffusion.backbones.loading import load_model
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.request.settings import changed
@@ -12,6 +13,7 @@ from pipelines.tasks.diffusion import DiffusionMaker
 from pipelines.tasks.models import Models
 from pipelines.tasks.workbench import Workbench
 from tests.conftest import SAMPLES
+from tests.morph.diffusion.backbones.tiny import build_sd3
 from tests.pipelines.conftest import render, silent
 from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, planned
 
@@ -39,9 +41,22 @@ def test_the_facts_name_the_model_and_what_it_will_not_do(painting, noise_model)
     assert told.notices == (
         f"prompt {long!r} is longer than this model reads; its end is left out",
         f"model {noise_model.name} has no ControlNet (--controlnet), so poses guide nothing",
-        "negative guides anchors and textual inversion alone; these settings have neither",
+        "negative guides anchors, textual inversion and infill.guidance alone; these settings have none",
         f"frames between rendered ones that are close are made by {told.inbetween}",
     )
+
+
+def test_negatives_and_guides_are_those_of_guided_frames_too(painting):
+    long = "a photo of a cat " * 40
+    told = painting(negative="blurred", **{"infill.guidance": 2, "infill.guide": long}).facts()
+    assert told.notices == (f"prompt {long!r} is longer than this model reads; its end is left out",)
+
+
+def test_a_model_without_attention_to_texts_alone_says_what_of_it_is_shared(tmp_path):
+    models = Models(load_model(str(build_sd3(tmp_path / "sd3"))), PerceptualDistance())
+    plan = planned(models, **{"infill.text": True})
+    (told,) = DiffusionMaker(Workbench(models, plan, tmp_path, silent)).facts().notices
+    assert told.startswith("infill.text shares attention to texts, which this model does not have")
 
 
 def test_texts_that_are_fitted_have_a_hash(painting):

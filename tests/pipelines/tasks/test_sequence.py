@@ -48,6 +48,10 @@ SCHEMES = {
     "latent": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "latent"},
     "latent anywhere": {"anchors.depth": 2, "frames": 6, "anchors.scheme": "latent"},
     "more anchors than frames": {"anchors.depth": 3, "frames": 6, "anchors.scheme": "flat"},
+    "together": {"anchors.depth": 1, "frames": 7, "anchors.scheme": "together", "anchors.noise_last": 0.5},
+    "together, and more": {"anchors.depth": 1, "frames": 8, "anchors.scheme": "together", "anchors.guidance": 1},
+    "guided": {"infill.guidance": 2, "survey": 2},
+    "from less noise": {"infill.skip": 0.5, "survey": 1},
     "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
 }
 

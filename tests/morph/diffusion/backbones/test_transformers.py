@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from morph.diffusion import attention, ddim
+from morph.diffusion.attention import Scheme
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import classifier_free, conditioned
@@ -18,6 +19,7 @@ from tests.conftest import SAMPLES
 from tests.morph.diffusion.backbones.tiny import TINY, build_flux, build_sd3, build_z_image
 
 STEPS, SIDE = 4, 64
+SCHEME = Scheme()
 
 
 @pytest.fixture(scope="module", params=TINY)
@@ -99,26 +101,45 @@ def test_hearing_its_own_keys_and_values_changes_nothing(family, model):
         return own()
 
     with torch.no_grad():
-        with model.denoiser.exchanging(own_again):
+        with model.denoiser.exchanging(own_again, SCHEME.sites(model.denoiser)):
             output = model.output(latents, PARTS // 2, condition)
         assert torch.allclose(output, model.output(latents, PARTS // 2, condition), atol=1e-5)
-    assert tuple(asked) == TINY[family].sites == tuple(model.denoiser.shared_sites)
+    assert tuple(asked) == TINY[family].sites == tuple(SCHEME.sites(model.denoiser))
 
 
-@pytest.mark.parametrize("sharing", ["interpolated", "joint"])
+@pytest.mark.parametrize("sharing", ["interpolated", "outer", "joint"])
 def test_frames_at_the_ends_are_the_ends(model, sharing):
     latents, condition, t, features = latents_of(model, 2), model.embed(["a cat", "a dog"]), PARTS // 2, {}
     with torch.no_grad():
-        with attention.captured(model, features, t):
+        with attention.captured(model, features, t, SCHEME.sites(model.denoiser)):
             output = model.output(latents, t, condition)
         ends = [
             {place: Heard(*(part[number : number + 1] for part in heard[:2])) for place, heard in features.items()}
             for number in (0, 1)
         ]
-        with attention.shared(model, *ends, t, torch.tensor([0.0, 1.0]), sharing):
+        with attention.shared(model, *ends, t, torch.tensor([0.0, 1.0]), Scheme(sharing)):
             assert torch.allclose(model.output(latents, t, condition), output, atol=1e-5)
-        with attention.shared(model, *ends, t, torch.tensor([0.5, 0.5]), sharing):
+        with attention.shared(model, *ends, t, torch.tensor([0.5, 0.5]), Scheme(sharing)):
             assert not torch.allclose(model.output(latents, t, condition), output, atol=1e-3)
+
+
+def test_of_attention_to_picture_and_text_at_once_the_pictures_part_is_shared(model):
+    everywhere = Scheme("outer", layers="all", text=True)
+    sites = everywhere.sites(model.denoiser)
+    assert len(sites) == len(model.denoiser.sites) >= len(SCHEME.sites(model.denoiser))
+    latents, texts = latents_of(model, 2), model.embed(["a cat", "a dog"])
+    features = {}
+    with torch.no_grad():
+        with attention.captured(model, features, PARTS // 2, sites):
+            output = model.output(latents, PARTS // 2, texts)
+        ends = [{place: heard.rows(slice(n, n + 1)) for place, heard in features.items()} for n in (0, 1)]
+        with attention.shared(model, *ends, PARTS // 2, torch.tensor([0.0, 1.0]), everywhere):
+            assert torch.allclose(model.output(latents, PARTS // 2, texts), output, atol=1e-5)
+        # with guidance, and beside itself: what stands ahead is not touched
+        with attention.shared(model, *ends, PARTS // 2, torch.tensor([0.5]), everywhere, own=True, negatives=1):
+            guided = model.output(latents, PARTS // 2, texts)
+    assert torch.allclose(guided[:1], output[:1], atol=1e-5)
+    assert not torch.allclose(guided[1:], output[1:], atol=1e-3)
 
 
 def test_its_middle_layers_have_a_place_for_each_patch(family, model):

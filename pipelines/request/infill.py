@@ -1,0 +1,51 @@
+"""The settings of in-fill: how frames are made of two knots as they are, and how they attend to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipelines.request.setting import Section, setting
+
+Mix = Literal["slerp", "clipped"]
+"""How the noise of two knots becomes that of a frame; see :class:`Infill`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infill(Section, prefix="infill."):
+    """What frames are beyond DiffMorpher's: the choices of AID, FreeMorph, NoiseDiffusion and others."""
+
+    skip: float = setting(
+        0.0,
+        "The share of the steps, from the noisy end, that frames and inversion leave out; with align.on it is "
+        "align.skip.",
+        0,
+        1,
+        scope="fit",
+    )
+    mix: Mix = setting(
+        "slerp",
+        "How the noise of both ends is mixed: slerp, or clipped, without its extremes and with more of both images "
+        "in it (NoiseDiffusion).",
+    )
+    guidance: float = setting(1.0, "Classifier-free guidance of frames; 1 is none, and costs half.", 0, 100)
+    guide: str = setting("", "A prompt for all frames between images, in place of theirs (PAID).")
+    layers: Literal["shared", "all", "late"] = setting(
+        "shared",
+        "Which attention is shared: that which was chosen for the model's family, of a U-Net that on the way up; "
+        "all; or late, that of the last quarter.",
+    )
+    text: bool = setting(False, "Share attention to texts too; of a model that attends to text and picture apart.")
+    own: float = setting(
+        1.0,
+        "The share of the steps, from the noisy end, after which frames attend to themselves beside their ends; 1 "
+        "is never.",
+        0,
+        1,
+    )
+    curve: float = setting(
+        1.0,
+        "a of the Beta(a, a) whose quantiles are the ends' shares in attention; 1 is alpha itself.",
+        0.01,
+        1000,
+    )

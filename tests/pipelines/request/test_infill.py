@@ -1,0 +1,34 @@
+"""The settings of in-fill: by default DiffMorpher's, and how many steps they leave."""
+
+import pytest
+
+from morph.errors import SettingsError
+from pipelines.request.infill import Infill
+from pipelines.request.settings import Settings, changed
+from pipelines.request.ways import infill_steps
+
+
+def test_nothing_is_asked_for_by_default():
+    infill = Infill()
+    assert (infill.skip, infill.mix, infill.guidance, infill.guide) == (0, "slerp", 1, "")
+    assert (infill.layers, infill.text, infill.own, infill.curve) == ("shared", False, 1, 1)
+
+
+@pytest.mark.parametrize(("steps", "skip", "left"), [(50, 0, 50), (50, 0.4, 30), (250, 0.44, 140), (4, 1, 1)])
+def test_a_step_is_left_at_least(steps, skip, left):
+    assert infill_steps(changed(Settings(), {"steps": steps, "infill.skip": skip})) == left
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("infill.curve", 0, r"infill\.curve is 0\.0; it must be from 0\.01 to 1000"),
+        ("infill.layers", "up", r"infill\.layers is 'up'; it must be one of shared, all, late"),
+        ("infill.mix", "lerp", r"infill\.mix is 'lerp'; it must be one of slerp, clipped"),
+        ("sharing", "inner", "sharing is 'inner'; it must be one of interpolated, outer, joint, both"),
+        ("infill", "all", r"infill is a group of settings; set one of infill\.skip"),
+    ],
+)
+def test_what_is_none_is_refused_in_a_line(key, value, message):
+    with pytest.raises(SettingsError, match=message):
+        changed(Settings(), {key: value})
