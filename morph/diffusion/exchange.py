@@ -31,8 +31,8 @@ class Site:
 class Answer(Protocol):
     """What answers the queries of an attention."""
 
-    def beside(self, keys: Tensor, values: Tensor) -> Answer:
-        """The same with other keys and values (B,H,S,D) beside what it knows."""
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Answer:
+        """The same with other keys and values (B,H,S,D) beside what it knows; ``mask`` (B,S): those that count."""
 
     def answer(self, query: Tensor) -> Tensor:
         """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype."""
@@ -79,9 +79,10 @@ class Mixed(NamedTuple):
     second: Answer
     weight: Tensor
 
-    def beside(self, keys: Tensor, values: Tensor) -> Mixed:
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Mixed:
         """Both, each beside others."""
-        return Mixed(self.first.beside(keys, values), self.second.beside(keys, values), self.weight)
+        first, second = (each.beside(keys, values, mask) for each in (self.first, self.second))
+        return Mixed(first, second, self.weight)
 
     def answer(self, query: Tensor) -> Tensor:
         """See :class:`Answer`."""
@@ -93,9 +94,9 @@ class Averaged(NamedTuple):
 
     own: Answer
 
-    def beside(self, keys: Tensor, values: Tensor) -> Averaged:
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Averaged:
         """See :class:`Answer`."""
-        return Averaged(self.own.beside(keys, values))
+        return Averaged(self.own.beside(keys, values, mask))
 
     def answer(self, query: Tensor) -> Tensor:
         """See :class:`Answer`."""
@@ -110,10 +111,13 @@ class Apart(NamedTuple):
     head: Answer
     rest: Answer
 
-    def beside(self, keys: Tensor, values: Tensor) -> Apart:
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Apart:
         """See :class:`Answer`."""
-        head = self.head.beside(keys[: self.ahead], values[: self.ahead])
-        return Apart(self.ahead, head, self.rest.beside(keys[self.ahead :], values[self.ahead :]))
+        head, rest = (
+            answer.beside(keys[rows], values[rows], None if mask is None else mask[rows])
+            for answer, rows in ((self.head, slice(self.ahead)), (self.rest, slice(self.ahead, None)))
+        )
+        return Apart(self.ahead, head, rest)
 
     def answer(self, query: Tensor) -> Tensor:
         """See :class:`Answer`."""

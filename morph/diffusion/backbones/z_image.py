@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.exchange import Exchange, Heard, Site
 from morph.diffusion.families import Z_IMAGE
 from morph.diffusion.prediction import Control
 
@@ -36,9 +36,13 @@ class ZImage(Transformer):
         return list(self.network.layers)
 
     @property
-    def shared_sites(self) -> list[str]:
-        """All attention in the second half of the blocks."""
-        return [f"layers.{number}.attention" for number in range(len(self.blocks) // 2, len(self.blocks))]
+    def sites(self) -> list[Site]:
+        """All blocks' attention; shared is that of the second half."""
+        count = len(self.blocks)
+        return [
+            Site(f"layers.{number}.attention", "joint", number / count, number >= count // 2)
+            for number in range(count)
+        ]
 
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:
@@ -77,8 +81,8 @@ class _Attention:
     """Attention, as diffusers' own processor has it, of what an exchange says for the picture's tokens.
 
     What fills a picture and its text up to multiples of 32 tokens stays, as the text does. A picture's place along
-    the first axis is behind its text: what is exchanged is turned back to the start of that axis, so that pictures
-    with longer and shorter texts hear one another as if they stood at one place.
+    the first axis is behind its text: all places are counted from the picture's, which changes no attention, so
+    that pictures with longer and shorter texts hear one another as if they stood at one place.
     """
 
     name: str
@@ -94,7 +98,7 @@ class _Attention:
         freqs_cis: Tensor | None = None,
     ) -> Tensor:
         assert freqs_cis is not None
-        count, start = self.pictures(), freqs_cis[:, :1]  # of the first token, whose row and column are 0
+        count, places = self.pictures(), freqs_cis * freqs_cis[:, :1].conj()  # row and column of the first are 0
         picture, rest = hidden_states[:, :count], hidden_states[:, count:]
 
         def heads(x: Tensor, norm: Any = None) -> Tensor:
@@ -103,13 +107,12 @@ class _Attention:
 
         def own() -> Heard:
             keys = heads(layer.to_k(picture), layer.norm_k)
-            return Heard(_turned(keys, freqs_cis[:, :count] * start.conj()), heads(layer.to_v(picture)))
+            return Heard(_turned(keys, places[:, :count]), heads(layer.to_v(picture)))
 
         heard = self.exchange(self.name, own)
-        heard = heard._replace(keys=_turned(heard.keys, start))
-        keys, values = _turned(heads(layer.to_k(rest), layer.norm_k), freqs_cis[:, count:]), heads(layer.to_v(rest))
+        keys, values = _turned(heads(layer.to_k(rest), layer.norm_k), places[:, count:]), heads(layer.to_v(rest))
         counts = None if attention_mask is None else attention_mask[:, count:]
-        query = _turned(heads(layer.to_q(hidden_states), layer.norm_q), freqs_cis)
+        query = _turned(heads(layer.to_q(hidden_states), layer.norm_q), places)
         project, dropout = layer.to_out
         answers: Tensor = dropout(project(heard.beside(keys, values, counts).answer(query)))
         return answers
