@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from morph.diffusion.spacing import Sigmas
@@ -21,6 +21,8 @@ class Family:
     encoder, and its class in transformers. optional: the folder of a text encoder that a model may come without.
     flow: how the sigmas of a flow are spaced; None for a diffusion. patch: how many latents one token of the
     denoiser is wide, and native: the side in pixels that it was trained for; 0 where its config says so.
+    autoencoders: the classes of its autoencoder; folded: how many of that one's latents a latent here is wide.
+    layers: of a text encoder, those that the denoiser is told; empty where that is the last ones.
     """
 
     title: str
@@ -30,6 +32,9 @@ class Family:
     flow: Sigmas | None = None
     patch: int = 0
     native: int = 0
+    autoencoders: tuple[str, ...] = ("AutoencoderKL", "AutoencoderTiny")
+    folded: int = 1
+    layers: tuple[int, ...] = ()
 
     def text_parts(self, folder: Path) -> dict[str, str]:
         """The folders of the text encoders of the model in ``folder``, with their classes."""
@@ -42,11 +47,14 @@ class Family:
 _UNET = "unet", "UNet2DConditionModel"
 _PLAIN, _PROJECTED, _T5 = "CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"
 _QWEN3 = "Qwen3Model"
+_QWEN3_WORDS, _MISTRAL3 = "Qwen3ForCausalLM", "Mistral3ForConditionalGeneration"
 TOKENIZERS = {
     _PLAIN: "CLIPTokenizer",
     _PROJECTED: "CLIPTokenizer",
     _T5: "T5TokenizerFast",
     _QWEN3: "Qwen2TokenizerFast",
+    _QWEN3_WORDS: "Qwen2TokenizerFast",
+    _MISTRAL3: "PreTrainedTokenizerFast",
 }
 """The class of the tokenizer that goes with a text encoder's."""
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x, 2.x", _UNET, (("text_encoder", _PLAIN),))
@@ -76,8 +84,22 @@ Z_IMAGE = Family(
 )
 Z_IMAGE_TOKENS = 512
 """How many tokens of a text Z-Image is told at most."""
-_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE)}
-SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1 and Z-Image"
+FLUX2_KLEIN = Family(
+    "FLUX.2 klein",
+    ("transformer", "Flux2Transformer2DModel"),
+    (("text_encoder", _QWEN3_WORDS),),
+    flow="by steps",
+    patch=1,
+    native=1024,
+    autoencoders=("AutoencoderKLFlux2",),
+    folded=2,
+    layers=(9, 18, 27),
+)
+FLUX2_DEV = replace(FLUX2_KLEIN, title="FLUX.2 dev", texts=(("text_encoder", _MISTRAL3),), layers=(10, 20, 30))
+_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE, FLUX2_KLEIN)}
+FLUX2 = {"qwen3": FLUX2_KLEIN, "mistral3": FLUX2_DEV}
+"""By what the config of the text encoder calls it: the denoisers are of one class."""
+SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1, FLUX.2 and Z-Image"
 
 
 def family_of(folder: Path) -> Family:
@@ -91,6 +113,14 @@ def family_of(folder: Path) -> Family:
         if not isinstance(found, str) or found not in _TRANSFORMERS:
             named = f"is a {found}" if found else "has a config.json that names no class"
             raise ModelError(f"{part} {named}; supported are {SUPPORTED}")
-        return _TRANSFORMERS[found]
+        family = _TRANSFORMERS[found]
+        return _flux2_of(folder) if family is FLUX2_KLEIN else family
     sizes = read_json(folder / "unet" / "config.json").get("addition_embed_type") == SIZES
     return SDXL if sizes else STABLE_DIFFUSION
+
+
+def _flux2_of(folder: Path) -> Family:
+    kind = read_json((part := folder / "text_encoder") / "config.json").get("model_type")
+    if not isinstance(kind, str) or kind not in FLUX2:
+        raise ModelError(f"{part} is a {kind}; FLUX.2 goes with {' or '.join(FLUX2)}")
+    return FLUX2[kind]

@@ -19,7 +19,7 @@ LIMITS = "morph.json"
 class Geometry:
     """What a model's configs say of sizes, in pixels, and of noise.
 
-    factor: of the autoencoder. stride: sides of frames must be multiples of it. native: the side that the
+    factor: how many a latent is wide. stride: sides of frames must be multiples of it. native: the side that the
     denoiser was trained for. most_noise: the largest share of the steps, from 0 to 1, that a picture can be noised
     by for the denoiser to paint it back. longest: side that the denoiser knows places for; None for any.
     """
@@ -36,7 +36,7 @@ class Geometry:
         try:
             # AutoencoderTiny has its own name for the same thing
             block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
-            factor = 2 ** (len(block_channels) - 1)
+            factor = 2 ** (len(block_channels) - 1) * family.folded
             if family.patch:
                 stride = factor * family.patch
                 # places of a text, then of rows and of columns

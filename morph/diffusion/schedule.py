@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
-from morph.diffusion.spacing import FlowSpacing, Sigmas, SizeShift, Spacing, config_number
+from morph.diffusion.spacing import FlowSpacing, Sigmas, Spacing, config_number
 from morph.errors import ModelError
 
 CLEAN = -1
@@ -196,11 +196,11 @@ class Flow(Schedule):
         spacing.check(steps)
         shifts: dict[str, Any] = {"shift": by_size}
         given: dict[str, Any] = {}
-        if spacing.sigmas == "even":
+        if spacing.sigmas != "trained":
             given["sigmas"] = [1 - step / steps for step in range(steps)]
-        if isinstance(by_size, SizeShift):
+        if not isinstance(by_size, float):
             shifts = {"use_dynamic_shifting": True, "time_shift_type": by_size.kind}
-            given["mu"] = by_size.mu(tokens)
+            given["mu"] = by_size.mu(tokens, steps)
         scheduler: Any = FlowMatchEulerDiscreteScheduler(
             num_train_timesteps=spacing.length,
             shift_terminal=spacing.last if spacing.last and steps > 1 else None,  # of one, the first is the last

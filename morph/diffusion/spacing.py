@@ -11,8 +11,11 @@ from morph.errors import ModelError, SettingsError
 KINDS = ("leading", "trailing", "linspace")
 FLOW = "FlowMatchEulerDiscreteScheduler"
 """The scheduler of diffusers whose configs say the sigmas of a flow."""
-Sigmas = Literal["trained", "even"]
-"""Whether a flow goes from 1 to the least sigma that it was trained at, or to one step before 0; then shifted."""
+Sigmas = Literal["trained", "even", "by steps"]
+"""Whether a flow goes from 1 to the least sigma that it was trained at, or to one step before 0; then shifted.
+
+"by steps" is even, and a shift that goes by the size of pictures goes by the number of steps too.
+"""
 _OTHER_SIGMAS = (
     *("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "invert_sigmas", "stochastic_sampling"),
 )
@@ -53,9 +56,33 @@ class SizeShift:
         shifts = (config_number(config, *limits, -10, 10) for limits in (("base_shift", 0.5), ("max_shift", 1.15)))
         return cls(kind, fewest, many, *shifts)
 
-    def mu(self, tokens: int) -> float:
-        """For a picture of so many tokens."""
+    def mu(self, tokens: int, steps: int) -> float:
+        """For a picture of so many tokens, in however many steps."""
         return self.least + (self.most - self.least) * (tokens - self.fewest) / (self.many - self.fewest)
+
+
+@dataclass(frozen=True)
+class StepShift:
+    """How far FLUX.2's sigmas go towards the noise, by the tokens of a picture and by the number of steps.
+
+    mu goes on a line through what Black Forest Labs found best in 10 and in 200 steps, each of which goes on a line
+    by the tokens; for large pictures that of 200 steps holds whatever the steps ("FLUX.2", 2025,
+    compute_empirical_mu). kind: as of :class:`SizeShift`; exponential alone, since mu can be below 0.
+    """
+
+    kind: str = "exponential"
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read a diffusers ``scheduler_config.json``; a ModelError for what is not supported."""
+        if (kind := config.get("time_shift_type", cls.kind)) != cls.kind:
+            raise ModelError(f"time_shift_type {kind!r} is not supported for this model; use {cls.kind}")
+        return cls()
+
+    def mu(self, tokens: int, steps: int) -> float:
+        """For a picture of so many tokens, in so many steps."""
+        in_10, in_200 = 8.73809524e-05 * tokens + 1.89833333, 0.00016927 * tokens + 0.45666666
+        return in_200 if tokens > 4300 else in_10 + (in_200 - in_10) * (steps - 10) / 190
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,7 @@ class FlowSpacing:
     """
 
     length: int
-    shift: float | SizeShift
+    shift: float | SizeShift | StepShift
     sigmas: Sigmas = "trained"
     last: float = 0.0
 
@@ -87,9 +114,10 @@ class FlowSpacing:
         by_size = config.get("use_dynamic_shifting")
         if by_size and sigmas == "trained":
             raise ModelError("schedules with use_dynamic_shifting are not supported for this model")
+        sized = StepShift if sigmas == "by steps" else SizeShift
         return cls(
             round(config_number(config, "num_train_timesteps", 1000, 2, 100_000)),
-            SizeShift.from_config(config) if by_size else float(config_number(config, "shift", 1.0, 1e-3, 1e3)),
+            sized.from_config(config) if by_size else float(config_number(config, "shift", 1.0, 1e-3, 1e3)),
             sigmas,
             float(config_number(config, "shift_terminal", 0.0, 0, 0.5)) if config.get("shift_terminal") else 0.0,
         )

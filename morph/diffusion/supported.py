@@ -8,6 +8,7 @@ from typing import Any
 
 from morph.diffusion.families import (
     FLUX1,
+    FLUX2_KLEIN,
     SD3,
     SIZES,
     STABLE_DIFFUSION,
@@ -21,7 +22,6 @@ from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.stored import stored
 
-AUTOENCODERS = "AutoencoderKL", "AutoencoderTiny"
 # What diffusers and transformers take where a config says nothing.
 _CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
 _GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
@@ -51,7 +51,7 @@ def check_configs(folder: Path) -> None:
     """
     family = family_of(folder)
     part, denoiser = family.denoiser
-    classes_of = {"vae": AUTOENCODERS, part: (denoiser,)}
+    classes_of = {"vae": family.autoencoders, part: (denoiser,)}
     configs = {part: read_json(folder / part / "config.json") for part in (*classes_of, *family.text_parts(folder))}
     for part, classes in classes_of.items():
         if (kind := configs[part].get("_class_name")) not in classes:
@@ -122,6 +122,19 @@ def _check_z_image(folder: Path, vae: dict[str, Any], transformer: dict[str, Any
         raise _other(folder, channels, details)
 
 
+def _check_flux2(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], tower: dict[str, Any]) -> None:
+    inner, latents, text = transformer.get("in_channels", 128), vae.get("latent_channels", 32), _text(tower)
+    folded, told = FLUX2_KLEIN.folded, family_of(folder).layers
+    packed = latents * folded**2 if isinstance(latents, int) else latents
+    channels = [packed, inner, transformer.get("out_channels") or inner]
+    patches = [vae.get("patch_size", [folded, folded]), transformer.get("patch_size", 1)]
+    layers = text.get("num_hidden_layers", 40)
+    widths = [transformer.get("joint_attention_dim", 15360), text.get("hidden_size")]
+    fits = _numbers([*widths, layers]) and widths[0] == widths[1] * len(told) and layers >= max(told)
+    if not _same(channels) or patches != [[folded, folded], 1] or not fits:
+        raise _other(folder, channels, f"patches {patches}, text widths {widths}, text layers {layers}")
+
+
 def _text(tower: dict[str, Any]) -> dict[str, Any]:
     """What a text encoder's config says of the text, where it is that of a whole CLIP."""
     text = tower.get("text_config")
@@ -149,6 +162,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     SD3.denoiser[1]: _check_sd3,
     FLUX1.denoiser[1]: _check_flux,
     Z_IMAGE.denoiser[1]: _check_z_image,
+    FLUX2_KLEIN.denoiser[1]: _check_flux2,
 }
 """By the class of the denoiser."""
 

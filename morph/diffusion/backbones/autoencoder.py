@@ -1,4 +1,4 @@
-"""From pictures to latents of about unit variance and back: diffusers' AutoencoderKL and AutoencoderTiny."""
+"""From pictures to latents of about unit variance and back: diffusers' AutoencoderKL and those like it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from morph.weights.silence import silence
 
@@ -16,7 +17,8 @@ MIN_TILE = 256
 class KL:
     """Pictures (B,3,H,W) in [-1,1] to scaled latents (B,C,h,w) float32, and back; ``network`` is diffusers'.
 
-    factor: how many pixels a latent is wide. All normalisation of latents is in here.
+    That is its AutoencoderKL or AutoencoderTiny. factor: how many pixels a latent is wide. All normalisation of
+    latents is in here.
     """
 
     def __init__(self, network: Any, factor: int) -> None:
@@ -91,6 +93,43 @@ class KL:
     def _last_decoder_layer(self) -> nn.Module:
         """The decoder's last layer."""
         return list(self.network.decoder.modules())[-1]
+
+
+class FoldedKL(KL):
+    """FLUX.2's, diffusers' AutoencoderKLFlux2: squares of ``fold`` latents are one, each channel of unit variance.
+
+    That is, of the mean and variance that its batch norm has seen; they are kept before any cast. factor: how many
+    pixels one of the network's own latents is wide.
+    """
+
+    def __init__(self, network: Any, factor: int, fold: int) -> None:
+        super().__init__(network, factor)
+        self._fold = fold
+        seen = network.bn.running_var.float() + network.config.batch_norm_eps
+        self._means, self._deviations = (
+            value.clone().reshape(1, -1, 1, 1) for value in (network.bn.running_mean.float(), seen.sqrt())
+        )
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        return super().channels * self._fold**2
+
+    @property
+    def scaling(self) -> tuple[float, float]:
+        """None: the means and deviations of channels are among the network's own tensors."""
+        return 1.0, 0.0
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`KL`."""
+        mean, std = (F.pixel_unshuffle(part, self._fold) for part in super().posterior(images))
+        means, deviations = self._means.to(mean.device), self._deviations.to(mean.device)
+        return (mean - means) / deviations, std / deviations
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """See :class:`KL`."""
+        means, deviations = self._means.to(latents.device), self._deviations.to(latents.device)
+        return super().decode(F.pixel_shuffle(latents * deviations + means, self._fold))
 
 
 def _parts(batch: Tensor) -> tuple[Tensor, ...]:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from morph.diffusion import families
-from morph.diffusion.backbones.autoencoder import KL
+from morph.diffusion.backbones.autoencoder import KL, FoldedKL
 from morph.diffusion.backbones.chat import Chat
 from morph.diffusion.backbones.flux import Flux
+from morph.diffusion.backbones.flux2 import Flux2
+from morph.diffusion.backbones.language import LanguageModel
 from morph.diffusion.backbones.sd3 import SD3
 from morph.diffusion.backbones.texts import T5, Clip, ClipAndT5, ThreeTowers, TwoClips
 from morph.diffusion.backbones.unet import UNet
@@ -70,10 +72,22 @@ def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geom
     return texts, ZImage(transformer), KL(vae, geometry.factor)
 
 
+def _flux2(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A transformer told by layers of a language model."""
+    from diffusers.pipelines.flux2.system_messages import SYSTEM_MESSAGE
+
+    ((encoder, tokenizer),) = towers
+    family = families.FLUX2[encoder.config.model_type]
+    system = SYSTEM_MESSAGE if family is families.FLUX2_DEV else ""
+    texts = LanguageModel(encoder, tokenizer, family.layers, system)
+    return texts, Flux2(transformer), FoldedKL(vae, geometry.factor // family.folded, family.folded)
+
+
 _BUILDERS: Mapping[str, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
     families.STABLE_DIFFUSION.denoiser[1]: _stable_diffusion,
     families.SD3.denoiser[1]: _stable_diffusion_3,
     families.FLUX1.denoiser[1]: _flux,
     families.Z_IMAGE.denoiser[1]: _z_image,
+    families.FLUX2_KLEIN.denoiser[1]: _flux2,
 }
 """By the class of the denoiser."""

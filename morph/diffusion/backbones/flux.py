@@ -62,9 +62,9 @@ class Flux(Transformer):
         ]
         return [Site(name, "joint", number / count, number in shared) for number, name in enumerate(names)]
 
-    def processor(self, name: str, exchange: Exchange) -> _Attention:
+    def processor(self, name: str, exchange: Exchange) -> Any:
         """See :class:`Transformer`."""
-        return _Attention(name, exchange, self._text_tokens)
+        return _JointAttention(name, exchange, self._text_tokens)
 
     def output(
         self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
@@ -99,7 +99,7 @@ class Flux(Transformer):
 
 
 @dataclass(frozen=True)
-class _Attention:
+class _JointAttention:
     """Attention, as diffusers' own processor has it, of what an exchange says for the picture's tokens."""
 
     name: str
@@ -131,9 +131,7 @@ class _Attention:
 
         def placed(x: Tensor, start: int) -> Tensor:
             around = slice(start, start + x.shape[2])
-            rotation: Any = cosines[around], sines[around]
-            turned: Any = apply_rotary_emb(x, rotation)
-            return cast(Tensor, turned)
+            return turned(x, (cosines[around], sines[around]))
 
         def own() -> Heard:
             keys = placed(layer.norm_k(heads(layer.to_k(picture))), count)
@@ -150,3 +148,9 @@ class _Attention:
         of_text, of_picture = answers.split([count, picture.shape[1]], 1)
         project, dropout = layer.to_out
         return dropout(project(of_picture)), layer.to_add_out(of_text)
+
+
+def turned(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Queries or keys (B,H,S,D) by their places, whose cosines and sines (S,D) are given."""
+    places: Any = rotation
+    return cast(Tensor, apply_rotary_emb(x, places))

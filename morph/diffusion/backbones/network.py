@@ -10,7 +10,9 @@ from torch import nn
 
 
 class Network:
-    """A denoiser of diffusers, frozen."""
+    """A denoiser of diffusers, frozen. projected: what the names of its ``projections`` end in."""
+
+    projected: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval().requires_grad_(False)
@@ -33,5 +35,8 @@ class Network:
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:
         """See :class:`morph.diffusion.parts.Denoiser`; a text's own, where it has such, are not among them."""
-        suffixes = ("to_q", "to_k", "to_v", "to_out.0")
-        return {name: layer for name, layer in self.network.named_modules() if name.endswith(suffixes)}
+        return {
+            name: layer
+            for name, layer in self.network.named_modules()
+            if name.endswith(self.projected) and isinstance(layer, nn.Linear)
+        }

@@ -30,6 +30,7 @@ from transformers import (
 
 from morph.embedded.tokenizer import train_tokenizer
 from tests.conftest import autoencoder, text_config
+from tests.morph.diffusion.backbones.tiny_flux2 import build_dev, build_klein, dev_pipeline, klein_pipeline
 
 WIDTH = 40
 CHAT = (
@@ -211,6 +212,10 @@ def _flux_packed(latents: torch.Tensor) -> torch.Tensor:
     return FluxPipeline._pack_latents(latents, count, channels, height, width)
 
 
+_FLUX_SITES = (
+    *("transformer_blocks.0.attn", "transformer_blocks.1.attn"),
+    *(f"single_transformer_blocks.{number}.attn" for number in range(3)),
+)
 TINY: dict[str, Tiny] = {
     "sd3": Tiny(
         build_sd3,
@@ -226,10 +231,23 @@ TINY: dict[str, Tiny] = {
         _flux_packed,
         {"guidance_scale": 1.0, "true_cfg_scale": "guidance"},
         (24, 4, 6),
-        (
-            *("transformer_blocks.0.attn", "transformer_blocks.1.attn"),
-            *(f"single_transformer_blocks.{number}.attn" for number in range(3)),
-        ),
+        _FLUX_SITES,
+    ),
+    "flux2_klein": Tiny(
+        build_klein,
+        klein_pipeline,
+        lambda latents: latents,
+        {"guidance_scale": "guidance"},
+        (32, 4, 6),
+        _FLUX_SITES,
+    ),
+    "flux2_dev": Tiny(
+        build_dev,
+        dev_pipeline,
+        lambda latents: latents,
+        {"guidance_scale": 1.0, "guided": "guidance"},
+        (32, 4, 6),
+        _FLUX_SITES,
     ),
     "z-image": Tiny(
         build_z_image,

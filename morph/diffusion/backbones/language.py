@@ -1,0 +1,79 @@
+"""From prompts to what a denoiser is told, by a language model that reads them in a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morph.diffusion.condition import Condition
+from morph.errors import ModelError
+
+TOKENS = 512
+"""How many tokens of a chat it is shown."""
+
+
+class LanguageModel:
+    """Some layers of a language model, side by side: tokens (B,512,L D) of L layers, each D wide.
+
+    A prompt is put as a user says it, by the template of the tokenizer. Under a message of the ``system`` it is all
+    of the chat; without one the model's answer, without thinking, would come next. As FLUX.2 is told: tokens that
+    only fill a text up are told as the others are.
+
+    Raises:
+        ModelError: the tokenizer has no template, or a damaged one.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, layers: Sequence[int], system: str = "") -> None:
+        self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        self._layers, self._system = tuple(layers), system
+        try:
+            self._chat("a")
+        except Exception as error:  # whatever a template makes of the language that it is written in
+            raise ModelError(
+                "the tokenizer of this model has no chat template, or one that is damaged; copy the model again"
+            ) from error
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [self.network]
+
+    @torch.no_grad()
+    def embed(self, prompts: Sequence[str]) -> Condition:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        read = self._tokenize(
+            prompts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
+        )
+        # without the words that it would say next, which is large
+        output = self.network.base_model(
+            input_ids=read.input_ids.to(self.network.device),
+            attention_mask=read.attention_mask.to(self.network.device),
+            output_hidden_states=True,
+            use_cache=False,
+        )
+        layers: list[Tensor] = [output.hidden_states[number].float() for number in self._layers]
+        return Condition(torch.cat(layers, -1))
+
+    def overlong(self, prompts: Iterable[str]) -> list[str]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [prompt for prompt in prompts if len(self._tokenize([prompt]).input_ids[0]) > TOKENS]
+
+    def _tokenize(self, prompts: Sequence[str], **options: Any) -> Any:
+        chats, start = [self._chat(prompt) for prompt in prompts], self.tokenizer.bos_token
+        # some templates write the token of the start themselves
+        written = start is not None and all(chat.startswith(start) for chat in chats)
+        return self.tokenizer(chats, add_special_tokens=not written, **options)
+
+    def _chat(self, prompt: str) -> str:
+        """A prompt as the model reads it."""
+        messages: list[dict[str, Any]] = [{"role": "user", "content": prompt}]
+        if self._system:
+            said = (("system", self._system), ("user", prompt))
+            messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in said]
+        chat: str = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=not self._system, enable_thinking=False
+        )
+        return chat
