@@ -128,7 +128,7 @@ def _check_flux2(folder: Path, vae: dict[str, Any], transformer: dict[str, Any],
     packed = latents * folded**2 if isinstance(latents, int) else latents
     channels = [packed, inner, transformer.get("out_channels") or inner]
     patches = [vae.get("patch_size", [folded, folded]), transformer.get("patch_size", 1)]
-    layers = text.get("num_hidden_layers", 40)
+    layers = text.get("num_hidden_layers", 32)
     widths = [transformer.get("joint_attention_dim", 15360), text.get("hidden_size")]
     fits = _numbers([*widths, layers]) and widths[0] == widths[1] * len(told) and layers >= max(told)
     if not _same(channels) or patches != [[folded, folded], 1] or not fits:

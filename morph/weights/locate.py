@@ -21,8 +21,8 @@ WEIGHT_FILES = {
     "transformer": "diffusion_pytorch_model.safetensors",
     "text_encoder_3": "model.safetensors",
 }
-MAX_JSON = 16 * 1024**2
-"""Bytes of a model's configuration, or of the list of its hashes."""
+MAX_JSON = 32 * 1024**2
+"""Bytes of a model's configuration, of a tokenizer (Mistral's has 17 MB), or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 DENOISER_FILES = (
     "*.json",
@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder.
 
     Raises:
-        ModelError: it is not there, larger than 16 MiB, or no JSON object.
+        ModelError: it is not there, larger than 32 MiB, or no JSON object.
     """
     try:
         text = read_text(path, MAX_JSON, "a file of a model", ModelError)

@@ -69,7 +69,26 @@ Z_IMAGE: dict[str, dict[str, Any]] = {
     "text_encoder": {"hidden_size": 40},
     "scheduler": {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": False, "shift": 3.0},
 }
-TRANSFORMERS = {"sd3": SD3, "flux": FLUX, "z-image": Z_IMAGE}
+FLUX2: dict[str, dict[str, Any]] = {
+    "vae": {
+        "_class_name": "AutoencoderKLFlux2",
+        "block_out_channels": [8, 8, 8, 8],
+        "latent_channels": 32,
+        "patch_size": [2, 2],
+    },
+    "transformer": {"_class_name": "Flux2Transformer2DModel", "in_channels": 128, "joint_attention_dim": 48},
+    "text_encoder": {"model_type": "qwen3", "hidden_size": 16, "num_hidden_layers": 36},
+    "scheduler": {
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "use_dynamic_shifting": True,
+        "time_shift_type": "exponential",
+    },
+}
+FLUX2_DEV = {
+    **FLUX2,
+    "text_encoder": {"model_type": "mistral3", "text_config": {"hidden_size": 16, "num_hidden_layers": 40}},
+}
+TRANSFORMERS = {"sd3": SD3, "flux": FLUX, "z-image": Z_IMAGE, "flux2": FLUX2, "flux2_dev": FLUX2_DEV}
 
 
 def with_model(folder: Path) -> None:
