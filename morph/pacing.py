@@ -1,9 +1,7 @@
 """Where on the way the frames should stand, so that neighbours look equally far apart.
 
 Plain numbers in, plain numbers out: ``alphas`` ascend, ``gaps[i]`` is the perceptual distance between the
-frames at ``alphas[i]`` and ``alphas[i + 1]``. ``power`` is that of LPIPS which adds up along the way: ``FADING``,
-since LPIPS is a squared distance of features and halving a small step of a fade quarters it, or ``MOVING``, since
-every step of what moves is about as large as all its parts.
+frames at ``alphas[i]`` and ``alphas[i + 1]``.
 """
 
 from __future__ import annotations
@@ -19,9 +17,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
 
-FADING, MOVING = 0.5, 1.0
-END_GAP = 0.81
-"""The gaps next to a keyframe in units of the others: what pops there shows most."""
+END_STEP = 0.9
+"""The steps next to a keyframe in units of the others: what pops there shows most."""
 NEAREST, FURTHEST = 0.1, 0.4
 """How far from its place, in steps, a frame is always and may at most be taken as it is."""
 CLOSE_ENOUGH = 1.2
@@ -85,9 +82,7 @@ def shares(lengths: Sequence[float], extra: int) -> list[int]:
     return [part - 1 for part in parts]
 
 
-def refine(
-    alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: int, power: float = FADING
-) -> list[float]:
+def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: int) -> list[float]:
     """The next at most ``batch`` positions to render when ``extra`` more frames may be spent in all.
 
     The frames are shared out over the gaps as measured; this round renders the middle one of those that a
@@ -96,7 +91,7 @@ def refine(
     rescheduling curve, section 4.4, which is piecewise linear). Identical frames everywhere have no arc
     length: the widest steps in alpha are halved instead.
     """
-    arc_lengths, position_at = _track(alphas, gaps, power)
+    arc_lengths, position_at = _track(alphas, gaps)
     gap_lengths = np.diff(arc_lengths)
     frames_due = shares(gap_lengths.tolist(), extra)
     growing = [gap for gap, count in enumerate(frames_due) if count]
@@ -116,18 +111,16 @@ def even(
     count: int,
     ease: str = "none",
     known: Collection[float] | None = None,
-    power: float = FADING,
 ) -> list[float]:
     """``count`` positions at even distances along the track measured so far, its ends included.
 
     Of the frames that are ``known``, by default all, as many are taken as they are as leave the steps even
     enough; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic
-    and in distances that add up. Easing makes the steps uneven on purpose.
+    and in root distances. Easing makes the steps uneven on purpose.
     """
-    arc_lengths, position_at = _track(alphas, gaps, power)
-    end_step = END_GAP**power
+    arc_lengths, position_at = _track(alphas, gaps)
     step_shares = eased(count - 1, ease)
-    steps = step_shares * (np.r_[end_step, np.ones(count - 3), end_step] if ease == "none" and count > 2 else 1)
+    steps = step_shares * (np.r_[END_STEP, np.ones(count - 3), END_STEP] if ease == "none" and count > 2 else 1)
     steps *= arc_lengths[-1] / steps.sum()
     targets, shorter_step = np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:])
     usable_lengths = np.where([known is None or alpha in known for alpha in alphas], arc_lengths, np.inf)
@@ -136,7 +129,7 @@ def even(
     taken = offsets <= FURTHEST
     while True:
         stops = np.concatenate([[0.0], np.where(taken, arc_lengths[nearest], targets), arc_lengths[-1:]])
-        relative_gaps = (np.diff(stops) / step_shares) ** (1 / power)
+        relative_gaps = np.square(np.diff(stops) / step_shares)
         worst = int(relative_gaps.argmax())
         # of the two frames around the largest gap the one further from its place is moved
         movable = [
@@ -151,21 +144,21 @@ def even(
     return [float(alphas[0]), *inner_positions.tolist(), float(alphas[-1])]
 
 
-def length(gaps: Sequence[float], power: float = FADING) -> float:
-    """How long a way looks, in the power of LPIPS that adds up."""
-    return float((np.asarray(gaps, dtype=float) ** power).sum())
+def length(gaps: Sequence[float]) -> float:
+    """How long a way looks, in root LPIPS, which adds up where LPIPS does not."""
+    return float(np.sqrt(np.asarray(gaps, dtype=float)).sum())
 
 
-def _track(
-    alphas: Sequence[float], gaps: Sequence[float], power: float
-) -> tuple[NDArray[np.float64], PchipInterpolator]:
-    """Arc length (N,) at each frame, and the position at any arc length."""
+def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.float64], PchipInterpolator]:
+    """Arc length (N,) at each frame, and the position at any arc length.
+
+    LPIPS is a squared distance of features, so halving a small step quarters it; its root adds up.
+    """
     from scipy.interpolate import PchipInterpolator  # half a second, which a dry run need not wait for
 
-    sizes = np.asarray(gaps, dtype=float)
-    gap_lengths = sizes**power
+    gap_lengths = np.sqrt(np.asarray(gaps, dtype=float))
     # identical frames have no length: alpha serves instead
-    if sizes.sum() <= EQUAL * len(sizes):
+    if np.square(gap_lengths).sum() <= EQUAL * len(gap_lengths):
         gap_lengths = np.diff(np.asarray(alphas, dtype=float))
     ascending = np.maximum(gap_lengths, 1e-6 * gap_lengths.sum())  # the inverse needs strictly ascending lengths
     arc_lengths = np.concatenate([[0.0], np.cumsum(ascending)])

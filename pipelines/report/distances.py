@@ -20,8 +20,8 @@ UNIFORM, SHOWN = "uniform alphas", "frames shown"
 def plots(result: Result) -> list[Markup]:
     """Two plots and a table; nothing where fewer than two steps are shown.
 
-    Distances add up as LPIPS where images are in register, else as its root. Those of uniform alphas, which were
-    not rendered, are read off the curve that was measured.
+    Distances add up as the root of LPIPS. Those of uniform alphas, which were not rendered, are read off the
+    curve that was measured.
     """
     shown = [gap for segment in result.segments for gap in segment.shown.gaps]
     if len(shown) < 2:
@@ -29,11 +29,11 @@ def plots(result: Result) -> list[Markup]:
     settings = result.recipe["settings"]
     eases = [_ease(result, number) for number in range(len(result.segments))]
     steps = _uniform_steps(result)
-    paced, power = settings["pacing"] != "uniform", _power(result)
-    lines = [("after", SHOWN, shown, _way(np.linspace(0, 1, len(shown) + 1), shown, power))]
+    paced = settings["pacing"] != "uniform"
+    lines = [("after", SHOWN, shown, _way(np.linspace(0, 1, len(shown) + 1), shown))]
     if paced:
-        uniform = [gap for way in zip(result.segments, steps, eases, strict=True) for gap in _uniform(*way, power)]
-        lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases, power)))
+        uniform = [gap for way in zip(result.segments, steps, eases, strict=True) for gap in _uniform(*way)]
+        lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases)))
     evenness = [(name, Evenness.of(gaps)) for _, name, gaps, _ in lines]
     summary = "; ".join(
         f"{name}: the largest gap is {even.max_mean_gap:.2f} times the mean" for name, even in evenness
@@ -53,9 +53,8 @@ def plots(result: Result) -> list[Markup]:
         [Line(name, kind, [(i, gap) for i, gap in enumerate(line_gaps, 1)]) for kind, name, line_gaps, _ in lines],
         integers=True,
     )
-    unit = "LPIPS" if power == pacing.MOVING else "root LPIPS"
     figures = [
-        element("figure", way, element("figcaption", f"The way that is behind, in {unit}. Straight is even.")),
+        element("figure", way, element("figcaption", "The way that is behind, in root LPIPS. Straight is even.")),
         element("figure", gaps, element("figcaption", "Gaps between neighbours, in LPIPS. Level is even.")),
     ]
     return [element("div", *figures, class_="plots"), _table(evenness), _note(result, eases, paced)]
@@ -99,15 +98,6 @@ def _ease(result: Result, number: int) -> str:
     return settings["ease"]
 
 
-def _power(result: Result) -> float:
-    """That of LPIPS which adds up in all segments; see :mod:`morph.pacing`."""
-    aligned = (
-        (result.recipe["settings"] | result.recipe["keyframes"][number].get("settings", {})).get("align.on", False)
-        for number in range(len(result.segments))
-    )
-    return pacing.MOVING if all(aligned) else pacing.FADING
-
-
 def _timed(result: Result) -> bool:
     return "at" in result.recipe["keyframes"][0]
 
@@ -121,31 +111,28 @@ def _uniform_steps(result: Result) -> list[int]:
     return [1 + share for share in pacing.shares([1.0] * len(steps), extra)]
 
 
-def _uniform(segment: Paced, steps: int, ease: str, power: float) -> list[float]:
+def _uniform(segment: Paced, steps: int, ease: str) -> list[float]:
     """The gaps between frames at uniform alphas, read off the curve."""
-    lengths = _lengths(segment.measured.gaps, power)
-    at = np.interp(pacing.uniform(steps + 1, ease), segment.measured.alphas, lengths)
-    return (np.diff(at) ** (1 / power)).tolist()
+    at = np.interp(pacing.uniform(steps + 1, ease), segment.measured.alphas, _lengths(segment.measured.gaps))
+    return np.square(np.diff(at)).tolist()
 
 
-def _measured(
-    segments: Sequence[Paced], steps: Sequence[int], eases: Sequence[str], power: float
-) -> list[tuple[float, float]]:
+def _measured(segments: Sequence[Paced], steps: Sequence[int], eases: Sequence[str]) -> list[tuple[float, float]]:
     """The measured curve, each segment as wide as its uniform steps."""
     times: list[float] = [0.0]
     ends = np.cumsum([0, *steps]) / sum(steps)
     for segment, (start, end), count, ease in zip(segments, pairwise(ends), steps, eases, strict=True):
         inside = np.interp(segment.measured.alphas, pacing.uniform(count + 1, ease), np.linspace(0, 1, count + 1))
         times += (start + inside[1:] * (end - start)).tolist()
-    return _way(np.array(times), [gap for segment in segments for gap in segment.measured.gaps], power)
+    return _way(np.array(times), [gap for segment in segments for gap in segment.measured.gaps])
 
 
-def _way(times: NDArray[np.float64], gaps: Sequence[float], power: float) -> list[tuple[float, float]]:
+def _way(times: NDArray[np.float64], gaps: Sequence[float]) -> list[tuple[float, float]]:
     """Points of the way gone by at these times, both in percent; a clip that stands still has none to go."""
-    lengths = _lengths(gaps, power)
+    lengths = _lengths(gaps)
     shares = lengths / lengths[-1] if lengths[-1] else lengths
     return list(zip((100 * times).tolist(), (100 * shares).tolist(), strict=True))
 
 
-def _lengths(gaps: Sequence[float], power: float) -> NDArray[np.float64]:
-    return np.concatenate([[0.0], np.cumsum(np.asarray(gaps) ** power)])
+def _lengths(gaps: Sequence[float]) -> NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum(np.sqrt(gaps))])

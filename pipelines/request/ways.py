@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from morph import pacing
 from morph.pacing import shares
 from pipelines.request.clip import Clip, looped, timing
 from pipelines.request.levels import Level, divisions, plan_anchors
@@ -123,8 +122,3 @@ def survey_positions(way: Way) -> int:
     if steps < 2 or (way.settings.pacing == "uniform" and way.steps is not None):
         return 2
     return max(4, math.ceil((steps + 1) * (0.8 if draft_steps(way) else 0.5)))
-
-
-def adding_up(settings: Settings) -> float:
-    """The power of LPIPS that adds up along a way: things move where keyframes are in register."""
-    return pacing.MOVING if settings.align.on else pacing.FADING

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from morph.media.keyframe import to_levels
 from morph.scaling import Size, reduced_pixels
 from pipelines.between.finishing import dissolved
-from pipelines.request.ways import Way, adding_up
+from pipelines.request.ways import Way
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
@@ -42,9 +42,6 @@ class DissolvedTracks:
         reel_name = key_of("dissolve", content, field, size, depth, way.twins)
         reel, seen = Reel(self._bench.folder / FRAMES / reel_name), self._fields.seen(way.number)
         batch = self._bench.plan.clip.settings.batch
-        track = Track(
-            *(reel, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen),
-            power=adding_up(way.settings),
-        )
+        track = Track(reel, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
         track.start([0.0, 1.0], keyframes)
         return track, reel_name

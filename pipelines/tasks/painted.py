@@ -15,7 +15,7 @@ from morph.scaling import Size, enlarged
 from pipelines.between.keyframes import CapturedKeyframe, Progress, capture_keyframe
 from pipelines.between.segment import Knot, Segment
 from pipelines.request.settings import deciding
-from pipelines.request.ways import Way, adding_up, draft_steps
+from pipelines.request.ways import Way, draft_steps
 from pipelines.tasks.dissolved import DissolvedTracks
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
@@ -109,8 +109,7 @@ class PaintedTracks:
         reel_name = key_of(deciding(unmarked, "frame"), times, names, detail, field, way.twins)
         reel, batch = Reel(self._bench.folder / FRAMES / reel_name), self._bench.plan.clip.settings.batch
         track = Track(
-            *(reel, self._bench.models.perception, render, batch, sizes.model, self._fields.seen(way.number)),
-            power=adding_up(settings),
+            reel, self._bench.models.perception, render, batch, sizes.model, self._fields.seen(way.number)
         )
         track.start([knot.alpha for knot in knots], pictures)
         return track, reel_name

@@ -11,7 +11,7 @@ from morph.pacing import Evenness
 from morph.steps import drain
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.request.plan import Plan
-from pipelines.request.ways import adding_up, survey_positions
+from pipelines.request.ways import survey_positions
 from pipelines.tasks.frames import Frame, FrameReader, Rendered, StoredFrame
 from pipelines.tasks.task import Embed, Fit, FitNames, Render, Runner, Survey
 
@@ -88,9 +88,7 @@ def _steps(plan: Plan, run: Runner, names: Sequence[FitNames], positions: Sequen
     if len(known) == len(plan.ways):
         return known
     gaps = run([Survey(way.number, names[way.number], positions[way.number]) for way in plan.ways])
-    # one power for all, or lengths could not be compared
-    power = min(adding_up(way.settings) for way in plan.ways)
-    lengths = [pacing.length(way_gaps, power) for way_gaps in gaps]
+    lengths = [pacing.length(way_gaps) for way_gaps in gaps]
     return [1 + extra for extra in pacing.shares(lengths, plan.timing.moving - len(plan.ways))]
 
 

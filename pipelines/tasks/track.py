@@ -43,8 +43,7 @@ class Track:
 
     ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
     that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen``
-    makes of a position and a frame of that size what is compared, where that is not the frame. ``power`` is that of
-    LPIPS which adds up, see :mod:`morph.pacing`. A batch that the
+    makes of a position and a frame of that size what is compared, where that is not the frame. A batch that the
     reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
     frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
     rendered ones.
@@ -58,7 +57,6 @@ class Track:
         batch: int,
         size: Size,
         seen: Callable[[float, NDArray[Any]], NDArray[Any]] | None = None,
-        power: float = pacing.FADING,
     ) -> None:
         self._reel = reel
         self._perception = perception
@@ -66,7 +64,6 @@ class Track:
         self._batch = batch
         self._size = size
         self._seen = seen
-        self._power = power
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
@@ -81,12 +78,7 @@ class Track:
         if len(self.alphas) == 2:
             self.ensure(pacing.uniform(min(count - 2, SURVEY_BATCH, max(3, count // 3)) + 2))
         while (missing := count - len(self.alphas)) > 0:
-            self.ensure(self._refined(missing))
-
-    def _refined(self, missing: int) -> list[float]:
-        """The next positions of a survey that is to know so many more."""
-        batch = min(SURVEY_BATCH, (missing + 1) // 2)
-        return pacing.refine(self.alphas, self.gaps, missing, batch, self._power)
+            self.ensure(pacing.refine(self.alphas, self.gaps, missing, min(SURVEY_BATCH, (missing + 1) // 2)))
 
     def choose_positions(
         self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
@@ -108,13 +100,13 @@ class Track:
             return placed
         shown, best, curve = [0.0], math.inf, surveyed
         for _ in range(MAX_PASSES):
-            placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas, self._power)
+            placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
             placed = [self._known(alpha) for alpha in placed]
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
             alphas = self.ensure([placed[number] for number in numbers])
-            gaps = np.array(self.distances(alphas)) / (np.diff(shares[numbers]) * steps) ** (1 / self._power)
+            gaps = np.array(self.distances(alphas)) / np.square(np.diff(shares[numbers]) * steps)
             evenness = pacing.Evenness.of(gaps.tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
