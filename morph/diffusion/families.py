@@ -48,6 +48,7 @@ _UNET = "unet", "UNet2DConditionModel"
 _PLAIN, _PROJECTED, _T5 = "CLIPTextModel", "CLIPTextModelWithProjection", "T5EncoderModel"
 _QWEN3 = "Qwen3Model"
 _QWEN3_WORDS, _MISTRAL3 = "Qwen3ForCausalLM", "Mistral3ForConditionalGeneration"
+_QWEN = "Qwen2_5_VLForConditionalGeneration"
 TOKENIZERS = {
     _PLAIN: "CLIPTokenizer",
     _PROJECTED: "CLIPTokenizer",
@@ -55,6 +56,7 @@ TOKENIZERS = {
     _QWEN3: "Qwen2TokenizerFast",
     _QWEN3_WORDS: "Qwen2TokenizerFast",
     _MISTRAL3: "PreTrainedTokenizerFast",
+    _QWEN: "Qwen2Tokenizer",
 }
 """The class of the tokenizer that goes with a text encoder's."""
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x, 2.x", _UNET, (("text_encoder", _PLAIN),))
@@ -96,10 +98,20 @@ FLUX2_KLEIN = Family(
     layers=(9, 18, 27),
 )
 FLUX2_DEV = replace(FLUX2_KLEIN, title="FLUX.2 dev", texts=(("text_encoder", _MISTRAL3),), layers=(10, 20, 30))
-_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE, FLUX2_KLEIN)}
+QWEN_IMAGE = Family(
+    "Qwen-Image",
+    ("transformer", "QwenImageTransformer2DModel"),
+    (("text_encoder", _QWEN),),
+    flow="even",
+    patch=2,
+    # it was trained at 640 and 1328 too: at that side a forward has 1.7 times as many tokens
+    native=1024,
+    autoencoders=("AutoencoderKLQwenImage",),
+)
+_TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE, FLUX2_KLEIN, QWEN_IMAGE)}
 FLUX2 = {"qwen3": FLUX2_KLEIN, "mistral3": FLUX2_DEV}
 """By what the config of the text encoder calls it: the denoisers are of one class."""
-SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1, FLUX.2 and Z-Image"
+SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1, FLUX.2, Z-Image and Qwen-Image"
 
 
 def family_of(folder: Path) -> Family:

@@ -34,8 +34,9 @@ class Geometry:
     def from_configs(cls, vae: Mapping[str, Any], denoiser: Mapping[str, Any], family: Family) -> Geometry:
         """Read from the configs of an autoencoder and a denoiser; a ModelError if they are something else."""
         try:
-            # AutoencoderTiny has its own name for the same thing
-            block_channels = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+            # AutoencoderTiny and Qwen-Image's have their own names for the same thing
+            own = vae.get("encoder_block_out_channels") or vae.get("dim_mult")
+            block_channels = own or vae["block_out_channels"]
             factor = 2 ** (len(block_channels) - 1) * family.folded
             if family.patch:
                 stride = factor * family.patch

@@ -160,7 +160,7 @@ class LatentDiffusion:
 
     def embed(self, prompts: Sequence[str]) -> Condition:
         """Prompts to a condition of B, float32: tokens, and what else the family's denoisers are told."""
-        return self.texts.embed(prompts)
+        return self.texts.embed(prompts).to(self.device)
 
     def output(
         self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
@@ -184,7 +184,9 @@ class LatentDiffusion:
     def conditional(self, control: Control | None = None) -> Conditional:
         """The denoiser, shown a control (B) or none, that is still to be given its text, as guidance takes it."""
         return Conditional(
-            lambda latents, t, condition: self.output(latents, t, condition, control), self.schedule.prediction
+            lambda latents, t, condition: self.output(latents, t, condition, control),
+            self.schedule.prediction,
+            self.denoiser.rescaled,
         )
 
     def predict(

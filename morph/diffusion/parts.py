@@ -13,6 +13,9 @@ from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Site
 from morph.diffusion.prediction import Control
 
+Levels = float | tuple[float, ...]
+"""A number for all channels of latents, or one for each."""
+
 
 class Autoencoder(Protocol):
     """From pictures to latents of about unit variance and back; all normalisation of latents is in here."""
@@ -24,7 +27,7 @@ class Autoencoder(Protocol):
         """Of a latent."""
 
     @property
-    def scaling(self) -> tuple[float, float]:
+    def scaling(self) -> tuple[Levels, Levels]:
         """What latents are multiplied by, after what is subtracted from them."""
 
     @property
@@ -63,6 +66,8 @@ class Denoiser(Protocol):
 
     network: Any
     controlnet: Any
+    rescaled: int
+    """See :class:`morph.diffusion.prediction.Conditional`."""
 
     @property
     def device(self) -> torch.device:

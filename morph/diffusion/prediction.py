@@ -30,11 +30,13 @@ class Conditional:
     """A denoiser that is still to be given its text: (noisy latents (B,C,h,w), time, text of B) to a prediction.
 
     ``output`` gives what the network itself says, (B,C,h,w) float32, and ``read`` the prediction that this is of
-    latents at a time. Guidance mixes what the network says: that is one sum, and a prediction is two.
+    latents at a time. Guidance mixes what the network says: that is one sum, and a prediction is two. Where
+    ``rescaled`` is not 0, each patch of so many latents a side is then as long as under the text alone.
     """
 
     output: Callable[[Tensor, int, Condition], Tensor]
     read: Callable[[Tensor, int, Tensor], Prediction]
+    rescaled: int = 0
 
     def __call__(self, latents: Tensor, t: int, condition: Condition) -> Prediction:
         """The prediction under a text."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from morph.diffusion.parts import Levels
 from morph.diffusion.prediction import Prediction
 from morph.diffusion.spacing import FlowSpacing, Sigmas, Spacing, config_number
 from morph.errors import ModelError
@@ -49,7 +50,7 @@ class Schedule(ABC):
         """(alpha_t, sigma_t), float64: scalars for a time, (B,1,1,1) for a batch of times (B,)."""
 
     @abstractmethod
-    def identity(self, scale: float, shift: float) -> str:
+    def identity(self, scale: Levels, shift: Levels) -> str:
         """What tells a model's schedule, and the scaling of its latents, from all others."""
 
     @abstractmethod
@@ -148,7 +149,7 @@ class VariancePreserving(Schedule):
         clean = (latents - sigma_s * believed.noise) / alpha_s
         return self.noise(clean, believed.noise, t), clean
 
-    def identity(self, scale: float, shift: float) -> str:
+    def identity(self, scale: Levels, shift: Levels) -> str:
         """See :class:`Schedule`."""
         noise_schedule = (self.alpha_bar.tolist(), self.target, self.spacing)
         return repr((noise_schedule, (scale, shift, self.final_alpha_bar, self.offset)))
@@ -221,7 +222,7 @@ class Flow(Schedule):
         velocity = believed.noise - believed.clean
         return latents + (sigma_t - sigma_s) * velocity, latents - sigma_s * velocity
 
-    def identity(self, scale: float, shift: float) -> str:
+    def identity(self, scale: Levels, shift: Levels) -> str:
         """See :class:`Schedule`."""
         return repr((self.spacing, scale, shift))
 

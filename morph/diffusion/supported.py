@@ -9,6 +9,7 @@ from typing import Any
 from morph.diffusion.families import (
     FLUX1,
     FLUX2_KLEIN,
+    QWEN_IMAGE,
     SD3,
     SIZES,
     STABLE_DIFFUSION,
@@ -24,6 +25,10 @@ from morph.weights.stored import stored
 
 # What diffusers and transformers take where a config says nothing.
 _CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
+_NOT_OURS = "guidance_embeds", "zero_cond_t", "use_additional_t_cond", "use_layer3d_rope"
+"""What Qwen-Image's denoisers have that edit pictures, or paint them in layers."""
+_STATISTIC = 1e-6, 1e6
+"""What a deviation of latents is between."""
 _GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
 """What a ControlNet and the denoiser that it guides have in common."""
 
@@ -135,6 +140,25 @@ def _check_flux2(folder: Path, vae: dict[str, Any], transformer: dict[str, Any],
         raise _other(folder, channels, f"patches {patches}, text widths {widths}, text layers {layers}")
 
 
+def _check_qwen(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], qwen: dict[str, Any]) -> None:
+    latents, inner = vae.get("z_dim", 16), transformer.get("in_channels", 64)
+    packed = [
+        channels * QWEN_IMAGE.patch**2 if isinstance(channels, int) else channels
+        for channels in (latents, transformer.get("out_channels", 16) or inner)
+    ]
+    widths = [transformer.get("joint_attention_dim", 3584), _text(qwen).get("hidden_size", _HIDDEN)]
+    extra = [key for key in _NOT_OURS if transformer.get(key)]
+    pictures = vae.get("input_channels", 3) == 3 and transformer.get("patch_size", 2) == QWEN_IMAGE.patch
+    if not _same([*packed, inner]) or not _same(widths) or extra or not pictures:
+        raise _other(folder, [*packed, inner], f"text widths {widths}, extra {', '.join(extra) or None}")
+    least, most = _STATISTIC
+    for key, lowest in (("latents_mean", -most), ("latents_std", least)):
+        values = vae.get(key)
+        given: list[Any] = values if isinstance(values, list) and len(values) == latents else [None]
+        if not all(type(value) in (int, float) and lowest <= value <= most for value in given):
+            raise ModelError(f"{folder / 'vae'}: {key} must be {latents} numbers from {lowest:g} to {most:g}")
+
+
 def _text(tower: dict[str, Any]) -> dict[str, Any]:
     """What a text encoder's config says of the text, where it is that of a whole CLIP."""
     text = tower.get("text_config")
@@ -163,6 +187,7 @@ _CHECKS: dict[str, Callable[..., None]] = {
     FLUX1.denoiser[1]: _check_flux,
     Z_IMAGE.denoiser[1]: _check_z_image,
     FLUX2_KLEIN.denoiser[1]: _check_flux2,
+    QWEN_IMAGE.denoiser[1]: _check_qwen,
 }
 """By the class of the denoiser."""
 

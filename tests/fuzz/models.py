@@ -88,7 +88,32 @@ FLUX2_DEV = {
     **FLUX2,
     "text_encoder": {"model_type": "mistral3", "text_config": {"hidden_size": 16, "num_hidden_layers": 40}},
 }
-TRANSFORMERS = {"sd3": SD3, "flux": FLUX, "z-image": Z_IMAGE, "flux2": FLUX2, "flux2_dev": FLUX2_DEV}
+QWEN: dict[str, dict[str, Any]] = {
+    "vae": {
+        "_class_name": "AutoencoderKLQwenImage",
+        "z_dim": 2,
+        "dim_mult": [1, 2, 4, 4],
+        "latents_mean": [-0.7, 0.1],
+        "latents_std": [2.8, 1.4],
+    },
+    "transformer": {
+        "_class_name": "QwenImageTransformer2DModel",
+        "patch_size": 2,
+        "in_channels": 8,
+        "out_channels": 2,
+        "joint_attention_dim": 40,
+        "zero_cond_t": False,
+    },
+    "text_encoder": {"text_config": {"hidden_size": 40}},
+    "scheduler": {
+        "_class_name": "FlowMatchEulerDiscreteScheduler",
+        "use_dynamic_shifting": True,
+        "max_image_seq_len": 8192,
+        "max_shift": 0.9,
+        "shift_terminal": 0.02,
+    },
+}
+TRANSFORMERS = {"sd3": SD3, "flux": FLUX, "z-image": Z_IMAGE, "flux2": FLUX2, "flux2_dev": FLUX2_DEV, "qwen": QWEN}
 
 
 def with_model(folder: Path) -> None:

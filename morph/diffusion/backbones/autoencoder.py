@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from morph.diffusion.parts import Levels
 from morph.weights.silence import silence
 
 MIN_TILE = 256
@@ -17,9 +18,11 @@ MIN_TILE = 256
 class KL:
     """Pictures (B,3,H,W) in [-1,1] to scaled latents (B,C,h,w) float32, and back; ``network`` is diffusers'.
 
-    That is its AutoencoderKL or AutoencoderTiny. factor: how many pixels a latent is wide. All normalisation of
-    latents is in here.
+    That is its AutoencoderKL or AutoencoderTiny. factor: how many pixels a latent is wide. layout: of the network's
+    weights, where one is faster than torch's own. All normalisation of latents is in here.
     """
+
+    layout: torch.memory_format | None = torch.channels_last
 
     def __init__(self, network: Any, factor: int) -> None:
         self.network, self._factor = network.eval().requires_grad_(False), factor
@@ -31,7 +34,7 @@ class KL:
         return int(self.network.config.latent_channels)
 
     @property
-    def scaling(self) -> tuple[float, float]:
+    def scaling(self) -> tuple[Levels, Levels]:
         """What latents are multiplied by after what is subtracted from them."""
         config = self.network.config
         return float(config.scaling_factor), float(getattr(config, "shift_factor", None) or 0.0)
@@ -46,7 +49,8 @@ class KL:
             self.network.to(dtype=torch.float32 if dtype == torch.float16 else dtype)
         self._last_decoder_layer.to(dtype=torch.float32)
         self.network.to(device=device)
-        self.network.to(memory_format=torch.channels_last)
+        if self.layout:
+            self.network.to(memory_format=self.layout)
 
     @torch.no_grad()
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,9 +58,9 @@ class KL:
 
         AutoencoderTiny has no posterior: its deviation is zero.
         """
-        scale, shift = self.scaling
         parts = [self._encoded(part) for part in _parts(images.to(self.network.device, self.network.dtype))]
         mean, std = (torch.cat(part) for part in zip(*parts, strict=True))
+        scale, shift = (_along(levels, mean) for levels in self.scaling)
         return (mean - shift) * scale, std * scale
 
     def _encoded(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,9 +73,14 @@ class KL:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
-        scale, shift = self.scaling
+        scale, shift = (_along(levels, latents) for levels in self.scaling)
         latents = (latents / scale + shift).to(self.network.dtype)
-        return torch.cat([self.network.decode(part).sample.float().clamp(-1, 1) for part in _parts(latents)])
+        return torch.cat([self._decoded(part).float().clamp(-1, 1) for part in _parts(latents)])
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Images of latents as the network has them."""
+        images: Tensor = self.network.decode(latents).sample
+        return images
 
     def tile(self, tiles: bool = True) -> None:
         """From now on encode and decode in tiles, which needs less memory and shows faint seams; or whole again.
@@ -137,6 +146,11 @@ def _parts(batch: Tensor) -> tuple[Tensor, ...]:
     return batch.split(1 if batch.device.type == "cpu" else len(batch))
 
 
-def _cast_to_layer_dtype(layer: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+def _along(levels: Levels, latents: Tensor) -> float | Tensor:
+    """As what latents (B,C,h,w) are multiplied by."""
+    return latents.new_tensor(levels)[:, None, None] if isinstance(levels, tuple) else levels
+
+
+def _cast_to_layer_dtype(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """What a layer of one dtype is given by a layer of another."""
-    return (inputs[0].to(next(layer.parameters()).dtype),)
+    return inputs[0].to(next(layer.parameters()).dtype), *inputs[1:]

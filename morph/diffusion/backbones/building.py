@@ -7,12 +7,15 @@ from typing import Any
 
 from morph.diffusion import families
 from morph.diffusion.backbones.autoencoder import KL, FoldedKL
+from morph.diffusion.backbones.autoencoder_qwen import QwenKL
 from morph.diffusion.backbones.chat import Chat
 from morph.diffusion.backbones.flux import Flux
 from morph.diffusion.backbones.flux2 import Flux2
 from morph.diffusion.backbones.language import LanguageModel
+from morph.diffusion.backbones.qwen import QwenImage
 from morph.diffusion.backbones.sd3 import SD3
 from morph.diffusion.backbones.texts import T5, Clip, ClipAndT5, ThreeTowers, TwoClips
+from morph.diffusion.backbones.texts_qwen import Qwen
 from morph.diffusion.backbones.unet import UNet
 from morph.diffusion.backbones.z_image import ZImage
 from morph.diffusion.families import Family
@@ -83,11 +86,18 @@ def _flux2(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geomet
     return texts, Flux2(transformer), FoldedKL(vae, geometry.factor // family.folded, family.folded)
 
 
+def _qwen_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """A transformer told by a language model, with an autoencoder of its own."""
+    (qwen,) = towers
+    return Qwen(*qwen), QwenImage(transformer), QwenKL(vae, geometry.factor)
+
+
 _BUILDERS: Mapping[str, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
     families.STABLE_DIFFUSION.denoiser[1]: _stable_diffusion,
     families.SD3.denoiser[1]: _stable_diffusion_3,
     families.FLUX1.denoiser[1]: _flux,
     families.Z_IMAGE.denoiser[1]: _z_image,
     families.FLUX2_KLEIN.denoiser[1]: _flux2,
+    families.QWEN_IMAGE.denoiser[1]: _qwen_image,
 }
 """By the class of the denoiser."""

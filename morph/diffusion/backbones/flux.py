@@ -12,9 +12,8 @@ from typing import Any, cast
 import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from morph.diffusion.backbones.transformer import Transformer, grid, sigma
+from morph.diffusion.backbones.transformer import Transformer, grid, packed, sigma, unpacked
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard, Site
 from morph.diffusion.prediction import Control
@@ -78,7 +77,7 @@ class Flux(Transformer):
         self._texts = condition.tokens.shape[1]
         guided = torch.ones(len(latents), device=latents.device) if self.network.config.guidance_embeds else None
         said = self.network(
-            F.pixel_unshuffle(latents, PATCH).flatten(2).transpose(1, 2).to(self.dtype),
+            packed(latents, PATCH).to(self.dtype),
             condition.tokens.to(self.dtype),
             condition.pooled.to(self.dtype),
             sigma(t, latents),
@@ -87,7 +86,7 @@ class Flux(Transformer):
             guided,
             return_dict=False,
         )[0]
-        return F.pixel_shuffle(grid(said.float(), height), PATCH)
+        return unpacked(said.float(), height, PATCH)
 
     def picture(self, output: Any, latents: Tensor) -> Tensor:
         """See :class:`Transformer`; blocks of both kinds say the text first."""

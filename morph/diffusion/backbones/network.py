@@ -10,9 +10,14 @@ from torch import nn
 
 
 class Network:
-    """A denoiser of diffusers, frozen. projected: what the names of its ``projections`` end in."""
+    """A denoiser of diffusers, frozen.
+
+    projected: what the names of its ``projections`` end in. rescaled: see
+    :class:`morph.diffusion.prediction.Conditional`.
+    """
 
     projected: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    rescaled = 0
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval().requires_grad_(False)

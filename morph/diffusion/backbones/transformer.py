@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
@@ -91,3 +92,13 @@ def sigma(t: int | Tensor, latents: Tensor) -> Tensor:
 def grid(tokens: Tensor, height: int) -> Tensor:
     """Tokens (B,N,C) of a picture, row after row, where they stand in it: (B,C,height,w)."""
     return tokens.transpose(1, 2).unflatten(2, (height, -1))
+
+
+def packed(latents: Tensor, patch: int) -> Tensor:
+    """Latents (B,C,h,w) as tokens (B,N,C patch^2), each of a patch so many latents wide, row after row."""
+    return F.pixel_unshuffle(latents, patch).flatten(2).transpose(1, 2)
+
+
+def unpacked(tokens: Tensor, height: int, patch: int) -> Tensor:
+    """Latents (B,C,h,w) of tokens that stand in so many rows: what :func:`packed` was given."""
+    return F.pixel_shuffle(grid(tokens, height), patch)

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from diffusers import (
+    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     ZImagePipeline,
@@ -20,6 +23,9 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2Tokenizer,
     Qwen2TokenizerFast,
     Qwen3Config,
     Qwen3Model,
@@ -28,6 +34,7 @@ from transformers import (
     T5TokenizerFast,
 )
 
+from morph.diffusion.backbones.texts_qwen import TEMPLATE
 from morph.embedded.tokenizer import train_tokenizer
 from tests.conftest import autoencoder, text_config
 from tests.morph.diffusion.backbones.tiny_flux2 import build_dev, build_klein, dev_pipeline, klein_pipeline
@@ -207,6 +214,59 @@ def z_image_pipeline(model: Any, folder: Path) -> Any:
     )
 
 
+def build_qwen(folder: Path) -> Path:
+    """Of Qwen-Image's layout: four blocks, and latents whose channels are far from alike."""
+    torch.manual_seed(0)
+    # the template's words are a token each, as in Qwen's own
+    tokenizer = Qwen2Tokenizer().train_new_from_iterator([TEMPLATE.format("a photo of a cat, a dog")], 1000)
+    tokenizer.add_tokens(["<|im_start|>", "<|im_end|>"], special_tokens=True)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "rope_scaling": {"type": "mrope", "mrope_section": [4, 3, 3]},
+    }
+    eye = {"depth": 1, "hidden_size": 8, "intermediate_size": 8, "num_heads": 2, "out_hidden_size": WIDTH}
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=eye)
+    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder / "text_encoder")
+    QwenImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=4,
+        attention_head_dim=12,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(4, 4, 4),
+    ).save_pretrained(folder / "transformer")
+    AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        latents_mean=[0.1, -0.2, 0.3, 0.0],
+        latents_std=[0.5, 1.5, 1.0, 2.0],
+    ).save_pretrained(folder / "vae")
+    FlowMatchEulerDiscreteScheduler(
+        use_dynamic_shifting=True, max_image_seq_len=8192, max_shift=0.9, shift_terminal=0.02
+    ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def qwen_pipeline(model: Any, folder: Path) -> Any:
+    """diffusers' own, of the same networks."""
+    return QwenImagePipeline(
+        transformer=model.denoiser.network,
+        vae=model.autoencoder.network,
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        text_encoder=model.texts.networks[0],
+        tokenizer=Qwen2Tokenizer.from_pretrained(folder / "tokenizer"),
+    )
+
+
 def _flux_packed(latents: torch.Tensor) -> torch.Tensor:
     count, channels, height, width = latents.shape
     return FluxPipeline._pack_latents(latents, count, channels, height, width)
@@ -256,5 +316,13 @@ TINY: dict[str, Tiny] = {
         {"guidance_scale": "guidance - 1"},  # of a text beyond itself
         (24, 4, 6),
         tuple(f"layers.{number}.attention" for number in (2, 3, 4)),
+    ),
+    "qwen": Tiny(
+        build_qwen,
+        qwen_pipeline,
+        _flux_packed,
+        {"true_cfg_scale": "guidance"},
+        (24, 4, 6),
+        ("transformer_blocks.2.attn", "transformer_blocks.3.attn"),
     ),
 }
