@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from morph.errors import ModelError, reason_of
+from morph.errors import ModelError
 from morph.text import parse_json, read_text
+from morph.weights.hub import snapshot
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "model"
 WEIGHT_FILES = {
@@ -24,16 +25,8 @@ WEIGHT_FILES = {
 MAX_JSON = 32 * 1024**2
 """Bytes of a model's configuration, of a tokenizer (Mistral's has 17 MB), or of the list of its hashes."""
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
-DENOISER_FILES = (
-    "*.json",
-    "tokenizer*/*",
-    *(f"{part}/{file}" for part, file in WEIGHT_FILES.items()),
-    *(
-        f"{part}/{file.removesuffix('.safetensors')}-?????-of-?????.safetensors"
-        for part, file in WEIGHT_FILES.items()
-    ),
-)
-"""What is fetched of a hub model: its configs, tokenizers and whole safetensors, nothing else."""
+DENOISER_FILES = "*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items())
+"""What is fetched of a hub model: its configs, tokenizers and safetensors, nothing else."""
 
 
 def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISER_FILES) -> tuple[Path, str]:
@@ -50,7 +43,7 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     if os.path.isdir(source):  # which a name that none can have is not
         return Path(source), str(Path(source).resolve())
     if HUB_ID.fullmatch(source):
-        return _snapshot(source, fetch, patterns), source
+        return snapshot(source, fetch, patterns), source
     raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
 
 
@@ -68,30 +61,6 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: is no JSON object; a model is a diffusers folder")
     return content
-
-
-def _snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    if not fetch:
-        try:
-            return Path(snapshot_download(hub_id, local_files_only=True))
-        except (HFValidationError, LocalEntryNotFoundError):
-            raise ModelError(
-                f"{hub_id} is no folder and not in the hub's cache; a dry run fetches nothing"
-            ) from None
-    try:
-        return Path(snapshot_download(hub_id, allow_patterns=list(patterns)))
-    except HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", None)
-        why = (
-            "it has none of that name, or keeps it to itself" if status in (401, 403, 404) else f"it said {status}"
-        )
-        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
-    except (HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        why = reason_of(error, "it cannot be reached, or may not be asked, and it is not in the cache")
-        raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
 
 
 def check_hashes(folder: Path) -> None:

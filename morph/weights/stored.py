@@ -7,10 +7,7 @@ from pathlib import Path
 
 from morph.errors import ModelError
 from morph.weights.locate import read_json
-
-SUFFIX = ".safetensors"
-VARIANTS = ("", "fp16", "bf16")
-"""What files of rounded weights have in their names; those that are whole come first, where there are several."""
+from morph.weights.names import SUFFIX, VARIANTS, spelled
 
 
 @dataclass(frozen=True)
@@ -27,10 +24,8 @@ def stored(folder: Path, file: str) -> Stored | None:
     Raises:
         ModelError: a list of shards that is damaged, or names one that is not there.
     """
-    stem = file.removesuffix(SUFFIX)
     for variant in VARIANTS:
-        dotted = f".{variant}" if variant else ""
-        single, index = folder / f"{stem}{dotted}{SUFFIX}", folder / f"{file}.index{dotted}.json"
+        single, index, *_ = (folder / name for name in spelled(file, variant))
         if single.is_file():
             return Stored(variant, (single,))
         if index.is_file():
