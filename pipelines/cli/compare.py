@@ -25,6 +25,7 @@ FRAMES = 17
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="For every preset; see morph settings."
 )
+@click.option("--align", is_flag=True, help="Every preset also with images in register, where that goes together.")
 @model_options
 @overwrite_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
@@ -39,6 +40,7 @@ def compare(
     model_size: str | None,
     seed: int | None,
     assignments: tuple[str, ...],
+    align: bool,
     model: str | None,
     controlnet: str | None,
     device: str,
@@ -55,6 +57,7 @@ def compare(
         given["frames"] = FRAMES
     computing = Computing(model or "embedded", controlnet, device, dtype)
     comparison = with_consent(
-        lambda may: compare_presets(images, output, presets, prompts, given, computing, ProgressBar, may), overwrite
+        lambda may: compare_presets(images, output, presets, prompts, given, computing, ProgressBar, may, align),
+        overwrite,
     )
     click.echo(json.dumps(comparison.as_dict()) if as_json else comparison.table())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # what is refused is refused before these are loaded, which t
     from pipelines.tasks.progress import Bar
 
 log = logging.getLogger("morph")
+ALIGNED = "-aligned"
+"""After the name of a preset whose images are in register, as by itself they are not."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,15 @@ def compare_presets(
     computing: Computing,
     bar: Bar,
     overwrite: bool = False,
+    align: bool = False,
 ) -> Comparison:
     """Render presets from one image to another, and write what they measure and their frames into a folder.
 
     presets: names or TOML files, all where there are none. given: settings over those of every preset. bar: of the
     costs of a preset's stages makes what is told of progress while it is rendered.
 
-    overwrite: in a folder that holds something, the frames of presets, sheet and table give way.
+    overwrite: in a folder that holds something, the frames of presets, sheet and table give way. align: presets
+    that do not bring images into register are also rendered with images that are, where that goes together.
 
     Sheet and table are written anew after every preset, so that what is done can be seen.
 
@@ -95,6 +99,7 @@ def compare_presets(
         raise ExistsError(f"{output}: is there already and not empty: name another folder, or add --overwrite")
     check_parent(folder)
     chosen = comparable(presets, given)
+    chosen = _with_aligned(chosen) if align else chosen
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
 
     from morph.media.frame import to_rgb8
@@ -155,6 +160,20 @@ def comparable(presets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Se
         if len({getattr(settings, key) for settings in chosen.values()}) > 1:
             raise SettingsError(f"the presets differ in {key}: give one for all, with --set {key}=...")
     return chosen
+
+
+def _with_aligned(chosen: Mapping[str, Settings]) -> dict[str, Settings]:
+    """Presets, each followed by itself with images in register, where it has them not and can have them."""
+    settings_of = {}
+    for name, settings in chosen.items():
+        settings_of[name] = settings
+        if settings.align.on:
+            continue
+        try:
+            settings_of[f"{name}{ALIGNED}"] = changed(settings, {"align.on": True})
+        except SettingsError as error:
+            log.warning("%s is compared as it is: %s", name, error)
+    return settings_of
 
 
 def _changed(preset: str, given: Mapping[str, Any]) -> Settings:

@@ -82,6 +82,19 @@ def test_frames_are_whole_and_measured_and_shown_at_the_size_of_the_model(comman
     assert [frame.shape for frame in read_frames(out / "default")] == [(64, 64, 3)] * 5
 
 
+def test_presets_are_also_compared_in_register_where_they_can_be(command, folder, tmp_path):
+    out = tmp_path / "compared"
+    quick = ["--align", "--frames", "4", *settings()]
+    quick += [part for name in ("warp", "diffmorpher", "freemorph") for part in ("--preset", name)]
+    result = command("compare", CAT, RACCOON, "-o", str(out), "--model", str(folder), "--size", "64", *quick)
+    assert result.returncode == 0, result.stderr
+    rows = [row["preset"] for row in json.loads((out / "table.json").read_text())["presets"]]
+    assert rows == ["warp", "diffmorpher", "diffmorpher-aligned", "freemorph"]
+    assert "freemorph is compared as it is: align is on" in result.stderr
+    plain, aligned = (read_frames(out / name) for name in rows[1:3])
+    assert any((a != b).any() for a, b in zip(plain, aligned, strict=True))
+
+
 def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, tmp_path):
     arguments = ["compare", CAT, RACCOON, "-o", str(tmp_path / "out"), "--model", str(folder), *settings()]
     result = command(*arguments, "--set", "ranking.clip=none")
