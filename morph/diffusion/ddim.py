@@ -45,7 +45,7 @@ def invert(
 ) -> Generator[Step, None, Tensor]:
     """Find the latents at ``times[0]`` that ``sample`` brings to these at ``times[-1]``.
 
-    Yields every step, returns the latents of the last. ``iterations`` is 1 or more.
+    Yields where it has come to after each evaluation, returns the latents of the last. ``iterations`` is 1 or more.
 
     A DDIM step z_s = alpha_s z_0(z_t) + sigma_s eps(z_t) is implicit when read backwards: its prediction
     is made at the unknown z_t. The plain inversion (``iterations`` 1) predicts at z_s instead, and the
@@ -55,9 +55,9 @@ def invert(
     for s, t in pairwise(reversed(times)):
         estimate = latents
         for _ in range(iterations):
-            estimate, clean = schedule.noisier(latents, s, t, predict(estimate, t))
+            estimate, clean = schedule.moved(latents, s, t, predict(estimate, t))
+            yield Step(t, estimate, clean)
         latents = estimate
-        yield Step(t, latents, clean)
     return latents
 
 
@@ -73,6 +73,6 @@ def leap(
     """
     estimate = latents
     for t in (times[-2], times[0]):
-        estimate, clean = schedule.noisier(latents, times[-1], times[0], predict(estimate, t))
+        estimate, clean = schedule.moved(latents, times[-1], times[0], predict(estimate, t))
         yield Step(times[0], estimate, clean)
     return estimate

@@ -62,12 +62,17 @@ class Schedule(ABC):
         """What a network's output (B,C,h,w) says of noisy latents (B,C,h,w) at time t."""
 
     @abstractmethod
-    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
-        """Latents (B,C,h,w) at time s brought to a noisier time t, along what is believed of them at t.
+    def moved(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+        """Latents (B,C,h,w) at time s brought to a time t, noisier or cleaner, along what is believed.
 
-        The step from t to s that a sampler takes, backwards: with what is believed of the result it is exact. The
-        second (B,C,h,w) are the clean latents that this way comes from.
+        An Euler step: with what is believed of the latents it is the one that a sampler takes, and with what is
+        believed of the result that one backwards. The second (B,C,h,w) are the clean latents that this way comes
+        from.
         """
+
+    @abstractmethod
+    def halfway(self, s: int, t: int) -> int:
+        """The time in the middle of an Euler step, not below 0; nearest to it where times are few."""
 
     def times(self, steps: int, taken: int | None = None, tokens: int = 0, skip: float = 0.0) -> tuple[int, ...]:
         """Those of :meth:`spaced`; with ``taken``, only that many steps, each as wide as several.
@@ -143,7 +148,14 @@ class VariancePreserving(Schedule):
             alpha_bar = torch.tensor(self.final_alpha_bar if t == CLEAN else float(self.alpha_bar[t])).double()
         return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
-    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+    def halfway(self, s: int, t: int) -> int:
+        """See :class:`Schedule`; by sigma / alpha, along which DDIM's are Euler steps."""
+        clean, noisy = sorted((s, t))
+        ratio = (1 / self.alpha_bar[max(clean, 0) : noisy + 1] - 1).sqrt()
+        ends = [sigma / alpha for alpha, sigma in map(self.level, (s, t))]
+        return max(clean, 0) + int((ratio - sum(ends) / 2).abs().argmin())
+
+    def moved(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
         """See :class:`Schedule`; by the noise, which changes least on the way."""
         alpha_s, sigma_s = (float(level) for level in self.level(s))
         clean = (latents - sigma_s * believed.noise) / alpha_s
@@ -216,7 +228,11 @@ class Flow(Schedule):
         sigma = time.double() / PARTS
         return 1 - sigma, sigma
 
-    def noisier(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
+    def halfway(self, s: int, t: int) -> int:
+        """See :class:`Schedule`; by sigma."""
+        return (max(s, 0) + max(t, 0)) // 2
+
+    def moved(self, latents: Tensor, s: int, t: int, believed: Prediction) -> tuple[Tensor, Tensor]:
         """See :class:`Schedule`; by the velocity: near sigma 1 what is believed to be noise is the latents."""
         sigma_s, sigma_t = (float(self.level(time)[1]) for time in (s, t))
         velocity = believed.noise - believed.clean

@@ -22,14 +22,15 @@ from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import passes
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
+from morph.diffusion.solvers import solver_of
 from morph.errors import MorphError
 from morph.steps import drain
-from pipelines.between.denoising import denoise
+from pipelines.between.denoising import denoise, like_the_nearer
 from pipelines.between.hearing import Hearing
 from pipelines.between.keyframes import FittedKeyframe, Progress, updated
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
-from pipelines.request.ways import aligned_times, inversion_forwards
+from pipelines.request.ways import aligned_inversion_forwards, aligned_times, sampling_forwards
 
 
 class AlignedInfill:
@@ -50,12 +51,15 @@ class AlignedInfill:
         self._pair = Pair.of(first, second, settings, span, warp, guide)
         self._warp = warp
         self._times = aligned_times(model.times(settings.steps, first.latents.shape), settings)
+        self._solver = solver_of(settings.inversion, settings.align.inversion_iterations, settings.seed)
+        self._asked = (*self._solver.sampled_at(model.schedule, self._times), self._times[-1])
 
     @property
     def forwards(self) -> int:
-        """What a frame costs: both knots inverted, and a prediction at each step."""
+        """What a frame costs: both knots inverted, and about a prediction at each step."""
         steps = len(self._times) - 1
-        return inversion_forwards(self._settings, steps) + steps * passes(self._settings.infill.guidance)
+        inverting = aligned_inversion_forwards(self._settings, steps)
+        return inverting + sampling_forwards(self._settings, steps) * passes(self._settings.infill.guidance)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
@@ -70,7 +74,7 @@ class AlignedInfill:
             for side in (0, 1)
         )
         guidance = settings.infill.guidance
-        hearing = Hearing.of(model, settings, self._times, guided=guidance != 1)
+        hearing = Hearing.of(model, settings, self._asked, guided=guidance != 1)
 
         def during(t: int) -> AbstractContextManager[None]:
             return hearing.shared(first_features, second_features, t, alpha)
@@ -78,7 +82,19 @@ class AlignedInfill:
         def tick(step: Step) -> None:
             progress("render", count * passes(guidance), lambda: self._pair.preview.image(step.clean[:1]))
 
-        latents = denoise(model, self._pair, latents, alpha, self._times, tick, guidance=guidance, during=during)
+        like = like_the_nearer(clean[:count], clean[count:], alpha)
+        latents = denoise(
+            model,
+            self._pair,
+            latents,
+            alpha,
+            self._times,
+            tick,
+            solver=self._solver,
+            like=like,
+            guidance=guidance,
+            during=during,
+        )
         return model.decode(latents)
 
     def _mixed_noise(self, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
@@ -108,11 +124,12 @@ class AlignedInfill:
         ends = self._pair.ends
         condition = Condition.cat([knot.condition.expand(count) for knot in ends])
         control = self._pair.control(torch.cat([alpha, alpha]))
-        hearing = Hearing.of(model, settings, self._times)
-        sharing_times = hearing.times
         leaps = settings.align.inversion == "leap"
-        if leaps:
-            hearing = replace(hearing, times=sharing_times[:1])
+        # a sampler may ask at times at which an inversion does not, and a leap is asked about its noisy end alone
+        asked = self._times[:1] if leaps else self._solver.inverted_at(model.schedule, self._times)
+        hearing = Hearing.of(model, settings, self._asked)
+        nearest = {t: min(asked, key=lambda one: abs(one - t)) for t in hearing.times}
+        hearing = replace(hearing, times=tuple(nearest.values()))
 
         def predict(latents: Tensor, t: int) -> Prediction:
             with hearing.captured(features, t):
@@ -121,13 +138,11 @@ class AlignedInfill:
         with updated(model, ends, torch.eye(2, device=model.device).repeat_interleave(count, 0)):
             if leaps:
                 steps = ddim.leap(predict, model.schedule, clean, self._times)
-                noise = drain(steps, lambda step: progress("invert", len(clean)))
-                # what frames borrow was kept at the noisy end alone, and serves at every time
-                features |= {(t, name): value for t in sharing_times for (_, name), value in features.items()}
             else:
-                iterations = settings.align.inversion_iterations
-                steps = ddim.invert(predict, model.schedule, clean, self._times, iterations)
-                noise = drain(steps, lambda step: progress("invert", len(clean) * iterations))
+                steps = self._solver.invert(predict, model.schedule, clean, self._times)
+            noise = drain(steps, lambda step: progress("invert", len(clean)))
+        names = {name for _, name in features}
+        features |= {(t, name): features[near, name] for t, near in nearest.items() for name in names}
         if not noise.isfinite().all():
             raise MorphError(
                 "the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate"

@@ -15,6 +15,7 @@ from morph import random
 from morph.blending.interpolation import slerp
 from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.solvers import solver_of
 from pipelines.between.denoising import denoise
 from pipelines.between.keyframes import Progress
 from pipelines.between.pair import Pair
@@ -199,4 +200,6 @@ def _denoise(
     def tick(step: Step) -> None:
         progress("anchors", cost, lambda: pair.preview.image(step.clean[:1]))
 
-    return denoise(model, pair, latents, alphas, times[-1 - steps : len(times) - until], tick, guidance=guidance)
+    solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
+    times = times[-1 - steps : len(times) - until]
+    return denoise(model, pair, latents, alphas, times, tick, solver=solver, guidance=guidance)

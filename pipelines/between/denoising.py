@@ -8,15 +8,25 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from morph.diffusion import ddim
 from morph.diffusion.ddim import Step
 from morph.diffusion.guidance import guided
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
+from morph.diffusion.solvers import Likeness, Solver
 from morph.errors import MorphError
 from morph.steps import drain
 from pipelines.between.keyframes import updated
 from pipelines.between.pair import Pair
+
+
+def like_the_nearer(first: Tensor, second: Tensor, alpha: Tensor) -> Likeness:
+    """What frames at alphas (B,) are like, of the clean latents (B,C,h,w), or (1,C,h,w), of both ends.
+
+    Of the end that is nearer, and the less the farther it is: both at once would be two pictures over one another.
+    Halfway it is neither, and at an end that end itself.
+    """
+    clean = torch.where(alpha.reshape(-1, 1, 1, 1) < 0.5, first, second)
+    return Likeness(clean, (1 - 2 * alpha).abs())
 
 
 def denoise(
@@ -27,13 +37,16 @@ def denoise(
     times: Sequence[int],
     tick: Callable[[Step], None],
     *,
+    solver: Solver,
+    like: Likeness | None = None,
     guidance: float = 1.0,
     during: Callable[[int], AbstractContextManager[None]] = lambda t: nullcontext(),
 ) -> Tensor:
     """Latents (B,C,h,w) at ``times[0]`` brought to ``times[-1]``, each at its own alpha (B,) between the pair.
 
-    Text is mixed as the pair says, the LoRAs exactly. ``guidance`` is classifier-free, from the first keyframe's
-    negative; 1 is none. ``during`` wraps every prediction; ``tick`` is handed every step.
+    Text is mixed as the pair says, the LoRAs exactly. ``solver`` takes the steps; ``like`` is for it. ``guidance``
+    is classifier-free, from the first keyframe's negative; 1 is none. ``during`` wraps every prediction; ``tick``
+    is handed every step.
 
     Raises:
         MorphError: the network overflowed.
@@ -47,7 +60,7 @@ def denoise(
             return predict_guided(latents, t)
 
     with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
-        latents = drain(ddim.sample(predict, model.schedule, latents, times), tick)
+        latents = drain(solver.sample(predict, model.schedule, latents, times, like), tick)
     if not latents.isfinite().all():
         raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
     return latents

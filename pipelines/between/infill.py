@@ -14,11 +14,13 @@ from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.guidance import passes
 from morph.diffusion.model import LatentDiffusion
-from pipelines.between.denoising import denoise
+from morph.diffusion.solvers import solver_of
+from pipelines.between.denoising import denoise, like_the_nearer
 from pipelines.between.hearing import Hearing
 from pipelines.between.keyframes import CapturedKeyframe, Progress
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
+from pipelines.request.ways import sampling_forwards
 
 CLIP, MORE = 2.0, 1.2
 """Where NoiseDiffusion clips noise, and how much it shows of both images together."""
@@ -48,15 +50,19 @@ class Infill:
 
     @property
     def forwards(self) -> int:
-        """What a frame costs: a prediction at each step."""
-        return (len(self.first.times) - 1) * passes(self.settings.infill.guidance)
+        """What a frame costs: about a prediction at each step."""
+        steps = len(self.first.times) - 1
+        return sampling_forwards(self.settings, steps) * passes(self.settings.infill.guidance)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
-        model, first, second = self._model, self.first, self.second
+        model, first, second, settings = self._model, self.first, self.second, self.settings
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        guidance = self.settings.infill.guidance
-        hearing = Hearing.of(model, self.settings, first.times, guided=guidance != 1)
+        guidance = settings.infill.guidance
+        solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
+        asked = (*solver.sampled_at(model.schedule, first.times), first.times[-1])
+        hearing = Hearing.of(model, settings, asked, guided=guidance != 1)
+        like = like_the_nearer(first.keyframe.latents, second.keyframe.latents, alpha)
         cost = len(alphas) * passes(guidance)
 
         def during(t: int) -> AbstractContextManager[None]:
@@ -66,7 +72,18 @@ class Infill:
             progress("render", cost, lambda: self._pair.preview.image(step.clean[:1]))
 
         latents = self._mixed_noise(alpha)
-        latents = denoise(model, self._pair, latents, alpha, first.times, tick, guidance=guidance, during=during)
+        latents = denoise(
+            model,
+            self._pair,
+            latents,
+            alpha,
+            first.times,
+            tick,
+            solver=solver,
+            like=like,
+            guidance=guidance,
+            during=during,
+        )
         return model.decode(latents)
 
     def _mixed_noise(self, alpha: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from morph.diffusion import attention, ddim, lora, textual_inversion
+from morph.diffusion import attention, lora, textual_inversion
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import guided, passes
 from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control, Prediction, Predictor
+from morph.diffusion.solvers import Likeness, solver_of
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from morph.media.keyframe import to_uint8
@@ -221,7 +222,7 @@ def invert_keyframes(
     progress: Progress,
     positions: Sequence[float],
 ) -> list[FittedKeyframe]:
-    """DDIM inversion of keyframes in one batch.
+    """Inversion of keyframes in one batch.
 
     ``positions`` are those of the keyframes between the user's own, whose positions are 0 or 1.
     """
@@ -229,8 +230,9 @@ def invert_keyframes(
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
     times = model.times(settings.steps, mean.shape, skip=settings.infill.skip)
     with loras_applied:
-        inversion = ddim.invert(predict, model.schedule, mean, times, settings.inversion_iterations)
-        noise = drain(inversion, lambda step: progress("invert", len(mean) * settings.inversion_iterations))
+        solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
+        inversion = solver.invert(predict, model.schedule, mean, times)
+        noise = drain(inversion, lambda step: progress("invert", len(mean)))
     if not noise.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32, more steps or a lower lora.learning_rate")
     return [replace(keyframe, noise=z) for keyframe, z in zip(keyframes, noise.split(1), strict=True)]
@@ -252,7 +254,9 @@ def capture_keyframe(
     assert keyframe.noise is not None
     guidance = settings.infill.guidance
     predict, lora_applied = _predictor(model, [keyframe], settings, [position], guidance)
-    hearing = Hearing.of(model, settings, times, guided=guidance != 1)
+    solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
+    asked = (*solver.sampled_at(model.schedule, times), times[-1])
+    hearing = Hearing.of(model, settings, asked, guided=guidance != 1)
     features: dict[tuple[int, str], Heard] = {}
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
@@ -260,7 +264,8 @@ def capture_keyframe(
             return predict(latents, t)
 
     with lora_applied:
-        sampling = ddim.sample(predict_and_keep, model.schedule, keyframe.noise, times)
+        itself = Likeness(keyframe.latents, torch.ones(1))
+        sampling = solver.sample(predict_and_keep, model.schedule, keyframe.noise, times, itself)
         latents = drain(sampling, lambda step: progress("capture ends", passes(guidance)))
     mean = keyframe.latents
     error = float((latents - mean).square().mean())

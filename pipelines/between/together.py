@@ -20,6 +20,7 @@ from morph.diffusion.ddim import Step
 from morph.diffusion.guidance import conditioned, passes
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
+from morph.diffusion.solvers import FixedPoint
 from morph.errors import MorphError
 from morph.steps import drain
 from pipelines.between.denoising import denoise
@@ -95,7 +96,7 @@ def _inverted(
 
     with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
         inversion = ddim.invert(predict, model.schedule, clean, times, COUPLED)
-        noisy = drain(inversion, lambda step: progress("anchors", len(clean) * COUPLED))
+        noisy = drain(inversion, lambda step: progress("anchors", len(clean)))
     if not noisy.isfinite().all():
         raise MorphError("the inversion overflowed; try --dtype float32 or more steps")
     return noisy
@@ -127,7 +128,7 @@ def _denoised(
             "anchors", len(noisy) * passes(guidance), lambda: pair.preview.image(step.clean[middle : middle + 1])
         )
 
-    return denoise(model, pair, noisy, alpha, times, tick, guidance=guidance, during=during)
+    return denoise(model, pair, noisy, alpha, times, tick, solver=FixedPoint(), guidance=guidance, during=during)
 
 
 def _with_details_of(latents: Tensor, noise: Tensor, kept: int) -> Tensor:

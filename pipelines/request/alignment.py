@@ -33,9 +33,10 @@ class Align(Section, prefix="align."):
     skip: float = setting(0.75, "The share of the steps, from the noisy end, that frames leave out.", 0, 1)
     inversion: Literal["steps", "leap"] = setting(
         "steps",
-        "How images are brought to where frames start: in steps, or in one leap by two evaluations.",
+        "How images are brought to where frames start: in steps, by the scheme of `inversion`, or in one leap by "
+        "two evaluations, whatever that is.",
     )
-    inversion_iterations: int = setting(1, "Fixed-point iterations of each such step.", 1, 100)
+    inversion_iterations: int = setting(1, "Iterations of each such step of fixed-point.", 1, 100)
 
     @property
     def landmarks_by(self) -> str | None:

@@ -9,6 +9,7 @@ from pipelines.request.settings import Settings
 from pipelines.request.sizes import Sizes
 from pipelines.request.ways import (
     Way,
+    aligned_inversion_forwards,
     aligned_times,
     captures,
     denoises,
@@ -16,6 +17,7 @@ from pipelines.request.ways import (
     infill_steps,
     inversion_forwards,
     needs_model,
+    sampling_forwards,
     survey_positions,
     ways,
 )
@@ -37,7 +39,7 @@ def costs(clip: Clip) -> dict[str, int]:
     stages: dict[str, float] = {
         "textual inversion": count * 6 * settings.textual_inversion.steps,
         "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes),
-        "invert": count * infill_steps(settings) * settings.inversion_iterations * inverted,
+        "invert": count * inversion_forwards(settings) * inverted,
         "anchors": 0,
         "fit anchors": 0,
         "survey": 0,
@@ -56,26 +58,28 @@ def costs(clip: Clip) -> dict[str, int]:
                 continue
             cascade = way_settings.anchors.scheme == "cascade"
             denoised = anchor_count if cascade else len(level.places) * level.candidates
-            stages["anchors"] += denoised * (level.steps - level.until) * forwards_per_step
+            forwards = sampling_forwards(way_settings, level.steps - level.until)
+            stages["anchors"] += denoised * forwards * forwards_per_step
         if not denoises(way):
             continue
         stages["fit anchors"] += anchor_count * _lora_fit(way_settings)
         rendered, guided = _rendered(way, anchor_count), 1 if way_settings.infill.guidance == 1 else 2
         if way_settings.align.on:
             steps = len(aligned_times(range(way_settings.steps + 1), way_settings)) - 1
-            stages["invert"] += inversion_forwards(way_settings, steps) * rendered
-            stages["render"] += steps * rendered * guided
+            stages["invert"] += aligned_inversion_forwards(way_settings, steps) * rendered
+            stages["render"] += sampling_forwards(way_settings, steps) * rendered * guided
             continue
-        steps = infill_steps(way_settings)
-        stages["invert"] += anchor_count * steps * way_settings.inversion_iterations
+        stages["invert"] += anchor_count * inversion_forwards(way_settings)
         steps_per_draft = draft_steps(way)
+        forwards = sampling_forwards(way_settings, infill_steps(way_settings)) * guided
         visits = 2 if way.steps is None and not steps_per_draft else 1
         uncaptured = {number, number + 1} - (captured if visits == 1 else set())
         captured = {number + 1}
-        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * steps * visits * guided
+        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * forwards * visits
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
-            stages["survey"] += steps_per_draft * (survey_positions(way) - 2 + len(uncaptured)) * guided
-        stages["render"] += steps * rendered * guided
+            drafted = survey_positions(way) - 2 + len(uncaptured)
+            stages["survey"] += sampling_forwards(way_settings, steps_per_draft) * drafted * guided
+        stages["render"] += forwards * rendered
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 

@@ -165,7 +165,13 @@ class Settings(Section):
         "crop", "How images of another shape are brought to the size.", own=True, scope="fit"
     )
     steps: int = setting(50, "DDIM steps, of the inversion and of every frame.", 1, 999)
-    inversion_iterations: int = setting(3, "Fixed-point iterations of each inversion step.", 1, 100, scope="fit")
+    inversion: Literal["fixed-point", "uni-inv", "fireflow", "rf-inversion"] = setting(
+        "fixed-point",
+        "How the noise is found that an image comes back from; fireflow and rf-inversion denoise frames in a way "
+        "of their own too. Only rf-inversion is not exact.",
+        scope="fit",
+    )
+    inversion_iterations: int = setting(3, "Iterations of each step of fixed-point.", 1, 100, scope="fit")
     adain: bool = setting(True, "Give frames the interpolated channel statistics of the ends.", own=True)
     noise: float = setting(
         0.0, "How much fresh noise frames get halfway between two knots: clarity for likeness.", 0, 1

@@ -76,10 +76,25 @@ def infill_steps(settings: Settings) -> int:
     return settings.steps - round(settings.infill.skip * (settings.steps - 1))
 
 
-def inversion_forwards(settings: Settings, steps: int) -> int:
+def inversion_forwards(settings: Settings) -> int:
+    """U-Net forwards by which a keyframe is inverted."""
+    return _inversion_forwards(settings, infill_steps(settings), settings.inversion_iterations)
+
+
+def aligned_inversion_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
     align = settings.align
-    return 2 * (2 if align.inversion == "leap" else steps * align.inversion_iterations)
+    leaps = align.inversion == "leap"
+    return 2 * (2 if leaps else _inversion_forwards(settings, steps, align.inversion_iterations))
+
+
+def _inversion_forwards(settings: Settings, steps: int, iterations: int) -> int:
+    return {"fixed-point": steps * iterations, "rf-inversion": steps}.get(settings.inversion, steps + 1)
+
+
+def sampling_forwards(settings: Settings, steps: int) -> int:
+    """U-Net forwards by which a frame is denoised in so many steps; without steps there are none."""
+    return steps + (settings.inversion == "fireflow" and steps > 0)
 
 
 def needs_model(clip: Clip) -> bool:

@@ -88,7 +88,7 @@ def test_every_step_says_where_it_has_come_to(model):
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
     times, predict = model.schedule.times(4), predictor(model)
     down = list(ddim.sample(predict, model.schedule, latents, times))
-    up = list(ddim.invert(predict, model.schedule, latents, times))
+    up = list(ddim.invert(predict, model.schedule, latents, times, 1))
     assert tuple(step.t for step in down) == times[1:]
     assert tuple(step.t for step in up) == times[-2::-1]
     clean, noise = predict(latents, times[0])
