@@ -97,7 +97,7 @@ class UniInv(Solver):
 
     def inverted_at(self, schedule: Schedule, times: Sequence[int]) -> Sequence[int]:
         """See :class:`Solver`."""
-        return *times[:-1], *(max(t, 0) for t in times[1:][-1:])
+        return tuple(dict.fromkeys((*times[:-1], *(max(t, 0) for t in times[1:][-1:]))))
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class FireFlow(Solver):
 
     def inverted_at(self, schedule: Schedule, times: Sequence[int]) -> Sequence[int]:
         """See :class:`Solver`."""
-        return *(schedule.halfway(s, t) for s, t in pairwise(times)), *(max(t, 0) for t in times[1:][-1:])
+        middles = (schedule.halfway(s, t) for s, t in pairwise(times))
+        return tuple(dict.fromkeys((*middles, *(max(t, 0) for t in times[1:][-1:]))))
 
     def sampled_at(self, schedule: Schedule, times: Sequence[int]) -> Sequence[int]:
         """See :class:`Solver`."""
@@ -185,7 +186,7 @@ class RfInversion(Solver):
 
     def inverted_at(self, schedule: Schedule, times: Sequence[int]) -> Sequence[int]:
         """See :class:`Solver`."""
-        return [max(t, 0) for t in times[1:]]
+        return tuple(max(t, 0) for t in times[1:])
 
 
 def solver_of(

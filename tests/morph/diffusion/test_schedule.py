@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from diffusers import DDIMScheduler
@@ -65,3 +67,20 @@ def test_what_is_not_supported_is_named(key, value):
 def test_counts_of_steps_that_do_not_start_from_noise_are_refused(steps):
     with pytest.raises(SettingsError, match="steps"):
         VariancePreserving.from_config({}).times(steps)
+
+
+def test_halfway_lies_between_and_is_in_the_middle_by_sigma_over_alpha():
+    schedule = VariancePreserving.from_config({})
+    times = schedule.times(20)
+
+    def ratio(t):
+        alpha, sigma = schedule.level(t)
+        return float(sigma / alpha)
+
+    for s, t in pairwise(times[:-1]):
+        middle = schedule.halfway(s, t)
+        assert middle == schedule.halfway(t, s)
+        assert t < middle < s
+        wanted = (ratio(s) + ratio(t)) / 2
+        assert abs(ratio(middle) - wanted) <= min(abs(ratio(middle + by) - wanted) for by in (-1, 1))
+    assert schedule.halfway(1, CLEAN) in (0, 1)

@@ -77,6 +77,7 @@ WAYS = {
     "a loop": (PAIR, {"repeat": "loop"}),
     "with LoRA": (PAIR, {"lora.steps": 2, "lora.rank": 2}),
     "inverted in steps": (PAIR, {"align.inversion": "steps"}),
+    "fireflow": (PAIR, {"align.inversion": "steps", "inversion": "fireflow", "align.skip": 0.2}),
     "iterations": (PAIR, {"align.inversion": "steps", "align.inversion_iterations": 2, "align.skip": 0.2}),
     "next to nothing": (PAIR, {"align.skip": 1}),
     "branch": (PAIR, {"frames": 9, "anchors.depth": 1, "anchors.candidates": 2, "lora.steps": 1}),

@@ -16,6 +16,10 @@ KINDS = {
     "as they are": {"align.on": False},
     "in register": {"align.skip": 0.3, "align.inversion": "leap"},
     "in register, by steps": {"align.skip": 0.3, "align.inversion": "steps", "align.inversion_iterations": 2},
+    "in register, by Uni-Inv": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "uni-inv"},
+    "in register, by FireFlow": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "fireflow"},
+    "in register, by RF-Inversion": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "rf-inversion"},
+    "in register, leapt for FireFlow": {"align.skip": 0.3, "align.inversion": "leap", "inversion": "fireflow"},
 }
 
 

@@ -34,7 +34,17 @@ AID = {"attention": 0.5, "infill.layers": "all", "infill.text": True, "infill.cu
 
 
 @pytest.mark.parametrize(
-    "scheme", [{}, AID, {**AID, "sharing": "outer"}, {**AID, "sharing": "outer", "infill.own": 0}]
+    "scheme",
+    [
+        {},
+        AID,
+        {**AID, "sharing": "outer"},
+        {**AID, "sharing": "outer", "infill.own": 0},
+        {"inversion": "uni-inv"},
+        {"inversion": "fireflow"},
+        {"inversion": "rf-inversion"},
+        {**AID, "inversion": "fireflow"},
+    ],
 )
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes, scheme):
     settings = changed(QUICK, {"fade": 0, "noise": 0.5, **scheme})

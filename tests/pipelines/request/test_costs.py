@@ -25,3 +25,14 @@ def test_costs_count_every_stage():
     assert costs(pair(changed(settings, {"survey": 0}))) == fits | {"capture ends": 40, "render": 240}
     assert costs(pair(settings)) == fits | {"survey": 64, "capture ends": 40, "render": 200}
     assert costs(pair(changed(settings, {"pacing": "uniform"})))["render"] == 160
+
+
+def test_an_inversion_costs_what_its_scheme_does():
+    def cost(**values):
+        chosen = changed(Settings(), {"frames": 10, "steps": 20, "lora.steps": 0, "pacing": "uniform", **values})
+        return costs(pair(chosen))
+
+    assert cost(inversion="uni-inv") == {"invert": 42, "capture ends": 40, "render": 160}
+    assert cost(inversion="fireflow") == {"invert": 42, "capture ends": 42, "render": 168}
+    assert cost(inversion="rf-inversion") == {"invert": 40, "capture ends": 40, "render": 160}
+    assert cost() == {"invert": 120, "capture ends": 40, "render": 160}

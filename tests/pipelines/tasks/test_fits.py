@@ -64,7 +64,9 @@ def test_a_fit_does_not_depend_on_what_it_is_fitted_beside(fits_of, tmp_path, va
     assert kept == kept[:1] * 4
 
 
-@pytest.mark.parametrize("values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 2}])
+@pytest.mark.parametrize(
+    "values", [{"lora.learning_rate": 0.1}, {"steps": 5}, {"inversion_iterations": 2}, {"inversion": "uni-inv"}]
+)
 def test_what_decides_a_fit_decides_its_name(fits_of, values):
     names = {fits.fit([0], texts)[0] for fits, texts, _, _ in (fits_of(FOUR[:2]), fits_of(FOUR[:2], **values))}
     assert len(names) == 2

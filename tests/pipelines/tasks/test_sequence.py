@@ -42,8 +42,13 @@ def test_identical_keyframes_give_a_clip_that_stands_still(morph):
 SCHEMES = {
     "diffmorpher": {},
     "textual inversion": {"textual_inversion.steps": 2},
+    "uni-inv": {"inversion": "uni-inv", "anchors.depth": 1, "frames": 6},
+    "fireflow": {"inversion": "fireflow", "anchors.depth": 1, "frames": 6},
+    "fireflow, drafts": {"inversion": "fireflow", "survey": 2, "steps": 4},
+    "rf-inversion": {"inversion": "rf-inversion", "anchors.depth": 1, "frames": 6},
     "branch": {"anchors.depth": 2, "frames": 5, "anchors.candidates": 3, "anchors.candidates_least": 1},
     "cascade": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "cascade", "anchors.guidance": 1},
+    "fireflow cascade": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "cascade", "inversion": "fireflow"},
     "flat": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "flat"},
     "latent": {"anchors.depth": 2, "frames": 5, "anchors.scheme": "latent"},
     "latent anywhere": {"anchors.depth": 2, "frames": 6, "anchors.scheme": "latent"},

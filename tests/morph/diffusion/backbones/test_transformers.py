@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from morph import random
 from morph.diffusion import attention, ddim
 from morph.diffusion.attention import Scheme
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.schedule import PARTS
+from morph.diffusion.solvers import FireFlow, Likeness, RfInversion, UniInv
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.perception.dense import Denoiser
@@ -90,6 +92,28 @@ def test_an_inversion_comes_back(model, steps, least):
     noise = drain(ddim.invert(predict, model.schedule, latents, times, 5))
     again = drain(ddim.sample(predict, model.schedule, noise, times))
     assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > least
+
+
+@pytest.mark.parametrize(
+    ("solver", "least"), [(UniInv(), 30), (FireFlow(), 30), (RfInversion(0), 5)], ids=["uni-inv", "fireflow", "rf"]
+)
+def test_every_inversion_comes_back(model, solver, least):
+    latents, text = latents_of(model, 1, seed=1), model.embed(["a cat"])
+    predict, times = conditioned(model.conditional(), text), model.times(20, latents.shape)
+    noise = drain(solver.invert(predict, model.schedule, latents, times))
+    like = Likeness(latents, torch.ones(1))
+    again = drain(solver.sample(predict, model.schedule, noise, times, like))
+    assert noise.isfinite().all()
+    assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > least
+
+
+def test_drawn_to_a_noise_a_flow_ends_near_it(model):
+    """In RF-Inversion the velocity to the noise is (y_1 - x) / (1 - sigma), which holds it fast near sigma 1."""
+    latents, text = latents_of(model, 1, seed=1), model.embed(["a cat"])
+    predict, times = conditioned(model.conditional(), text), model.times(28, latents.shape)
+    noise = drain(RfInversion(3).invert(predict, model.schedule, latents, times))
+    drawn_to = random.normal(latents.shape[1:], 3, "rf-inversion")
+    assert (noise[0] - drawn_to).square().mean() < 0.3
 
 
 def test_hearing_its_own_keys_and_values_changes_nothing(family, model):
