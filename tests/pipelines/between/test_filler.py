@@ -14,12 +14,37 @@ ALPHAS = [0.25, 0.5, 0.8]
 QUICK = changed(Settings(), {"steps": 8, "lora.steps": 1, "lora.rank": 2})
 KINDS = {
     "as they are": {"align.on": False},
-    "in register": {"align.skip": 0.3, "align.inversion": "leap"},
-    "in register, by steps": {"align.skip": 0.3, "align.inversion": "steps", "align.inversion_iterations": 2},
-    "in register, by Uni-Inv": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "uni-inv"},
-    "in register, by FireFlow": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "fireflow"},
-    "in register, by RF-Inversion": {"align.skip": 0.3, "align.inversion": "steps", "inversion": "rf-inversion"},
-    "in register, leapt for FireFlow": {"align.skip": 0.3, "align.inversion": "leap", "inversion": "fireflow"},
+    "in register": {"align.on": True, "align.skip": 0.3, "align.inversion": "leap"},
+    "in register, by steps": {
+        "align.on": True,
+        "align.skip": 0.3,
+        "align.inversion": "steps",
+        "align.inversion_iterations": 2,
+    },
+    "in register, by Uni-Inv": {
+        "align.on": True,
+        "align.skip": 0.3,
+        "align.inversion": "steps",
+        "inversion": "uni-inv",
+    },
+    "in register, by FireFlow": {
+        "align.on": True,
+        "align.skip": 0.3,
+        "align.inversion": "steps",
+        "inversion": "fireflow",
+    },
+    "in register, by RF-Inversion": {
+        "align.on": True,
+        "align.skip": 0.3,
+        "align.inversion": "steps",
+        "inversion": "rf-inversion",
+    },
+    "in register, leapt for FireFlow": {
+        "align.on": True,
+        "align.skip": 0.3,
+        "align.inversion": "leap",
+        "inversion": "fireflow",
+    },
 }
 
 

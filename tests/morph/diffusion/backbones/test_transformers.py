@@ -11,7 +11,7 @@ from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.schedule import PARTS
-from morph.diffusion.solvers import FireFlow, Likeness, RfInversion, UniInv
+from morph.diffusion.solvers import FireFlow, RfInversion, UniInv
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe, to_levels
 from morph.perception.dense import Denoiser
@@ -94,17 +94,13 @@ def test_an_inversion_comes_back(model, steps, least):
     assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > least
 
 
-@pytest.mark.parametrize(
-    ("solver", "least"), [(UniInv(), 30), (FireFlow(), 30), (RfInversion(0), 5)], ids=["uni-inv", "fireflow", "rf"]
-)
-def test_every_inversion_comes_back(model, solver, least):
+@pytest.mark.parametrize("solver", [UniInv(), FireFlow()], ids=["uni-inv", "fireflow"])
+def test_every_exact_inversion_comes_back(model, solver):
     latents, text = latents_of(model, 1, seed=1), model.embed(["a cat"])
     predict, times = conditioned(model.conditional(), text), model.times(20, latents.shape)
     noise = drain(solver.invert(predict, model.schedule, latents, times))
-    like = Likeness(latents, torch.ones(1))
-    again = drain(solver.sample(predict, model.schedule, noise, times, like))
-    assert noise.isfinite().all()
-    assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > least
+    again = drain(solver.sample(predict, model.schedule, noise, times))
+    assert 10 * torch.log10(latents.square().mean() / (again - latents).square().mean()) > 30
 
 
 def test_drawn_to_a_noise_a_flow_ends_near_it(model):
