@@ -15,6 +15,7 @@ from morph import random
 from morph.diffusion.condition import Condition
 from morph.diffusion.fitting import plateau, spread
 from morph.diffusion.model import LatentDiffusion
+from morph.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,16 @@ class Lora:
 
 
 def applied(model: LatentDiffusion, loras: Sequence[Lora], weights: Tensor) -> AbstractContextManager[None]:
-    """Add sum_i weights[b, i] dW_i to the layers of the denoiser; see :func:`applied_to`."""
+    """Add sum_i weights[b, i] dW_i to the layers of the denoiser; see :func:`applied_to`.
+
+    Raises:
+        ModelError: a LoRA of a layer that cannot tell samples apart.
+    """
+    for name in (name for lora in loras for name in lora.down if name in model.denoiser.joined):
+        raise ModelError(
+            f"a keyframe's LoRA updates {name}, which {model.name} shows all frames at once: give this LoRA to "
+            "the whole clip"
+        )
     return applied_to(model.denoiser.network, loras, weights)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -88,6 +88,10 @@ class Denoiser(Protocol):
     @property
     def projections(self) -> Mapping[str, nn.Linear]:
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
+
+    @property
+    def joined(self) -> Collection[str]:
+        """Layers that are shown the tokens of all samples in a row: nothing can differ between samples there."""
 
     @property
     def sites(self) -> Sequence[Site]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +37,11 @@ class Network:
     def channels(self) -> int:
         """Of the latents that it is shown."""
         return int(self.network.config.in_channels)
+
+    @property
+    def joined(self) -> Collection[str]:
+        """See :class:`morph.diffusion.parts.Denoiser`; there are none."""
+        return ()
 
     @cached_property
     def projections(self) -> dict[str, nn.Linear]:

@@ -6,7 +6,7 @@ Z-Image Team, "Z-Image: An Efficient Image Generation Foundation Model with Sing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,13 @@ class ZImage(Transformer):
         """See :class:`morph.diffusion.parts.Denoiser`; those of a text's own blocks are not among them."""
         return {
             name: layer for name, layer in super().projections.items() if not name.startswith("context_refiner")
+        }
+
+    @property
+    def joined(self) -> Collection[str]:
+        """See :class:`morph.diffusion.parts.Denoiser`; those that pictures and texts come in by."""
+        return {
+            name for name, _ in self.network.named_modules() if name.startswith(("all_x_embedder", "cap_embedder"))
         }
 
     def processor(self, name: str, exchange: Exchange) -> _Attention:

@@ -9,6 +9,7 @@ from diffusers.loaders import lora_conversion_utils as loras
 from diffusers.loaders import single_file_utils as checkpoints
 from safetensors.torch import save_file
 
+from morph.diffusion import lora
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.layers import Layers
 from morph.diffusion.published import Published
@@ -194,3 +195,36 @@ def test_rows_that_do_not_add_up_are_refused(models, tmp_path):
     save_file(plain({"double_blocks.0.img_attn.qkv": (down, up[:-1])}), tmp_path / "lora.safetensors")
     with pytest.raises(ModelError, match=r"\(71, 3\), of a layer of \(72, 24\)"):
         Published.read(tmp_path / "lora.safetensors", models["flux"])
+
+
+@pytest.mark.parametrize("name", ["x_embedder", "cap_embedder.1"])
+def test_z_image_mixes_none_in_layers_that_see_all_frames_at_once(models, name, tmp_path):
+    model = models["z-image"]
+    save_file(plain(pairs(model, [name])), tmp_path / "lora.safetensors")
+    published = Published.read(tmp_path / "lora.safetensors", model)
+    with pytest.raises(ModelError, match="give this LoRA to the whole clip") as refused:
+        lora.applied(model, [published.denoiser] * 2, torch.eye(2))
+    assert "\n" not in str(refused.value)
+    whole = copy.deepcopy(model)
+    published.merge(whole, 1.0)
+    latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog and a cat"])
+    assert not torch.allclose(
+        whole.output(latents, 400, condition), model.output(latents, 400, condition), atol=1e-2
+    )
+
+
+def test_z_image_mixes_all_other_layers_per_sample(models, tmp_path):
+    model = models["z-image"]
+    names = [name for name in Z_IMAGE if name not in ("x_embedder", "cap_embedder.1")]
+    found = {name: (down * 0.1, up * 0.1) for name, (down, up) in pairs(model, names).items()}
+    save_file(kohya(found), tmp_path / "lora.safetensors")
+    published = Published.read(tmp_path / "lora.safetensors", model)
+    latents, condition = torch.randn(2, 4, 8, 8), model.embed(["a cat", "a dog and a cat"])
+    with torch.no_grad(), lora.applied(model, [published.denoiser], torch.tensor([[1.0], [0.3]])):
+        mixed = model.output(latents, 400, condition)
+    for row, weight in enumerate((1.0, 0.3)):
+        whole = copy.deepcopy(model)
+        published.merge(whole, weight)
+        with torch.no_grad():
+            expected = whole.output(latents, 400, condition)[row]
+        assert torch.allclose(mixed[row], expected, atol=2e-4)
