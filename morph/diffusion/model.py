@@ -36,7 +36,8 @@ class LatentDiffusion:
 
     Latents are float32 and scaled to about unit variance whatever the network's own dtype, so that
     the ODE loses nothing in bf16. A ControlNet, if there is one, guides by pictures. ``name`` says on screen
-    and in the recipe which weights were used, and ``merged`` which updates of these.
+    and in the recipe which weights were used, ``merged`` which updates of these, and ``words``
+    which words it was taught.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class LatentDiffusion:
         self.schedule, self.geometry, self.name = schedule, geometry, name
         self.controlnet_name: str | None = None
         self.merged: tuple[str, ...] = ()
+        self.words: tuple[str, ...] = ()
         # now, since a cast changes the weights and not which model they are
         networks = (denoiser.network, autoencoder.network, *texts.networks)
         self._fingerprint = _fingerprint(schedule.identity(*autoencoder.scaling), *networks)
@@ -75,6 +77,30 @@ class LatentDiffusion:
             weight.data += update.to(weight)
         self.merged += (name,)
         self._fingerprint = _fingerprint(f"{self._fingerprint} {identity}")
+
+    def learn(self, word: str, identity: str, vectors: Sequence[Tensor]) -> None:
+        """Have each of CLIP's text towers read a word as its own vectors (N,D); ``identity`` is a hash of these.
+
+        ``words`` has it from now on. Where one tower cannot learn it, none does.
+
+        Raises:
+            ModelError: there is such a word, or the vectors do not suit the towers.
+        """
+        clips = self.texts.clips
+        if len(clips) != len(vectors):
+            raise ModelError(
+                f"token {word} has vectors of {len(vectors)} text encoders, and {len(clips)} of model {self.name} "
+                "can learn it"
+            )
+        for clip, own in zip(clips, vectors, strict=True):
+            try:
+                clip.check(word, own)
+            except ValueError as error:
+                raise ModelError(f"token {word} does not suit model {self.name}: {error}") from error
+        for clip, own in zip(clips, vectors, strict=True):
+            clip.learn(word, own)
+        self.words += (word,)
+        self._fingerprint = _fingerprint(f"{self._fingerprint} {word} {identity}")
 
     @property
     def controlnet(self) -> Any:

@@ -47,12 +47,26 @@ class Autoencoder(Protocol):
         """From now on work in tiles, which needs less memory and shows faint seams; or whole again."""
 
 
+class Clip(Protocol):
+    """One of CLIP's text towers."""
+
+    def check(self, word: str, vectors: Tensor) -> None:
+        """Raise ValueError, which says why, where a word with these vectors (N,D) cannot be learnt."""
+
+    def learn(self, word: str, vectors: Tensor) -> None:
+        """Read a word as these vectors (N,D) from now on."""
+
+
 class Texts(Protocol):
     """From prompts to what a denoiser is told."""
 
     @property
     def networks(self) -> Sequence[nn.Module]:
         """Its text encoders; they run once and stay in float32."""
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """Those of its text encoders that can learn words, CLIP's, from the first to the last."""
 
     def embed(self, prompts: Sequence[str]) -> Condition:
         """Prompts to a condition of B, float32."""

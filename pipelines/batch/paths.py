@@ -47,4 +47,5 @@ def absolute(clip: Clip) -> Clip:
         model=absolute_name(clip.model, MODELS["model"]),
         controlnet=absolute_name(clip.controlnet, MODELS["controlnet"]) if clip.controlnet else None,
         loras=absolute_loras(clip.loras),
+        tokens=tuple(replace(entry, file=entry.file.absolute()) for entry in clip.tokens),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.request.clip import Clip
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.plan import Plan
+from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
@@ -38,18 +39,25 @@ RunnerOf = Callable[[Plan, Path, Where], "Runner"]
 """Who runs the tasks of a planned clip whose job is in a folder."""
 
 
-def needs(clip: Clip) -> tuple[str | None, str | None, tuple[LoraFile, ...]]:
-    """The model that a clip needs, if it needs one, its ControlNet and its LoRAs."""
-    return (clip.model, clip.controlnet, clip.loras) if needs_model(clip) else (None, None, ())
+def needs(clip: Clip) -> tuple[str | None, str | None, tuple[LoraFile, ...], tuple[TokenFile, ...]]:
+    """The model that a clip needs, if it needs one, its ControlNet, LoRAs and tokens."""
+    return (clip.model, clip.controlnet, clip.loras, clip.tokens) if needs_model(clip) else (None, None, (), ())
 
 
 @functools.lru_cache(maxsize=1)
 def loaded(
-    model: str | None, controlnet: str | None, loras: tuple[LoraFile, ...], device: str, dtype: str
+    model: str | None,
+    controlnet: str | None,
+    loras: tuple[LoraFile, ...],
+    tokens: tuple[TokenFile, ...],
+    device: str,
+    dtype: str,
 ) -> Models:
     """The models of a process, the last that it was asked for."""
     from pipelines.tasks.models import Models
 
     if model is None:
         return Models.without_model()
-    return Models.from_pretrained(model, controlnet=controlnet, loras=loras, device=device, dtype=dtype)
+    return Models.from_pretrained(
+        model, controlnet=controlnet, loras=loras, tokens=tokens, device=device, dtype=dtype
+    )

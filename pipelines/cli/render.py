@@ -58,6 +58,9 @@ if TYPE_CHECKING:  # --help waits for nothing
 @click.option(
     "--lora", "loras", multiple=True, metavar="FILE[=WEIGHT]", help="A published LoRA of the model, safetensors."
 )
+@click.option(
+    "--token", "tokens", multiple=True, metavar="FILE[=NAME]", help="A textual inversion: a new word for prompts."
+)
 @click.option("--hub", is_flag=True, help="Fetch the models that a MANIFEST names from the hub.")
 @click.option("--choose", metavar="DIR", help="Pick each anchor yourself; DIR gets sheets and choices.json.")
 @click.option("--embeddings", metavar="FILE", help="Fitted text embeddings: read if FILE exists, else written.")
@@ -149,6 +152,7 @@ def _clip(
     model: str | None,
     controlnet: str | None,
     loras: tuple[str, ...],
+    tokens: tuple[str, ...],
     hub: bool,
     **overrides: Any,
 ) -> Clip:
@@ -163,6 +167,7 @@ def _clip(
     from pipelines.request.presets import load_preset
     from pipelines.request.settings import changed, every_setting
     from pipelines.request.times import parse_time
+    from pipelines.request.token_file import TokenFile
 
     for key, setting in every_setting().items():
         if setting.about.option:
@@ -170,7 +175,7 @@ def _clip(
     given = {**assigned(assignments), **{key: value for key, value in overrides.items() if value is not None}}
     if len(inputs) == 1 and is_manifest(Path(inputs[0])):
         excluded = {"--prompt": prompts, "--at": times, "--preset": preset, "--hold": hold}
-        excluded |= {"--model": model, "--controlnet": controlnet, "--lora": loras}
+        excluded |= {"--model": model, "--controlnet": controlnet, "--lora": loras, "--token": tokens}
         for option, value in excluded.items():
             if value:
                 raise SettingsError(f"{option} and a manifest do not go together; write it into the manifest")
@@ -191,6 +196,7 @@ def _clip(
     if len(inputs) == 1 and Path(inputs[0]).is_dir():
         inputs = tuple(map(str, pictures(Path(inputs[0]))))
     weights = {"model": model or "embedded", "controlnet": controlnet, "loras": tuple(map(LoraFile.parse, loras))}
+    weights |= {"tokens": tuple(map(TokenFile.parse, tokens))}
     return clip_of(inputs, prompts, settings, output, times, **weights)
 
 

@@ -44,7 +44,7 @@ def job_folder(output: Path) -> Path:
 def request_of(clip: Clip) -> dict[str, Any]:
     """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
     values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
-    values |= {"loras": list(map(str, clip.loras)), **look(clip.settings)}
+    values |= {"loras": list(map(str, clip.loras)), "tokens": list(map(str, clip.tokens)), **look(clip.settings)}
     keyframes: dict[str, list[dict[str, Any]]] = {}  # an image may be there several times
     for keyframe in clip.keyframes:
         loras = {"loras": list(map(str, keyframe.loras))}

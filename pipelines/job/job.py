@@ -104,6 +104,7 @@ class Job:
         clip, plan = self.clip, self.plan
         size, model_size = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
         loras = f" with LoRA {', '.join(map(str, clip.lora_files))}" if clip.lora_files else ""
+        loras += f" with token {', '.join(map(str, clip.tokens))}" if clip.tokens else ""
         takes = (
             f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
         )

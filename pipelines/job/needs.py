@@ -14,6 +14,7 @@ from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
 from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
+from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
 from pipelines.request.ways import NEEDS_POSES, Way, needs_model
 
@@ -29,7 +30,8 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
 
     Raises:
         ModelError: weights or a package are missing, or are of a kind that is not supported.
-        SettingsError: a number of steps that the model cannot take, a ControlNet without poses, LoRAs of no model.
+        SettingsError: a number of steps that the model cannot take, a ControlNet without poses, LoRAs or tokens of
+            no model.
     """
     folder, name = locate(clip.model, fetch=fetch and needs_model(clip))
     inbetween = clip.settings.inbetween
@@ -45,10 +47,14 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             _check_guidance(clip, folder, name)
         for entry in clip.lora_files:
             lora_keys(entry.file)
+        for token in clip.tokens:
+            own_word(token.file)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
             _check_clip(clip_model)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
+    elif clip.tokens:
+        raise SettingsError("tokens are of a diffusion model, and between=dissolve needs none: leave them out")
     return Geometry.from_folder(folder)
 
 

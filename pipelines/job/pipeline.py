@@ -139,7 +139,7 @@ class MorphPipeline(Models):
                 raise KeyframeError("images is one picture; give a list of two or more")
             files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             prompts = [prompts] if isinstance(prompts, str) else prompts
-            clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times)
+            clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times, **self.asked)
             plan = self.plan(clip)
             work = maker_of(self, plan, folder, Meter(plan.forwards, callback))
             notices = (*plan.notices, *work.facts().notices)

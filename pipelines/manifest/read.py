@@ -22,17 +22,19 @@ from pipelines.manifest.confined import ON_DISK, Confined
 from pipelines.manifest.loras import lora_files
 from pipelines.manifest.nodes import Node, Problems, manifest_text, read_json, read_yaml
 from pipelines.manifest.rows import read_csv
+from pipelines.manifest.tokens import token_files
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, every_setting, layered
 from pipelines.request.times import parse_time
+from pipelines.request.token_file import TokenFile
 
 MAX_CLIPS = 10_000
 MAX_FRAMES = 100_000
 
 _READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
-_DEFAULTS = ("preset", "model", "controlnet", "loras", "prompt", "settings")
+_DEFAULTS = ("preset", "model", "controlnet", "loras", "tokens", "prompt", "settings")
 _CLIP = ("name", "output", *_DEFAULTS, "keyframes")
 _KEYFRAME = ("image", "prompt", "at", "hold", "loras", "settings")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -95,6 +97,7 @@ class _Manifest:
         self.values: dict[str, str | None] = {}
         self.words: dict[str, str] = {}
         self.loras: tuple[LoraFile, ...] = ()
+        self.tokens: tuple[TokenFile, ...] = ()
 
     def clips(self, root: Node) -> list[Clip]:
         """Every clip that is right; the problems tell of the others."""
@@ -109,6 +112,7 @@ class _Manifest:
         self.values = self.settings(defaults, changed)
         self.words = self.read_words(defaults)
         self.loras = self.read_loras(defaults)
+        self.tokens = self.read_tokens(defaults)
         listed = fields.get("clips", Node(root.line, [])) if many else Node(root.line, [Node(root.line, fields)])
         items = self.items(listed, "clips")
         if items is None:
@@ -149,6 +153,7 @@ class _Manifest:
                 words.get("model", "embedded"),
                 words.get("controlnet"),
                 self.read_loras(fields) if "loras" in fields else self.loras,
+                self.read_tokens(fields) if "tokens" in fields else self.tokens,
             )
             if clip.length > MAX_FRAMES:
                 raise SettingsError(
@@ -322,6 +327,10 @@ class _Manifest:
     def read_loras(self, fields: Mapping[str, Node]) -> tuple[LoraFile, ...]:
         """The LoRAs that are given: of a clip, of all clips or of a keyframe."""
         return lora_files(fields["loras"], self.disk, self.problems) if "loras" in fields else ()
+
+    def read_tokens(self, fields: Mapping[str, Node]) -> tuple[TokenFile, ...]:
+        """The words that are given: of a clip or of all clips."""
+        return token_files(fields["tokens"], self.disk, self.problems) if "tokens" in fields else ()
 
     def on_disk(
         self, fields: Mapping[str, Node], key: str, find: Callable[[int, str], _Found | None]

@@ -13,6 +13,7 @@ from morph.media.moment import file_of
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
 from pipelines.request.times import parse_time
+from pipelines.request.token_file import TokenFile
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Clip:
     """Everything that decides a clip, ready to render; ``name`` is what people call it.
 
     output: a video or a folder of PNGs. model and controlnet: "embedded", a folder or a hub id. loras: the
-    model's own, from the first frame to the last.
+    model's own, from the first frame to the last. tokens: words that the model is taught.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Clip:
     model: str = "embedded"
     controlnet: str | None = None
     loras: tuple[LoraFile, ...] = ()
+    tokens: tuple[TokenFile, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a clip that no timing fits, or whose points are of no use; a SettingsError says why."""
@@ -83,7 +85,7 @@ class Clip:
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)
             named += [str(values[key]) for key in naming("file", "weights") if values[key]]
-        named += [str(entry.file) for entry in self.lora_files]
+        named += [str(entry.file) for entry in (*self.lora_files, *self.tokens)]
         return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 

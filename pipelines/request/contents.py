@@ -17,6 +17,7 @@ SUFFIXES = {
     "picture": (*PICTURES, *OTHER_PICTURES),
     "film": FILMS,
     "LoRA": (".safetensors",),
+    "token": (".safetensors",),
     "points": (".txt", ".csv", ".json", ".tsv"),
     "file": (),
 }

@@ -15,11 +15,13 @@ from morph.media.moment import file_of
 from morph.media.recipe import published
 from morph.media.sequence import is_sequence
 from morph.weights.locate import HUB_ID
+from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.presets import names_file
 from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import needs_model
 
 TEXTS = ("name", "output", "device", "dtype", "frames")
@@ -44,10 +46,11 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
         entry |= _published_loras(keyframe.loras)
         keyframes.append(entry | (_settings(overrides) if overrides else {}))
     controlnet = clip.controlnet and published(clip.controlnet)
+    added = _published_loras(clip.loras) | _published_tokens(clip.tokens)
     return {
         "name": clip.name,
         "output": published(clip.output),
-        "asked": {"model": published(clip.model), "controlnet": controlnet, **_published_loras(clip.loras)},
+        "asked": {"model": published(clip.model), "controlnet": controlnet, **added},
         "keyframes": keyframes,
         **_settings(common),
     }
@@ -55,16 +58,18 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
 
 def _published_loras(loras: Sequence[LoraFile]) -> dict[str, Any]:
     """LoRAs for a recipe, if there are any: files are named, and known by their hashes."""
-    entries = [
-        {
-            "file": published(entry.file),
-            "sha256": hash_of_file(entry.file),
-            "bytes": entry.file.stat().st_size,
-            "weight": entry.weight,
-        }
-        for entry in loras
-    ]
+    entries = [{**_published_file(entry.file), "weight": entry.weight} for entry in loras]
     return {"loras": entries} if entries else {}
+
+
+def _published_tokens(tokens: Sequence[TokenFile]) -> dict[str, Any]:
+    """Words for a recipe, if there are any, likewise."""
+    entries = [{**_published_file(entry.file), "token": entry.token or own_word(entry.file)} for entry in tokens]
+    return {"tokens": entries} if entries else {}
+
+
+def _published_file(file: Path) -> dict[str, Any]:
+    return {"file": published(file), "sha256": hash_of_file(file), "bytes": file.stat().st_size}
 
 
 def published_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def clip_from(
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are LoRAs, and files that settings name; these may also be where ``moved`` says. What has another name now is
+    So are LoRAs, tokens, and files that settings name; these may also be where ``moved`` says. What has another name now is
     told. ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
@@ -142,6 +147,15 @@ def clip_from(
             )
             return tuple(LoraFile(path, entry["weight"]) for path, entry in zip(found, entries, strict=True))
 
+        def found_tokens(entries: Sequence[Mapping[str, Any]]) -> tuple[TokenFile, ...]:
+            if not all(isinstance(entry["token"], str) for entry in entries):
+                raise TypeError
+            found = (
+                contents.find("token", Path(entry["file"]), entry["sha256"], entry.get("bytes"))
+                for entry in entries
+            )
+            return tuple(TokenFile(path, entry["token"]) for path, entry in zip(found, entries, strict=True))
+
         keyframes = tuple(
             ClipKeyframe(
                 contents.find("picture", Path(entry["image"]), entry["sha256"], entry.get("bytes")),
@@ -169,6 +183,7 @@ def clip_from(
             _weights(asked["model"], contents),
             asked["controlnet"] and _weights(asked["controlnet"], contents),
             found_loras(asked),
+            found_tokens(asked.get("tokens", [])),
         )
     except (KeyError, TypeError, AttributeError) as error:
         what = f"{error.args[0]} is missing in it" if isinstance(error, KeyError) else "a part of it is wrong"

@@ -76,6 +76,7 @@ class DiffusionMaker:
             weights=model.fingerprint,
             controlnet=model.controlnet_name,
             loras=model.merged,
+            tokens=model.words,
             clip=clip_models[0] if clip_models else None,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,

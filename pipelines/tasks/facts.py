@@ -24,7 +24,7 @@ class Facts:
     """Versions, weights and machine: two runs of which these are the same make the same frames.
 
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
-    height). loras: those added to the model. clip: the name of the CLIP that ranks candidates. inbetween: that of
+    height). loras: those added to the model, and tokens, the words it was taught. clip: the name of the CLIP that ranks candidates. inbetween: that of
     what interpolates frames. landmarks: the version of what finds landmarks of people. most_noise: the share of the
     steps that the model says it can paint away. notices: lines for people, no part of a recipe.
     """
@@ -45,6 +45,7 @@ class Facts:
     inbetween: str | None
     landmarks: str | None
     most_noise: float | None = None
+    tokens: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -58,6 +59,7 @@ class Facts:
         weights: str | None = None,
         controlnet: str | None = None,
         loras: Sequence[str] = (),
+        tokens: Sequence[str] = (),
         clip: str | None = None,
         inbetween: str | None = None,
         landmarks: str | None = None,
@@ -81,10 +83,12 @@ class Facts:
             inbetween=inbetween,
             landmarks=landmarks,
             most_noise=most_noise,
+            tokens=tuple(tokens),
             notices=tuple(dict.fromkeys(notices)),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, for a recipe."""
         named = {name: published(value) for name in _NAMES if (value := getattr(self, name))}
-        return {part.name: getattr(self, part.name) for part in fields(self) if part.name != "notices"} | named
+        parts = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "notices"}
+        return parts | named | {"tokens": list(self.tokens)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import torch
 
@@ -25,6 +25,7 @@ from pipelines.request.alignment import Features
 from pipelines.request.levels import plan_anchors
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings
+from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -58,7 +59,10 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
 
 
 class Models:
-    """A diffusion model, or none, and LPIPS; what else looks at images is loaded when settings first ask for it."""
+    """A diffusion model, or none, and LPIPS; what else looks at images is loaded when settings first ask for it.
+
+    ``asked`` is what a clip calls the model and what was added to it, where :meth:`from_pretrained` was told.
+    """
 
     def __init__(self, model: LatentDiffusion | None, perception: PerceptualDistance) -> None:
         self._model = model
@@ -66,6 +70,7 @@ class Models:
         self._lookers: dict[Features, Looker] = {}
         self._clips: dict[str, CLIP] = {}
         self.detectors: dict[str, Detector] = {}
+        self.asked: dict[str, Any] = {}
         self._published: dict[LoraFile, Published] = {}
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
 
@@ -114,7 +119,12 @@ class Models:
         if not needs_model(clip):
             return cls.without_model()
         return cls.from_pretrained(
-            clip.model, controlnet=clip.controlnet, loras=clip.loras, device=device, dtype=dtype
+            clip.model,
+            controlnet=clip.controlnet,
+            loras=clip.loras,
+            tokens=clip.tokens,
+            device=device,
+            dtype=dtype,
         )
 
     @property
@@ -124,7 +134,8 @@ class Models:
             return NO_MODEL
         model = self._model
         loras = f" with LoRA {', '.join(model.merged)}" if model.merged else ""
-        return f"model {model.name}{loras} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        words = f" with token {', '.join(model.words)}" if model.words else ""
+        return f"model {model.name}{loras}{words} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
 
     @classmethod
     def from_pretrained(
@@ -133,17 +144,31 @@ class Models:
         *,
         controlnet: str | None = None,
         loras: Sequence[str | LoraFile] = (),
+        tokens: Sequence[str | TokenFile] = (),
         device: str = "auto",
         dtype: str = "auto",
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
-        ``loras`` are published ones, FILE or FILE=WEIGHT.
+        ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
         """
         files = [LoraFile.parse(entry) if isinstance(entry, str) else entry for entry in loras]
-        weighted = [(entry.file, entry.weight) for entry in files]
-        model = load_model(str(source), *choose_device(device, dtype), controlnet, weighted)
-        return cls(model, PerceptualDistance())
+        words = [TokenFile.parse(entry) if isinstance(entry, str) else entry for entry in tokens]
+        model = load_model(
+            str(source),
+            *choose_device(device, dtype),
+            controlnet,
+            [(entry.file, entry.weight) for entry in files],
+            [(entry.file, entry.token) for entry in words],
+        )
+        models = cls(model, PerceptualDistance())
+        models.asked = {
+            "model": str(source),
+            "controlnet": controlnet,
+            "loras": tuple(files),
+            "tokens": tuple(words),
+        }
+        return models
 
     def published(self, entry: LoraFile) -> Published:
         """A published LoRA as it is for the model, as much of it as is asked for.

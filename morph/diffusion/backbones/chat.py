@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from morph.diffusion.backbones.texts import Clip
 from morph.diffusion.condition import Condition
 from morph.errors import ModelError
 
@@ -39,6 +40,11 @@ class Chat:
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [self.network]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`; there are none."""
+        return ()
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:

@@ -14,6 +14,7 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.published import Published
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
+from morph.diffusion.word import Word
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
 from morph.weights.stored import stored
@@ -25,13 +26,15 @@ def load_model(
     dtype: torch.dtype = torch.float32,
     controlnet: str | None = None,
     loras: Iterable[tuple[Path, float]] = (),
+    tokens: Iterable[tuple[Path, str]] = (),
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
     Of the families of :mod:`morph.diffusion.families`. Only a hub id that is no folder
     touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet``, for 1.x, 2.x and XL, is a
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``. ``loras`` are files of published
-    LoRAs, which are added to the weights, each so many times as it says.
+    LoRAs, which are added to the weights, each so many times as it says, and ``tokens`` those of textual
+    inversions, each with the word that it is, or "" for its own.
 
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
@@ -44,6 +47,8 @@ def load_model(
         add_controlnet(model, controlnet)
     for path, weight in loras:
         Published.read(path, model).merge(model, weight)
+    for path, word in tokens:
+        Word.read(path, word).teach(model)
     return model.to(device, dtype)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,11 +21,47 @@ class Clip:
 
     def __init__(self, network: Any, tokenizer: Any) -> None:
         self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        self._words: dict[str, str] = {}
 
     @property
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [self.network]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [self]
+
+    def check(self, word: str, vectors: Tensor) -> None:
+        """See :class:`morph.diffusion.parts.Clip`."""
+        width, most = self.network.get_input_embeddings().weight.shape[1], self.tokenizer.model_max_length - 2
+        if vectors.shape[1] != width:
+            raise ValueError(f"its vectors are of {vectors.shape[1]} numbers, and the model's of {width}")
+        if len(vectors) > most:
+            raise ValueError(f"it has {len(vectors)} vectors, and the model reads no more than {most}")
+        if there := next((name for name in _names(word, vectors) if name in self.tokenizer.get_vocab()), None):
+            raise ValueError(f"there is a token {there} in it already: give it another name, FILE=NAME")
+
+    def learn(self, word: str, vectors: Tensor) -> None:
+        """See :class:`morph.diffusion.parts.Clip`. Several vectors are several tokens: word, word_1 and so on."""
+        from transformers import AddedToken
+
+        names = _names(word, vectors)
+        self.tokenizer.add_tokens([AddedToken(name, single_word=True) for name in names])
+        self.network.resize_token_embeddings(len(self.tokenizer), mean_resizing=False)
+        embedding = self.network.get_input_embeddings().requires_grad_(False)
+        embedding.weight.data[self.tokenizer.convert_tokens_to_ids(names)] = vectors.to(embedding.weight)
+        for module in self.network.modules():
+            if getattr(module, "eos_token_id", None) == 2:  # takes the token of the highest number for a text's end
+                module.eos_token_id = self.tokenizer.eos_token_id
+        self._words[word.lower()] = " ".join(names)
+
+    def _spelt(self, prompt: str) -> str:
+        """A prompt with all tokens of each learnt word in place of its first."""
+        words = "|".join(map(re.escape, sorted(self._words, key=len, reverse=True)))
+        pattern = rf"(?<!\w)(?:{words})(?!\w)"
+        return re.sub(pattern, lambda m: self._words[m[0].lower()], prompt, flags=re.I) if words else prompt
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
@@ -34,19 +71,26 @@ class Clip:
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [
-            prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > self.tokenizer.model_max_length
+            prompt
+            for prompt in prompts
+            if len(self.tokenizer(self._spelt(prompt)).input_ids) > self.tokenizer.model_max_length
         ]
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Prompts to token ids (B,L), padded and cut to the tokenizer's length."""
         tokens = self.tokenizer(
-            list(prompts),
+            [self._spelt(prompt) for prompt in prompts],
             padding="max_length",
             max_length=self.tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         )
         return tokens.input_ids.to(self.network.device)
+
+
+def _names(word: str, vectors: Tensor) -> list[str]:
+    """The tokens of a word with vectors (N,D)."""
+    return [word, *(f"{word}_{number}" for number in range(1, len(vectors)))]
 
 
 class TwoClips:
@@ -62,6 +106,11 @@ class TwoClips:
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [tower.network for tower in self._towers]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return self._towers
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
@@ -91,6 +140,11 @@ class ThreeTowers:
         clips = [tower.network for tower in self._clips]
         return [*clips, self._t5.network] if self._t5 else clips
 
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return self._clips
+
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
@@ -116,6 +170,11 @@ class ClipAndT5:
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [self._clip.network, self._t5.network]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [self._clip]
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:

@@ -1,0 +1,37 @@
+"""Files of textual inversions, as far as they can be looked at without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from morph.errors import ModelError, reason_of
+from morph.weights.read import DAMAGED
+
+TOWERS = ("clip_l", "clip_g")
+"""What a file calls the vectors of each text encoder, where there are several."""
+UNNAMED = "emb_params"
+"""What the files of AUTOMATIC1111's web UI call their only vectors; the word is the name of the file."""
+
+
+def own_word(path: Path) -> str:
+    """What the word of a textual inversion's file is called: as the file has it, or as the file is called.
+
+    No tensor is read.
+
+    Raises:
+        ModelError: no such file, no safetensors, or something else in it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        raise ModelError(f"token {path} is no .safetensors; others are refused: pickles can run code")
+    if not path.is_file():
+        raise ModelError(f"token {path} is not there; check the name")
+    try:
+        with safe_open(path, "np") as file:
+            keys = list(file.keys())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"token {path} cannot be read: {reason_of(error, DAMAGED)}") from error
+    if set(keys) != set(TOWERS) and len(keys) != 1:
+        raise ModelError(f"token {path} holds {len(keys)} tensors; one is read, or {' and '.join(TOWERS)}")
+    return path.stem if keys[0] in (*TOWERS, UNNAMED) else keys[0]
