@@ -24,9 +24,10 @@ class Facts:
     """Versions, weights and machine: two runs of which these are the same make the same frames.
 
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
-    height). loras: those added to the model, and tokens, the words it was taught. clip: the name of the CLIP that ranks candidates. inbetween: that of
-    what interpolates frames. landmarks: the version of what finds landmarks of people. most_noise: the share of the
-    steps that the model says it can paint away. notices: lines for people, no part of a recipe.
+    height). loras: those added to the model, and tokens, the words that it was taught. clip: the name of the CLIP
+    that ranks candidates. inbetween: that of what interpolates frames. landmarks: the version of what finds
+    landmarks of people. most_noise: the share of the steps that the model says it can paint away. notices: lines for
+    people, no part of a recipe.
     """
 
     morph: str

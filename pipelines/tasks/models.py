@@ -162,12 +162,8 @@ class Models:
             [(entry.file, entry.token) for entry in words],
         )
         models = cls(model, PerceptualDistance())
-        models.asked = {
-            "model": str(source),
-            "controlnet": controlnet,
-            "loras": tuple(files),
-            "tokens": tuple(words),
-        }
+        models.asked = {"model": str(source), "controlnet": controlnet}
+        models.asked |= {"loras": tuple(files), "tokens": tuple(words)}
         return models
 
     def published(self, entry: LoraFile) -> Published:

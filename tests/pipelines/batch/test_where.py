@@ -7,14 +7,14 @@ from pipelines.batch.where import loaded, needs
 
 def test_only_what_a_clip_needs_is_named(dissolve):
     diffusing = replace(dissolve("a", between="diffusion"), model="own", controlnet="poses")
-    assert needs(diffusing) == ("own", "poses")
-    assert needs(replace(dissolve("a"), model="own", controlnet="poses")) == (None, None)
+    assert needs(diffusing) == ("own", "poses", (), ())
+    assert needs(replace(dissolve("a"), model="own", controlnet="poses")) == (None, None, (), ())
 
 
 def test_models_are_loaded_once_and_kept_until_others_are_asked_for(folder):
-    none = loaded(None, None, "cpu", "auto")
+    none = loaded(None, None, (), (), "cpu", "auto")
     assert none.weights is None
-    assert loaded(None, None, "cpu", "auto") is none
-    models = loaded(str(folder), None, "cpu", "float32")
+    assert loaded(None, None, (), (), "cpu", "auto") is none
+    models = loaded(str(folder), None, (), (), "cpu", "float32")
     assert models.model.name == str(folder.resolve())
-    assert loaded(None, None, "cpu", "auto") is not none
+    assert loaded(None, None, (), (), "cpu", "auto") is not none
