@@ -195,8 +195,8 @@ def _clip(
         settings = changed(settings, {"hold": parse_time(hold, settings.fps)})
     if len(inputs) == 1 and Path(inputs[0]).is_dir():
         inputs = tuple(map(str, pictures(Path(inputs[0]))))
-    weights = {"model": model or "embedded", "controlnet": controlnet, "loras": tuple(map(LoraFile.parse, loras))}
-    weights |= {"tokens": tuple(map(TokenFile.parse, tokens))}
+    weights: dict[str, Any] = {"model": model or "embedded", "controlnet": controlnet}
+    weights |= {"loras": tuple(map(LoraFile.parse, loras)), "tokens": tuple(map(TokenFile.parse, tokens))}
     return clip_of(inputs, prompts, settings, output, times, **weights)
 
 

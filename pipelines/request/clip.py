@@ -85,7 +85,8 @@ class Clip:
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)
             named += [str(values[key]) for key in naming("file", "weights") if values[key]]
-        named += [str(entry.file) for entry in (*self.lora_files, *self.tokens)]
+        named += [str(entry.file) for entry in self.lora_files]
+        named += [str(token.file) for token in self.tokens]
         return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 

@@ -95,8 +95,8 @@ def clip_from(
 ) -> Clip:
     """The clip of a recipe. Images are those that have the same bytes: where they were, or in one of the folders.
 
-    So are LoRAs, tokens, and files that settings name; these may also be where ``moved`` says. What has another name
-    now is told. ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
+    So are LoRAs, tokens, and files that settings name; these may also be where ``moved`` says. What has another
+    name now is told. ``file`` is what holds the recipe, and ``known`` are places where what it names may be.
 
     Without ``output`` it is called as it was, with -rerun in its name, in the current folder. ``codec`` takes the
     place of its encode preset, and ``moved`` that of files and weights that settings name, of keyframes among them.

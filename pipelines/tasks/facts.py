@@ -26,8 +26,8 @@ class Facts:
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
     height). loras: those added to the model, and tokens, the words that it was taught. clip: the name of the CLIP
     that ranks candidates. inbetween: that of what interpolates frames. landmarks: the version of what finds
-    landmarks of people. most_noise: the share of the steps that the model says it can paint away. notices: lines for
-    people, no part of a recipe.
+    landmarks of people. most_noise: the share of the steps that the model says it can paint away. notices: lines
+    for people, no part of a recipe.
     """
 
     morph: str
