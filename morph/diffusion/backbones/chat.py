@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from morph.diffusion.backbones.texts import Clip
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Clip
 from morph.errors import ModelError
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Clip
 from morph.errors import ModelError
 
 TOKENS = 512
@@ -40,6 +41,11 @@ class LanguageModel:
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [self.network]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`; there are none."""
+        return ()
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:

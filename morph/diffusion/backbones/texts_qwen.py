@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Clip
 
 TEMPLATE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial "
@@ -36,6 +37,11 @@ class Qwen:
     def networks(self) -> Sequence[nn.Module]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [self.network]
+
+    @property
+    def clips(self) -> Sequence[Clip]:
+        """See :class:`morph.diffusion.parts.Texts`; there are none."""
+        return ()
 
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
