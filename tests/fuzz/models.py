@@ -227,6 +227,21 @@ def lora_seeds() -> list[bytes]:
     return [save(kohya), save(peft, told)]
 
 
+def read_token(folder: Path) -> None:
+    from morph.diffusion.word import Word
+
+    Word.read(folder / "token.safetensors")
+
+
+def token_seeds() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    vectors = torch.ones(2, 3)
+    both = {"clip_l": vectors, "clip_g": vectors * 2}
+    return [save({"emb_params": vectors}), save({"<a>": vectors[0]}), save(both)]
+
+
 ROWS: tuple[tuple[Any, ...], ...] = (
     *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
     *(
@@ -243,5 +258,6 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
     ("lora.safetensors", read_lora, lora_seeds, (header,)),
+    ("token.safetensors", read_token, token_seeds, (header,)),
     ("embeddings.safetensors", read_embeddings, embedding_seeds, (header,)),
 )
