@@ -15,6 +15,7 @@ from pipelines.request.ways import (
     draft_steps,
     infill_steps,
     inversion_forwards,
+    more_predictions,
     needs_model,
     survey_positions,
     ways,
@@ -66,16 +67,17 @@ def costs(clip: Clip) -> dict[str, int]:
             stages["invert"] += inversion_forwards(way_settings, steps) * rendered
             stages["render"] += steps * rendered * guided
             continue
-        steps = infill_steps(way_settings)
+        steps, more = infill_steps(way_settings), more_predictions(way_settings)
         stages["invert"] += anchor_count * steps * way_settings.inversion_iterations
         steps_per_draft = draft_steps(way)
         visits = 2 if way.steps is None and not steps_per_draft else 1
         uncaptured = {number, number + 1} - (captured if visits == 1 else set())
         captured = {number + 1}
-        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * steps * visits * guided
+        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * (steps * guided + more) * visits
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
-            stages["survey"] += steps_per_draft * (survey_positions(way) - 2 + len(uncaptured)) * guided
-        stages["render"] += steps * rendered * guided
+            stages["survey"] += len(uncaptured) * (steps_per_draft * guided + more)
+            stages["survey"] += (survey_positions(way) - 2) * (steps_per_draft + more) * guided
+        stages["render"] += (steps + more) * rendered * guided
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 

@@ -24,7 +24,7 @@ def test_a_step_is_left_at_least(steps, skip, left):
     [
         ("infill.curve", 0, r"infill\.curve is 0\.0; it must be from 0\.01 to 1000"),
         ("infill.layers", "up", r"infill\.layers is 'up'; it must be one of shared, all, late"),
-        ("infill.mix", "lerp", r"infill\.mix is 'lerp'; it must be one of slerp, clipped"),
+        ("infill.mix", "lerp", r"infill\.mix is 'lerp'; it must be one of slerp, clipped, moved"),
         ("sharing", "inner", "sharing is 'inner'; it must be one of interpolated, outer, joint, both"),
         ("infill", "all", r"infill is a group of settings; set one of infill\.skip"),
     ],
