@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property, partial
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -73,8 +73,10 @@ class Infill:
         if self.settings.infill.mix == "moved":
             # the step to where it stands: what is there is known, and under it is put the noise that is seen
             times, clean = (times[0], *times), self._movement.moved(first.believed, second.believed, alpha)
-        run = partial(denoise, model, self._pair, latents, alpha, times, tick)
-        return model.decode(run(guidance=guidance, clean=clean, during=during))
+        latents = denoise(
+            *(model, self._pair, latents, alpha, times, tick), guidance=guidance, clean=clean, during=during
+        )
+        return model.decode(latents)
 
     def _mixed_noise(self, alpha: Tensor) -> Tensor:
         """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both knots, mixed, and fresh noise."""
