@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from morph import random
 from morph.blending.interpolation import adain, slerp
+from morph.blending.movement import Movement
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.guidance import passes
@@ -20,7 +22,7 @@ from pipelines.between.hearing import Hearing
 from pipelines.between.keyframes import CapturedKeyframe, Progress
 from pipelines.between.pair import Pair
 from pipelines.request.settings import Settings
-from pipelines.request.ways import sampling_forwards
+from pipelines.request.ways import more_predictions, sampling_forwards
 
 CLIP, MORE = 2.0, 1.2
 """Where NoiseDiffusion clips noise, and how much it shows of both images together."""
@@ -50,9 +52,10 @@ class Infill:
 
     @property
     def forwards(self) -> int:
-        """What a frame costs: about a prediction at each step."""
+        """What a frame costs: about a prediction at each step, and where it is moved another at the first."""
         steps = len(self.first.times) - 1
-        return sampling_forwards(self.settings, steps) * passes(self.settings.infill.guidance)
+        predictions = sampling_forwards(self.settings, steps) + more_predictions(self.settings)
+        return predictions * passes(self.settings.infill.guidance)
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
@@ -71,17 +74,16 @@ class Infill:
         def tick(step: Step) -> None:
             progress("render", cost, lambda: self._pair.preview.image(step.clean[:1]))
 
-        latents = self._mixed_noise(alpha)
+        latents, times, clean = self._mixed_noise(alpha), first.times, None
+        if self.settings.infill.mix == "moved":
+            # the step to where it stands: what is there is known, and under it is put the noise that is seen
+            times, clean = (times[0], *times), self._movement.moved(first.believed, second.believed, alpha)
         latents = denoise(
-            model,
-            self._pair,
-            latents,
-            alpha,
-            first.times,
-            tick,
+            *(model, self._pair, latents, alpha, times, tick),
             solver=solver,
             like=like,
             guidance=guidance,
+            clean=clean,
             during=during,
         )
         return model.decode(latents)
@@ -89,10 +91,25 @@ class Infill:
     def _mixed_noise(self, alpha: Tensor) -> Tensor:
         """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both knots, mixed, and fresh noise."""
         first, second = self.first.noise, self.second.noise
-        latents = self._clipped(alpha) if self.settings.infill.mix == "clipped" else slerp(first, second, alpha)
+        match self.settings.infill.mix:
+            case "slerp":
+                latents = slerp(first, second, alpha)
+            case "clipped":
+                latents = self._clipped(alpha)
+            case "moved":
+                latents = self._movement.selected(first, second, alpha)
         if self.settings.noise:
             latents = self._with_fresh_noise(latents, alpha)
         return adain(latents, first, second, alpha) if self.settings.adain else latents
+
+    @cached_property
+    def _movement(self) -> Movement:
+        """How the two move into one another."""
+        first, second = self.first.seen, self.second.seen
+        assert first is not None
+        assert second is not None
+        height, width = self.first.noise.shape[2:]
+        return Movement.of(first, second, (height, width))
 
     def _clipped(self, alpha: Tensor) -> Tensor:
         """The mix of NoiseDiffusion (Zheng et al., arXiv 2403.08840, algorithm 1) with its code's numbers.

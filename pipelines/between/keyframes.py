@@ -15,6 +15,7 @@ from torch import Tensor
 
 from morph.diffusion import attention, lora, textual_inversion
 from morph.diffusion.condition import Condition
+from morph.diffusion.ddim import Step
 from morph.diffusion.exchange import Heard
 from morph.diffusion.guidance import guided, passes
 from morph.diffusion.lora import Lora
@@ -110,6 +111,7 @@ class FittedKeyframe:
 
 
 _TENSORS = ("pixels", "latents", "noise")
+_LOOKED_AT = 0.261  # of all times: DreamMover's 14 steps of 50
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class CapturedKeyframe:
 
     times, at which it was denoised; features, its keys and values by timestep and layer; residual (1,3,h,w), its
     pixels minus what the pipeline makes of them; round_trip, PSNR in dB of its latents after inversion and
-    sampling.
+    sampling. believed (1,C,h,w), what the denoiser takes its inverted latents to be without noise; seen (1,C,h,w),
+    what the denoiser sees in it, by which it moves to another, or None where nothing moves.
     """
 
     keyframe: FittedKeyframe
@@ -126,6 +129,8 @@ class CapturedKeyframe:
     features: attention.Features
     residual: Tensor
     round_trip: float
+    believed: Tensor
+    seen: Tensor | None = None
 
     @property
     def noise(self) -> Tensor:
@@ -258,19 +263,33 @@ def capture_keyframe(
     asked = (*solver.sampled_at(model.schedule, times), times[-1])
     hearing = Hearing.of(model, settings, asked, guided=guidance != 1)
     features: dict[tuple[int, str], Heard] = {}
+    believed: list[Tensor] = []
+    seen: Tensor | None = None
+    looked_at = None
+    if settings.infill.mix == "moved":
+        looked_at = min(times[:-1], key=lambda t: abs(t - _LOOKED_AT * model.schedule.length))
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
+        nonlocal seen
+        if t == looked_at:
+            seen = model.way_up(latents, t, keyframe.condition)[0]
+            progress("capture ends", 1)
         with hearing.captured(features, t):
             return predict(latents, t)
+
+    def tick(step: Step) -> None:
+        believed.append(step.clean)
+        progress("capture ends", passes(guidance))
 
     with lora_applied:
         itself = Likeness(keyframe.latents, torch.ones(1))
         sampling = solver.sample(predict_and_keep, model.schedule, keyframe.noise, times, itself)
-        latents = drain(sampling, lambda step: progress("capture ends", passes(guidance)))
+        latents = drain(sampling, tick)
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
-    return CapturedKeyframe(keyframe, times, features, keyframe.pixels - model.decode(latents), decibels)
+    residual = keyframe.pixels - model.decode(latents)
+    return CapturedKeyframe(keyframe, times, features, residual, decibels, believed[0], seen)
 
 
 def _predictor(

@@ -16,6 +16,7 @@ from pipelines.request.ways import (
     draft_steps,
     infill_steps,
     inversion_forwards,
+    more_predictions,
     needs_model,
     sampling_forwards,
     survey_positions,
@@ -69,17 +70,19 @@ def costs(clip: Clip) -> dict[str, int]:
             stages["invert"] += aligned_inversion_forwards(way_settings, steps) * rendered
             stages["render"] += sampling_forwards(way_settings, steps) * rendered * guided
             continue
+        more = more_predictions(way_settings)
         stages["invert"] += anchor_count * inversion_forwards(way_settings)
         steps_per_draft = draft_steps(way)
         forwards = sampling_forwards(way_settings, infill_steps(way_settings)) * guided
         visits = 2 if way.steps is None and not steps_per_draft else 1
         uncaptured = {number, number + 1} - (captured if visits == 1 else set())
         captured = {number + 1}
-        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * forwards * visits
+        stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * (forwards + more) * visits
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
-            drafted = survey_positions(way) - 2 + len(uncaptured)
-            stages["survey"] += sampling_forwards(way_settings, steps_per_draft) * drafted * guided
-        stages["render"] += forwards * rendered
+            drafted = sampling_forwards(way_settings, steps_per_draft) * guided
+            stages["survey"] += len(uncaptured) * (drafted + more)
+            stages["survey"] += (survey_positions(way) - 2) * (drafted + more * guided)
+        stages["render"] += (forwards + more * guided) * rendered
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
 
 

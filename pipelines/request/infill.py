@@ -7,7 +7,7 @@ from typing import Literal
 
 from pipelines.request.setting import Section, setting
 
-Mix = Literal["slerp", "clipped"]
+Mix = Literal["slerp", "clipped", "moved"]
 """How the noise of two knots becomes that of a frame; see :class:`Infill`."""
 
 
@@ -25,8 +25,9 @@ class Infill(Section, prefix="infill."):
     )
     mix: Mix = setting(
         "slerp",
-        "How the noise of both ends is mixed: slerp, or clipped, without its extremes and with more of both images "
-        "in it (NoiseDiffusion).",
+        "How the noise of both ends is mixed: slerp; clipped, without its extremes and with more of both images in "
+        "it (NoiseDiffusion); or moved, both images carried to where things stand in the frame, by what the "
+        "denoiser sees in them (DreamMover).",
     )
     guidance: float = setting(1.0, "Classifier-free guidance of frames; 1 is none, and costs half.", 0, 100)
     guide: str = setting("", "A prompt for all frames between images, in place of theirs (PAID).")

@@ -253,6 +253,10 @@ class Settings(Section):
             raise SettingsError(
                 f"align is on, but infill.mix is {self.infill.mix}: set align.on=false or mix=slerp"
             )
+        if self.infill.mix == "moved" and self.inversion in ("fireflow", "rf-inversion"):
+            raise SettingsError(
+                f"infill.mix is moved, which goes by DDIM and not by {self.inversion}: set inversion=uni-inv"
+            )
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":

@@ -76,6 +76,11 @@ def infill_steps(settings: Settings) -> int:
     return settings.steps - round(settings.infill.skip * (settings.steps - 1))
 
 
+def more_predictions(settings: Settings) -> int:
+    """Those besides one at each step: of a frame between knots as they are, and of a knot that is looked at."""
+    return int(settings.infill.mix == "moved")
+
+
 def inversion_forwards(settings: Settings) -> int:
     """U-Net forwards by which a keyframe is inverted."""
     return _inversion_forwards(settings, infill_steps(settings), settings.inversion_iterations)

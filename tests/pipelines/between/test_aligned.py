@@ -226,7 +226,7 @@ def test_a_cascade_is_refused_in_one_line(command, tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "align is on, but the anchors of a cascade are never pictures: set align.on=false" in done.stderr
+    assert "align is on, but anchors of scheme cascade stay in place: set align.on=false" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from morph.diffusion.attention import Scheme, shared
 from morph.diffusion.backbones.loading import load_model
 from morph.media.keyframe import load_keyframe
 from pipelines.between.infill import Infill
-from pipelines.between.keyframes import silent
+from pipelines.between.keyframes import capture_keyframe, silent
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
-from tests.pipelines.conftest import captured, finished_frames
+from tests.pipelines.conftest import Spent, captured, finished_frames
 
 QUICK = changed(Settings(), {"steps": 4, "lora.steps": 3, "lora.rank": 2, "batch": 3, "size": "64"})
 
@@ -33,17 +34,16 @@ def keyframes():
 AID = {"attention": 0.5, "infill.layers": "all", "infill.text": True, "infill.curve": 3, "infill.guidance": 3}
 
 
+MOVED = {"infill.mix": "moved", "infill.skip": 0.5, "attention": 0, "noise": 0, "adain": False}
+
+
 @pytest.mark.parametrize(
     "scheme",
     [
-        {},
-        AID,
-        {**AID, "sharing": "outer"},
-        {**AID, "sharing": "outer", "infill.own": 0},
-        {"inversion": "uni-inv"},
-        {"inversion": "fireflow"},
-        {"inversion": "rf-inversion"},
+        *({}, AID, {**AID, "sharing": "outer"}, {**AID, "sharing": "outer", "infill.own": 0}),
+        *({"inversion": name} for name in ("uni-inv", "fireflow", "rf-inversion")),
         {**AID, "inversion": "fireflow"},
+        *(MOVED, {**MOVED, "infill.guidance": 3}, {**MOVED, "inversion": "uni-inv"}),
     ],
 )
 def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyframes, scheme):
@@ -59,6 +59,7 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, keyfram
     [
         *({"lora.steps": 0}, {"attention": 0}, {"sharing": "joint"}, {"adain": False}, {"fade": 0}, {"noise": 0.3}),
         *({"sharing": "outer"}, {"sharing": "both"}, {"infill.mix": "clipped"}, {"infill.guidance": 3}),
+        *({"infill.mix": "moved"}, {"infill.layers": "late"}),
         *(
             {"infill.layers": "all"},
             {"infill.text": True},
@@ -108,3 +109,33 @@ def test_clipped_noise_is_that_of_both_ends_and_more_of_both_images(model, keyfr
     images = sum((0.6 - half) * level * end.keyframe.latents for end in ends)
     assert torch.allclose(mixed, (noise + images).clamp(-2, 2), atol=1e-5)
     assert len(ends[0].times) - 1 == 2  # of 4 steps
+
+
+def test_a_moved_frame_starts_from_what_both_are_without_noise_under_the_noise_that_is_seen(model, keyframes):
+    settings = changed(QUICK, {**MOVED, "lora.steps": 0, "sharing": "both", "attention": 1, "infill.skip": 1})
+    ends = captured(model, keyframes, settings)
+    (t, clean_time), alpha = ends[0].times, torch.tensor([0.25])
+    infill, condition = Infill(model, *ends, settings), ends[0].keyframe.condition  # both have the same prompt
+    noisy = infill._mixed_noise(alpha)
+    assert ((noisy == ends[0].noise) | (noisy == ends[1].noise)).all()
+    clean = infill._movement.moved(ends[0].believed, ends[1].believed, alpha)
+    for end in ends:
+        believed = model.predict(end.noise, t, condition).clean
+        assert torch.allclose(end.believed, believed, atol=1e-4)
+    features, scheme = [end.features for end in ends], Scheme("both")
+    for time in (t, clean_time):
+        with shared(model, *features, t, alpha, scheme):
+            noisy = model.schedule.noise(clean, model.predict(noisy, t, condition).noise, time)
+    assert torch.allclose(infill.render([0.25], silent), model.decode(noisy), atol=1e-4)
+
+
+def test_what_a_moved_frame_and_its_ends_cost_is_told(model, keyframes):
+    settings = changed(QUICK, {**MOVED, "infill.guidance": 3})
+    spent = Spent()
+    start = captured(model, keyframes, settings)
+    again = capture_keyframe(model, start[0].keyframe, settings, start[0].times, spent, 0.0)
+    infill = Infill(model, *start, settings)
+    infill.render([0.25, 0.5], spent)
+    assert torch.equal(again.seen, start[0].seen)
+    assert infill.forwards == 2 * (2 + 1)
+    assert spent == {"capture ends": 2 * 2 + 1, "render": 2 * infill.forwards}

@@ -25,6 +25,7 @@ PRESETS = {
     "aid_outer",
     "freemorph",
     "noisediffusion",
+    "dreammover",
 }
 SHORT = {
     "steps": 10,

@@ -24,7 +24,7 @@ def test_a_step_is_left_at_least(steps, skip, left):
     [
         ("infill.curve", 0, r"infill\.curve is 0\.0; it must be from 0\.01 to 1000"),
         ("infill.layers", "up", r"infill\.layers is 'up'; it must be one of shared, all, late"),
-        ("infill.mix", "lerp", r"infill\.mix is 'lerp'; it must be one of slerp, clipped"),
+        ("infill.mix", "lerp", r"infill\.mix is 'lerp'; it must be one of slerp, clipped, moved"),
         ("sharing", "inner", "sharing is 'inner'; it must be one of interpolated, outer, joint, both"),
         ("infill", "all", r"infill is a group of settings; set one of infill\.skip"),
     ],
@@ -32,3 +32,10 @@ def test_a_step_is_left_at_least(steps, skip, left):
 def test_what_is_none_is_refused_in_a_line(key, value, message):
     with pytest.raises(SettingsError, match=message):
         changed(Settings(), {key: value})
+
+
+@pytest.mark.parametrize("inversion", ["fireflow", "rf-inversion"])
+def test_frames_that_are_moved_go_by_ddim(inversion):
+    with pytest.raises(SettingsError, match=f"goes by DDIM and not by {inversion}"):
+        changed(Settings(), {"infill.mix": "moved", "inversion": inversion})
+    assert changed(Settings(), {"infill.mix": "moved", "inversion": "uni-inv"}).inversion == "uni-inv"

@@ -71,6 +71,14 @@ def test_freemorph_and_noisediffusion_have_their_codes_numbers():
     assert (paper.steps, infill_steps(paper), paper.infill.guidance, paper.infill.mix) == (250, 140, 7.5, "clipped")
 
 
+def test_dreammover_has_its_codes_numbers():
+    paper = load_preset("dreammover")
+    assert (paper.frames, paper.steps, infill_steps(paper), paper.infill.mix) == (34, 50, 30, "moved")
+    assert (paper.attention, paper.sharing, paper.infill.layers, paper.infill.own) == (1, "both", "late", 1)
+    assert (paper.infill.guidance, paper.adain, paper.noise) == (1, False, 0)
+    assert (paper.lora.rank, paper.lora.steps, paper.lora.learning_rate, paper.lora.draws) == (16, 200, 2e-4, 1)
+
+
 def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("frames = 9\n[lora]\nsteps = 5\n")

@@ -57,6 +57,7 @@ SCHEMES = {
     "together, and more": {"anchors.depth": 1, "frames": 8, "anchors.scheme": "together", "anchors.guidance": 1},
     "guided": {"infill.guidance": 2, "survey": 2},
     "from less noise": {"infill.skip": 0.5, "survey": 1},
+    "moved": {"infill.mix": "moved", "infill.skip": 0.5, "infill.guidance": 2, "survey": 1},
     "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
 }
 
