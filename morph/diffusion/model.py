@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
+from morph.weights.fingerprint import fingerprint
 from morph.weights.silence import silence
 
 LARGE = 2 * 10**9
@@ -56,7 +56,7 @@ class LatentDiffusion:
         self.words: tuple[str, ...] = ()
         # now, since a cast changes the weights and not which model they are
         networks = (denoiser.network, autoencoder.network, *texts.networks)
-        self._fingerprint = _fingerprint(schedule.identity(*autoencoder.scaling), *networks)
+        self._fingerprint = fingerprint(schedule.identity(*autoencoder.scaling), *networks)
 
     def guide(self, controlnet: Any, name: str) -> None:
         """Take a ControlNet, not yet cast; from now on it is a part of the fingerprint.
@@ -66,7 +66,7 @@ class LatentDiffusion:
         """
         self.denoiser.guide(controlnet)
         self.controlnet_name = name
-        self._fingerprint = _fingerprint(self._fingerprint, controlnet)
+        self._fingerprint = fingerprint(self._fingerprint, controlnet)
 
     def merge(self, name: str, identity: str, updates: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
         """Add updates to weights, not yet cast; ``identity``, theirs, is a part of the fingerprint.
@@ -76,7 +76,7 @@ class LatentDiffusion:
         for weight, update in updates:
             weight.data += update.to(weight)
         self.merged += (name,)
-        self._fingerprint = _fingerprint(f"{self._fingerprint} {identity}")
+        self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
 
     def learn(self, word: str, identity: str, vectors: Sequence[Tensor]) -> None:
         """Have each of CLIP's text towers read a word as its own vectors (N,D); ``identity`` is a hash of these.
@@ -229,13 +229,3 @@ class LatentDiffusion:
         """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,), B texts."""
         output = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
         return (output - self.schedule.wanted(clean, noise, t)).square().flatten(1).mean(1)
-
-
-def _fingerprint(start: str, *networks: nn.Module) -> str:
-    """A hash of samples of every tensor."""
-    digest = hashlib.blake2b(start.encode(), digest_size=8)
-    for network in networks:
-        for tensor in network.state_dict().values():
-            flat = tensor.detach().flatten()
-            digest.update(flat[:: max(1, len(flat) // 64)].float().cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -21,6 +21,7 @@ WEIGHT_FILES = {
     "text_encoder_2": "model.safetensors",
     "transformer": "diffusion_pytorch_model.safetensors",
     "text_encoder_3": "model.safetensors",
+    "image_encoder": "model.safetensors",
 }
 MAX_JSON = 32 * 1024**2
 """Bytes of a model's configuration, of a tokenizer (Mistral's has 17 MB), or of the list of its hashes."""
