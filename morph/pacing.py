@@ -65,6 +65,20 @@ def uniform(count: int, ease: str = "none") -> list[float]:
     return [0.0, *np.cumsum(eased(count - 1, ease))[:-1].tolist(), 1.0] if count > 1 else [0.0] * count
 
 
+def nearest(alphas: Sequence[float], places: Sequence[float]) -> list[float]:
+    """For each of the ascending ``alphas`` the nearest of three or more ascending ``places``.
+
+    The first alpha gets the first place and the last the last; no other gets these, and none one that another has,
+    where there are as many places as alphas.
+    """
+    order, last = np.arange(len(alphas)), len(places) - 1
+    numbers = np.abs(np.asarray(places) - np.asarray(alphas)[:, None]).argmin(1)
+    numbers[0], numbers[1:-1], numbers[-1] = 0, numbers[1:-1].clip(1, last - 1), last
+    if len(alphas) <= len(places):
+        numbers = np.minimum(np.maximum.accumulate(numbers - order) + order, last - order[::-1])
+    return [places[number] for number in numbers]
+
+
 def shares(lengths: Sequence[float], extra: int) -> list[int]:
     """How many of ``extra`` new frames each length gets, so that the largest remaining part is smallest.
 

@@ -14,6 +14,7 @@ ROOMS = (  # from the ground up
     "morph.media",
     "morph.diffusion",
     "morph.diffusion.backbones",
+    "morph.video",
     "morph.perception",
     "morph.motion",
     "morph.quality",

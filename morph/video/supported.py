@@ -6,6 +6,7 @@ One family: Wan 2.1 for a first and a last frame (FLF2V), in the layout of diffu
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def check_video(folder: Path, weights: bool = True) -> None:
     configs = {part: read_json(folder / part / "config.json") for part in PARTS}
     for part, (key, wanted) in PARTS.items():
         if (kind := configs[part].get(key)) != wanted:
-            raise ModelError(f"{folder / part} is {kind or 'of no kind that it names'}, not {wanted}: {_supported()}")
+            raise ModelError(
+                f"{folder / part} is {kind or 'of no kind that it names'}, not {wanted}: {_supported()}"
+            )
     if (folder / "transformer_2").is_dir():
         raise ModelError(f"model {folder} has two transformers, as Wan 2.2 has: {_supported()}")
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json").get("_class_name")
@@ -74,11 +77,13 @@ def _check_widths(
             "text_dim": (transformer.get("text_dim", 4096), text["d_model"]),
             "image_dim": (transformer["image_dim"], seen["hidden_size"]),
             "pos_embed_seq_len": (transformer["pos_embed_seq_len"], views),
-            "patch_size[0]": (list(transformer.get("patch_size", (1, 2, 2)))[0], 1),
+            "patch_size[0]": (transformer.get("patch_size", [1])[0], 1),
         }
         _sides(transformer, space)
     except (KeyError, TypeError, ValueError, IndexError, ZeroDivisionError):
-        raise ModelError(f"the configs of model {folder} do not say how large its parts are; copy it again") from None
+        raise ModelError(
+            f"the configs of model {folder} do not say how large its parts are; copy it again"
+        ) from None
     for key, (found, wanted) in pairs.items():
         if found != wanted:
             raise ModelError(f"the parts of model {folder} do not go together: {key} is {found}, and not {wanted}")
@@ -88,9 +93,11 @@ def _supported() -> str:
     return f"of video models, {SUPPORTED} is supported"
 
 
-def _factors(vae: dict[str, Any]) -> tuple[int, int]:
+def _factors(vae: Mapping[str, Any]) -> tuple[int, int]:
     """How many frames, and how many pixels a side, one latent stands for."""
-    across, space = (vae.get(f"scale_factor_{axis}", default) for axis, default in (("temporal", 4), ("spatial", 8)))
+    across, space = (
+        vae.get(f"scale_factor_{axis}", default) for axis, default in (("temporal", 4), ("spatial", 8))
+    )
     if not (type(across) is type(space) is int and 0 < across <= 64 and 0 < space <= 64):
         raise ValueError(across, space)
     return across, space
@@ -113,15 +120,16 @@ def video_geometry(folder: Path) -> Geometry:
     return Geometry(space, stride, NATIVE, longest=longest)
 
 
-def check_frames(folder: Path, frames: int) -> None:
-    """Refuse a number of frames that a model cannot make.
+def check_frames(vae: Mapping[str, Any], frames: int) -> None:
+    """Refuse a number of frames that a model cannot make; ``vae`` is its autoencoder's config.
 
     Raises:
         SettingsError: with the nearest that it can.
     """
-    across, _ = _factors(read_json(folder / "vae" / "config.json"))
+    across, _ = _factors(vae)
     if (frames - 1) % across:
         nearest = max(1, round((frames - 1) / across)) * across + 1
         raise SettingsError(
-            f"video.frames is {frames}; this model makes a multiple of {across} and one more: set video.frames={nearest}"
+            f"video.frames is {frames}; this model makes a multiple of {across} and one more: "
+            f"set video.frames={nearest}"
         )

@@ -14,13 +14,14 @@ from morph import random
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LARGE
 from morph.errors import ModelError, SettingsError
-from morph.video.supported import check_video, video_geometry
+from morph.video.supported import check_frames, check_video, video_geometry
 from morph.weights.fingerprint import fingerprint
 from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.parts import load_part, load_tokenizer
 from morph.weights.silence import silence
 from morph.weights.stored import stored
 
+TOKENIZER = "T5TokenizerFast"
 TOKENS = 512
 """How many of a text Wan is told; its attention counts on no more and no fewer."""
 
@@ -71,6 +72,14 @@ class WanVideo:
         (vae.enable_tiling if tiles else vae.disable_tiling)()
         self.tiled = tiles
 
+    def check_frames(self, frames: int) -> None:
+        """Refuse a number of frames that it cannot make.
+
+        Raises:
+            SettingsError: with the nearest that it can.
+        """
+        check_frames(self._pipeline.vae.config, frames)
+
     def overlong(self, texts: Iterable[str]) -> list[str]:
         """Those texts that hold more tokens than the model reads."""
         return [text for text in texts if len(self._tokenizer(text).input_ids) > TOKENS]
@@ -87,7 +96,7 @@ class WanVideo:
         seed: int,
         tick: Callable[[], None],
     ) -> Tensor:
-        """All frames (N,3,h,w) float32 in [-1,1], on the CPU, from the first of two pictures of one size to the last.
+        """All frames (N,3,h,w) float32 in [-1,1], on the CPU, from one of two pictures of one size to the other.
 
         Both ends are as the model makes them. guidance: classifier-free, away from ``negative``; 1 is none. tick is
         told after each of the steps.
@@ -137,7 +146,7 @@ def load_video(folder: Path, name: str, device: torch.device | str, dtype: torch
         ModelError: parts are missing, damaged, no safetensors, or of an unsupported kind.
     """
     import diffusers
-    from transformers import CLIPVisionModel, T5TokenizerFast, UMT5EncoderModel
+    import transformers
 
     check_video(folder)
 
@@ -145,37 +154,51 @@ def load_video(folder: Path, name: str, device: torch.device | str, dtype: torch
         weights = stored(folder / part, WEIGHT_FILES[part])
         return load_part(kind, folder / part, weights.variant if weights else "", **types)
 
-    pipeline = diffusers.WanImageToVideoPipeline(
+    pipeline: Any = diffusers.WanImageToVideoPipeline(
         tokenizer=None,
         text_encoder=None,
         vae=network(diffusers.AutoencoderKLWan, "vae", torch_dtype=torch.float32),
         scheduler=_scheduler(folder / "scheduler"),
         image_processor=_image_processor(folder / "image_processor"),
-        image_encoder=network(CLIPVisionModel, "image_encoder", dtype=torch.float32),
+        image_encoder=network(_sight(folder / "image_encoder"), "image_encoder", dtype=torch.float32),
         transformer=network(diffusers.WanTransformer3DModel, "transformer", torch_dtype=dtype),
     )
     pipeline.set_progress_bar_config(disable=True)
-    encoder = network(UMT5EncoderModel, "text_encoder", dtype=torch.float32)
-    tokenizer = load_tokenizer(T5TokenizerFast, folder / "tokenizer")
+    encoder = network(transformers.UMT5EncoderModel, "text_encoder", dtype=torch.float32)
+    tokenizer = load_tokenizer(getattr(transformers, TOKENIZER), folder / "tokenizer")
     return WanVideo(pipeline, encoder, tokenizer, video_geometry(folder), name).to(device, dtype)
+
+
+def _sight(folder: Path) -> Any:
+    """The class of the image encoder in a folder: its projection is not used, but its file may hold one."""
+    import transformers
+
+    projected = read_json(folder / "config.json").get("architectures") == ["CLIPVisionModelWithProjection"]
+    return transformers.CLIPVisionModelWithProjection if projected else transformers.CLIPVisionModel
 
 
 def _scheduler(folder: Path) -> Any:
     import diffusers
 
     config = read_json(folder / "scheduler_config.json")
-    try:
-        with silence():
-            return getattr(diffusers, config["_class_name"]).from_config(config)
-    except Exception as error:  # whatever a config of something else makes of the library that reads it
-        raise ModelError(f"{folder} cannot be loaded: its config is of something else; copy the model again") from error
+    return _made(lambda: getattr(diffusers, config["_class_name"]).from_config(config), folder)
 
 
 def _image_processor(folder: Path) -> Any:
     from transformers import CLIPImageProcessor
 
     config = read_json(folder / "preprocessor_config.json")
+    return _made(lambda: CLIPImageProcessor.from_dict(config), folder)
+
+
+def _made(part: Callable[[], Any], folder: Path) -> Any:
+    """A part that has no weights.
+
+    Raises:
+        ModelError: its config is damaged.
+    """
     try:
-        return CLIPImageProcessor.from_dict(config)
-    except Exception as error:  # as above
-        raise ModelError(f"{folder} cannot be loaded: its config is of something else; copy the model again") from error
+        with silence():
+            return part()
+    except Exception as error:  # whatever a damaged config makes of the libraries that read it
+        raise ModelError(f"{folder} cannot be loaded: its config is damaged; copy the model again") from error

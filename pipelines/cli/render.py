@@ -98,13 +98,15 @@ def render(
     from pipelines.job.folder import job_folder, opened
     from pipelines.job.job import Job
     from pipelines.output.outputs import place
-    from pipelines.request.ways import needs_model
+    from pipelines.request.ways import is_filmed, needs_model
 
     if calibrate and not dry_run:
         raise SettingsError("--calibrate measures for a plan: add --dry-run")
     clip = _clip(inputs, **clip_options)
     if calibrate and not needs_model(clip):
         raise SettingsError("--calibrate measures a diffusion model, and between=dissolve needs none: leave it out")
+    if calibrate and is_filmed(clip):
+        raise SettingsError("--calibrate measures a model that paints single frames, and between=video has none")
     folder = Path(job) if job else job_folder(clip.output)
     if frames_dir and place(Path(frames_dir)) == place(clip.output):
         raise SettingsError(f"--frames-dir {frames_dir} is the output itself; choose another folder")

@@ -12,11 +12,12 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
+from morph.video.supported import check_frames, check_video, is_video, video_geometry
 from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
-from pipelines.request.ways import NEEDS_POSES, Way, needs_model
+from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, Way, is_filmed, needs_model
 
 MEDIAPIPE = "mediapipe"
 """The pose detector that is a package."""
@@ -37,7 +38,11 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
     inbetween = clip.settings.inbetween
     if inbetween.frames != "0" and inbetween.method == "rife":
         _check_rife(inbetween.weights)
+    if is_filmed(clip):
+        return _checked_video(clip, folder, name, fetch)
     if needs_model(clip):
+        if is_video(folder):
+            raise ModelError(f"model {name} {FILMS}")
         if fetch or os.path.isdir(clip.model):
             check_weights(folder)
         check_configs(folder)
@@ -56,6 +61,17 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
     elif clip.tokens:
         raise SettingsError("tokens are of a diffusion model, and between=dissolve needs none: leave them out")
     return Geometry.from_folder(folder)
+
+
+def _checked_video(clip: Clip, folder: Path, name: str, fetch: bool) -> Geometry:
+    """The sizes of a clip's video model, once it is seen to suit the clip."""
+    if not is_video(folder):
+        raise ModelError(f"model {name} {NEEDS_VIDEO}")
+    if clip.controlnet or clip.lora_files or clip.tokens:
+        raise SettingsError(NO_ADDITIONS)
+    check_video(folder, weights=fetch or os.path.isdir(clip.model))
+    check_frames(read_json(folder / "vae" / "config.json"), clip.settings.video.frames)
+    return video_geometry(folder)
 
 
 def _leaves_choice(way: Way) -> bool:

@@ -112,10 +112,10 @@ def compare_presets(
     pipeline = MorphPipeline.from_pretrained(
         computing.model, controlnet=computing.controlnet, device=computing.device, dtype=computing.dtype
     )
-    log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
     # whatever cannot run is found before anything is rendered
     plans = {name: pipeline.plan(clip) for name, clip in clips.items()}
     facts = [maker_of(pipeline, plan, folder).facts() for plan in plans.values()]
+    log.warning("model %s on %s; %d presets", facts[0].model, pipeline.device, len(chosen))
     folder.mkdir(exist_ok=True)
     settings_of = {name: published_settings(keys(plan.clip.settings)) for name, plan in plans.items()}
     recipe = facts[0].as_dict() | {
@@ -142,12 +142,12 @@ def compare_presets(
 
 
 def comparable(presets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Settings]:
-    """The settings of presets by their names, with ``given`` over them; all presets where there are none.
+    """The settings of presets by their names, with ``given`` over them; of none, all but a video model's.
 
     Raises:
         SettingsError: two of one name, one that shows more than one way, or sizes that differ.
     """
-    names = list(dict.fromkeys(presets)) or preset_names()
+    names = list(dict.fromkeys(presets)) or _of_pictures()
     chosen = {Path(name).stem: _changed(name, given) for name in names}
     if len(chosen) < len(names):
         raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
@@ -174,6 +174,11 @@ def _with_aligned(chosen: Mapping[str, Settings]) -> dict[str, Settings]:
         except SettingsError as error:
             log.warning("%s is compared as it is: %s", name, error)
     return settings_of
+
+
+def _of_pictures() -> list[str]:
+    """The presets for which no video model is needed: one model makes all that is compared."""
+    return [name for name in preset_names() if load_preset(name).between != "video"]
 
 
 def _changed(preset: str, given: Mapping[str, Any]) -> Settings:

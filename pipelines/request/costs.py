@@ -16,6 +16,7 @@ from pipelines.request.ways import (
     draft_steps,
     infill_steps,
     inversion_forwards,
+    is_filmed,
     more_predictions,
     needs_model,
     sampling_forwards,
@@ -27,12 +28,16 @@ from pipelines.request.ways import (
 def costs(clip: Clip) -> dict[str, int]:
     """U-Net forward equivalents of every stage, in order, when no fit stops early and nothing is kept yet.
 
-    A backward pass counts as two forwards, guidance as a second forward. Even pacing renders more frames than it
+    A backward pass counts as two forwards, guidance as a second forward, and a step of a video model as one forward
+    for each of its frames. Even pacing renders more frames than it
     shows, and by finished frames comes back to each segment where distances share out the frames.
     """
     settings, all_ways = clip.settings, ways(clip)
     if not needs_model(clip):
         return {}
+    if is_filmed(clip):
+        guided = 1 if settings.infill.guidance == 1 else 2
+        return {"render": len(all_ways) * settings.video.frames * settings.steps * guided}
     # the same keyframe twice is fitted once
     distinct_keyframes = {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()
     count = len(distinct_keyframes)
@@ -112,9 +117,13 @@ look other than what is painted; where by drafts of that; and where by nothing b
 def disk_bytes(clip: Clip, sizes: Sizes) -> int:
     """About how much a clip may need on disk, at most: frames that hardly compress, fitted pictures, the output.
 
-    Drafts are kept at the model's size, all other frames at theirs.
+    Drafts, and frames as a video model makes them, are kept at the model's size, all other frames at theirs.
     """
     all_ways = ways(clip)
+    if is_filmed(clip):
+        made = len(all_ways) * clip.settings.video.frames
+        pixels = [width * height for width, height in (sizes.frame, sizes.model)]
+        return (made + clip.length) * pixels[0] * 3 * clip.settings.depth // 8 + made * pixels[1] * 3 * FILMED // 8
     frame_count = sum(
         way.expected + _rendered(way, 0) + (0 if draft_steps(way) else survey_positions(way)) for way in all_ways
     )
@@ -126,5 +135,7 @@ def disk_bytes(clip: Clip, sizes: Sizes) -> int:
     return round((frame_count + clip.length) * frame_bytes + draft_count * draft_bytes) + fit_count * FITTED
 
 
+FILMED = 16
+"""Bits of a channel in which frames are kept as a video model makes them."""
 FITTED = 16_000_000
 """Bytes of a fitted keyframe: a LoRA of rank 16 of Stable Diffusion's attention, in float32."""

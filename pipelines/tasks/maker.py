@@ -1,4 +1,4 @@
-"""Who makes a clip: with its model, or without where it needs none."""
+"""Who makes a clip: with its model, of pictures or of videos, or without where it needs none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from pipelines.between.keyframes import Progress, silent
 from pipelines.between.ranking import Chooser
 from pipelines.request.plan import Plan
-from pipelines.request.ways import needs_model
+from pipelines.request.ways import is_filmed, needs_model
 from pipelines.tasks.diffusion import DiffusionMaker
 from pipelines.tasks.dissolve import DissolveMaker
 from pipelines.tasks.models import Models
 from pipelines.tasks.task import Maker
+from pipelines.tasks.video import VideoMaker
 from pipelines.tasks.workbench import Workbench
 
 
@@ -25,4 +26,6 @@ def maker_of(
 ) -> Maker:
     """The work of a planned clip; what it makes is kept in ``folder``. See :class:`DiffusionMaker`."""
     bench = Workbench(models, plan, folder, progress)
+    if is_filmed(plan.clip):
+        return VideoMaker(bench)
     return DiffusionMaker(bench, choose, embeddings) if needs_model(plan.clip) else DissolveMaker(bench)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from morph.diffusion.model import LatentDiffusion
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 log = logging.getLogger("morph")
 
 
+class Tiled(Protocol):
+    """A model whose autoencoder can work in tiles."""
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it does."""
+
+    def tile(self, tiles: bool = True) -> None:
+        """From now on in tiles, or whole again."""
+
+
 class Batches:
     """Work in batches of ``size``, which is halved where memory runs out; then the autoencoder works in tiles."""
 
-    def __init__(self, model: LatentDiffusion, size: int) -> None:
+    def __init__(self, model: Tiled, size: int) -> None:
         self._model = model
         self._size = size
         model.tile(False)  # whatever another clip needed

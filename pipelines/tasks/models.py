@@ -18,6 +18,8 @@ from morph.perception.clip import CLIP, load_clip
 from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
+from morph.video.supported import is_video
+from morph.video.wan import WanVideo, load_video
 from morph.weights.locate import locate
 from pipelines.between.ranking import Ranker
 from pipelines.request import clip as clips
@@ -26,7 +28,7 @@ from pipelines.request.levels import plan_anchors
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.settings import Settings
 from pipelines.request.token_file import TokenFile
-from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
+from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, NO_MODEL, needs_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
@@ -59,14 +61,17 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.devi
 
 
 class Models:
-    """A diffusion model, or none, and LPIPS; what else looks at images is loaded when settings first ask for it.
+    """A model of pictures or of videos, or none, and LPIPS; what else looks at images is loaded when asked for.
 
     ``asked`` is what a clip calls the model and what was added to it, where :meth:`from_pretrained` was told.
     """
 
-    def __init__(self, model: LatentDiffusion | None, perception: PerceptualDistance) -> None:
+    def __init__(
+        self, model: LatentDiffusion | None, perception: PerceptualDistance, video: WanVideo | None = None
+    ) -> None:
         self._model = model
-        self.perception = perception.to(model.device) if model else perception
+        self._video = video
+        self.perception = perception.to(self.device) if self.loaded else perception
         self._lookers: dict[Features, Looker] = {}
         self._clips: dict[str, CLIP] = {}
         self.detectors: dict[str, Detector] = {}
@@ -75,27 +80,47 @@ class Models:
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
 
     @property
+    def loaded(self) -> LatentDiffusion | WanVideo | None:
+        """The model, of whichever kind; None without one."""
+        return self._model or self._video
+
+    @property
     def model(self) -> LatentDiffusion:
-        """The diffusion model; a ValueError where none was loaded."""
+        """The diffusion model; a ValueError where none was loaded.
+
+        Raises:
+            SettingsError: it is a video model.
+        """
+        if self._video is not None:
+            raise SettingsError(f"model {self._video.name} {FILMS}")
         if self._model is None:
             raise ValueError("no diffusion model was loaded")
         return self._model
 
     @property
+    def video(self) -> WanVideo:
+        """The video model.
+
+        Raises:
+            SettingsError: another one was loaded, or none.
+        """
+        if self._video is None:
+            raise SettingsError(f"model {self._model.name if self._model else 'of the clip'} {NEEDS_VIDEO}")
+        return self._video
+
+    @property
     def weights(self) -> str | None:
-        """The fingerprint of the diffusion model's weights; None without one."""
-        return None if self._model is None else self._model.fingerprint
+        """The fingerprint of the model's weights; None without one."""
+        return self.loaded.fingerprint if self.loaded else None
 
     @property
     def device(self) -> torch.device:
         """What is computed on."""
-        return torch.device("cpu") if self._model is None else self._model.device
+        return self.loaded.device if self.loaded else torch.device("cpu")
 
     def geometry(self, source: str) -> Geometry:
         """The sizes of the model, or of the one that a clip names where none was loaded."""
-        if self._model is None:
-            return Geometry.from_folder(locate(source, fetch=False)[0])
-        return self._model.geometry
+        return self.loaded.geometry if self.loaded else Geometry.from_folder(locate(source, fetch=False)[0])
 
     def looker(self, features: Features) -> Looker:
         """What sees the places of pictures that are to be brought into register."""
@@ -130,11 +155,12 @@ class Models:
     @property
     def said(self) -> str:
         """What computes, and where, as a line for people."""
-        if self._model is None:
+        model = self.loaded
+        if model is None:
             return NO_MODEL
-        model = self._model
-        loras = f" with LoRA {', '.join(model.merged)}" if model.merged else ""
-        words = f" with token {', '.join(model.words)}" if model.words else ""
+        of_pictures = self._model
+        loras = f" with LoRA {', '.join(of_pictures.merged)}" if of_pictures and of_pictures.merged else ""
+        words = f" with token {', '.join(of_pictures.words)}" if of_pictures and of_pictures.words else ""
         return f"model {model.name}{loras}{words} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
 
     @classmethod
@@ -150,8 +176,17 @@ class Models:
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
-        ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
+        ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME. A video
+        model takes none of these.
         """
+        folder, name = locate(str(source))
+        if is_video(folder):
+            if controlnet or loras or tokens:
+                raise SettingsError(NO_ADDITIONS)
+            film = load_video(folder, name, *choose_device(device, dtype))
+            models = cls(None, PerceptualDistance(), film)
+            models.asked = {"model": str(source), "controlnet": None, "loras": (), "tokens": ()}
+            return models
         files = [LoraFile.parse(entry) if isinstance(entry, str) else entry for entry in loras]
         words = [TokenFile.parse(entry) if isinstance(entry, str) else entry for entry in tokens]
         model = load_model(
@@ -178,7 +213,8 @@ class Models:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""
-        self.model.to(device, dtype or self.model.dtype)
+        model = self._video or self.model  # which says that there is none
+        model.to(device, dtype or model.dtype)
         self.perception.to(device)
         return self
 

@@ -20,7 +20,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Maker(Protocol):
-    """Carries out a clip's tasks: with a diffusion model, ``DiffusionMaker``, or without, ``DissolveMaker``."""
+    """Carries out a clip's tasks.
+
+    With a diffusion model, ``DiffusionMaker``; with a video model, ``VideoMaker``; without, ``DissolveMaker``.
+    """
 
     def facts(self) -> Facts:
         """What will make the clip.

@@ -43,7 +43,8 @@ class Track:
 
     ``render`` makes frames (H,W,3) uint8 or uint16, one at a time. They are compared at ``size`` (width, height),
     that of the model, whatever theirs: large frames cost no more to look at, and are paced the same. ``seen``
-    makes of a position and a frame of that size what is compared, where that is not the frame. A batch that the
+    makes of a position and a frame of that size what is compared, where that is not the frame. ``places`` are the
+    positions at which alone there are frames, if not anywhere. A batch that the
     reel already holds is not rendered again; a part of one is, so that a run that was broken off ends with the
     frames of one that was not. Frames that are interpolated go to a reel of their own: they are never taken for
     rendered ones.
@@ -57,6 +58,7 @@ class Track:
         batch: int,
         size: Size,
         seen: Callable[[float, NDArray[Any]], NDArray[Any]] | None = None,
+        places: Sequence[float] = (),
     ) -> None:
         self._reel = reel
         self._perception = perception
@@ -64,6 +66,7 @@ class Track:
         self._batch = batch
         self._size = size
         self._seen = seen
+        self._places = places
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
@@ -94,14 +97,13 @@ class Track:
         shares = eased_shares(steps, settings)
         numbers = list(range(steps + 1)) if rendered is None else list(rendered)
         if settings.pacing == "uniform" or steps < 2:
-            placed = [self._known(alpha) for alpha in pacing.uniform(steps + 1, settings.ease)]
+            placed = self._placed(pacing.uniform(steps + 1, settings.ease))
             for _ in self.ensuring([placed[number] for number in numbers]):
                 yield list(itertools.takewhile(self._holds, placed))
             return placed
         shown, best, curve = [0.0], math.inf, surveyed
         for _ in range(MAX_PASSES):
-            placed = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas)
-            placed = [self._known(alpha) for alpha in placed]
+            placed = self._placed(pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas))
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
@@ -160,7 +162,7 @@ class Track:
 
     def ensuring(self, alphas: Sequence[float]) -> Iterator[None]:
         """Have frames at rounded positions; yields before the first batch of new ones, and after each."""
-        new = [alpha for alpha in alphas if not self._holds(alpha)]
+        new = [alpha for alpha in dict.fromkeys(alphas) if not self._holds(alpha)]
         yield
         for start in range(0, len(new), self._batch):
             batch = new[start : start + self._batch]
@@ -190,6 +192,12 @@ class Track:
         """LPIPS of neighbours among the frames at these alphas."""
         indices = [bisect_left(self.alphas, alpha) for alpha in alphas]
         return [self.gaps[a] if b == a + 1 else self._gap(a, b) for a, b in itertools.pairwise(indices)]
+
+    def _placed(self, alphas: Sequence[float]) -> list[float]:
+        """Where there are frames, or will be, that stand for these positions."""
+        if self._places:
+            return pacing.nearest(alphas, self._places)
+        return [self._known(alpha) for alpha in alphas]
 
     def _known(self, alpha: float) -> float:
         """The position of the frame that stands here already but for rounding, or this one, rounded."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morph import pacing
-from morph.pacing import Evenness, even, refine, shares, uniform
+from morph.pacing import Evenness, even, nearest, refine, shares, uniform
 
 positive = st.lists(st.floats(1e-3, 10), min_size=1, max_size=12)
 
@@ -116,3 +116,21 @@ def test_easing_starts_or_stops_slowly_and_covers_the_way(steps):
 def test_the_longer_stretch_gets_more_frames():
     stretches = [pacing.length([0.01]), pacing.length([0.04, 0.01])]  # root distances 1 to 3
     assert pacing.shares(stretches, 6) == [1, 5]
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.integers(3, 20))
+def test_nearest_places_ascend_and_are_taken_once_where_there_are_enough(between, count):
+    places = uniform(count)
+    alphas = [0.0, *sorted(between), 1.0]
+    taken = nearest(alphas, places)
+    assert (taken[0], taken[-1]) == (0, 1)
+    assert taken == sorted(taken)
+    assert set(taken[1:-1]) <= set(places[1:-1])
+    assert len(set(taken)) == len(taken) or len(taken) > count
+
+
+def test_nearest_places_are_the_nearest_where_no_two_alphas_want_the_same():
+    assert nearest([0, 0.2, 0.6, 1], uniform(5)) == [0, 0.25, 0.5, 1]
+    assert nearest([0, 0.5, 0.5, 1], uniform(5)) == [0, 0.5, 0.75, 1]
+    assert nearest([0, 0.99, 1, 1], uniform(5)) == [0, 0.5, 0.75, 1]
+    assert nearest([0, 0.1, 0.2, 0.9, 0.95, 1], uniform(3)) == [0, 0.5, 0.5, 0.5, 0.5, 1]
