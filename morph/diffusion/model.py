@@ -100,7 +100,7 @@ class LatentDiffusion:
         for clip, own in zip(clips, vectors, strict=True):
             clip.learn(word, own)
         self.words += (word,)
-        self._fingerprint = _fingerprint(f"{self._fingerprint} {word} {identity}")
+        self._fingerprint = fingerprint(f"{self._fingerprint} {word} {identity}")
 
     @property
     def controlnet(self) -> Any:

@@ -158,9 +158,9 @@ class Models:
         model = self.loaded
         if model is None:
             return NO_MODEL
-        of_pictures = self._model
-        loras = f" with LoRA {', '.join(of_pictures.merged)}" if of_pictures and of_pictures.merged else ""
-        words = f" with token {', '.join(of_pictures.words)}" if of_pictures and of_pictures.words else ""
+        own = self._model
+        loras = f" with LoRA {', '.join(own.merged)}" if own and own.merged else ""
+        words = f" with token {', '.join(own.words)}" if own and own.words else ""
         return f"model {model.name}{loras}{words} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
 
     @classmethod
@@ -176,8 +176,8 @@ class Models:
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
-        ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME. A video
-        model takes none of these.
+        ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
+        A video model takes none of these.
         """
         folder, name = locate(str(source))
         if is_video(folder):
