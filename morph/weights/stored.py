@@ -1,13 +1,24 @@
-"""How a network's weights are stored in a model's folder: in one file or in shards, whole or rounded."""
+"""How a network's weights are stored in a model's folder: in one file or in shards, whole or rounded; no torch."""
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 from morph.weights.locate import read_json
 from morph.weights.names import SUFFIX, VARIANTS, spelled
+
+LARGE = 2 * 10**9
+"""Parameters of a network, such as T5's encoder, of which float32 would take much memory for nothing."""
+_HALVES = {"F16": "float16", "BF16": "bfloat16"}
+_DAMAGED = "it is damaged, or something else under this name; copy it again"
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors' own limit."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +27,25 @@ class Stored:
 
     variant: str
     files: tuple[Path, ...]
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many numbers there are of each kind, such as F32 and BF16, as the files' headers say.
+
+        Raises:
+            ModelError: a file that is damaged.
+        """
+        counts: Counter[str] = Counter()
+        for file in self.files:
+            counts += _counts(file)
+        return dict(counts)
+
+    @property
+    def kept(self) -> str:
+        """The dtype that they are loaded in: float32, or where they are ``LARGE`` and all in 16 bits, these."""
+        kinds = [_HALVES.get(kind) for kind in self.counts]
+        half = kinds[0] if len(kinds) == 1 else None
+        return half if half and sum(self.counts.values()) >= LARGE else "float32"
 
 
 def stored(folder: Path, file: str) -> Stored | None:
@@ -31,6 +61,23 @@ def stored(folder: Path, file: str) -> Stored | None:
         if index.is_file():
             return Stored(variant, _shards(index))
     return None
+
+
+def _counts(file: Path) -> Counter[str]:
+    """Numbers of each kind in one file: its header is JSON behind eight bytes that say how long it is."""
+    counts: Counter[str] = Counter()
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length)) if length <= _LONGEST_HEADER else {}
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                counts[str(tensor["dtype"])] += math.prod(map(int, tensor["shape"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise ModelError(f"{file} cannot be read as weights: {reason_of(error, _DAMAGED)}") from error
+    if not counts:
+        raise ModelError(f"{file} cannot be read as weights: {_DAMAGED}")
+    return counts
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
