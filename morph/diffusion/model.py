@@ -13,7 +13,8 @@ from torch.utils.hooks import RemovableHandle
 
 from morph.diffusion.condition import Condition
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.offload import NOT_BY_BLOCKS, Offload, gather_blocks, is_large, lend, offload_blocks
+from morph.diffusion.lending import gather_blocks, is_large, lend, offload_blocks
+from morph.diffusion.offload import NOT_BY_BLOCKS, Offload
 from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule

@@ -14,6 +14,7 @@ from pipelines.request.plan import Plan
 from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
+    from morph.diffusion.offload import Offload
     from pipelines.tasks.models import Models
     from pipelines.tasks.task import Runner
 
@@ -28,6 +29,7 @@ class Where:
 
     device: str = "auto"
     dtype: str = "auto"
+    offload: Offload = "none"
     change: bool = False
     gpus: float | None = None
     cpus: float = 1.0
@@ -45,11 +47,18 @@ def needs(clip: Clip) -> tuple[str | None, str | None, tuple[LoraFile, ...]]:
 
 @functools.lru_cache(maxsize=1)
 def loaded(
-    model: str | None, controlnet: str | None, loras: tuple[LoraFile, ...], device: str, dtype: str
+    model: str | None,
+    controlnet: str | None,
+    loras: tuple[LoraFile, ...],
+    device: str,
+    dtype: str,
+    offload: Offload,
 ) -> Models:
     """The models of a process, the last that it was asked for."""
     from pipelines.tasks.models import Models
 
     if model is None:
         return Models.without_model()
-    return Models.from_pretrained(model, controlnet=controlnet, loras=loras, device=device, dtype=dtype)
+    return Models.from_pretrained(
+        model, controlnet=controlnet, loras=loras, device=device, dtype=dtype, offload=offload
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ import torch
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
+from morph.diffusion.offload import Offload
 from morph.diffusion.published import Published
 from morph.errors import SettingsError
 from morph.motion.flow import Interpolator
@@ -29,6 +30,13 @@ from pipelines.request.ways import NEEDS_POSES, NO_MODEL, needs_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
+
+_WAITING: Mapping[Offload, str] = {
+    "none": "",
+    "components": ", one component at a time; the others wait on the CPU",
+    "blocks": ", one component at a time, and the denoiser block by block; the others wait on the CPU",
+}
+"""What a model's ``offload`` does, for people."""
 
 
 def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
@@ -109,12 +117,17 @@ class Models:
         return cls(None, PerceptualDistance())
 
     @classmethod
-    def of(cls, clip: clips.Clip, device: str, dtype: str) -> Self:
+    def of(cls, clip: clips.Clip, device: str, dtype: str, offload: Offload = "none") -> Self:
         """Those that a clip needs; see :meth:`from_pretrained`."""
         if not needs_model(clip):
             return cls.without_model()
         return cls.from_pretrained(
-            clip.model, controlnet=clip.controlnet, loras=clip.loras, device=device, dtype=dtype
+            clip.model,
+            controlnet=clip.controlnet,
+            loras=clip.loras,
+            device=device,
+            dtype=dtype,
+            offload=offload,
         )
 
     @property
@@ -124,7 +137,8 @@ class Models:
             return NO_MODEL
         model = self._model
         loras = f" with LoRA {', '.join(model.merged)}" if model.merged else ""
-        return f"model {model.name}{loras} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        dtype = str(model.dtype).removeprefix("torch.")
+        return f"model {model.name}{loras} on {model.device} in {dtype}{_WAITING[model.offload]}"
 
     @classmethod
     def from_pretrained(
@@ -135,14 +149,16 @@ class Models:
         loras: Sequence[str | LoraFile] = (),
         device: str = "auto",
         dtype: str = "auto",
+        offload: Offload = "none",
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
-        ``loras`` are published ones, FILE or FILE=WEIGHT.
+        ``loras`` are published ones, FILE or FILE=WEIGHT. ``offload`` is what waits on the CPU for its turn:
+        "none", all "components" but one, or "blocks" of the denoiser too; then nothing can be fitted.
         """
         files = [LoraFile.parse(entry) if isinstance(entry, str) else entry for entry in loras]
         weighted = [(entry.file, entry.weight) for entry in files]
-        model = load_model(str(source), *choose_device(device, dtype), controlnet, weighted)
+        model = load_model(str(source), *choose_device(device, dtype), controlnet, weighted, offload)
         return cls(model, PerceptualDistance())
 
     def published(self, entry: LoraFile) -> Published:
@@ -157,7 +173,7 @@ class Models:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""
-        self.model.to(device, dtype or self.model.dtype)
+        self.model.to(device, dtype or self.model.dtype, self.model.offload)
         self.perception.to(device)
         return self
 

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.condition import Condition
@@ -27,7 +26,10 @@ def rounded(folder, dtype):
     """The same model with all weights of its text encoders and its denoiser stored in 16 bits."""
     for path in folder.glob("*/*.safetensors"):
         if path.parent.name != "vae":
-            weights = {name: value.to(dtype) if value.is_floating_point() else value for name, value in load_file(path).items()}
+            weights = {
+                name: value.to(dtype) if value.is_floating_point() else value
+                for name, value in load_file(path).items()
+            }
             save_file(weights, path, {"format": "pt"})
     return folder
 
@@ -53,7 +55,8 @@ def test_what_waits_changes_no_picture(place, dtype):
     expected, fingerprint = seen(model), model.fingerprint
     for offload in (*OFFLOADS, "blocks", "none"):  # there and back again
         model.to("cpu", dtype, offload)
-        assert model.offload == offload and model.device == torch.device("cpu")
+        assert model.offload == offload
+        assert model.device == torch.device("cpu")
         assert equal(seen(model), expected), offload
         assert model.fingerprint == fingerprint
 
@@ -69,7 +72,8 @@ def test_loras_are_heard_whatever_waits(place):
         model.to("cpu", torch.bfloat16, offload)
         with applied(model, [Lora(down, up)], torch.ones(1, 1)):
             said.append(seen(model))
-    assert equal(said[0], said[1]) and equal(said[0], said[2])
+    assert equal(said[0], said[1])
+    assert equal(said[0], said[2])
 
 
 def test_a_denoiser_that_waits_by_blocks_refuses_a_fit(folder):
@@ -78,7 +82,7 @@ def test_a_denoiser_that_waits_by_blocks_refuses_a_fit(folder):
     with torch.enable_grad(), pytest.raises(ModelError, match="--offload components"):
         model.loss(latents, latents, torch.tensor([5]), condition)
     trained = Condition(condition.tokens.clone().requires_grad_())
-    with torch.enable_grad(), pytest.raises(ModelError, match="lora.steps=0"):
+    with torch.enable_grad(), pytest.raises(ModelError, match=r"lora\.steps=0"):
         model.output(latents, 5, trained)
 
 
@@ -109,5 +113,5 @@ def test_a_lora_that_is_added_to_weights_in_16_bits_loses_nothing(tmp_path, monk
         weight = next(iter(model.texts.networks[0].parameters()))
         model.merge("one", "1", [(weight, torch.full_like(weight, 1e-4, dtype=torch.float32))])
         sums.append(weight.clone())
-    assert torch.equal(*sums) and sums[0].dtype == torch.float32
-
+    assert torch.equal(*sums)
+    assert sums[0].dtype == torch.float32
