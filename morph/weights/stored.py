@@ -29,23 +29,35 @@ class Stored:
     files: tuple[Path, ...]
 
     @cached_property
-    def counts(self) -> dict[str, int]:
-        """How many numbers there are of each kind, such as F32 and BF16, as the files' headers say.
+    def tensors(self) -> dict[str, tuple[str, int]]:
+        """The kind of each tensor, such as F32 or BF16, and how many numbers it has, as the files' headers say.
 
         Raises:
             ModelError: a file that is damaged.
         """
+        return {name: said for file in self.files for name, said in _tensors(file).items()}
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers there are in all."""
+        return sum(count for _, count in self.tensors.values())
+
+    @property
+    def largest_block(self) -> int:
+        """Numbers of the largest block, as "blocks.7" in "blocks.7.attn.weight", and of all that is in no block."""
         counts: Counter[str] = Counter()
-        for file in self.files:
-            counts += _counts(file)
-        return dict(counts)
+        for name, (_, count) in self.tensors.items():
+            listed, number = f"{name}..".split(".")[:2]
+            counts[f"{listed}.{number}" if number.isdigit() else ""] += count
+        outside = counts.pop("", 0)
+        return outside + max(counts.values(), default=0)
 
     @property
     def kept(self) -> str:
         """The dtype that they are loaded in: float32, or where they are ``LARGE`` and all in 16 bits, these."""
-        kinds = [_HALVES.get(kind) for kind in self.counts]
-        half = kinds[0] if len(kinds) == 1 else None
-        return half if half and sum(self.counts.values()) >= LARGE else "float32"
+        kinds = {kind for kind, _ in self.tensors.values()}
+        half = _HALVES.get(kinds.pop()) if len(kinds) == 1 else None
+        return half if half and self.parameters >= LARGE else "float32"
 
 
 def stored(folder: Path, file: str) -> Stored | None:
@@ -63,21 +75,21 @@ def stored(folder: Path, file: str) -> Stored | None:
     return None
 
 
-def _counts(file: Path) -> Counter[str]:
-    """Numbers of each kind in one file: its header is JSON behind eight bytes that say how long it is."""
-    counts: Counter[str] = Counter()
+def _tensors(file: Path) -> dict[str, tuple[str, int]]:
+    """Kinds and sizes of the tensors in one file: its header is JSON behind eight bytes that say how long it is."""
+    tensors = {}
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
             header = json.loads(opened.read(length)) if length <= _LONGEST_HEADER else {}
         for name, tensor in header.items():
             if name != "__metadata__":
-                counts[str(tensor["dtype"])] += math.prod(map(int, tensor["shape"]))
+                tensors[name] = str(tensor["dtype"]), math.prod(map(int, tensor["shape"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         raise ModelError(f"{file} cannot be read as weights: {reason_of(error, _DAMAGED)}") from error
-    if not counts:
+    if not tensors:
         raise ModelError(f"{file} cannot be read as weights: {_DAMAGED}")
-    return counts
+    return tensors
 
 
 def _shards(index: Path) -> tuple[Path, ...]:

@@ -71,7 +71,7 @@ class DiffusionMaker:
         return Facts.of(
             self._plan,
             model.device,
-            str(model.dtype).removeprefix("torch."),
+            models.dtype,
             offload=model.offload,
             model=model.name,
             weights=model.fingerprint,

@@ -131,14 +131,18 @@ class Models:
         )
 
     @property
+    def dtype(self) -> str:
+        """What the diffusion model computes in, as ``DTYPES`` calls it."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
     def said(self) -> str:
         """What computes, and where, as a line for people."""
         if self._model is None:
             return NO_MODEL
         model = self._model
         loras = f" with LoRA {', '.join(model.merged)}" if model.merged else ""
-        dtype = str(model.dtype).removeprefix("torch.")
-        return f"model {model.name}{loras} on {model.device} in {dtype}{_WAITING[model.offload]}"
+        return f"model {model.name}{loras} on {model.device} in {self.dtype}{_WAITING[model.offload]}"
 
     @classmethod
     def from_pretrained(
