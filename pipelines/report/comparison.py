@@ -121,7 +121,7 @@ def compare_presets(
         dtype=computing.dtype,
         offload=computing.offload,
     )
-    log.warning("model %s on %s; %d presets", pipeline.model.name, pipeline.model.device, len(chosen))
+    log.warning("%s; %d presets", pipeline.said, len(chosen))
     # whatever cannot run is found before anything is rendered
     plans = {name: pipeline.plan(clip) for name, clip in clips.items()}
     facts = [maker_of(pipeline, plan, folder).facts() for plan in plans.values()]
