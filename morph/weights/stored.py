@@ -42,13 +42,16 @@ class Stored:
         """How many numbers there are in all."""
         return sum(count for _, count in self.tensors.values())
 
-    @property
-    def largest_block(self) -> int:
-        """Numbers of the largest block, as "blocks.7" in "blocks.7.attn.weight", and of all that is in no block."""
+    def largest_block(self, deepest: int) -> int:
+        """Numbers of the largest block, as "a.blocks.7" in "a.blocks.7.attn.weight", and of all that is in none.
+
+        deepest: how many names a block's number may come behind.
+        """
         counts: Counter[str] = Counter()
         for name, (_, count) in self.tensors.items():
-            listed, number = f"{name}..".split(".")[:2]
-            counts[f"{listed}.{number}" if number.isdigit() else ""] += count
+            names = name.split(".")
+            number = next((place for place, part in enumerate(names[: deepest + 1]) if part.isdigit()), -1)
+            counts[".".join(names[: number + 1])] += count
         outside = counts.pop("", 0)
         return outside + max(counts.values(), default=0)
 

@@ -17,12 +17,14 @@ from pipelines.request.sizes import Sizes
 
 BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2}
 """Of a number, by the dtypes that denoisers compute in."""
-PROGRAM = round(0.9 * 2**30)
+PROGRAM = round(1.2 * 2**30)
 """What Python, torch and what looks at pictures take of main memory before anything is painted."""
-CODED = 6.0
+CODED = 4.0
 """Numbers that an autoencoder holds at once for each channel of a pixel, of its widest layer at full size."""
 PAINTED = 30.0
 """Numbers that a denoiser holds at once for each channel of a token, what frames borrow among them."""
+_DEEP = 4
+"""How many names a block of a text encoder may be listed behind, as in "model.language_model.layers.0"."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ class Memory:
         loaded = {part: file.parameters * (4 if file.kept == "float32" else 2) for part, file in files.items()}
         weights = {part: loaded[part] if part in texts else file.parameters * width for part, file in files.items()}
         # a large text encoder is on a GPU block by block and in float32
-        blocks = {part: files[part].largest_block * 4 for part in texts if files[part].parameters >= LARGE}
+        blocks = {part: files[part].largest_block(_DEEP) * 4 for part in texts if files[part].parameters >= LARGE}
         if offload == "blocks":
             blocks |= {
-                part: files[part].largest_block * width for part in (denoiser, "controlnet") if part in files
+                part: files[part].largest_block(1) * width for part in (denoiser, "controlnet") if part in files
             }
         here = weights | blocks
         here[denoiser] += here.pop("controlnet", 0)  # these are there together

@@ -23,7 +23,8 @@ def test_parameters_are_counted_and_the_largest_block_is_found(tmp_path):
         **{"blocks.1.bias": torch.zeros(5), "scale": torch.tensor(1.0)},
     )
     assert weights.parameters == 6 + 7 + 9 + 1
-    assert weights.largest_block == 9 + 6 + 1
+    assert weights.largest_block(1) == 9 + 6 + 1
+    assert weights.largest_block(0) == weights.parameters
     assert weights.tensors["blocks.1.bias"] == ("F32", 5)
 
 

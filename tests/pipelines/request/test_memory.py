@@ -93,6 +93,6 @@ def test_a_dry_run_says_it(command, tmp_path):
 def test_it_reads_as_people_speak():
     memory = Memory("float32", "none", {"unet": 2**30, "vae": 2**29}, 2**30, 2**29, 2**30, 2**30)
     assert str(memory) == (
-        "about 2.9 GiB of memory on a CPU in float32 (weights 1.5, work 0.5, the program 0.9), on a GPU 2.0 there, "
+        "about 3.2 GiB of memory on a CPU in float32 (weights 1.5, work 0.5, the program 1.2), on a GPU 2.0 there, "
         "1.0 of it weights"
     )
