@@ -112,7 +112,8 @@ def memory_of(clip: Clip, sizes: Sizes, dtype: str, offload: Offload) -> list[Me
 def _worked(folder: Path, denoiser: str, size: tuple[int, int], batch: int, width: int) -> tuple[int, int]:
     """Bytes that coding one picture takes, and what painting a batch takes, whose two ends are noised beside it."""
     vae, network = (read_json(folder / part / "config.json") for part in ("vae", denoiser))
-    sides = vae.get("encoder_block_out_channels") or vae["block_out_channels"]
+    sides = vae.get("encoder_block_out_channels") or vae.get("block_out_channels")
+    sides = sides or [vae.get("base_dim", 96) * times for times in vae["dim_mult"]]  # Qwen-Image's
     geometry, pixels = Geometry.from_folder(folder), size[0] * size[1]
     if "block_out_channels" in network:
         token, channels = geometry.factor, network["block_out_channels"][0]
