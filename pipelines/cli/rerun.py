@@ -75,6 +75,6 @@ def rerun(
     moved = Moved(output_path, [Path(folder) for folder in folders], model, codec, files, hub)
     place = Path(job) if job else None
     result = with_consent(
-        lambda may: rerun_job(file, moved, place, change, device, dtype, offload, ProgressBar, may), overwrite
+        lambda may: rerun_job(file, moved, place, change, device, dtype, ProgressBar, may, offload), overwrite
     )
     click.echo(json.dumps(result.as_dict()) if as_json else str(result.output))

@@ -66,9 +66,9 @@ def rerun(
     change: bool,
     device: str,
     dtype: str,
-    offload: Offload,
     bar: Bar,
     overwrite: bool = False,
+    offload: Offload = "none",
 ) -> Rerun:
     """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
 
