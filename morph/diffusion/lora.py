@@ -76,8 +76,8 @@ def applied_to(network: nn.Module, loras: Sequence[Lora], weights: Tensor) -> It
         downs = [loras[column].down[name] for column in columns]
         ranks = torch.tensor([len(down) for down in downs], device=weights.device)
         scales = weights[:, columns].repeat_interleave(ranks, dim=1)
-        down = torch.cat(downs).to(layer.weight)
-        up = torch.cat([loras[column].up[name] for column in columns], dim=1).to(layer.weight)
+        down = torch.cat(downs)
+        up = torch.cat([loras[column].up[name] for column in columns], dim=1)
         handles.append(layer.register_forward_hook(_Update(down, up, scales)))
     try:
         yield
@@ -98,12 +98,13 @@ class _Update:
         x = inputs[0]
         if len(x) % len(self.scales):
             raise ValueError(f"LoRA weights of {len(self.scales)} samples do not fit a batch of {len(x)}")
-        scales = self.scales.repeat(len(x) // len(self.scales), 1)
-        if self.down.ndim == 4:
-            low = F.conv2d(x, self.down, None, layer.stride, layer.padding, layer.dilation)
-            return output + F.conv2d((low * scales[:, :, None, None]).to(x), self.up[:, :, None, None])
+        scales = self.scales.to(x.device).repeat(len(x) // len(self.scales), 1)
+        down, up = self.down.to(x), self.up.to(x)  # now: the layer may have come to its device for this
+        if down.ndim == 4:
+            low = F.conv2d(x, down, None, layer.stride, layer.padding, layer.dilation)
+            return output + F.conv2d((low * scales[:, :, None, None]).to(x), up[:, :, None, None])
         scales = scales.reshape(len(x), *[1] * (x.ndim - 2), -1)
-        return output + (x @ self.down.T * scales).to(x) @ self.up.T
+        return output + (x @ down.T * scales).to(x) @ up.T
 
 
 def fit(

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from morph.diffusion.condition import Condition
 from morph.diffusion.geometry import Geometry
+from morph.diffusion.lending import gather_blocks, is_large, lend, offload_blocks
+from morph.diffusion.offload import NOT_BY_BLOCKS, Offload
 from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.prediction import Conditional, Control, Prediction
 from morph.diffusion.schedule import Schedule
 from morph.errors import ModelError
 from morph.weights.fingerprint import fingerprint
 from morph.weights.silence import silence
-
-LARGE = 2 * 10**9
-"""Parameters of a text encoder, such as T5 has, that a device had better not hold for a prompt or two."""
 
 
 @cache
@@ -54,6 +54,10 @@ class LatentDiffusion:
         self.controlnet_name: str | None = None
         self.merged: tuple[str, ...] = ()
         self.words: tuple[str, ...] = ()
+        self.offload: Offload = "none"
+        self._device = torch.device("cpu")
+        self._here: tuple[nn.Module, ...] = ()  # the component whose turn it is, where they take turns
+        self._lent: list[RemovableHandle] = []
         # now, since a cast changes the weights and not which model they are
         networks = (denoiser.network, autoencoder.network, *texts.networks)
         self._fingerprint = fingerprint(schedule.identity(*autoencoder.scaling), *networks)
@@ -71,10 +75,11 @@ class LatentDiffusion:
     def merge(self, name: str, identity: str, updates: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
         """Add updates to weights, not yet cast; ``identity``, theirs, is a part of the fingerprint.
 
-        ``merged`` has their names from now on, in the order in which they were added.
+        ``merged`` has their names from now on, in the order in which they were added. A weight that is added to is
+        float32 from now on, as nothing else has room for the sum.
         """
         for weight, update in updates:
-            weight.data += update.to(weight)
+            weight.data = weight.data.float() + update.to(weight.device, torch.float32)
         self.merged += (name,)
         self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
 
@@ -109,8 +114,8 @@ class LatentDiffusion:
 
     @property
     def device(self) -> torch.device:
-        """Where the denoiser is."""
-        return self.denoiser.device
+        """Where it computes, and latents are."""
+        return self._device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -127,24 +132,56 @@ class LatentDiffusion:
         """Query, key, value and output projections of every attention, by name: what a LoRA updates."""
         return self.denoiser.projections
 
-    def to(self, device: torch.device | str, dtype: torch.dtype) -> LatentDiffusion:
-        """Move everything to a device, and the denoiser to a dtype; returns self, as diffusers' pipelines do.
+    def to(self, device: torch.device | str, dtype: torch.dtype, offload: Offload = "none") -> LatentDiffusion:
+        """Compute on a device, the denoiser in a dtype; returns self, as diffusers' pipelines do.
 
-        The autoencoder follows it as far as it can. Text encoders run once and stay in float32, those of ``LARGE``
-        on the CPU too.
+        The autoencoder follows it as far as it can. Text encoders run once and in float32; large ones wait on the
+        CPU, and go to the device block by block. What else is on the device, ``offload`` says: everything; the
+        component that computes, and the others on the CPU; or of the denoiser no more than one block. It changes
+        no picture.
         """
-        self.autoencoder.to(device, dtype)
+        for handle in self._lent:
+            handle.remove()
+        by_blocks = self.offload == "blocks"
+        self._device, self.offload, self._here = torch.device(device), offload, ()
+        home = self._device if offload == "none" else torch.device("cpu")
         with silence():  # diffusers warns of every cast, needed or not
+            for network in self.denoiser.networks if by_blocks else ():
+                gather_blocks(network)
+            self.autoencoder.to(home, dtype)
             for network in self.denoiser.networks:
-                network.to(device=device, dtype=dtype)
+                network.to(device=home, dtype=dtype)
                 network.to(memory_format=torch.channels_last)
+                if offload == "blocks":
+                    offload_blocks(network, self._device)
+        large = [network for network in self.texts.networks if is_large(network)]
+        self._lent = [handle for network in large for handle in lend(network, self._device)]
         for network in self.texts.networks:
-            if sum(parameter.numel() for parameter in network.parameters()) < LARGE:
-                network.to(device=device)
+            if network not in large:
+                network.to(device=home)
         return self
+
+    def _take(self, *networks: nn.Module) -> None:
+        """Have these on the device, and whatever was there on the CPU, where components take turns."""
+        if self.offload == "none" or networks == self._here:
+            return
+        with silence():
+            for network in self._here:
+                network.to(device="cpu")
+            for network in networks:
+                network.to(device=self._device)
+        self._here = networks
+
+    def _check_backward(self) -> None:
+        if self.offload == "blocks" and torch.is_grad_enabled():
+            raise ModelError(NOT_BY_BLOCKS)
+
+    def _take_denoiser(self) -> None:
+        self._take(*(() if self.offload == "blocks" else self.denoiser.networks))
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B,3,H,W) in [-1,1] to the mean and standard deviation of their scaled latents."""
+        self._take(self.autoencoder.network)
         return self.autoencoder.posterior(images)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -153,6 +190,7 @@ class LatentDiffusion:
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+        self._take(self.autoencoder.network)
         return self.autoencoder.decode(latents)
 
     def latent_shape(self, size: tuple[int, int]) -> tuple[int, int, int]:
@@ -186,7 +224,8 @@ class LatentDiffusion:
 
     def embed(self, prompts: Sequence[str]) -> Condition:
         """Prompts to a condition of B, float32: tokens, and what else the family's denoisers are told."""
-        return self.texts.embed(prompts).to(self.device)
+        self._take(*(network for network in self.texts.networks if not is_large(network)))
+        return self.texts.embed(prompts).to(self._device)
 
     def output(
         self, latents: Tensor, t: int | Tensor, condition: Condition, control: Control | None = None
@@ -194,10 +233,13 @@ class LatentDiffusion:
         """The denoiser's raw output (B,C,h,w) float32 for noisy latents at time t and texts of B.
 
         Raises:
-            ModelError: a control, and no ControlNet to show it to.
+            ModelError: a control, and no ControlNet to show it to; gradients, and a denoiser that waits by blocks.
         """
         if control and self.controlnet is None:
             raise ModelError(f"model {self.name} has no ControlNet")
+        if condition.tokens.requires_grad:
+            self._check_backward()
+        self._take_denoiser()
         return self.denoiser.output(latents, t, condition, control)
 
     def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
@@ -205,6 +247,7 @@ class LatentDiffusion:
 
         condition: one text for all.
         """
+        self._take_denoiser()
         return self.denoiser.way_up(latents, t, condition)
 
     def conditional(self, control: Control | None = None) -> Conditional:
@@ -226,6 +269,11 @@ class LatentDiffusion:
         return self.conditional(control)(latents, t, condition)
 
     def loss(self, clean: Tensor, noise: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,), B texts."""
+        """Mean squared error (B,) on the model's own target for clean latents noised to times t (B,), B texts.
+
+        Raises:
+            ModelError: gradients, and a denoiser that waits by blocks.
+        """
+        self._check_backward()
         output = self.output(self.schedule.noise(clean, noise, t), t.to(self.device), condition)
         return (output - self.schedule.wanted(clean, noise, t)).square().flatten(1).mean(1)

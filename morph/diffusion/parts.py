@@ -62,7 +62,7 @@ class Texts(Protocol):
 
     @property
     def networks(self) -> Sequence[nn.Module]:
-        """Its text encoders; they run once and stay in float32."""
+        """Its text encoders; they run once and compute in float32."""
 
     @property
     def clips(self) -> Sequence[Clip]:
@@ -82,10 +82,6 @@ class Denoiser(Protocol):
     controlnet: Any
     rescaled: int
     """See :class:`morph.diffusion.prediction.Conditional`."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it is."""
 
     @property
     def dtype(self) -> torch.dtype:

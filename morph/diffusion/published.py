@@ -95,8 +95,7 @@ class Published:
 def _telling(model: LatentDiffusion, texts: tuple[Lora, ...]) -> Iterator[None]:
     with ExitStack() as stack:
         for network, lora in zip(model.texts.networks, texts, strict=True):
-            weights = torch.ones(1, 1, device=next(network.parameters()).device)
-            stack.enter_context(applied_to(network, [lora], weights))
+            stack.enter_context(applied_to(network, [lora], torch.ones(1, 1)))
         yield
 
 

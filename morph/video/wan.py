@@ -12,14 +12,13 @@ from torch import Tensor
 
 from morph import random
 from morph.diffusion.geometry import Geometry
-from morph.diffusion.model import LARGE
 from morph.errors import ModelError, SettingsError
 from morph.video.supported import check_frames, check_video, video_geometry
 from morph.weights.fingerprint import fingerprint
 from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.parts import load_part, load_tokenizer
 from morph.weights.silence import silence
-from morph.weights.stored import stored
+from morph.weights.stored import LARGE, stored
 
 TOKENIZER = "T5TokenizerFast"
 TOKENS = 512

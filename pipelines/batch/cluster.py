@@ -86,4 +86,4 @@ def _task(plan: Plan, folder: Path, where: Where, task: Task[T]) -> list[T]:
 
 @functools.lru_cache(maxsize=1)
 def _work(plan: Plan, folder: Path, where: Where) -> Maker:
-    return maker_of(loaded(*needs(plan.clip), where.device, where.dtype), plan, folder)
+    return maker_of(loaded(*needs(plan.clip), where.device, where.dtype, where.offload), plan, folder)

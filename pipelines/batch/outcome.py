@@ -13,6 +13,7 @@ from pipelines.job.folder import opened
 from pipelines.job.job import Job
 from pipelines.job.produce import produce
 from pipelines.request.clip import Clip
+from pipelines.request.costs import check_offload
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> O
     clip_folder = job_of(clip, folder)
     try:
         with opened(clip_folder, clip, where.change):
+            check_offload(clip, where.offload)
             job = Job.of(clip, clip_folder, overwrite=where.overwrite)
             produced = produce(job, runner_of(job.plan, clip_folder, where))
         frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)

@@ -15,6 +15,7 @@ from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:
+    from morph.diffusion.offload import Offload
     from pipelines.tasks.models import Models
     from pipelines.tasks.task import Runner
 
@@ -29,6 +30,7 @@ class Where:
 
     device: str = "auto"
     dtype: str = "auto"
+    offload: Offload = "none"
     change: bool = False
     gpus: float | None = None
     cpus: float = 1.0
@@ -52,6 +54,7 @@ def loaded(
     tokens: tuple[TokenFile, ...],
     device: str,
     dtype: str,
+    offload: Offload,
 ) -> Models:
     """The models of a process, the last that it was asked for."""
     from pipelines.tasks.models import Models
@@ -59,5 +62,5 @@ def loaded(
     if model is None:
         return Models.without_model()
     return Models.from_pretrained(
-        model, controlnet=controlnet, loras=loras, tokens=tokens, device=device, dtype=dtype
+        model, controlnet=controlnet, loras=loras, tokens=tokens, device=device, dtype=dtype, offload=offload
     )

@@ -80,7 +80,7 @@ def local_runner(plan: Plan, folder: Path, where: Where) -> Runner:
     from pipelines.tasks.maker import maker_of
     from pipelines.tasks.task import in_process
 
-    models = loaded(*needs(plan.clip), _worker_device(where.device), where.dtype)
+    models = loaded(*needs(plan.clip), _worker_device(where.device), where.dtype, where.offload)
     return in_process(maker_of(models, plan, folder))
 
 

@@ -56,7 +56,7 @@ class RenderedWay:
 
     round_trips: dB of the knots that were captured, by their
     names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
-    those that are not shown among them.
+    those that are not shown among them. tiled: the autoencoder worked in tiles, since memory had run out.
     """
 
     number: int
@@ -67,6 +67,7 @@ class RenderedWay:
     choices: dict[float, Choice]
     measured: Curve
     field: str | None = None
+    tiled: bool = False
 
     @classmethod
     def of(
@@ -75,6 +76,7 @@ class RenderedWay:
         measured: Curve,
         round_trips: Mapping[str, float] = MappingProxyType({}),
         choices: Mapping[float, Choice] = MappingProxyType({}),
+        tiled: bool = False,
     ) -> Self:
         """A way all of whose frames are final."""
         return cls(
@@ -86,4 +88,5 @@ class RenderedWay:
             dict(choices),
             measured,
             frames.field,
+            tiled,
         )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.common import assigned, device_options, overwrite_option, with_consent
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from morph.diffusion.offload import Offload
 
 
 @click.command()
@@ -39,6 +43,7 @@ def batch(
     cpus: float,
     device: str,
     dtype: str,
+    offload: Offload,
     assignments: tuple[str, ...],
     job: str | None,
     change: bool,
@@ -70,7 +75,7 @@ def batch(
         for option, value in (("--dry-run", dry_run), ("--json", as_json), ("--job", job)):
             if value:
                 raise SettingsError(f"{option} and --watch do not go together")
-    where = Where(device, dtype, change, gpus, cpus, overwrite)
+    where = Where(device, dtype, offload, change, gpus, cpus, overwrite)
     options = Options(assigned(assignments), allow_outside, where, workers, ray, hub)
     if watch:
         for outcomes in watched(Path(watch), options):

@@ -84,6 +84,9 @@ class ProgressBar:
 def device_options(command: Any) -> Any:
     """Options that say where a model computes."""
     kinds = click.Choice(["auto", "float32", "bfloat16"])
+    waits = "What of the model waits on the CPU for its turn; frames stay the same."
+    offloads = click.Choice(["none", "components", "blocks"])
+    command = click.option("--offload", type=offloads, default="none", show_default=True, help=waits)(command)
     command = click.option("--dtype", type=kinds, default="auto", show_default=True)(command)
     return click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|mps")(command)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.common import ProgressBar, assigned, model_options, overwrite_option, with_consent
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from morph.diffusion.offload import Offload
 
 FRAMES = 17
 """Of every preset, unless told otherwise."""
@@ -45,6 +49,7 @@ def compare(
     controlnet: str | None,
     device: str,
     dtype: str,
+    offload: Offload,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -55,7 +60,7 @@ def compare(
     given = {**assigned(assignments), **{key: value for key, value in options.items() if value is not None}}
     if not {"frames", "duration"} & given.keys():
         given["frames"] = FRAMES
-    computing = Computing(model or "embedded", controlnet, device, dtype)
+    computing = Computing(model or "embedded", controlnet, device, dtype, offload)
     comparison = with_consent(
         lambda may: compare_presets(images, output, presets, prompts, given, computing, ProgressBar, may, align),
         overwrite,

@@ -21,6 +21,7 @@ from pipelines.cli.common import (
 )
 
 if TYPE_CHECKING:  # --help waits for nothing
+    from morph.diffusion.offload import Offload
     from pipelines.job.job import Job
     from pipelines.request.clip import Clip
 
@@ -79,6 +80,7 @@ def render(
     as_json: bool,
     device: str,
     dtype: str,
+    offload: Offload,
     choose: str | None,
     embeddings: str | None,
     frames_dir: str | None,
@@ -98,6 +100,7 @@ def render(
     from pipelines.job.folder import job_folder, opened
     from pipelines.job.job import Job
     from pipelines.output.outputs import place
+    from pipelines.request.costs import check_offload
     from pipelines.request.ways import is_filmed, needs_model
 
     if calibrate and not dry_run:
@@ -118,8 +121,9 @@ def render(
         check_parent(folder)
     aside = Aside(Path(choose) if choose else None, Path(embeddings) if embeddings else None)
     aside.check(clip)
+    check_offload(clip, offload)
     if dry_run:
-        _say_plan(planned_job, device, dtype, calibrate, as_json)
+        _say_plan(planned_job, device, dtype, offload, calibrate, as_json)
         return
     with opened(folder, clip, change):
         from pipelines.between.ranking import scored
@@ -136,7 +140,7 @@ def render(
             if not sys.stdin.isatty():
                 answers = aside.choose / CHOICES
                 say(f"--choose asks on a terminal, and this is none: answers are taken from {answers}")
-        models = Models.of(clip, device, dtype)
+        models = Models.of(clip, device, dtype, offload)
         result = carry_out(planned_job, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
     extra = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
@@ -202,7 +206,7 @@ def _clip(
     return clip_of(inputs, prompts, settings, output, times, **weights)
 
 
-def _say_plan(planned_job: Job, device: str, dtype: str, calibrate: bool, as_json: bool) -> None:
+def _say_plan(planned_job: Job, device: str, dtype: str, offload: Offload, calibrate: bool, as_json: bool) -> None:
     """What would be done, and how long it takes if that is known, or measured."""
     planned_job.tell()
     from pipelines.job.speed import seconds_of
@@ -217,7 +221,9 @@ def _say_plan(planned_job: Job, device: str, dtype: str, calibrate: bool, as_jso
         from pipelines.tasks.models import Models, quiet_libraries
 
         quiet_libraries()
-        models = Models.of(planned_job.clip, device, dtype)
+        models = Models.of(planned_job.clip, device, dtype, offload)
     seconds = seconds_of(planned_job, device, dtype, models)
-    plan = {**planned_job.as_dict(), "estimated_seconds": seconds, "dry_run": True}
-    click.echo(json.dumps(plan) if as_json else planned_job.summary(seconds))
+    memory = planned_job.memory(models.dtype if models else dtype, offload)
+    needs = {one.dtype: one.as_dict() for one in memory} or None
+    plan = {**planned_job.as_dict(), "memory_bytes": needs, "estimated_seconds": seconds, "dry_run": True}
+    click.echo(json.dumps(plan) if as_json else planned_job.summary(seconds, memory))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from pipelines.cli.common import (
     verbose_option,
     with_consent,
 )
+
+if TYPE_CHECKING:  # --help waits for nothing
+    from morph.diffusion.offload import Offload
 
 
 @click.command()
@@ -55,6 +59,7 @@ def rerun(
     overwrite: bool,
     device: str,
     dtype: str,
+    offload: Offload,
     as_json: bool,
 ) -> None:
     """Render what FILE's recipe says once more, and tell whether the frames are the same.
@@ -70,6 +75,6 @@ def rerun(
     moved = Moved(output_path, [Path(folder) for folder in folders], model, codec, files, hub)
     place = Path(job) if job else None
     result = with_consent(
-        lambda may: rerun_job(file, moved, place, change, device, dtype, ProgressBar, may), overwrite
+        lambda may: rerun_job(file, moved, place, change, device, dtype, ProgressBar, may, offload), overwrite
     )
     click.echo(json.dumps(result.as_dict()) if as_json else str(result.output))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from morph.diffusion.offload import Offload
 from pipelines.job.checks import check_files
 from pipelines.job.folder import check_job
 from pipelines.job.needs import checked_geometry
 from pipelines.output.cutting import parts_folder
 from pipelines.output.outputs import Output, outputs_of
 from pipelines.request.clip import Clip
+from pipelines.request.memory import Memory, memory_of
 from pipelines.request.plan import Plan
 from pipelines.request.settings import keys
-from pipelines.request.ways import NO_MODEL, needs_model, ways
+from pipelines.request.ways import NO_MODEL, is_filmed, needs_model, ways
 
 log = logging.getLogger("morph")
 
@@ -99,8 +102,13 @@ class Job:
             "disk_bytes": plan.disk,
         }
 
-    def summary(self, seconds: float | None) -> str:
-        """A line for people; ``seconds`` is how long it takes, if that is known."""
+    def memory(self, dtype: str, offload: Offload) -> list[Memory]:
+        """What it is expected to take of memory; see :func:`pipelines.request.memory.memory_of`."""
+        told = needs_model(self.clip) and not is_filmed(self.clip)  # of video models nothing was measured
+        return memory_of(self.clip, self.plan.sizes, dtype, offload) if told else []
+
+    def summary(self, seconds: float | None, memory: Sequence[Memory] = ()) -> str:
+        """A line for people; ``seconds`` is how long it takes, if that is known, and ``memory`` what of that."""
         clip, plan = self.clip, self.plan
         size, model_size = (f"{width}x{height}" for width, height in (plan.sizes.frame, plan.sizes.model))
         loras = f" with LoRA {', '.join(map(str, clip.lora_files))}" if clip.lora_files else ""
@@ -109,8 +117,10 @@ class Job:
             f"about {seconds:.0f} s here" if seconds else "how long is not known here: add --calibrate to measure"
         )
         work = f"{sum(plan.forwards.values())} U-Net forwards of model {clip.model}{loras} at {model_size}, {takes}"
+        needs = "".join(f"; {one}" for one in memory)
+        work = work if needs_model(clip) else NO_MODEL
         return (
             f"{clip.output}: {plan.timing.length} frames of {size} at {clip.settings.fps} fps, "
-            f"{float(plan.timing.length / clip.settings.fps):.2f} s; {work if needs_model(clip) else NO_MODEL}; "
+            f"{float(plan.timing.length / clip.settings.fps):.2f} s; {work}{needs}; "
             f"up to {plan.disk / 1e6:.0f} MB in {self.folder}"
         )

@@ -104,7 +104,12 @@ def produce(job: Job, run: Runner) -> Produced:
 def _frame_facts(rendered: Rendered) -> dict[str, Any]:
     """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
     choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
-    return {"choices": choices, "embeddings": rendered.embeddings, "frames": rendered.digest()}
+    return {
+        "choices": choices,
+        "embeddings": rendered.embeddings,
+        "tiled": any(way.tiled for way in rendered.ways),
+        "frames": rendered.digest(),
+    }
 
 
 def _write(job: Job, rendered: Rendered, recipe: dict[str, Any], run_mark: str) -> None:

@@ -18,10 +18,12 @@ from pipelines.job.job import Job
 from pipelines.job.written import find_job
 from pipelines.output.outputs import RECIPE
 from pipelines.request.clip import Clip
+from pipelines.request.costs import check_offload
 from pipelines.request.recipe import choices_of, clip_from, remote
 from pipelines.request.ways import needs_model
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from morph.diffusion.offload import Offload
     from pipelines.job.render import Done
     from pipelines.tasks.progress import Bar
 
@@ -66,12 +68,13 @@ def rerun(
     dtype: str,
     bar: Bar,
     overwrite: bool = False,
+    offload: Offload = "none",
 ) -> Rerun:
     """Render what a file's recipe says once more, and tell whether the frames are the same, and else why not.
 
     job: where work is kept; None is beside the output. change: go on with a job that was broken off under other
-    settings. device, dtype: "auto" are those of the recipe. overwrite: finished work of something else may
-    be replaced.
+    settings. device, dtype: "auto" are those of the recipe. offload: what of the model waits on the CPU. overwrite:
+    finished work of something else may be replaced.
 
     Raises:
         ExistsError: there is some, and ``overwrite`` is not set.
@@ -81,6 +84,7 @@ def rerun(
     recipe = read_recipe(Path(file))
     clip = _clip(file, recipe, moved)
     folder = job or job_folder(clip.output)
+    check_offload(clip, offload)
     planned_job = Job.of(clip, folder, overwrite=overwrite)
     if job:
         check_parent(job)
@@ -92,7 +96,7 @@ def rerun(
 
         quiet_libraries()
         _use_threads(recipe.get("threads"))
-        models = Models.of(clip, device, dtype)
+        models = Models.of(clip, device, dtype, offload)
         if models.weights != recipe.get("weights"):
             raise ModelError(f"{clip.model} has other weights than those that made {file}: name these by --model")
         done = carry_out(planned_job, models, device, dtype, bar, choices_of(recipe))

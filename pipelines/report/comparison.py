@@ -13,11 +13,13 @@ from morph.errors import ExistsError, SettingsError
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
+from pipelines.request.costs import check_offload
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.recipe import published_settings
 from pipelines.request.settings import Settings, changed, keys
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
+    from morph.diffusion.offload import Offload
     from pipelines.report.compare import Compared
     from pipelines.tasks.frames import Rendered
     from pipelines.tasks.progress import Bar
@@ -35,6 +37,7 @@ class Computing:
     controlnet: str | None = None
     device: str = "auto"
     dtype: str = "auto"
+    offload: Offload = "none"
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def compare_presets(
     chosen = comparable(presets, given)
     chosen = _with_aligned(chosen) if align else chosen
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
+    for clip in clips.values():
+        check_offload(clip, computing.offload)
 
     from morph.media.frame import to_rgb8
     from pipelines.job.pipeline import MorphPipeline
@@ -110,7 +115,11 @@ def compare_presets(
 
     quiet_libraries()
     pipeline = MorphPipeline.from_pretrained(
-        computing.model, controlnet=computing.controlnet, device=computing.device, dtype=computing.dtype
+        computing.model,
+        controlnet=computing.controlnet,
+        device=computing.device,
+        dtype=computing.dtype,
+        offload=computing.offload,
     )
     # whatever cannot run is found before anything is rendered
     plans = {name: pipeline.plan(clip) for name, clip in clips.items()}

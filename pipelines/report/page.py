@@ -44,7 +44,7 @@ STAGES = {
 """What a run's stages are called, in their order."""
 FACTS = (
     *("morph", "torch", "model", "weights", "controlnet", "loras", "tokens"),
-    *("device", "dtype", "clip", "inbetween", "embeddings"),
+    *("device", "dtype", "offload", "tiled", "clip", "inbetween", "embeddings"),
 )
 """What a recipe says of the code and the models."""
 

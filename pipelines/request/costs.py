@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+from morph.diffusion.offload import NOT_BY_BLOCKS, Offload
+from morph.errors import SettingsError
 from pipelines.request.clip import Clip
 from pipelines.request.settings import Settings
 from pipelines.request.sizes import Sizes
 from pipelines.request.ways import (
+    NO_ADDITIONS,
     Way,
     aligned_inversion_forwards,
     aligned_times,
@@ -89,6 +92,18 @@ def costs(clip: Clip) -> dict[str, int]:
             stages["survey"] += (survey_positions(way) - 2) * (drafted + more * guided)
         stages["render"] += (forwards + more * guided) * rendered
     return {stage: math.ceil(cost) for stage, cost in stages.items() if cost}
+
+
+def check_offload(clip: Clip, offload: Offload) -> None:
+    """Refuse to fit with a denoiser of which only a block at a time is on the device.
+
+    Raises:
+        SettingsError: with what to do.
+    """
+    if offload != "none" and is_filmed(clip):
+        raise SettingsError(NO_ADDITIONS)
+    if offload == "blocks" and costs(clip).keys() & {"textual inversion", "fit LoRA", "fit anchors"}:
+        raise SettingsError(NOT_BY_BLOCKS)
 
 
 def _lora_fit(settings: Settings) -> int:

@@ -118,7 +118,7 @@ FILMS = "is a video model, which makes all frames of a way at once: add --preset
 """What people are told of a video model that is to paint single frames, after its name."""
 NEEDS_VIDEO = "is no video model, and between=video needs one: name one by --model"
 """What people are told of a model that is to make all frames at once and cannot, after its name."""
-NO_ADDITIONS = "a video model takes no LoRAs, no tokens and no ControlNet here: leave them out"
+NO_ADDITIONS = "a video model takes no LoRAs, no tokens, no ControlNet and no --offload here: leave them out"
 """What people are told who give it some."""
 NO_MODEL = "no diffusion model is needed: frames are the images laid over one another"
 """What people are told of a clip that needs none."""

@@ -24,10 +24,10 @@ class Facts:
     """Versions, weights and machine: two runs of which these are the same make the same frames.
 
     model: its name, and weights, its fingerprint; None where no model is needed. size and model_size: (width,
-    height). loras: those added to the model, and tokens, the words that it was taught. clip: the name of the CLIP
-    that ranks candidates. inbetween: that of what interpolates frames. landmarks: the version of what finds
-    landmarks of people. most_noise: the share of the steps that the model says it can paint away. notices: lines
-    for people, no part of a recipe.
+    height). loras: those added to the model, and tokens, the words that it was taught. offload: what of it waits on
+    the CPU, see :mod:`morph.diffusion.offload`. clip: the name of the CLIP that ranks candidates. inbetween: that
+    of what interpolates frames. landmarks: the version of what finds landmarks of people. most_noise: the share of
+    the steps that the model says it can paint away. notices: lines for people, no part of a recipe.
     """
 
     morph: str
@@ -38,6 +38,7 @@ class Facts:
     loras: list[str]
     device: str
     dtype: str
+    offload: str
     threads: int
     size: list[int]
     model_size: list[int]
@@ -56,6 +57,7 @@ class Facts:
         device: Device,
         dtype: str,
         *,
+        offload: str = "none",
         model: str | None = None,
         weights: str | None = None,
         controlnet: str | None = None,
@@ -76,6 +78,7 @@ class Facts:
             loras=list(loras),
             device=str(device),
             dtype=dtype,
+            offload=offload,
             threads=torch.get_num_threads(),
             size=list(plan.sizes.frame),
             model_size=list(plan.sizes.model),

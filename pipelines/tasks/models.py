@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ import torch
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
+from morph.diffusion.offload import Offload
 from morph.diffusion.published import Published
 from morph.errors import SettingsError
 from morph.motion.flow import Interpolator
@@ -32,6 +33,13 @@ from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """What denoisers can compute in. Not float16: a LoRA's gradients vanish in it."""
+
+_WAITING: Mapping[Offload, str] = {
+    "none": "",
+    "components": ", one component at a time; the others wait on the CPU",
+    "blocks": ", one component at a time, and the denoiser block by block; the others wait on the CPU",
+}
+"""What a model's ``offload`` does, for people."""
 
 
 def choose_device(device: str = "auto", dtype: str = "auto") -> tuple[torch.device, torch.dtype]:
@@ -139,7 +147,7 @@ class Models:
         return cls(None, PerceptualDistance())
 
     @classmethod
-    def of(cls, clip: clips.Clip, device: str, dtype: str) -> Self:
+    def of(cls, clip: clips.Clip, device: str, dtype: str, offload: Offload = "none") -> Self:
         """Those that a clip needs; see :meth:`from_pretrained`."""
         if not needs_model(clip):
             return cls.without_model()
@@ -150,7 +158,13 @@ class Models:
             tokens=clip.tokens,
             device=device,
             dtype=dtype,
+            offload=offload,
         )
+
+    @property
+    def dtype(self) -> str:
+        """What the diffusion model computes in, as ``DTYPES`` calls it."""
+        return str((self._video or self.model).dtype).removeprefix("torch.")
 
     @property
     def said(self) -> str:
@@ -161,7 +175,8 @@ class Models:
         own = self._model
         loras = f" with LoRA {', '.join(own.merged)}" if own and own.merged else ""
         words = f" with token {', '.join(own.words)}" if own and own.words else ""
-        return f"model {model.name}{loras}{words} on {model.device} in {str(model.dtype).removeprefix('torch.')}"
+        waiting = _WAITING[own.offload] if own else ""
+        return f"model {model.name}{loras}{words} on {model.device} in {self.dtype}{waiting}"
 
     @classmethod
     def from_pretrained(
@@ -173,15 +188,17 @@ class Models:
         tokens: Sequence[str | TokenFile] = (),
         device: str = "auto",
         dtype: str = "auto",
+        offload: Offload = "none",
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
         ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
-        A video model takes none of these.
+        ``offload`` is what waits on the CPU for its turn: "none", all "components" but one, or "blocks" of the
+        denoiser too; then nothing can be fitted. A video model takes none of these.
         """
         folder, name = locate(str(source))
         if is_video(folder):
-            if controlnet or loras or tokens:
+            if controlnet or loras or tokens or offload != "none":
                 raise SettingsError(NO_ADDITIONS)
             film = load_video(folder, name, *choose_device(device, dtype))
             models = cls(None, PerceptualDistance(), film)
@@ -195,6 +212,7 @@ class Models:
             controlnet,
             [(entry.file, entry.weight) for entry in files],
             [(entry.file, entry.token) for entry in words],
+            offload,
         )
         models = cls(model, PerceptualDistance())
         models.asked = {"model": str(source), "controlnet": controlnet}
@@ -213,8 +231,10 @@ class Models:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Self:
         """Move the model, and to another dtype if one is given; returns self."""
-        model = self._video or self.model  # which says that there is none
-        model.to(device, dtype or model.dtype)
+        if self._video:
+            self._video.to(device, dtype or self._video.dtype)
+        else:
+            self.model.to(device, dtype or self.model.dtype, self.model.offload)
         self.perception.to(device)
         return self
 

@@ -12,6 +12,7 @@ from morph.diffusion.backbones.building import build
 from morph.diffusion.families import TOKENIZERS, family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.offload import Offload
 from morph.diffusion.published import Published
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
 from morph.diffusion.word import Word
@@ -27,6 +28,7 @@ def load_model(
     controlnet: str | None = None,
     loras: Iterable[tuple[Path, float]] = (),
     tokens: Iterable[tuple[Path, str]] = (),
+    offload: Offload = "none",
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
@@ -34,7 +36,7 @@ def load_model(
     touches the network, and with ``HF_HUB_OFFLINE=1`` not even that. ``controlnet``, for 1.x, 2.x and XL, is a
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``. ``loras`` are files of published
     LoRAs, which are added to the weights, each so many times as it says, and ``tokens`` those of textual
-    inversions, each with the word that it is, or "" for its own.
+    inversions, each with the word that it is, or "" for its own. ``offload``: see :meth:`LatentDiffusion.to`.
 
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
@@ -49,7 +51,7 @@ def load_model(
         Published.read(path, model).merge(model, weight)
     for path, word in tokens:
         Word.read(path, word).teach(model)
-    return model.to(device, dtype)
+    return model.to(device, dtype, offload)
 
 
 def add_controlnet(model: LatentDiffusion, source: str) -> None:
@@ -67,7 +69,10 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
 
 
 def from_folder(folder: Path, name: str) -> LatentDiffusion:
-    """The model in a diffusers folder of its networks, tokenizers and scheduler: float32, on the CPU."""
+    """The model in a diffusers folder of its networks, tokenizers and scheduler, on the CPU.
+
+    In float32, but for large networks that are stored in 16 bits: these are as they are stored until they are cast.
+    """
     import diffusers
     import transformers
 
@@ -76,16 +81,20 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
 
     def network(part: str) -> Any:
         kind = read_json(folder / part / "config.json")["_class_name"]
-        return load_part(getattr(diffusers, kind), folder / part, variant(part), torch_dtype=torch.float32)
+        variant, dtype = kept(part)
+        return load_part(getattr(diffusers, kind), folder / part, variant, torch_dtype=dtype)
 
-    def variant(part: str) -> str:
+    def kept(part: str) -> tuple[str, torch.dtype]:
         weights = stored(folder / part, WEIGHT_FILES[part])
-        return weights.variant if weights else ""
+        return (weights.variant, getattr(torch, weights.kept)) if weights else ("", torch.float32)
 
     family = family_of(folder)
     towers = []
     for part, kind in family.text_parts(folder).items():
-        encoder = load_part(getattr(transformers, kind), folder / part, variant(part), dtype=torch.float32)
+        variant, dtype = kept(part)
+        encoder = load_part(getattr(transformers, kind), folder / part, variant, dtype=dtype)
+        for weight in encoder.parameters():  # transformers takes some of T5's to float32
+            weight.data = weight.data.to(dtype)
         reader = getattr(transformers, TOKENIZERS[kind])
         tokenizer = load_tokenizer(reader, folder / part.replace("text_encoder", "tokenizer"))
         towers.append((encoder, tokenizer))

@@ -24,14 +24,9 @@ class Network:
         self.network = network.eval().requires_grad_(False)
 
     @property
-    def device(self) -> torch.device:
-        """Where it is."""
-        return next(self.network.parameters()).device  # diffusers' own property walks all modules
-
-    @property
     def dtype(self) -> torch.dtype:
         """What it computes in."""
-        return next(self.network.parameters()).dtype
+        return next(self.network.parameters()).dtype  # diffusers' own property walks all modules
 
     @property
     def channels(self) -> int:

@@ -25,7 +25,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
         bars.append("closed")
 
     out = tmp_path / "out"
-    computing = Computing(str(folder), device="cpu")
+    computing = Computing(str(folder), device="cpu", dtype="float32")
     comparison = compare_presets((CAT, RACCOON), str(out), ["warp"], (), WARP, computing, bar)
     assert bars == [{}, "closed"]
     assert json.loads((out / "table.json").read_text()) == json.loads(json.dumps(comparison.as_dict()))
@@ -34,7 +34,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
     assert len(frame_numbers(out / "warp")) == 3
     assert (out / "sheet.png").is_file()
     assert [record.getMessage() for record in caplog.records][:2] == [
-        f"model {folder.resolve()} on cpu; 1 presets",
+        f"model {folder.resolve()} on cpu in float32; 1 presets",
         "warp (1 of 1)",
     ]
     with pytest.raises(ExistsError, match="not empty"):

@@ -92,7 +92,8 @@ def test_a_film_its_report_and_the_same_again_without_running_the_model_twice(co
         (["--align"], "set align.on=false"),
         (["--set", "between=diffusion"], "is a video model, which makes all frames of a way at once: add --preset"),
         (["--model", "embedded"], "model embedded is no video model"),
-        (["--controlnet", "somewhere"], "takes no LoRAs, no tokens and no ControlNet here"),
+        (["--offload", "components"], "takes no LoRAs, no tokens, no ControlNet and no --offload here"),
+        (["--controlnet", "somewhere"], "takes no LoRAs, no tokens, no ControlNet and no --offload here"),
         (["--calibrate"], "between=video has none"),
     ],
 )

@@ -123,7 +123,7 @@ def test_the_wrong_kind_of_model_is_refused_in_a_line(pipeline, video, folder, t
     pictures = MorphPipeline.from_pretrained(str(folder), device="cpu")
     with pytest.raises(SettingsError, match="is no video model, and between=video needs one"):
         pictures(images, preset="video", **VALUES)
-    with pytest.raises(SettingsError, match="a video model takes no LoRAs, no tokens and no ControlNet"):
+    with pytest.raises(SettingsError, match="a video model takes no LoRAs, no tokens, no ControlNet"):
         MorphPipeline.from_pretrained(str(video), loras=["a.safetensors"])
     with pytest.raises(SettingsError, match="between=video needs one"):
         Models(None, PerceptualDistance()).video  # noqa: B018
