@@ -6,15 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
+from morph.diffusion.backbones.reader import Reader, filled
 from morph.diffusion.condition import Condition
-from morph.diffusion.parts import Clip
-from morph.errors import ModelError
 
 
-class Chat:
+class Chat(Reader):
     """A language model's layer before the last, of the first ``length`` tokens of a chat that opens with a prompt.
 
     As Z-Image is told (Z-Image Team, "Z-Image: An Efficient Image Generation Foundation Model with Single-Stream
@@ -26,33 +24,14 @@ class Chat:
     """
 
     def __init__(self, network: Any, tokenizer: Any, length: int) -> None:
-        self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        super().__init__(network, tokenizer)
         self._length = length
-        try:
-            self._tokens("")
-        except Exception as error:  # whatever a missing or damaged template makes of the library that fills it in
-            raise ModelError(
-                f"the tokenizer in {tokenizer.name_or_path} has no chat template, or a damaged one; "
-                "copy the model again"
-            ) from error
-
-    @property
-    def networks(self) -> Sequence[nn.Module]:
-        """See :class:`morph.diffusion.parts.Texts`."""
-        return [self.network]
-
-    @property
-    def clips(self) -> Sequence[Clip]:
-        """See :class:`morph.diffusion.parts.Texts`; there are none."""
-        return ()
+        self.check_template(self._tokens)
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
-        told = [self._embedded(prompt) for prompt in prompts]
-        tokens = torch.stack([F.pad(text, (0, 0, 0, self._length - len(text))) for text in told])
-        lengths = torch.tensor([[len(text)] for text in told])
-        return Condition(tokens, (torch.arange(self._length) < lengths).to(tokens.device))
+        return filled([self._embedded(prompt) for prompt in prompts], self._length)
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""

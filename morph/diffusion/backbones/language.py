@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from morph.diffusion.backbones.reader import Reader
 from morph.diffusion.condition import Condition
-from morph.diffusion.parts import Clip
-from morph.errors import ModelError
 
 TOKENS = 512
 """How many tokens of a chat it is shown."""
 
 
-class LanguageModel:
+class LanguageModel(Reader):
     """Some layers of a language model, side by side: tokens (B,512,L D) of L layers, each D wide.
 
     A prompt is put as a user says it, by the template of the tokenizer. Under a message of the ``system`` it is all
@@ -28,24 +27,9 @@ class LanguageModel:
     """
 
     def __init__(self, network: Any, tokenizer: Any, layers: Sequence[int], system: str = "") -> None:
-        self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
+        super().__init__(network, tokenizer)
         self._layers, self._system = tuple(layers), system
-        try:
-            self._chat("a")
-        except Exception as error:  # whatever a template makes of the language that it is written in
-            raise ModelError(
-                "the tokenizer of this model has no chat template, or one that is damaged; copy the model again"
-            ) from error
-
-    @property
-    def networks(self) -> Sequence[nn.Module]:
-        """See :class:`morph.diffusion.parts.Texts`."""
-        return [self.network]
-
-    @property
-    def clips(self) -> Sequence[Clip]:
-        """See :class:`morph.diffusion.parts.Texts`; there are none."""
-        return ()
+        self.check_template(self._chat)
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:

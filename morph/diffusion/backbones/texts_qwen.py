@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
+from morph.diffusion.backbones.reader import Reader, filled
 from morph.diffusion.condition import Condition
-from morph.diffusion.parts import Clip
 
 TEMPLATE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial "
@@ -24,31 +22,15 @@ LONGEST = 512
 """How many of those after them it is told at most, as in diffusers' pipeline."""
 
 
-class Qwen:
+class Qwen(Reader):
     """Qwen2.5-VL: the tokens (B,L,D) of its last layer of a prompt in the template, and a mask of those that count.
 
     All are filled up with zeros to one length, so that texts can be mixed.
     """
 
-    def __init__(self, network: Any, tokenizer: Any) -> None:
-        self.network, self.tokenizer = network.eval().requires_grad_(False), tokenizer
-
-    @property
-    def networks(self) -> Sequence[nn.Module]:
-        """See :class:`morph.diffusion.parts.Texts`."""
-        return [self.network]
-
-    @property
-    def clips(self) -> Sequence[Clip]:
-        """See :class:`morph.diffusion.parts.Texts`; there are none."""
-        return ()
-
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
-        texts = [self._embedded(prompt) for prompt in prompts]
-        tokens = torch.stack([F.pad(text, (0, 0, 0, LONGEST - len(text))) for text in texts])
-        lengths = torch.tensor([len(text) for text in texts], device=tokens.device)
-        return Condition(tokens, torch.arange(LONGEST, device=tokens.device) < lengths[:, None])
+        return filled([self._embedded(prompt) for prompt in prompts], LONGEST)
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""

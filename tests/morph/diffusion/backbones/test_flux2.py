@@ -127,5 +127,5 @@ def test_a_tokenizer_without_a_template_is_refused(folders, tmp_path, template):
     file.unlink()
     if template:
         file.write_text(template)
-    with pytest.raises(ModelError, match="no chat template, or one that is damaged"):
+    with pytest.raises(ModelError, match="no chat template, or a damaged one"):
         load_model(str(copy))
