@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from morph.errors import InputError, MorphError, SettingsError
 from morph.media.kinds import PICTURES
-from morph.media.moment import file_of
 from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import read_recipe
 from morph.media.stills import frame_numbers
@@ -62,9 +61,7 @@ def watch(folder: Path, options: Options) -> Iterator[list[Outcome]]:
             continue
         last_errors.pop(path, None)
         failed_clips = {outcome.name for outcome in outcomes if outcome.error}
-        failed[path] = [
-            file_of(entry.image) for clip in clips if clip.name in failed_clips for entry in clip.keyframes
-        ]
+        failed[path] = [Path(file) for clip in clips if clip.name in failed_clips for file in clip.files]
         yield outcomes
 
 

@@ -41,9 +41,19 @@ RunnerOf = Callable[[Plan, Path, Where], "Runner"]
 """Who runs the tasks of a planned clip whose job is in a folder."""
 
 
-def needs(clip: Clip) -> tuple[str | None, str | None, tuple[LoraFile, ...], tuple[TokenFile, ...]]:
-    """The model that a clip needs, if it needs one, its ControlNet, LoRAs and tokens."""
-    return (clip.model, clip.controlnet, clip.loras, clip.tokens) if needs_model(clip) else (None, None, (), ())
+Stamps = tuple[tuple[int, int], ...]
+"""What changes when files are written again: the bytes of each, and when they were."""
+Needs = tuple[str | None, str | None, tuple[LoraFile, ...], tuple[TokenFile, ...], Stamps]
+
+
+def needs(clip: Clip) -> Needs:
+    """The model that a clip needs, if it needs one, its ControlNet, LoRAs and tokens, and these files' stamps."""
+    if not needs_model(clip):
+        return None, None, (), (), ()
+    files = [*(entry.file for entry in clip.lora_files), *(token.file for token in clip.tokens)]
+    stats = [file.stat() for file in files if file.is_file()]
+    stamps = tuple((stat.st_size, stat.st_mtime_ns) for stat in stats)
+    return clip.model, clip.controlnet, clip.loras, clip.tokens, stamps
 
 
 @functools.lru_cache(maxsize=1)
@@ -52,11 +62,12 @@ def loaded(
     controlnet: str | None,
     loras: tuple[LoraFile, ...],
     tokens: tuple[TokenFile, ...],
+    stamps: Stamps,
     device: str,
     dtype: str,
-    offload: Offload,
+    offload: Offload = "none",
 ) -> Models:
-    """The models of a process, the last that it was asked for."""
+    """The models of a process, the last that it was asked for, of files as they were then."""
     from pipelines.tasks.models import Models
 
     if model is None:

@@ -104,3 +104,9 @@ class Pair:
         span = (self.place(picture_alpha),) * 2
         places, _, _ = self.warp.places(self.place(alpha), size_of(picture), span)
         return model.encode(self.warp.warped(picture, places).clamp(-1, 1))
+
+
+def guide_of(model: LatentDiffusion, settings: Settings) -> Condition | None:
+    """The text of all that is between keyframes, where it is neither's."""
+    guide = settings.infill.guide
+    return model.embed([guide]).to(model.device) if guide else None

@@ -28,7 +28,7 @@ from pipelines.between.keyframes import (
     fit_latents,
     invert_keyframes,
 )
-from pipelines.between.pair import Pair
+from pipelines.between.pair import Pair, guide_of
 from pipelines.between.rendered_way import Choice
 from pipelines.between.slerped import SlerpedInfill
 from pipelines.request.settings import Settings
@@ -95,8 +95,7 @@ class Segment:
     @cached_property
     def _guide(self) -> Condition | None:
         """The text of frames, where it is none of the knots'."""
-        guide = self._settings.infill.guide
-        return self._model.embed([guide]).to(self._model.device) if guide else None
+        return guide_of(self._model, self._settings)
 
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""

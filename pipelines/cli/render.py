@@ -222,7 +222,7 @@ def _say_plan(planned_job: Job, device: str, dtype: str, offload: Offload, calib
 
         quiet_libraries()
         models = Models.of(planned_job.clip, device, dtype, offload)
-    seconds = seconds_of(planned_job, device, dtype, models)
+    seconds = seconds_of(planned_job, device, dtype, models, offload)
     memory = planned_job.memory(models.dtype if models else dtype, offload)
     needs = {one.dtype: one.as_dict() for one in memory} or None
     plan = {**planned_job.as_dict(), "memory_bytes": needs, "estimated_seconds": seconds, "dry_run": True}

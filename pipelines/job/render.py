@@ -59,7 +59,8 @@ def carry_out(
         produced = produce(job, in_process(maker_of(models, plan, job.folder, meter, choose, embeddings)))
     if (forwards := sum(meter.spent.values())) >= SPEED_FROM:
         took = time.monotonic() - began
-        speed.remember(speed.machine_of(plan.clip, device, dtype), plan.sizes.model, took / forwards)
+        machine = speed.machine_of(plan.clip, device, dtype, models.offload)
+        speed.remember(machine, plan.sizes.model, took / forwards)
     log.warning("%s", produced)
     log.info("%s", produced.figures)
     return Done(produced, meter.spent)

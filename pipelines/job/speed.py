@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from morph.diffusion.offload import Offload
 from morph.media.stills import atomic_path
 from pipelines.job.job import Job
 from pipelines.request.clip import Clip
@@ -86,12 +87,15 @@ def calibrate(models: Models, size: tuple[int, int], batch: int) -> float:
     return (time.monotonic() - started) / STEPS / batch
 
 
-def machine_of(clip: Clip, device: str, dtype: str) -> str:
+def machine_of(clip: Clip, device: str, dtype: str, offload: Offload = "none") -> str:
     """Whose speed is kept: that of a clip's model where it computes, as was asked for."""
-    return f"{clip.model} on {device} in {dtype}"
+    waiting = "" if offload == "none" else f", offload {offload}"
+    return f"{clip.model} on {device} in {dtype}{waiting}"
 
 
-def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) -> float | None:
+def seconds_of(
+    job: Job, device: str, dtype: str, models: Models | None = None, offload: Offload = "none"
+) -> float | None:
     """How long a job will take, by past renders, or by a few steps of ``models``.
 
     None where this machine was never measured, or where no model is needed.
@@ -102,6 +106,6 @@ def seconds_of(job: Job, device: str, dtype: str, models: Models | None = None) 
     per_forward = (
         calibrate(models, size, clip.settings.batch)
         if models
-        else seconds_per_forward(machine_of(clip, device, dtype), size)
+        else seconds_per_forward(machine_of(clip, device, dtype, offload), size)
     )
     return None if per_forward is None else per_forward * sum(job.plan.forwards.values())

@@ -124,10 +124,11 @@ def compare_presets(
     # whatever cannot run is found before anything is rendered
     plans = {name: pipeline.plan(clip) for name, clip in clips.items()}
     facts = [maker_of(pipeline, plan, folder).facts() for plan in plans.values()]
-    log.warning("model %s on %s; %d presets", facts[0].model, pipeline.device, len(chosen))
+    told = next((one for one in facts if one.model), facts[0])  # of one that needs a model, if any does
+    log.warning("model %s on %s; %d presets", told.model, pipeline.device, len(chosen))
     folder.mkdir(exist_ok=True)
     settings_of = {name: published_settings(keys(plan.clip.settings)) for name, plan in plans.items()}
-    recipe = facts[0].as_dict() | {
+    recipe = told.as_dict() | {
         "images": [published(image) for image in images],
         "prompts": prompts,
         "settings": settings_of,
@@ -178,6 +179,10 @@ def _with_aligned(chosen: Mapping[str, Settings]) -> dict[str, Settings]:
         settings_of[name] = settings
         if settings.align.on:
             continue
+        if f"{name}{ALIGNED}" in chosen:
+            raise SettingsError(
+                f"a preset is called {name}{ALIGNED}, as {name} in register would be: call it otherwise"
+            )
         try:
             settings_of[f"{name}{ALIGNED}"] = changed(settings, {"align.on": True})
         except SettingsError as error:

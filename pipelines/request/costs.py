@@ -42,7 +42,7 @@ def costs(clip: Clip) -> dict[str, int]:
         guided = 1 if settings.infill.guidance == 1 else 2
         return {"render": len(all_ways) * settings.video.frames * settings.steps * guided}
     # the same keyframe twice is fitted once
-    distinct_keyframes = {(k.image, k.prompt, k.settings): k for k in clip.keyframes}.values()
+    distinct_keyframes = {(k.image, k.prompt, k.loras, k.settings): k for k in clip.keyframes}.values()
     count = len(distinct_keyframes)
     inverted = any(map(captures, all_ways))
     stages: dict[str, float] = {

@@ -10,6 +10,7 @@ from typing import Any, Self
 from morph.diffusion.families import family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.offload import Offload
+from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, locate, read_json
 from morph.weights.stored import LARGE, Stored, stored
 from pipelines.request.clip import Clip
@@ -105,7 +106,10 @@ class Memory:
 def memory_of(clip: Clip, sizes: Sizes, dtype: str, offload: Offload) -> list[Memory]:
     """That of a clip in a dtype, or in each of them where it is "auto"; nothing where weights are not here."""
     dtypes = list(BYTES) if dtype == "auto" else [dtype]
-    found = (Memory.of(clip, sizes, each, offload) for each in dtypes)
+    try:
+        found = [Memory.of(clip, sizes, each, offload) for each in dtypes]
+    except (ModelError, KeyError, TypeError, ValueError, IndexError):
+        return []  # what is wrong with a model is said by what loads it, and a plan can do without an estimate
     return [memory for memory in found if memory]
 
 

@@ -245,6 +245,8 @@ class Settings(Section):
                 {
                     "align.on=false": self.align.on,
                     "anchors.depth=0": self.anchors.depth > 0,
+                    "lora.steps=0": self.lora.steps > 0,
+                    "pose.detector to nothing": bool(self.pose.detector),
                     "textual_inversion.steps=0": self.textual_inversion.steps > 0,
                     "inbetween.frames=0": self.inbetween.frames != "0",
                     "infill.guidance=1 or more": self.infill.guidance < 1,

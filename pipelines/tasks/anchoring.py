@@ -13,7 +13,7 @@ from torch import Tensor
 from morph.blending.warp import Warp
 from pipelines.between.anchors import Anchor, render_anchors
 from pipelines.between.keyframes import FittedKeyframe
-from pipelines.between.pair import Pair
+from pipelines.between.pair import Pair, guide_of
 from pipelines.between.ranking import Chooser, candidate_sheet
 from pipelines.between.rendered_way import CANDIDATES, Choice
 from pipelines.between.segment import Knot, fit_anchors, unfitted
@@ -55,7 +55,7 @@ class Anchoring:
         if number not in self._chosen:
             (_, first), (_, second) = ends
             names = [name for name, _ in ends]
-            pair = Pair.of(first, second, way.settings, warp=warp)
+            pair = Pair.of(first, second, way.settings, warp=warp, guide=guide_of(self._models.model, way.settings))
             name = key_of(
                 "anchors",
                 "chosen" if self._choose else "ranked",

@@ -114,9 +114,7 @@ class DiffusionMaker:
         surveyed.survey(positions)
         frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
-        yield RenderedWay.of(
-            frames, track.measured, self._tracks.round_trips(way), choices, self._models.model.tiled
-        )
+        yield RenderedWay.of(frames, track.measured, self._tracks.round_trips(way), choices, self._bench.tiled)
 
     def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""

@@ -33,6 +33,7 @@ class FilmedTracks:
         self._bench = bench
         self._fields = fields
         self._model = bench.models.video
+        self._tiled: set[int] = set()
         self._film = functools.lru_cache(1)(self._film_of)  # whether it is whole is looked at once
 
     def track(self, way: Way) -> tuple[Track, str]:
@@ -79,6 +80,10 @@ class FilmedTracks:
         first, second = (self._bench.plan.clip.keyframes[number].prompt for number in way.ends)
         return first, second
 
+    def tiled(self, way: Way) -> bool:
+        """Whether the film of a way was coded in tiles here, since memory had run out."""
+        return way.number in self._tiled
+
     def _film_of(self, way: Way) -> Reel:
         """The film of a way as the model makes it, at the model's size: kept, or made."""
         reel, all_places = Reel(self._bench.folder / FRAMES / self._key(way)), places(way.settings)
@@ -86,6 +91,8 @@ class FilmedTracks:
             first, second = (self._bench.pictures.pixels(number) for number in way.ends)
             infill = FilmedInfill(self._model, (first, second), self._prompts(way), way.settings)
             frames = Batches(self._model, 1).alone(lambda: infill.render(all_places, self._bench.progress))
+            if self._model.tiled:
+                self._tiled.add(way.number)
             reel.keep(all_places, (to_levels(frame, KEPT)[0] for frame in frames.split(1)))
         return reel
 

@@ -167,15 +167,20 @@ class Models:
         return str((self._video or self.model).dtype).removeprefix("torch.")
 
     @property
+    def offload(self) -> Offload:
+        """What of the model waits on the CPU."""
+        return self._model.offload if self._model else "none"
+
+    @property
     def said(self) -> str:
         """What computes, and where, as a line for people."""
         model = self.loaded
         if model is None:
             return NO_MODEL
         own = self._model
+        waiting = _WAITING[self.offload]
         loras = f" with LoRA {', '.join(own.merged)}" if own and own.merged else ""
         words = f" with token {', '.join(own.words)}" if own and own.words else ""
-        waiting = _WAITING[own.offload] if own else ""
         return f"model {model.name}{loras}{words} on {model.device} in {self.dtype}{waiting}"
 
     @classmethod
@@ -184,8 +189,8 @@ class Models:
         source: str = "embedded",
         *,
         controlnet: str | None = None,
-        loras: Sequence[str | LoraFile] = (),
-        tokens: Sequence[str | TokenFile] = (),
+        loras: Sequence[str | Path | LoraFile] = (),
+        tokens: Sequence[str | Path | TokenFile] = (),
         device: str = "auto",
         dtype: str = "auto",
         offload: Offload = "none",
@@ -204,8 +209,8 @@ class Models:
             models = cls(None, PerceptualDistance(), film)
             models.asked = {"model": str(source), "controlnet": None, "loras": (), "tokens": ()}
             return models
-        files = [LoraFile.parse(entry) if isinstance(entry, str) else entry for entry in loras]
-        words = [TokenFile.parse(entry) if isinstance(entry, str) else entry for entry in tokens]
+        files = [entry if isinstance(entry, LoraFile) else LoraFile.parse(str(entry)) for entry in loras]
+        words = [entry if isinstance(entry, TokenFile) else TokenFile.parse(str(entry)) for entry in tokens]
         model = load_model(
             str(source),
             *choose_device(device, dtype),

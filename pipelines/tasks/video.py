@@ -75,7 +75,7 @@ class VideoMaker:
         track, reel_name = self._measured(number, positions)
         way = self._plan.ways[number]
         frames = yield from way_frames(self._bench, self._fields, way, steps, track.measured, track, reel_name)
-        yield RenderedWay.of(frames, track.measured)
+        yield RenderedWay.of(frames, track.measured, tiled=self._tracks.tiled(way))
 
     def _measured(self, number: int, positions: int) -> tuple[Track, str]:
         """The track of a way, with all that the model makes of it where more than its ends are to be known."""

@@ -33,6 +33,11 @@ class Workbench:
         """Where tensors are kept."""
         return Store(self.folder / FITS)
 
+    @property
+    def tiled(self) -> bool:
+        """Whether what was painted here had to be coded in tiles, since memory had run out."""
+        return "batches" in vars(self) and self.models.model.tiled
+
     @cached_property
     def batches(self) -> Batches:
         """Batches of the model's work that fit into memory; a ValueError where there is no model."""
