@@ -27,6 +27,8 @@ def test_nothing_that_is_kept_of_other_clips_depends_on_it():
     [
         ({"align.on": True}, "align.on=false"),
         ({"anchors.depth": 1}, "anchors.depth=0"),
+        ({"lora.steps": 1}, "lora.steps=0"),
+        ({"pose.detector": "mediapipe"}, "pose.detector to nothing"),
         ({"textual_inversion.steps": 1}, "textual_inversion.steps=0"),
         ({"inbetween.frames": "auto"}, "inbetween.frames=0"),
         ({"infill.guidance": 0.5}, "infill.guidance=1 or more"),
@@ -35,7 +37,7 @@ def test_nothing_that_is_kept_of_other_clips_depends_on_it():
 )
 def test_what_leaves_no_room_is_refused_in_a_line(values, cure):
     with pytest.raises(SettingsError, match=f"between is video, whose frames are made all at once: set {cure}$"):
-        changed(Settings(), {"between": "video", **values})
+        changed(Settings(), {"between": "video", "lora.steps": 0, **values})
 
 
 def test_a_clip_costs_every_frame_that_is_made_whatever_is_shown():
