@@ -9,7 +9,7 @@ from pipelines.request.settings import Settings, changed
 from tests.morph.video.tiny import build_wan
 from tests.pipelines.conftest import Spent
 
-SETTINGS = changed(Settings(), {"between": "video", "video.frames": 5, "steps": 2})
+SETTINGS = changed(Settings(), {"between": "video", "lora.steps": 0, "video.frames": 5, "steps": 2})
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,12 @@ def test_anchors_are_made_once(anchoring, ends):
     assert spent == {}
 
 
+def test_anchors_too_are_told_what_guides_all_frames(anchoring, ends, models):
+    own, _ = anchoring()
+    (knot,) = own.knots(0, 1, Way(changed(QUICK, ANCHORS | {"infill.guide": "a horse"}), 6), ends)
+    assert torch.equal(knot.keyframe.condition.tokens, models.model.embed(["a horse"]).tokens)
+
+
 def test_nothing_is_learnt_of_anchors_that_nothing_starts_from(anchoring, ends):
     own, spent = anchoring()
     (knot,) = own.knots(0, 1, Way(changed(QUICK, ANCHORS), 2), ends)

@@ -19,7 +19,15 @@ from tests.morph.video.tiny import build_wan
 from tests.pipelines.conftest import CAT, RACCOON, Spent
 from tests.pipelines.tasks.conftest import pixels_of
 
-VALUES = {"between": "video", "video.frames": 9, "steps": 2, "size": "64", "frames": 5, "fade": 0.3}
+VALUES = {
+    "between": "video",
+    "lora.steps": 0,
+    "video.frames": 9,
+    "steps": 2,
+    "size": "64",
+    "frames": 5,
+    "fade": 0.3,
+}
 SETTINGS = changed(Settings(), VALUES)
 
 
