@@ -16,10 +16,12 @@ def splatted(values: Tensor, flow: Tensor, metric: Tensor) -> Tensor:
     exp(metric), of (B,1,h,w), so that the highest stays on top; what leaves the picture is lost. A channel of ones
     tells where anything has come to.
     """
+    device = values.device
+    values, flow, metric = values.cpu(), flow.cpu(), metric.cpu()  # a GPU adds in no fixed order
     count, _, height, width = values.shape
     weight = metric.exp()
     weighted = torch.cat([values * weight, weight.expand(count, -1, -1, -1)], 1).flatten(2)
-    rows, columns = (torch.arange(side, device=values.device) for side in (height, width))
+    rows, columns = (torch.arange(side) for side in (height, width))
     x, y = flow[:, 0] + columns, flow[:, 1] + rows[:, None]
     summed = torch.zeros_like(weighted)
     for column in (x.floor(), x.floor() + 1):
@@ -29,4 +31,4 @@ def splatted(values: Tensor, flow: Tensor, metric: Tensor) -> Tensor:
             cells = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long().flatten(1)
             summed.scatter_add_(2, cells[:, None].expand_as(weighted), weighted * share.flatten(1)[:, None])
     sums, weights = summed.unflatten(2, (height, width)).tensor_split([-1], 1)
-    return sums / torch.where(weights > 0, weights, 1)
+    return (sums / torch.where(weights > 0, weights, 1)).to(device)

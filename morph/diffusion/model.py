@@ -79,7 +79,8 @@ class LatentDiffusion:
         float32 from now on, as nothing else has room for the sum.
         """
         for weight, update in updates:
-            weight.data = weight.data.float() + update.to(weight.device, torch.float32)
+            weight.data = weight.data.float()
+            weight.data += update.to(weight)
         self.merged += (name,)
         self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
 

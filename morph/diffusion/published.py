@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,8 @@ class Published:
                 downs[number][name], ups[number][name] = down, rows
         denoiser, *texts = map(Lora, downs, ups)
         try:
-            digest = sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"LoRA {path} cannot be read: {reason_of(error, DAMAGED)}") from error
         return cls(path.name, digest, denoiser, tuple(texts))

@@ -219,8 +219,16 @@ class Flow(Schedule):
             shift_terminal=spacing.last if spacing.last and steps > 1 else None,  # of one, the first is the last
             **shifts,
         )
-        scheduler.set_timesteps(steps, **given)
-        return *(round(float(sigma) * PARTS) for sigma in scheduler.sigmas[:-1]), CLEAN
+        times: list[int] = []
+        try:
+            if given.get("mu", 1) > 0 or shifts.get("time_shift_type") != "linear":  # which divides by mu
+                scheduler.set_timesteps(steps, **given)
+                times = [round(float(sigma) * PARTS) for sigma in scheduler.sigmas[:-1]]
+        except (ValueError, OverflowError):  # what is no number
+            times = []
+        if not times or not PARTS >= times[0] >= times[-1] > 0 or times != sorted(times, reverse=True):
+            raise ModelError(f"scheduler_config.json: its shifts give no times of {steps} steps for such pictures")
+        return *times, CLEAN
 
     def level(self, t: int | Tensor) -> tuple[Tensor, Tensor]:
         """See :class:`Schedule`."""

@@ -198,7 +198,7 @@ def check_controlnet(folder: Path, name: str, unet: Any) -> None:
     Raises:
         ModelError: what it is.
     """
-    if not (folder / WEIGHT_FILES["unet"]).is_file():
+    if not stored(folder, WEIGHT_FILES["unet"]):
         raise ModelError(f"ControlNet {folder} has no {WEIGHT_FILES['unet']}; only safetensors are loaded")
     config = read_json(folder / "config.json")
     if (kind := config.get("_class_name")) != "ControlNetModel":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from torch import Tensor
@@ -40,7 +40,8 @@ class Word:
         if len(word.split()) != 1:
             raise ModelError(f"token {path} is called {word!r}, which is not one word: name it, FILE=NAME")
         try:
-            digest = sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"token {path} cannot be read: {reason_of(error, DAMAGED)}") from error
         return cls(word, digest, vectors)

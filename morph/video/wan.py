@@ -39,7 +39,7 @@ class WanVideo:
         self.tiled = False
         scheduler = sorted(map(str, pipeline.scheduler.config.items()))
         networks = pipeline.transformer, pipeline.vae, pipeline.image_encoder, encoder
-        self._fingerprint = fingerprint(" ".join(scheduler), *networks)
+        self._fingerprint = fingerprint(" ".join(scheduler), *networks, rounded=True)  # one is cast already
 
     @property
     def device(self) -> torch.device:

@@ -31,10 +31,13 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
     try:
         try:
             wanted = chosen(list_repo_files(hub_id), patterns)
-        except (HfHubHTTPError, HFValidationError):
+        except HFValidationError:
             raise
-        except Exception:  # whatever the library that asks makes of no answer: it may be in the cache
-            return _cached(hub_id)
+        except Exception as error:  # whatever the library that asks makes of no answer: it may be in the cache
+            try:
+                return _cached(hub_id)
+            except LocalEntryNotFoundError:
+                raise error from None
         return Path(snapshot_download(hub_id, allow_patterns=wanted))
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)

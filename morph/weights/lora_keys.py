@@ -99,21 +99,26 @@ def _placed(stem: str) -> tuple[int, str]:
     return DENOISER, stem[denoiser.end() if denoiser else 0 :].replace(".processor.", ".")
 
 
+_LARGEST_ALPHA = 1e6
+
+
 def _told(path: Path, metadata: Mapping[str, str]) -> dict[int, float]:
     """Alphas of whole parts, where a file has them in its header, as diffusers writes them."""
     if _TOLD not in metadata:
         return {}
     try:
-        told = dict(json.loads(metadata[_TOLD]))
-    except (ValueError, TypeError, RecursionError):
-        raise ModelError(f"LoRA {path}: its {_TOLD} is no JSON object; {DAMAGED}") from None
+        told = json.loads(metadata[_TOLD])
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise ModelError(f"LoRA {path}: its {_TOLD} is no JSON object; {DAMAGED}")
     alphas = {}
     for key, value in told.items():
         prefix, _, name = key.rpartition(".")
         if name in ("use_dora", "use_rslora", "alpha_pattern") and value:
             raise ModelError(f"LoRA {path}: it says {name} in its header; only plain LoRAs of one alpha are read")
         if name == "lora_alpha":
-            if type(value) not in (int, float):
-                raise ModelError(f"LoRA {path}: {key} in its header is no number; {DAMAGED}")
+            if type(value) not in (int, float) or not abs(value) <= _LARGEST_ALPHA:
+                raise ModelError(f"LoRA {path}: {key} in its header is no number that scales; {DAMAGED}")
             alphas[_placed(f"{prefix}.")[0]] = float(value)
     return alphas

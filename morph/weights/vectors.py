@@ -13,6 +13,10 @@ UNNAMED = "emb_params"
 """What the files of AUTOMATIC1111's web UI call their only vectors; the word is the name of the file."""
 
 
+LARGEST = 16 * 1024**2
+"""Bytes of a file that is read: 75 vectors, the most that a prompt has room for, take less than 2 MiB."""
+
+
 def own_word(path: Path) -> str:
     """What the word of a textual inversion's file is called: as the file has it, or as the file is called.
 
@@ -27,6 +31,8 @@ def own_word(path: Path) -> str:
         raise ModelError(f"token {path} is no .safetensors; others are refused: pickles can run code")
     if not path.is_file():
         raise ModelError(f"token {path} is not there; check the name")
+    if path.stat().st_size > LARGEST:
+        raise ModelError(f"token {path} is larger than {LARGEST // 1024**2} MiB, as no word is: name another file")
     try:
         with safe_open(path, "np") as file:
             keys = list(file.keys())

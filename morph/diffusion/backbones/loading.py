@@ -64,7 +64,8 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
 
     folder, name = locate(source, patterns=("config.json", WEIGHT_FILES["unet"]))
     check_controlnet(folder, model.name, model.denoiser.network.config)
-    network = load_part(ControlNetModel, folder, torch_dtype=torch.float32)
+    weights = stored(folder, WEIGHT_FILES["unet"])
+    network = load_part(ControlNetModel, folder, weights.variant if weights else "", torch_dtype=torch.float32)
     model.guide(network, name)
 
 

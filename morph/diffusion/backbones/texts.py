@@ -61,7 +61,9 @@ class Clip:
         """A prompt with all tokens of each learnt word in place of its first."""
         words = "|".join(map(re.escape, sorted(self._words, key=len, reverse=True)))
         pattern = rf"(?<!\w)(?:{words})(?!\w)"
-        return re.sub(pattern, lambda m: self._words[m[0].lower()], prompt, flags=re.I) if words else prompt
+        return (
+            re.sub(pattern, lambda m: self._words.get(m[0].lower(), m[0]), prompt, flags=re.I) if words else prompt
+        )
 
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:

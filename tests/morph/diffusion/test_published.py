@@ -295,6 +295,13 @@ def test_what_is_no_lora_is_refused(plain, tmp_path):
             (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelError, match=why):
             Published.read(tmp_path / name, plain)
-    save_file(pair(PLACE), tmp_path / "told.safetensors", {"lora_adapter_metadata": '{"unet.use_dora": true}'})
-    with pytest.raises(ModelError, match="use_dora"):
-        Published.read(tmp_path / "told.safetensors", plain)
+    for told, why in (
+        ('{"unet.use_dora": true}', "use_dora"),
+        ('{"unet.lora_alpha": NaN}', "no number that scales"),
+        ('{"unet.lora_alpha": 1' + "0" * 400 + "}", "no number that scales"),
+        ("[[1, 2]]", "no JSON object"),
+        ('["ab"]', "no JSON object"),
+    ):
+        save_file(pair(PLACE), tmp_path / "told.safetensors", {"lora_adapter_metadata": told})
+        with pytest.raises(ModelError, match=why):
+            Published.read(tmp_path / "told.safetensors", plain)

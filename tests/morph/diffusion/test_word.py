@@ -157,3 +157,13 @@ def test_what_is_no_file_of_vectors_is_refused(tmp_path):
             (tmp_path / name).write_bytes(content)
         with pytest.raises(ModelError, match=why):
             Word.read(tmp_path / name)
+    save_file({"<a>": torch.zeros(5_000_000)}, tmp_path / "checkpoint.safetensors")
+    with pytest.raises(ModelError, match="larger than 16 MiB"):
+        Word.read(tmp_path / "checkpoint.safetensors")
+
+
+def test_letters_that_only_look_like_those_of_a_word_are_left(plain, tmp_path):
+    save_file({"style": torch.ones(16)}, tmp_path / "thing.safetensors")
+    model = copy.deepcopy(plain)
+    Word.read(tmp_path / "thing.safetensors").teach(model)
+    assert len(model.embed(["a \u017ftyle"])) == 1

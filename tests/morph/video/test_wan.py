@@ -111,6 +111,10 @@ def test_in_bfloat16_the_transformer_alone_is_cast_and_its_norms_are_not(folder,
     assert film.isfinite().all()
 
 
+def test_a_cast_does_not_change_which_weights_they_are(model, folder):
+    assert load_video(folder, "again", "cpu", torch.bfloat16).fingerprint == model.fingerprint
+
+
 def test_weights_decide_the_fingerprint_and_damage_is_told_in_a_line(model, folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
     file = other / "scheduler" / "scheduler_config.json"

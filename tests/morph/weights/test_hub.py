@@ -63,6 +63,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self):
         """The list of files, or one of them."""
         path = self.path.partition("?")[0]
+        if path.startswith("/busy"):
+            self.send_error(503)
+            return
         if path.startswith("/api/models/owner/name"):
             siblings = [{"rfilename": name} for name in FILES]
             tree = [{"type": "file", "path": name, "size": len(FILES[name]), "oid": "0" * 40} for name in FILES]
@@ -110,6 +113,7 @@ def test_a_model_is_fetched_once_and_then_taken_from_the_cache(hub, tmp_path):
     assert located(hub, tmp_path, offline="1").stdout == fetched.stdout
     assert located(hub, tmp_path, more=", fetch=False").stdout == fetched.stdout
     assert located("http://127.0.0.1:9", tmp_path).stdout == fetched.stdout  # nobody answers there
+    assert located(f"{hub}/busy", tmp_path).stdout == fetched.stdout  # the hub answers, and gives nothing
 
 
 def test_what_the_hub_does_not_have_is_said_in_one_line(hub, tmp_path):

@@ -85,6 +85,25 @@ def test_a_flow_says_what_is_picture_and_what_is_noise():
         assert torch.allclose(believed.noise, noise[row : row + 1], atol=1e-6)
 
 
+def times_of_all_sizes(schedule):
+    return [schedule.times(4, tokens=tokens) for tokens in (256, 1024, 16_000, 100_000)]
+
+
+@pytest.mark.parametrize(
+    "shifts",
+    [
+        {"time_shift_type": "linear", "base_shift": -1, "max_shift": 1},
+        {"time_shift_type": "linear", "base_shift": 0, "max_shift": 0},
+        {"base_shift": 10, "max_shift": -10},
+        {"base_image_seq_len": 1, "max_image_seq_len": 2, "max_shift": 10},
+    ],
+)
+def test_shifts_that_give_no_times_are_refused(shifts):
+    schedule = Flow.from_config({**CONFIG, "use_dynamic_shifting": True, **shifts}, "even")
+    with pytest.raises(ModelError, match="its shifts give no times of 4 steps"):
+        times_of_all_sizes(schedule)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
