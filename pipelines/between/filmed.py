@@ -9,7 +9,7 @@ from torch import Tensor
 
 from morph.diffusion.guidance import passes
 from morph.media.keyframe import to_levels
-from morph.video.wan import WanVideo
+from morph.video.model import VideoModel
 from pipelines.between.keyframes import Progress
 from pipelines.request.settings import Settings
 
@@ -21,7 +21,7 @@ class FilmedInfill:
     """Frames between two keyframes (1,3,h,w) in [-1,1] of the model's size, at its own ``places`` alone."""
 
     def __init__(
-        self, model: WanVideo, ends: tuple[Tensor, Tensor], prompts: tuple[str, str], settings: Settings
+        self, model: VideoModel, ends: tuple[Tensor, Tensor], prompts: tuple[str, str], settings: Settings
     ) -> None:
         self._model = model
         self._settings = settings

@@ -12,7 +12,7 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
-from morph.video.supported import check_frames, check_video, is_video, video_geometry
+from morph.video.supported import check_frames, check_video, is_video, latent_frames, video_geometry
 from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.vectors import own_word
@@ -70,7 +70,7 @@ def _checked_video(clip: Clip, folder: Path, name: str, fetch: bool) -> Geometry
     if clip.controlnet or clip.lora_files or clip.tokens:
         raise SettingsError(NO_ADDITIONS)
     check_video(folder, weights=fetch or os.path.isdir(clip.model))
-    check_frames(read_json(folder / "vae" / "config.json"), clip.settings.video.frames)
+    check_frames(latent_frames(folder), clip.settings.video.frames)
     return video_geometry(folder)
 
 

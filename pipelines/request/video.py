@@ -16,7 +16,7 @@ class Video(Section, prefix="video."):
     frames: int = setting(
         81,
         "How many frames a video model makes of each way, images included; pacing picks among them. Wan makes "
-        "4k+1, and was trained for 81.",
+        "4k+1, and was trained for 81; LTX-Video makes 8k+1.",
         5,
         1001,
         scope="video",

@@ -19,8 +19,9 @@ from morph.perception.clip import CLIP, load_clip
 from morph.perception.dense import AlexNet, Denoiser, Looker, Vgg16
 from morph.perception.detectors import Detector, load_detector
 from morph.perception.lpips import PerceptualDistance
+from morph.video.loading import load_video
+from morph.video.model import VideoModel
 from morph.video.supported import is_video
-from morph.video.wan import WanVideo, load_video
 from morph.weights.locate import locate
 from pipelines.between.ranking import Ranker
 from pipelines.request import clip as clips
@@ -75,7 +76,7 @@ class Models:
     """
 
     def __init__(
-        self, model: LatentDiffusion | None, perception: PerceptualDistance, video: WanVideo | None = None
+        self, model: LatentDiffusion | None, perception: PerceptualDistance, video: VideoModel | None = None
     ) -> None:
         self._model = model
         self._video = video
@@ -88,7 +89,7 @@ class Models:
         self._interpolators: dict[tuple[str, str], Interpolator] = {}
 
     @property
-    def loaded(self) -> LatentDiffusion | WanVideo | None:
+    def loaded(self) -> LatentDiffusion | VideoModel | None:
         """The model, of whichever kind; None without one."""
         return self._model or self._video
 
@@ -106,7 +107,7 @@ class Models:
         return self._model
 
     @property
-    def video(self) -> WanVideo:
+    def video(self) -> VideoModel:
         """The video model.
 
         Raises:

@@ -12,7 +12,7 @@ from transformers import CLIPVisionModel, CLIPVisionModelWithProjection
 
 from morph import random
 from morph.errors import ModelError, SettingsError
-from morph.video.wan import load_video
+from morph.video.loading import load_video
 from tests.conftest import SAMPLES
 from tests.morph.video.tiny import build_wan, wan_pipeline
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morph.video.wan import load_video
+from morph.video.loading import load_video
 from pipelines.between.filmed import FilmedInfill, places, told
 from pipelines.request.settings import Settings, changed
 from tests.morph.video.tiny import build_wan

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import diffusers.pipelines.wan.pipeline_wan_i2v as wan
 import numpy as np
 import pytest
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
 from PIL import Image
 
 from morph import random
@@ -13,6 +14,7 @@ from morph.media.keyframe import load_keyframe, to_levels
 from morph.media.recipe import read_recipe
 from morph.media.stills import read_png
 from tests.morph.video.tiny import build_wan, wan_pipeline
+from tests.morph.video.tiny_ltx import build_ltx, ltx_pipeline
 from tests.pipelines.conftest import CAT, RACCOON
 
 PLAIN = ["--preset", "video", "--set", "fade=0", "--set", "video.frames=9", "--steps", "2", "--device", "cpu"]
@@ -66,6 +68,41 @@ def test_frames_are_those_of_diffusers_pipeline_and_ends_are_the_images(command,
     recipe = read_recipe(tmp_path / "m.mp4")
     assert recipe["model"] == said["recipe"]["model"]
     assert len(recipe["weights"]) == 16
+
+
+def test_so_are_those_of_ltx(command, tmp_path):
+    model = build_ltx(tmp_path / "ltx")
+    run = ["render", CAT, RACCOON, "-o", "m.mp4", "--model", str(model), *PLAIN, "--frames", "5"]
+    done = command(*run, "--set", "pacing=uniform", "--frames-dir", "stills", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["spent"] == {"render": 9 * 2 * 2}
+    first, last = (
+        Image.fromarray(to_levels(load_keyframe(file, "", (96, 64)).pixels, 8)[0]) for file in (CAT, RACCOON)
+    )
+    made = ltx_pipeline(model)(
+        conditions=[LTXVideoCondition(image=first), LTXVideoCondition(image=last, frame_index=8)],
+        prompt="a cat, a dog",
+        negative_prompt="dog",
+        height=64,
+        width=96,
+        num_frames=9,
+        num_inference_steps=2,
+        guidance_scale=5.5,
+        generator=random.generator(3, "video"),
+        decode_timestep=0.05,
+        image_cond_noise_scale=0.025,
+        output_type="np",
+    ).frames[0]
+    frames = [read_png(file) for file in sorted((tmp_path / "stills").iterdir())]
+    assert np.array_equal(frames[0], np.asarray(first))
+    assert np.array_equal(frames[-1], np.asarray(last))
+    for frame, number in zip(frames[1:-1], (2, 4, 6), strict=True):
+        assert np.abs(frame - made[number] * 255).max() < 0.51
+    run[run.index("video.frames=9")] = "video.frames=13"
+    refused = command(*run, "--dry-run", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "this model makes a multiple of 8 and one more: set video.frames=" in refused.stderr
 
 
 def test_a_film_its_report_and_the_same_again_without_running_the_model_twice(command, video, tmp_path):

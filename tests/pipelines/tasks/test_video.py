@@ -5,7 +5,7 @@ import pytest
 
 from morph.errors import SettingsError
 from morph.perception.lpips import PerceptualDistance
-from morph.video.wan import load_video
+from morph.video.loading import load_video
 from pipelines import MorphPipeline
 from pipelines.between.finishing import End, finished
 from pipelines.request.clip import clip_of
