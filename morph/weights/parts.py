@@ -10,6 +10,7 @@ import torch
 
 from morph.errors import ModelError
 from morph.weights.locate import read_json
+from morph.weights.pieces import FILE, SENTINELS, read_pieces
 from morph.weights.silence import silence
 
 _DAMAGED = "its files are damaged, or not those of one model; copy the model again"
@@ -51,12 +52,15 @@ def load_part(kind: Any, folder: Path, variant: str = "", **types: torch.dtype) 
 
 
 def load_tokenizer(kind: Any, folder: Path) -> Any:
-    """The tokenizer in a folder.
+    """The tokenizer in a folder; T5's may be a vocabulary of SentencePiece alone.
 
     Raises:
         ModelError: files are missing or damaged.
     """
-    if not (folder / "tokenizer.json").is_file():
+    whole = (folder / "tokenizer.json").is_file()
+    if not whole and FILE in kind.vocab_files_names.values() and (folder / FILE).is_file():
+        return _of_pieces(kind, folder / FILE)
+    if not whole:
         for name in ("vocab.json", "merges.txt"):
             if not (folder / name).is_file():
                 raise ModelError(f"{folder} has no tokenizer.json, and no {name} either; copy the model again")
@@ -67,3 +71,17 @@ def load_tokenizer(kind: Any, folder: Path) -> Any:
             return kind.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # whatever a damaged file makes of the libraries that read it
         raise ModelError(f"{folder} cannot be loaded: {_DAMAGED}") from error
+
+
+def _of_pieces(kind: Any, file: Path) -> Any:
+    """A tokenizer of T5's kind; transformers needs another package to read its vocabulary."""
+    pieces = read_pieces(file)
+    try:
+        with silence():
+            return kind(
+                vocab=pieces.scored + SENTINELS,
+                extra_ids=len(SENTINELS),
+                _spm_precompiled_charsmap=pieces.characters or None,
+            )
+    except Exception as error:  # whatever a damaged file makes of the libraries that use it
+        raise ModelError(f"{file} cannot be loaded: {_DAMAGED}") from error

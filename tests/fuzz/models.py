@@ -13,6 +13,7 @@ from morph.diffusion.supported import check_configs, check_controlnet, check_ste
 from morph.weights.locate import EMBEDDED, WEIGHT_FILES, check_hashes, read_json
 from morph.weights.lora_keys import lora_keys
 from tests.fuzz.mutate import header, json_values
+from tests.morph.weights.vocabulary import vocabulary
 
 ORIGIN = {"model": "a", "prompts": "b"}
 CONFIGS = {part: f"{part}/config.json" for part in ("vae", "unet", "text_encoder")} | {
@@ -242,6 +243,17 @@ def token_seeds() -> list[bytes]:
     return [save({"emb_params": vectors}), save({"<a>": vectors[0]}), save(both)]
 
 
+def read_vocabulary(folder: Path) -> None:
+    from morph.weights.pieces import FILE, read_pieces
+
+    read_pieces(folder / FILE)
+
+
+def vocabulary_seeds() -> list[bytes]:
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581a", -1.5), ("\u2581cat", -2.0)]
+    return [vocabulary(pieces), vocabulary(pieces, characters=bytes(200)), vocabulary(pieces, kind=2)]
+
+
 ROWS: tuple[tuple[Any, ...], ...] = (
     *((f"{part}.json", reader(part), seeds(part), (json_values,), with_model) for part in CONFIGS),
     *(
@@ -258,6 +270,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
     ("lora.safetensors", read_lora, lora_seeds, (header,)),
+    ("spiece.model", read_vocabulary, vocabulary_seeds),
     ("token.safetensors", read_token, token_seeds, (header,)),
     ("embeddings.safetensors", read_embeddings, embedding_seeds, (header,)),
 )

@@ -13,7 +13,9 @@ from morph.errors import ModelError, SettingsError
 from morph.video.loading import load_video
 from morph.video.ltx import LtxVideo
 from tests.conftest import SAMPLES
+from tests.morph.diffusion.backbones.tiny import WORDS
 from tests.morph.video.tiny_ltx import build_ltx, ltx_pipeline
+from tests.morph.weights.vocabulary import vocabulary
 
 ASKED = {"frames": 9, "steps": 3, "seed": 3}
 
@@ -80,6 +82,17 @@ def test_seed_both_ends_and_texts_decide(model, ends):
         film(guidance=2, negative="dog"),
     ):
         assert not torch.equal(first, other)
+
+
+def test_its_vocabulary_may_be_that_of_sentencepiece_alone(model, folder, ends, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    (other / "tokenizer" / "tokenizer.json").unlink()
+    (other / "tokenizer" / "spiece.model").write_bytes(vocabulary([(word, -n) for n, word in enumerate(WORDS)]))
+
+    def film(of):
+        return of.film(ends, "a photo of a cat", "dog", guidance=3, tick=lambda: None, **ASKED)
+
+    assert torch.equal(film(load_video(other, "other", "cpu", torch.float32)), film(model))
 
 
 def test_in_bfloat16_transformer_and_autoencoder_are_cast(folder, ends):
