@@ -70,5 +70,5 @@ def test_a_film_of_many_frames_takes_no_time(uneven):
     stamps[-1] += 500 * uneven
     began = time.process_time()
     times = Times.stamped(stamps, MILLI, 42, Fraction(24))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20  # were every stamp compared with every other, it would take minutes
     assert times.fps == (None if uneven else NTSC)
