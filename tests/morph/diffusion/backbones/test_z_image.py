@@ -76,7 +76,7 @@ def test_between_texts_of_two_lengths_the_longer_counts_and_the_ends_are_the_end
 def test_hearing_oneself_changes_nothing_whatever_else_is_in_the_batch(model):
     latents, condition = latents_of(model, 2), model.embed([SHORT, LONG])
     alone = output(model, latents, condition)
-    with model.denoiser.exchanging(lambda name, own: own()):
+    with model.denoiser.exchanging(lambda name, own: own(), [site.name for site in model.denoiser.sites]):
         assert torch.allclose(output(model, latents, condition), alone, atol=1e-5)
 
 
@@ -90,7 +90,7 @@ def test_what_hears_two_ends_hears_no_filling_of_its_text(model):
         return Heard(torch.cat([one.keys] * 2, 2), torch.cat([one.values] * 2, 2), raised)
 
     alone = output(model, latents, condition)
-    with model.denoiser.exchanging(twice):
+    with model.denoiser.exchanging(twice, [site.name for site in model.denoiser.sites]):
         assert torch.allclose(output(model, latents, condition), alone, atol=1e-5)
     assert set(heard.values()) == {4 * 6}  # the picture's own tokens, and not what fills them up to 32
 
