@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from torch import Tensor
 from morph.diffusion.layers import Layers
 from morph.diffusion.lora import Lora, applied_to
 from morph.diffusion.model import LatentDiffusion
-from morph.errors import ModelError, reason_of
+from morph.errors import ModelError
 from morph.weights.lora_keys import DENOISER, LoraKeys, lora_keys
-from morph.weights.read import DAMAGED, read_weights
+from morph.weights.read import digest_of, read_weights
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,7 @@ class Published:
                     )
                 downs[number][name], ups[number][name] = down, rows
         denoiser, *texts = map(Lora, downs, ups)
-        try:
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"LoRA {path} cannot be read: {reason_of(error, DAMAGED)}") from error
-        return cls(path.name, digest, denoiser, tuple(texts))
+        return cls(path.name, digest_of(path, "LoRA"), denoiser, tuple(texts))
 
     def scaled(self, weight: float) -> Published:
         """The one of which ``weight`` times as much is added."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 
 from torch import Tensor
 
 from morph.diffusion.model import LatentDiffusion
-from morph.errors import ModelError, reason_of
-from morph.weights.read import DAMAGED, read_weights
+from morph.errors import ModelError
+from morph.weights.read import digest_of, read_weights
 from morph.weights.vectors import TOWERS, own_word
 
 
@@ -39,12 +38,7 @@ class Word:
         word, vectors = name or own, _vectors(path, read_weights(path, ""))
         if len(word.split()) != 1:
             raise ModelError(f"token {path} is called {word!r}, which is not one word: name it, FILE=NAME")
-        try:
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(f"token {path} cannot be read: {reason_of(error, DAMAGED)}") from error
-        return cls(word, digest, vectors)
+        return cls(word, digest_of(path, "token"), vectors)
 
     def teach(self, model: LatentDiffusion) -> None:
         """Have a model's text encoders read it, for good; it is a part of the model's fingerprint from now on.

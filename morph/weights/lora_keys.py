@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from morph.errors import ModelError, reason_of
-from morph.weights.read import DAMAGED
+from morph.errors import ModelError
+from morph.weights.read import DAMAGED, read_header
 
 DENOISER = -1
 """The part that is no text encoder; these are counted from 0."""
@@ -18,6 +18,7 @@ _ALPHA = re.compile(r"(.+?)(?:[._]lora)?\.alpha")
 _SIDES = {"A": "down", "B": "up", "down": "down", "up": "up"}
 _DENOISER = re.compile(r"(?:unet|transformer|diffusion_model)\.|lora_(?:unet|transformer)_")
 _TEXT = re.compile(r"text_encoder(?:_([23]))?\.|lora_te([123]?)_")
+_LARGEST_ALPHA = 1e6
 _TOLD = "lora_adapter_metadata"
 """Where diffusers says the alphas of a file in PEFT's spelling."""
 
@@ -44,17 +45,7 @@ def lora_keys(path: Path) -> list[LoraKeys]:
     Raises:
         ModelError: no such file, no safetensors, or a key of something else than a plain LoRA: of DoRA, LoHa, LoKr.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if path.suffix != ".safetensors":
-        raise ModelError(f"LoRA {path} is no .safetensors; others are refused: pickles can run code")
-    if not path.is_file():
-        raise ModelError(f"LoRA {path} is not there; check the name")
-    try:
-        with safe_open(path, "np") as file:
-            keys, metadata = list(file.keys()), dict(file.metadata() or {})
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"LoRA {path} cannot be read: {reason_of(error, DAMAGED)}") from error
+    keys, metadata = read_header(path, "LoRA")
     stems = _by_stem(path, keys)
     if not stems:
         raise ModelError(f"LoRA {path} is empty; copy it again")
@@ -97,9 +88,6 @@ def _placed(stem: str) -> tuple[int, str]:
         return int(text[1] or text[2] or 1) - 1, stem[text.end() :]
     denoiser = _DENOISER.match(stem)
     return DENOISER, stem[denoiser.end() if denoiser else 0 :].replace(".processor.", ".")
-
-
-_LARGEST_ALPHA = 1e6
 
 
 def _told(path: Path, metadata: Mapping[str, str]) -> dict[int, float]:

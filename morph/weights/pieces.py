@@ -1,7 +1,9 @@
 """Vocabularies of SentencePiece, read without its package: where a tokenizer comes as ``spiece.model`` alone.
 
 Kudo & Richardson 2018, "SentencePiece", arXiv:1808.06226; the file is a message of Protocol Buffers, with the
-fields of ``sentencepiece_model.proto`` in https://github.com/google/sentencepiece.
+fields of ``sentencepiece_model.proto`` in https://github.com/google/sentencepiece. Its package, by which
+transformers would read it, wants a newer Protocol Buffers than the MediaPipe that finds poses allows, so these
+fields are read here.
 """
 
 from __future__ import annotations

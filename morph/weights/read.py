@@ -42,6 +42,40 @@ def read_weights(path: Path, published: str) -> dict[str, Tensor]:
     return weights
 
 
+def read_header(path: Path, label: str) -> tuple[list[str], dict[str, str]]:
+    """The names of the tensors in somebody's safetensors file, and what else its header says; no tensor is read.
+
+    label: what it is called in a message.
+
+    Raises:
+        ModelError: no such file, or no safetensors.
+    """
+    from safetensors import safe_open
+
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{label} {path} is no .safetensors; others are refused: pickles can run code")
+    if not path.is_file():
+        raise ModelError(f"{label} {path} is not there; check the name")
+    try:
+        with safe_open(path, "np") as file:
+            return list(file.keys()), dict(file.metadata() or {})
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{label} {path} cannot be read: {reason_of(error, DAMAGED)}") from error
+
+
+def digest_of(path: Path, label: str) -> str:
+    """SHA-256 of a file; ``label`` is what it is called in a message.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{label} {path} cannot be read: {reason_of(error, DAMAGED)}") from error
+
+
 def misfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Why tensors are not those of a network, as a phrase; empty where they are."""
     for names, what in ((expected.keys() - found.keys(), "it has no"), (found.keys() - expected.keys(), "it has")):

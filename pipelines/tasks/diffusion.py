@@ -118,13 +118,8 @@ class DiffusionMaker:
 
     def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""
-        way, (first, second) = (
-            self._plan.ways[number],
-            [
-                (name, self._fits.load(end, name))
-                for end, name in zip(self._plan.ways[number].ends, names, strict=True)
-            ],
-        )
+        way = self._plan.ways[number]
+        first, second = ((name, self._fits.load(end, name)) for end, name in zip(way.ends, names, strict=True))
         warp = self._fields.warp(number)
         anchors = self._anchoring.knots(number, len(self._plan.ways), way, (first, second), warp)
         return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]
