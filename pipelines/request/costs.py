@@ -32,8 +32,8 @@ def costs(clip: Clip) -> dict[str, int]:
     """U-Net forward equivalents of every stage, in order, when no fit stops early and nothing is kept yet.
 
     A backward pass counts as two forwards, guidance as a second forward, and a step of a video model as one forward
-    for each of its frames. Even pacing renders more frames than it
-    shows, and by finished frames comes back to each segment where distances share out the frames.
+    for each of its frames. Even pacing renders more frames than it shows, and by finished frames comes back to each
+    segment where distances share out the frames.
     """
     settings, all_ways = clip.settings, ways(clip)
     if not needs_model(clip):
@@ -151,6 +151,6 @@ def disk_bytes(clip: Clip, sizes: Sizes) -> int:
 
 
 FILMED = 16
-"""Bits of a channel in which frames are kept as a video model makes them."""
+"""Bits of a channel in which frames are kept as a video model makes them: they are still to be finished."""
 FITTED = 16_000_000
 """Bytes of a fitted keyframe: a LoRA of rank 16 of Stable Diffusion's attention, in float32."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from morph.media.keyframe import to_levels
 from pipelines.between.filmed import FilmedInfill, places, told
 from pipelines.between.finishing import End, finished
+from pipelines.request.costs import FILMED
 from pipelines.request.ways import Way
 from pipelines.tasks.facts import VERSIONS
 from pipelines.tasks.fields import Fields
@@ -21,9 +22,6 @@ from pipelines.tasks.memory import Batches
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
 from pipelines.tasks.track import Track
 from pipelines.tasks.workbench import Workbench
-
-KEPT = 16
-"""Bits of a channel in which a film is kept: frames are still to be finished."""
 
 
 class FilmedTracks:
@@ -93,11 +91,11 @@ class FilmedTracks:
             frames = Batches(self._model, 1).alone(lambda: infill.render(all_places, self._bench.progress))
             if self._model.tiled:
                 self._tiled.add(way.number)
-            reel.keep(all_places, (to_levels(frame, KEPT)[0] for frame in frames.split(1)))
+            reel.keep(all_places, (to_levels(frame, FILMED)[0] for frame in frames.split(1)))
         return reel
 
 
 def _pixels(film: Reel, alpha: float) -> Tensor:
     """A frame of a film (1,3,h,w) in [-1,1]."""
     levels = torch.from_numpy(film.frame(alpha).astype(np.float32)).permute(2, 0, 1)[None]
-    return levels / ((2**KEPT - 1) / 2) - 1
+    return levels / ((2**FILMED - 1) / 2) - 1
