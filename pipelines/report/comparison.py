@@ -17,6 +17,7 @@ from pipelines.request.costs import check_offload
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.recipe import published_settings
 from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.ways import NO_MODEL
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from morph.diffusion.offload import Offload
@@ -125,7 +126,8 @@ def compare_presets(
     plans = {name: pipeline.plan(clip) for name, clip in clips.items()}
     facts = [maker_of(pipeline, plan, folder).facts() for plan in plans.values()]
     told = next((one for one in facts if one.model), facts[0])  # of one that needs a model, if any does
-    log.warning("model %s on %s; %d presets", told.model, pipeline.device, len(chosen))
+    work = f"model {told.model} on {pipeline.device}" if told.model else NO_MODEL
+    log.warning("%s; presets: %s", work, ", ".join(chosen))
     folder.mkdir(exist_ok=True)
     settings_of = {name: published_settings(keys(plan.clip.settings)) for name, plan in plans.items()}
     recipe = told.as_dict() | {

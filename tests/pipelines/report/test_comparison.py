@@ -9,6 +9,7 @@ from morph.errors import ExistsError, SettingsError
 from morph.media.stills import frame_numbers
 from pipelines.report.comparison import Computing, comparable, compare_presets
 from pipelines.request.presets import preset_names
+from pipelines.request.ways import NO_MODEL
 from pipelines.tasks.progress import quiet
 from tests.pipelines.conftest import CAT, RACCOON
 
@@ -34,7 +35,7 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
     assert len(frame_numbers(out / "warp")) == 3
     assert (out / "sheet.png").is_file()
     assert [record.getMessage() for record in caplog.records][:2] == [
-        f"model {folder.resolve()} on cpu in float32; 1 presets",
+        f"{NO_MODEL}; presets: warp",
         "warp (1 of 1)",
     ]
     with pytest.raises(ExistsError, match="not empty"):
