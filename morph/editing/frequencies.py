@@ -34,6 +34,7 @@ def blurred(values: Tensor, sigma: float) -> Tensor:
 def _along(values: Tensor, axis: int, sigma: float) -> Tensor:
     """By a matrix of the axis' length, which knows every mirror image of a cell that matters."""
     length = values.shape[axis]
+    sigma = min(sigma, 2.0 * length)  # wider is as flat
     reach = int(4 * sigma) + 1
     places = torch.arange(-reach, reach + 1, dtype=torch.float64)
     kernel = torch.exp(-places.square() / (2 * sigma**2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -33,12 +34,11 @@ def refine(
     reference's. free: the share of the steps, the last ones, that the reference has no say in. Yields every step.
 
     Each step is DDPM's; then x becomes x - phi_N(x) + phi_N(y_t), with y_t the reference noised to the same time
-    (algorithm 1). Published are a width of 32 pixels and 20 of 100 steps free. phi_N is linear, and an autoencoder's
-    latents are as wide as its pixels seen from afar, so that it serves latents too. Fresh noise is the same for
-    all samples.
+    (algorithm 1). Published are a width of 32 pixels and 20 of 100 steps free. phi_N is linear, so
+    it serves latents too, which are coarse where their pictures are. Fresh noise is the same for all samples.
     """
     latents, last_told = start, round((1 - free) * (len(times) - 1))
-    for step, (s, t) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for step, (s, t) in enumerate(pairwise(times)):
         fresh, of_reference = (
             random.normal(latents.shape[1:], seed, purpose, step).to(latents)
             for purpose in ("ilvr", "ilvr-reference")
