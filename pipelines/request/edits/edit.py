@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -83,21 +83,22 @@ class Edit:
             hint = f"did you mean {near[0]}? " if near else ""
             return SettingsError(f"edit {name} has no {key}; {hint}it has {', '.join(sorted(known))}")
 
-        texts = {key: str(value) for key, value in given.items() if key in TEXTS}
-        files = {key: Path(value) for key, value in given.items() if key in FILES and str(value)}
+        files = {key: Path(value) for key in FILES if (value := given.get(key))}
         return cls(
             with_values(how(), {key: value for key, value in rest.items() if key not in numbers}, unknown),
             with_values(Numbers(), numbers, unknown),
-            **texts,
-            **files,
+            str(given.get("prompt", "")),
+            str(given.get("source", "")),
+            files.get("mask"),
+            files.get("reference"),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """What :meth:`of` makes an equal one of; JSON-ready, files by their paths."""
-        texts = {key: value for key in TEXTS if (value := getattr(self, key))}
-        files = {key: str(value) for key in FILES if (value := getattr(self, key))}
-        return {"how": self.how.name, **texts, **files, **keys(self.numbers), **keys(self.how)}
+        given = {str(key): str(value) for key in (*TEXTS, *FILES) if (value := getattr(self, key))}
+        return {"how": self.how.name, **given, **keys(self.numbers), **keys(self.how)}
 
-    def with_files(self, place: Mapping[Given, Path]) -> Edit:
-        """The same with files elsewhere."""
-        return replace(self, **place)
+    def with_files(self, place: Callable[[Path], Path]) -> Edit:
+        """The same with each file where ``place`` says."""
+        mask, reference = (file and place(file) for file in (self.mask, self.reference))
+        return replace(self, mask=mask, reference=reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pipelines.request.options.setting import Section
@@ -11,6 +12,7 @@ Given = Literal["prompt", "source", "mask", "reference"]
 and of another picture."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class How(Section):
     """A way to edit a picture: its fields are its options.
 
