@@ -14,9 +14,10 @@ from morph import random
 from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Predictor
+from morph.editing.jumps import resampled
 from morph.editing.measurement import Measurement
 from morph.editing.projection import in_pixels
-from morph.editing.stochastic import noised_further, resampled
+from morph.editing.stochastic import noised_further
 
 ETA = 0.85
 """The published share of fresh noise."""

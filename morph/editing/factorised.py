@@ -1,8 +1,8 @@
 """Factorised diffusion (Geng et al., 2024): what is coarse, or grey, from one text, and the rest from another.
 
-eps = sum_i f_i(eps(x; c_i)) with linear f_i that add up to nothing more nor less than a picture (equation 4). At one x
-that is the same sum of the clean pictures that are believed, and so it is taken here: these can be decoded, and the
-f_i are of pixels, as they should be, where the latents' are not.
+eps = sum_i f_i(eps(x; c_i)) with linear f_i whose sum leaves a picture as it is. At one x that is the same sum of
+the clean pictures that are believed, and so it is taken here: these can be decoded, so that the f_i are of pixels,
+where brightness and blur are what they are called.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def hybrid(first: Predictor, second: Predictor, model: LatentDiffusion, part: Pa
 def with_part(predict: Predictor, model: LatentDiffusion, part: Part, given: Tensor) -> Predictor:
     """Believe ``part`` of a given picture (B or 1,3,H,W) in [-1,1], and the rest of what is believed.
 
-    A sampler noises it again at each step, as section 3.4 puts a given component back.
+    A sampler noises it again at each step, as the paper puts a given component back.
     """
 
     def predict_rest(latents: Tensor, t: int) -> Prediction:

@@ -12,7 +12,8 @@ from morph import random
 from morph.diffusion.ddim import Step
 from morph.diffusion.prediction import Predictor
 from morph.diffusion.schedule import Schedule
-from morph.editing.stochastic import denoised, noised_further, resampled
+from morph.editing.jumps import resampled
+from morph.editing.stochastic import denoised, noised_further
 
 
 @torch.no_grad()
@@ -63,8 +64,3 @@ def in_latents(mask: Tensor, shape: Sequence[int]) -> Tensor:
     What is 0 in it is known wholly.
     """
     return F.adaptive_max_pool2d(mask, (shape[-2], shape[-1]))
-
-
-def composite(pixels: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
-    """``painted`` (B,3,H,W) where the mask (B or 1,1,H,W) is 1, and bit for bit ``pixels`` (B or 1,...) where 0."""
-    return torch.where(mask > 0, torch.lerp(pixels.expand_as(painted), painted, mask), pixels)

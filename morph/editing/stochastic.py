@@ -6,8 +6,6 @@ are those of the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from torch import Tensor
 
 from morph.diffusion.prediction import Prediction
@@ -35,26 +33,3 @@ def noised_further(schedule: Schedule, latents: Tensor, s: int, t: int, fresh: T
     (alpha_s, sigma_s), (alpha_t, sigma_t) = (map(float, schedule.level(time)) for time in (s, t))
     share = alpha_t / alpha_s
     return share * latents + max(0.0, sigma_t**2 - (share * sigma_s) ** 2) ** 0.5 * fresh
-
-
-def resampled(steps: int, jump: int = 1, repeat: int = 1) -> Iterator[tuple[int, int]]:
-    """Which of ``steps`` + 1 times, counted from the noisiest, a walk goes from and to: down, and back up by jumps.
-
-    RePaint's resampling (Lugmayr et al., 2022, section 4.2), and DDNM's time travel: every ``jump`` steps it goes
-    as many back up, so that each is taken ``repeat`` times. Only where a whole jump fits; the very last step is
-    taken once. Steps down: :func:`walked`.
-    """
-    left = dict.fromkeys(range(1, steps - jump + 1, jump), repeat - 1)
-    at = steps
-    while at:
-        yield steps - at, steps - at + 1
-        at -= 1
-        if left.get(at):
-            left[at] -= 1
-            yield steps - at, steps - at - jump
-            at += jump
-
-
-def walked(steps: int, jump: int = 1, repeat: int = 1) -> int:
-    """How often the denoiser is asked on the way of :func:`resampled`."""
-    return sum(to > start for start, to in resampled(steps, jump, repeat))

@@ -82,7 +82,7 @@ class Kit:
 
 def forwards(edit: Edit, count: int) -> int:
     """U-Net forward equivalents that ``count`` pictures of an edit take, more or less; fits come on top."""
-    return edit.numbers.steps * count * (1 if edit.numbers.guidance == 1 else 2)
+    return edit.how.taken(edit.numbers.steps) * count * (1 if edit.numbers.guidance == 1 else 2)
 
 
 def identity(edit: Edit) -> dict[str, Any]:

@@ -44,3 +44,7 @@ class How(Section):
         cls.name, cls.does, cls.paper = name, does, paper
         cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
         cls.published, cls.detailed = published or {}, detailed
+
+    def taken(self, steps: int) -> int:
+        """How often the denoiser is asked for a picture that is painted by so many steps."""
+        return steps

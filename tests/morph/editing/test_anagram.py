@@ -66,7 +66,7 @@ def test_alone_as_it_is_nothing_changes(model):
 
 @schedules
 def test_each_view_shows_what_its_own_predictor_paints(schedule):
-    """Of two painters, one who knows pictures that brighten downwards and one to the right, seen a quarter turned."""
+    """Of two painters, the one of pictures that brighten downwards, the other of those that do to the right."""
     size, times = 32, schedule.times(20)
     ramp = torch.linspace(-2, 2, size)
     painters = [Smooth(schedule, size, mean=ramp[:, None]), Smooth(schedule, size, mean=ramp.expand(size, size))]

@@ -4,8 +4,8 @@ import torch
 from morph.diffusion import ddim
 from morph.diffusion.guidance import conditioned
 from morph.editing.ddnm import restore
+from morph.editing.jumps import walked
 from morph.editing.measurement import Grey, Known, Pooled
-from morph.editing.stochastic import walked
 from morph.steps import drain
 from tests.morph.editing.photographs import photograph
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from morph.diffusion import ddim
-from morph.editing.repaint import composite, in_latents, inpaint
-from morph.editing.stochastic import walked
+from morph.editing.jumps import walked
+from morph.editing.repaint import in_latents, inpaint
 from morph.steps import drain
 from tests.morph.editing.gaussian import Smooth, schedules
 
@@ -63,17 +63,6 @@ def test_every_step_down_is_yielded_and_noise_is_that_of_the_seed(model):
     assert torch.equal(steps[-1].latents, both)
     assert torch.allclose(painted(0, slice(1, 2))[0], both[1:], atol=1e-4)
     assert not torch.allclose(painted(1)[0], both, atol=1e-2)
-
-
-def test_masks_between_mix_and_edges_are_bit_for_bit():
-    pixels = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    painted = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    mask = torch.linspace(0, 1, 16).expand(1, 1, 16, 16)
-    whole = composite(pixels, painted, mask)
-    assert torch.equal(whole[..., 0], pixels[..., 0].expand(2, 3, 16))
-    assert torch.equal(whole[..., -1], painted[..., -1])
-    share = float(mask[0, 0, 0, 5])
-    assert torch.allclose(whole[..., 5], (1 - share) * pixels[..., 5] + share * painted[..., 5], atol=1e-6)
 
 
 def test_a_cell_is_known_only_if_all_of_its_pixels_are():
