@@ -27,7 +27,7 @@ _MOST = 100.0
 
 @dataclass(frozen=True)
 class Term:
-    """What is told. weight: of the guidance, below 0 away from it; place: a box, ``REFERENCE`` or None, everywhere."""
+    """What is told. weight: of the guidance, below 0 away from it. place: a box, ``REFERENCE``, or everywhere."""
 
     text: str
     weight: float = 1.0
