@@ -151,10 +151,10 @@ class MorphPipeline(Models):
     def edit(
         self, image: Picture, *, size: str = "image", callback: Callback = quiet, **values: Any
     ) -> Image.Image:
-        """A picture edited, as a Pillow image: ``pipeline.edit("a.jpg", how="sdedit", prompt="an oil painting")``.
+        """A picture edited, as a Pillow image: ``pipeline.edit("a.jpg", how="sdedit", prompt="a painting")``.
 
-        ``values``: ``how``, what it needs (prompt, source, mask, reference), and numbers and options by their names,
-        as ``morph edit --hows`` lists them. ``size`` is as that of :class:`Settings`.
+        ``values``: ``how``, what it needs (prompt, source, mask, reference), numbers and options by their names, as
+        ``morph edit --hows`` lists them. ``size`` is as that of :class:`Settings`.
 
         Raises:
             InputError: a picture or a value that cannot be used.
