@@ -6,15 +6,23 @@ import pytest
 import torch
 
 from morph.diffusion import ddim
+from morph.diffusion.backbones.loading import load_model
 from morph.editing.measurement import Grey, Pooled
 from morph.errors import SettingsError
 from morph.steps import drain
 from pipelines.edit.editors import EDITORS, edited
+from tests.morph.diffusion.backbones.tiny import build_sd3
 from tests.morph.editing.photographs import photograph
 
 RIGHT = torch.zeros(1, 1, 64, 64)
 RIGHT[..., 32:] = 1
 FEW = {"steps": 6, "guidance": 2}
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory):
+    """A random flow model."""
+    return load_model(str(build_sd3(tmp_path_factory.mktemp("flow"), t5=False)))
 
 
 def made(canvas, *amounts):
@@ -47,6 +55,15 @@ def test_each_depends_on_prompt_seed_and_amount(canvas, model, how):
     assert torch.allclose(made(one(), 1.0), both[1:], atol=1e-3)
     assert distance(made(one(seed=1)), both[1:]) > 1e-3
     assert distance(made(one(prompt="a cat")), both[1:]) > 1e-6
+
+
+@pytest.mark.parametrize("how", ALL)
+def test_flow_models_edit_so_too(canvas, flow, how):
+    one = canvas(flow, how=how, **({"prompt": "a dog"} | ALL[how] | FEW))
+    weak, whole = made(one, 0.2, 1.0).split(1)
+    assert distance(weak, whole) > 1e-3
+    if how == "ddnm":
+        assert float((Grey().measured(whole) - Grey().measured(one.pixels)).abs().max()) < 1e-6
 
 
 def test_what_is_known_of_an_inpainted_picture_stays_bit_for_bit(canvas, embedded):

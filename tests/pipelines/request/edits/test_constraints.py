@@ -12,6 +12,8 @@ def test_times_that_are_gone_back_are_counted():
     assert Inpaint(jump=10, repeat=10).taken(250) == 2410  # as published
     assert Restore().taken(100) == 100
     assert Ilvr().taken(100) == 100
+    asked = Edit.of({"how": "inpaint", "mask": "m.png", "steps": 4, "jump": 2, "repeat": 3})
+    assert asked.forwards(2) == 2 * 8 * 2
 
 
 def test_published_numbers_are_defaults():
