@@ -39,8 +39,7 @@ Steps = Generator[Step, None, Tensor]
 
 def repainted(canvas: Canvas, how: Inpaint, amounts: Sequence[float]) -> Steps:
     """RePaint, where the mask says."""
-    predict, mask = canvas.guided(canvas.target), _mask(canvas)
-    cells = in_latents(mask, canvas.latents.shape)
+    predict, cells = canvas.guided(canvas.target), in_latents(_mask(canvas), canvas.latents.shape)
 
     def paint(start: Tensor, times: Sequence[int]) -> Steps:
         return inpaint(
@@ -130,8 +129,6 @@ def hybrid(canvas: Canvas, how: Hybrid, amounts: Sequence[float]) -> Steps:
     model, first = canvas.model, _first_part(canvas, how)
     of_prompt = canvas.guided(canvas.target)
     if how.keep == "none":
-        if not how.second:
-            raise SettingsError("edit hybrid with keep none paints two texts: give the other one as second")
         of_second = canvas.guided(model.embed([how.second]))
         predict = factorised.hybrid(of_prompt, of_second, model, first)
     else:
@@ -160,9 +157,7 @@ def seen_twice(canvas: Canvas, how: Anagram, amounts: Sequence[float]) -> Steps:
 
 def put_together(canvas: Canvas, how: Compose, amounts: Sequence[float]) -> Steps:
     """Compositions of texts, each with its place."""
-    terms = [*([Term(canvas.edit.prompt)] if canvas.edit.prompt else []), *terms_of(how.terms)]
-    if not terms:
-        raise SettingsError("edit compose has nothing to put together: give a prompt, or terms, or both")
+    terms = [Term(canvas.edit.prompt), *terms_of(how.terms)]
     texts = canvas.model.embed([term.text for term in terms])
     predict = composed(
         canvas.model.conditional(),
@@ -201,8 +196,7 @@ def _sampled(canvas: Canvas, strength: float, amounts: Sequence[float], predict:
 
 
 def _mask(canvas: Canvas) -> Tensor:
-    if canvas.mask is None:
-        raise SettingsError(f"edit {canvas.edit.how.name} of a part needs a mask: give one")
+    assert canvas.mask is not None  # the edit needs it
     return canvas.mask.to(canvas.model.device)
 
 
@@ -235,8 +229,7 @@ def _place(canvas: Canvas, place: Box | str | None) -> Tensor | None:
         return None
     width, height = size_of(canvas.pixels)
     if isinstance(place, str):
-        if canvas.other is None:
-            raise SettingsError(f"terms has the place {place}, and there is none: give one")
+        assert canvas.other is not None  # the edit needs it
         mask = (canvas.other.mean(1, keepdim=True) + 1) / 2
     else:
         left, top, right, bottom = place

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from morph.editing.jumps import walked
+from morph.errors import SettingsError
 from pipelines.request.edits.how import How
-from pipelines.request.edits.terms import SYNTAX, terms_of
+from pipelines.request.edits.terms import REFERENCE, SYNTAX, terms_of
 from pipelines.request.options.setting import setting
 
 STRENGTH = "The share of the steps that paint; below 1 from the picture, noised, and with 1 from noise alone."
@@ -58,6 +60,11 @@ class Restore(
     jump: int = setting(5, "Steps after which as many are noised again, and taken once more.", 1, 999)
     repeat: int = setting(1, "How often each step is taken: DDNM's time travel.", 1, 100)
 
+    def check(self, given: Collection[str]) -> None:
+        """See :class:`How`."""
+        if self.task == "inpaint" and "mask" not in given:
+            raise SettingsError("edit ddnm needs mask with task inpaint: give one")
+
     def taken(self, steps: int) -> int:
         """See :class:`How`."""
         return walked(steps, self.jump, self.repeat)
@@ -106,6 +113,16 @@ class Hybrid(
     )
     strength: float = setting(1.0, STRENGTH, 0, 1)
 
+    def check(self, given: Collection[str]) -> None:
+        """See :class:`How`."""
+        if (self.keep == "none") != bool(self.second):
+            needed = (
+                "needs second with keep none: give one" if self.keep == "none" else "has second without keep none"
+            )
+            raise SettingsError(f"edit hybrid {needed}")
+        if self.keep == "none" and "reference" in given:
+            raise SettingsError("edit hybrid does nothing with reference with keep none: leave it out")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Anagram(
@@ -134,13 +151,14 @@ class Compose(
     name="compose",
     does="puts several things into one picture, each where it is wanted, and leaves others out",
     paper="Liu et al., Compositional Visual Generation with Composable Diffusion Models, 2022",
-    takes=("prompt", "mask", "reference"),
+    needs=("prompt",),
+    takes=("mask", "reference"),
 ):
     """Options of compositions."""
 
     terms: str = setting(
         "",
-        f"{SYNTAX}, after the prompt, which is a term everywhere. WEIGHT is a share of the guidance; PLACE is "
+        f"{SYNTAX}, besides the prompt, which is a term everywhere. WEIGHT is a share of the guidance; PLACE is "
         "left, right, top, bottom, centre, reference (what is white in it), or a box of shares such as 0,0,0.5,1.",
     )
     strength: float = setting(0.6, STRENGTH, 0, 1)
@@ -149,3 +167,11 @@ class Compose(
         """Refuse terms that are none; a SettingsError says which."""
         super().__post_init__()
         terms_of(self.terms)
+
+    def check(self, given: Collection[str]) -> None:
+        """See :class:`How`."""
+        drawn = any(term.place == REFERENCE for term in terms_of(self.terms))
+        if drawn and "reference" not in given:
+            raise SettingsError("edit compose needs reference with the place @reference: give one")
+        if "reference" in given and not drawn:
+            raise SettingsError("edit compose does nothing with reference without the place @reference in terms")

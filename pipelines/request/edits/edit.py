@@ -56,6 +56,7 @@ class Edit:
                 raise SettingsError(f"edit {name} needs {given}: give one")
             if value and given not in self.how.takes:
                 raise SettingsError(f"edit {name} does nothing with {given}: leave it out")
+        self.how.check([given for given in (*TEXTS, *FILES) if getattr(self, given)])
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Edit:

@@ -91,8 +91,6 @@ def test_a_part_restored_is_known_outside_the_mask(canvas, embedded):
     painted = made(one)
     assert torch.equal(painted[..., :32], one.pixels[..., :32])
     assert distance(painted[..., 32:], one.pixels[..., 32:]) > 0.05
-    with pytest.raises(SettingsError, match="edit ddnm of a part needs a mask"):
-        made(canvas(embedded, how="ddnm", task="inpaint", **FEW))
 
 
 def test_from_afar_it_is_the_reference(canvas, embedded):
@@ -120,8 +118,6 @@ def test_what_is_kept_of_a_picture_is_its_own_part(canvas, embedded):
     of_first, of_second = errors(made(one)), errors(made(other))
     assert of_first[0] < 0.3 * of_second[0]
     assert of_second[1] < 0.3 * of_first[1]
-    with pytest.raises(SettingsError, match="keep none paints two texts"):
-        made(canvas(embedded, how="hybrid", prompt="a dog", keep="none", **FEW))
 
 
 def test_two_texts_of_a_hybrid_are_as_one_where_they_are_the_same(canvas, model):
@@ -150,8 +146,7 @@ def test_an_autoencoder_that_does_not_turn_is_said_and_tiles_must_fit(canvas, em
 def test_a_term_counts_in_its_place(canvas, model):
     """As plain guidance where there is one term, and one of no weight is as none."""
     values = {"how": "compose", "strength": 0.5, **FEW}
-    prompted, term = (canvas(model, **values, **one) for one in ({"prompt": "a dog"}, {"terms": "a dog"}))
-    assert torch.equal(made(prompted), made(term))
+    prompted = canvas(model, prompt="a dog", **values)
     sdedit = canvas(model, how="sdedit", prompt="a dog", strength=0.5, **FEW)
     start = model.schedule.noise(prompted.latents, prompted.noise("compose"), prompted.times(0.5)[0])
     plain = drain(ddim.sample(sdedit.guided(sdedit.target), model.schedule, start, prompted.times(0.5)))
@@ -164,7 +159,3 @@ def test_a_term_counts_in_its_place(canvas, model):
     drawn = made(canvas(model, other=white, prompt="a dog", terms="a cat @reference :3", **values))
     assert torch.allclose(left, drawn, atol=1e-4)
     assert distance(left, nothing) > 1e-6
-    with pytest.raises(SettingsError, match="nothing to put together"):
-        made(canvas(model, **values))
-    with pytest.raises(SettingsError, match="place reference, and there is none"):
-        made(canvas(model, terms="a cat @reference", **values))

@@ -28,3 +28,22 @@ def test_terms_are_refused_with_the_options():
         Edit.of({"how": "compose", "terms": "a cat @moon"})
     with pytest.raises(SettingsError, match="edit inpaint needs mask"):
         Edit.of({"how": "inpaint", "prompt": "a cat"})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"how": "ddnm", "task": "inpaint"}, "edit ddnm needs mask with task inpaint"),
+        ({"how": "hybrid", "prompt": "a", "keep": "none"}, "edit hybrid needs second with keep none"),
+        ({"how": "hybrid", "prompt": "a", "second": "b"}, "edit hybrid has second without keep none"),
+        (
+            {"how": "hybrid", "prompt": "a", "second": "b", "keep": "none", "reference": "r.png"},
+            "edit hybrid does nothing with reference with keep none",
+        ),
+        ({"how": "compose", "prompt": "a", "terms": "a @reference"}, "edit compose needs reference"),
+        ({"how": "compose", "prompt": "a", "reference": "r.png"}, "edit compose does nothing with reference"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_beforehand(values, told):
+    with pytest.raises(SettingsError, match=told):
+        Edit.of(values)
