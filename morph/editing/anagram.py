@@ -1,6 +1,6 @@
 """Visual anagrams (Geng et al., 2024): a picture that is one thing as it is, and another seen in another way.
 
-eps = mean_i v_i^-1 eps(v_i x; c_i) (equation 3), with views v_i that take standard noise to standard noise. The
+eps = mean_i v_i^-1 eps(v_i x; c_i), with views v_i that take standard noise to standard noise. The
 paper has pixels; of latents a view is what it is of the picture only as far as the autoencoder turns with it:
 :func:`mismatch` measures it. Views that change values, such as the negative, mean nothing in latents.
 """

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def low_pass(values: Tensor, width: float) -> Tensor:
-    """Values (B,C,h,w) made smaller by ``width`` and large again, both bicubic: phi_N of ILVR, section 3.2.
+    """Values (B,C,h,w) made smaller by ``width`` and large again, both bicubic: phi_N of ILVR.
 
     At least one cell is left of a side. A ``width`` of 1 or less changes nothing.
     """

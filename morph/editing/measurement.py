@@ -33,7 +33,7 @@ class Measurement(ABC):
     def fitted(self, pixels: Tensor, wanted: Tensor) -> Tensor:
         """A^+ y + (I - A^+ A) x: pictures (B,3,H,W) of which ``wanted`` (B or 1,...) is measured, else as they are.
 
-        Wang et al., 2022, equation 10. They may leave [-1,1].
+        Wang et al., 2022. They may leave [-1,1].
         """
         return pixels + self.spread(wanted - self.measured(pixels))
 
