@@ -143,10 +143,10 @@ def seen_twice(canvas: Canvas, how: Anagram, amounts: Sequence[float]) -> Steps:
     view, latents = _view(canvas, how), canvas.latents
     if (mismatch := anagram.mismatch(canvas.model, latents, view)) > MISMATCH:
         log.warning(
-            "latents of model %s that are seen %s decode to another picture than the picture seen so: by %.0f %% "
-            "of its contrast, which shows as artefacts in that view",
-            canvas.model.name,
+            "the view %s of model %s's latents decodes to another picture than the view of the picture: by %.0f %% "
+            "of its contrast, which shows as artefacts",
             how.view,
+            canvas.model.name,
             100 * mismatch,
         )
     second = canvas.model.embed([how.second]) if how.second else canvas.target
@@ -235,4 +235,5 @@ def _place(canvas: Canvas, place: Box | str | None) -> Tensor | None:
         left, top, right, bottom = place
         mask = torch.zeros(1, 1, height, width)
         mask[..., round(top * height) : round(bottom * height), round(left * width) : round(right * width)] = 1
-    return F.adaptive_avg_pool2d(mask, canvas.latents.shape[-2:]).to(canvas.model.device)
+    rows, columns = canvas.latents.shape[-2:]
+    return F.adaptive_avg_pool2d(mask, (rows, columns)).to(canvas.model.device)

@@ -138,7 +138,7 @@ def test_a_view_has_its_own_text(canvas, model, view):
 def test_an_autoencoder_that_does_not_turn_is_said_and_tiles_must_fit(canvas, embedded, caplog):
     with caplog.at_level(logging.WARNING, "morph"):
         made(canvas(embedded, how="anagram", prompt="a dog", strength=0.2, **FEW))
-    assert "that are seen upside-down decode to another picture" in caplog.text
+    assert "the view upside-down of model embedded's latents decodes to another picture" in caplog.text
     with pytest.raises(SettingsError, match="tiles is 3; latents here are 8x8"):
         made(canvas(embedded, how="anagram", prompt="a dog", view="tiles", tiles=3, **FEW))
 
