@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -17,6 +18,20 @@ def say(message: str) -> None:
     """A line for people: everything but results goes to stderr."""
     with aside_of_bars():
         click.echo(message, err=True)
+
+
+def styled(text: str, stream: TextIO, **style: Any) -> str:
+    """A text as :func:`click.style` has it, if ``stream`` is a terminal whose user wants colours.
+
+    NO_COLOR, set to anything, and a terminal that calls itself dumb say no.
+    """
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else click.style(text, **style)
+
+
+def say_error(message: str) -> None:
+    """A line that says why something cannot be done."""
+    say(styled("Error:", sys.stderr, fg="red", bold=True) + f" {message}")
 
 
 @contextmanager

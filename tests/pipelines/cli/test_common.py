@@ -7,7 +7,7 @@ import time
 import pytest
 
 from morph.errors import ExistsError, SettingsError
-from pipelines.cli.common import Notices, assigned, say, with_consent
+from pipelines.cli.common import Notices, assigned, say, styled, with_consent
 from pipelines.tasks.bar import ProgressBar
 
 
@@ -38,10 +38,27 @@ def test_a_line_for_people_is_not_written_onto_a_bar(capsys):
 
 
 class Terminal(io.StringIO):
-    """What a person types."""
+    """What a person types on, or looks at."""
 
     def isatty(self):
         return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "coloured"),
+    [
+        ("terminal", {}, True),
+        ("terminal", {"NO_COLOR": "1"}, False),
+        ("terminal", {"TERM": "dumb"}, False),
+        ("file", {}, False),
+    ],
+)
+def test_colours_are_for_terminals_whose_users_want_them(monkeypatch, stream, environment, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    text = styled("Error:", Terminal() if stream == "terminal" else io.StringIO(), fg="red")
+    assert text == ("\x1b[31mError:\x1b[0m" if coloured else "Error:")
 
 
 @pytest.mark.parametrize(
