@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from morph.weights.silence import silence
 from morph.weights.stored import stored
 
 TOKENIZER = "T5TokenizerFast"
+DECISIVE = (
+    *("num_train_timesteps", "shift", "flow_shift", "use_dynamic_shifting", "use_flow_sigmas", "shift_terminal"),
+    *("prediction_type", "solver_order", "solver_type", "predict_x0", "lower_order_final", "timestep_spacing"),
+    *("final_sigmas_type", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"),
+)
+"""What of a scheduler changes frames, whether its file states it or leaves it to be as the library has it."""
 
 
 def network(kind: Any, folder: Path, **types: torch.dtype) -> Any:
@@ -48,6 +55,17 @@ def scheduler(folder: Path) -> Any:
 
     config = read_json(folder / "scheduler_config.json")
     return weightless(lambda: getattr(diffusers, config["_class_name"]).from_config(config), folder)
+
+
+def schedule(scheduler: Any, folder: Path) -> str:
+    """What decides the noise of a model: all that the file in its scheduler's folder says, and ``DECISIVE``.
+
+    The library fills in more, which another version of it may call otherwise.
+    """
+    stated = read_json(folder / "scheduler_config.json").keys() - {"_diffusers_version"}
+    config = scheduler.config
+    decisive = {key: config[key] for key in sorted(stated | set(DECISIVE)) if key in config}
+    return json.dumps(decisive, sort_keys=True, default=str)
 
 
 def weightless(part: Callable[[], Any], folder: Path) -> Any:

@@ -31,6 +31,7 @@ from pipelines.request.clip import Clip, clip_of
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
+from pipelines.request.ways import needs_model
 from pipelines.tasks.bar import LateBar
 from pipelines.tasks.frames import Frame, Rendered
 from pipelines.tasks.maker import maker_of
@@ -204,7 +205,10 @@ class MorphPipeline(Models):
                 raise KeyframeError("images is one picture; give a list of two or more")
             files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             prompts = [prompts] if isinstance(prompts, str) else prompts
-            clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times, **self.asked)
+            chosen = changed(load_preset(preset), settings)
+            clip = clip_of(files, prompts, chosen, times=times, **self.asked)
+            if not needs_model(clip):  # nor what was added to it; a recipe that names these could not be followed
+                clip = replace(clip, controlnet=None, loras=(), tokens=())
             plan = self.plan(clip)
             bar = LateBar(plan.forwards, callback) if progress else nullcontext(callback)
             with bar as told:

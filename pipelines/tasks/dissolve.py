@@ -34,7 +34,6 @@ class DissolveMaker:
             self._plan,
             self._bench.models.device,
             "float32",
-            weights=self._bench.models.weights,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
         )

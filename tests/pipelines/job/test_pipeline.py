@@ -21,6 +21,7 @@ from morph.media.stills import read_frames
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from tests.conftest import SAMPLES
+from tests.pipelines.loras import save_lora
 
 QUICK = {"preset": "diffmorpher", "size": "64", "frames": 3, "steps": 4, "pacing": "uniform", "lora.steps": 0}
 
@@ -285,3 +286,15 @@ def test_notices_are_told_in_python_too(small, tmp_path, caplog):
     Image.new("RGBA", (64, 64), (0, 0, 0, 100)).save(tmp_path / "a.png")
     list(small([tmp_path / "a.png", PAIR[1]], **WARP))
     assert any("a.png" in record.message for record in caplog.records)
+
+
+def test_what_needs_no_model_is_rendered_again_whatever_was_loaded(command, folder, tmp_path):
+    lora = save_lora(tmp_path / "style.safetensors", load_model(str(folder)))
+    pipeline = MorphPipeline.from_pretrained(str(folder), loras=[lora], device="cpu")
+    out = pipeline(PAIR, **WARP).save(tmp_path / "a.mp4")
+    recipe = read_recipe(out)
+    assert (recipe["asked"].get("loras"), recipe["weights"], recipe["loras"]) == (None, None, [])
+    model = ["--images", str(SAMPLES), "--model", str(folder)]
+    result = command("rerun", str(out), *model, "-o", str(tmp_path / "b.mp4"))
+    assert result.returncode == 0, result.stderr
+    assert "the same 4 frames" in result.stderr
