@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from morph.diffusion.spacing import config_number
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.parts import load_part, load_tokenizer
@@ -54,6 +55,7 @@ def scheduler(folder: Path) -> Any:
     import diffusers
 
     config = read_json(folder / "scheduler_config.json")
+    config_number(config, "num_train_timesteps", 1000, 2, 100_000)  # the library makes a list of as many
     return weightless(lambda: getattr(diffusers, config["_class_name"]).from_config(config), folder)
 
 

@@ -136,3 +136,11 @@ def test_damage_is_told_in_a_line(folder, kind, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(ModelError, match=f"{kind.part} cannot be loaded"):
         load_video(other, "other", "cpu", torch.float32)
+
+
+def test_a_scheduler_of_more_times_than_memory_holds_is_refused(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    config = json.loads(scheduler_of(folder).read_text())
+    scheduler_of(other).write_text(json.dumps(config | {"num_train_timesteps": 10**10}))
+    with pytest.raises(ModelError, match="num_train_timesteps"):
+        load_video(other, "other", "cpu", torch.float32)
