@@ -17,6 +17,7 @@ from pipelines.cli.common import Notices, say, say_error, styled
 from pipelines.cli.compare import compare
 from pipelines.cli.complete import completion, teach
 from pipelines.cli.doctor import doctor
+from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.match import match
@@ -38,7 +39,7 @@ def cli() -> None:
 
 
 for command in (
-    *(render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure),
+    *(render, batch, report, compare, interpolate, edit, match, pose, show, rerun, settings, info, measure),
     *(doctor, completion),
 ):
     cli.add_command(command)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
+
+if TYPE_CHECKING:
+    from pipelines.request.options.setting import Setting
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_MORPH_COMPLETE"
@@ -40,13 +43,33 @@ def _groups() -> Iterator[str]:
 
 
 def _assignments() -> Iterator[str]:
-    """``key=``, and ``key=choice`` of those that have choices."""
     from pipelines.request.settings import every_setting
 
-    for key, setting in every_setting().items():
-        yield f"{key}="
+    yield from _assigned(every_setting().values())
+
+
+def _hows() -> Iterator[str]:
+    from pipelines.request.edits.hows import HOWS
+
+    yield from HOWS
+
+
+def _edits() -> Iterator[str]:
+    from pipelines.request.edits.edit import Numbers
+    from pipelines.request.edits.hows import HOWS
+    from pipelines.request.options.setting import settings_of
+
+    sections: list[type] = [Numbers, *HOWS.values()]
+    listed = [setting for section in sections for setting in settings_of(section)]
+    yield from _assigned({setting.key: setting for setting in listed}.values())
+
+
+def _assigned(settings: Iterable[Setting]) -> Iterator[str]:
+    """``key=``, and ``key=choice`` of those that have choices."""
+    for setting in settings:
+        yield f"{setting.key}="
         choices = ("true", "false") if isinstance(setting.default, bool) else setting.choices
-        yield from (f"{key}={choice}" for choice in choices)
+        yield from (f"{setting.key}={choice}" for choice in choices)
 
 
 WORDS: dict[str, Callable[[], Iterator[str]]] = {
@@ -57,8 +80,10 @@ WORDS: dict[str, Callable[[], Iterator[str]]] = {
     "--device": lambda: iter(["auto", "cpu", "cuda", "mps"]),
     "--detector": lambda: iter(["mediapipe"]),
     "part": _groups,
+    "--how": _hows,
+    "edit --set": _edits,
 }
-"""What else than a file an option or an argument may be."""
+"""What else than a file an option or an argument may be, of all commands or of one."""
 
 
 class Completed(click.types.StringParamType):
@@ -95,7 +120,8 @@ def teach(commands: click.Group) -> None:
     """Have a shell complete what options and arguments of commands may be, as their names and help tell."""
     for command in commands.commands.values():
         for parameter in command.params:
-            words = next((WORDS[name] for name in (*parameter.opts, parameter.name or "") if name in WORDS), None)
+            names = [*(f"{command.name} {option}" for option in parameter.opts), *parameter.opts, parameter.name]
+            words = next((WORDS[name] for name in names if name in WORDS), None)
             files = bool(FILES.search(_shown(parameter))) and "--set" not in parameter.opts
             if type(parameter.type) is click.types.StringParamType and (words or files):
                 parameter.type = Completed(words, files)

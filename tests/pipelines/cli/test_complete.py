@@ -10,6 +10,7 @@ from click.shell_completion import ShellComplete
 from pipelines.cli import cli
 from pipelines.cli.complete import SHELLS, VARIABLE
 from pipelines.output.targets import target_names
+from pipelines.request.edits.hows import HOWS
 from pipelines.request.presets import preset_names
 from tests.pipelines.cli.conftest import run
 
@@ -71,6 +72,12 @@ def test_settings_are_completed_and_then_their_choices():
     assert plain("render", "--set", "align.on=t") == ["align.on=true"]
     assert plain("settings", "encode.od") == ["encode.odd"]
     assert "encode" in plain("settings", "enc")
+
+
+def test_edits_have_settings_of_their_own():
+    assert plain("edit", "--how", "") == list(HOWS)
+    assert plain("edit", "--set", "amo") == ["amount="]
+    assert plain("edit", "--set", "encode") == []
 
 
 def test_completing_loads_nothing_heavy():
