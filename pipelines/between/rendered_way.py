@@ -56,7 +56,8 @@ class RenderedWay:
 
     round_trips: dB of the knots that were captured, by their
     names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
-    those that are not shown among them. tiled: the autoencoder worked in tiles, since memory had run out.
+    those that are not shown among them. tiled: the autoencoder worked in tiles, since memory had run out. rank: of the LoRA of
+    both ends, where the way decided it.
     """
 
     number: int
@@ -68,6 +69,7 @@ class RenderedWay:
     measured: Curve
     field: str | None = None
     tiled: bool = False
+    rank: int | None = None
 
     @classmethod
     def of(
@@ -77,6 +79,7 @@ class RenderedWay:
         round_trips: Mapping[str, float] = MappingProxyType({}),
         choices: Mapping[float, Choice] = MappingProxyType({}),
         tiled: bool = False,
+        rank: int | None = None,
     ) -> Self:
         """A way all of whose frames are final."""
         return cls(
@@ -89,4 +92,5 @@ class RenderedWay:
             measured,
             frames.field,
             tiled,
+            rank,
         )

@@ -58,6 +58,18 @@ SCHEMES = {
     "guided": {"infill.guidance": 2, "survey": 2},
     "from less noise": {"infill.skip": 0.5, "survey": 1},
     "moved": {"infill.mix": "moved", "infill.skip": 0.5, "infill.guidance": 2, "survey": 1},
+    "both ends": {"lora.joint": True, "lora.draws": 2, "repeat": "loop", "frames": 6},
+    "both ends, anchors": {"lora.joint": True, "anchors.depth": 1, "frames": 6, "anchors.candidates": 1},
+    "impus": {
+        **{"lora.joint": True, "lora.adaptive": True, "lora.negative_steps": 2, "infill.steps": 3, "survey": 2},
+        **{"infill.guidance": 1.5, "infill.guidance_halfway": 2, "textual_inversion.steps": 2},
+        **{"textual_inversion.guidance": 1, "inversion_iterations": 1},
+    },
+    "both ends, in register": {"lora.joint": True, "align.on": True, "align.features": "alexnet", "frames": 4},
+    "both ends, moved": {
+        **{"lora.joint": True, "lora.negative_steps": 2, "infill.mix": "moved", "infill.skip": 0.5, "survey": 1},
+        **{"infill.guidance": 2, "infill.guidance_halfway": 2},
+    },
     "union": {"anchors.depth": 1, "frames": 9, "anchors.candidates": 2, "anchors.candidates_least": 2},
 }
 
