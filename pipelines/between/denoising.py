@@ -46,9 +46,9 @@ def denoise(
     """Latents (B,C,h,w) at ``times[0]`` brought to ``times[-1]``, each at its own alpha (B,) between the pair.
 
     Text is mixed as the pair says, the LoRAs exactly. ``solver`` takes the steps; ``like`` is for it. ``guidance``
-    is classifier-free, from the first keyframe's negative, one or (B,); 1 is none. ``clean`` (B,C,h,w) is what latents at
-    ``times[0]`` are without noise, in place of what the denoiser believes. ``during`` wraps every prediction;
-    ``tick`` is handed every step.
+    is classifier-free, from the first keyframe's negative, a number or (B,); 1 is none. ``clean`` (B,C,h,w) is what
+    latents at ``times[0]`` are without noise, in place of what the denoiser believes. ``during`` wraps every
+    prediction; ``tick`` is handed every step.
 
     Raises:
         MorphError: the network overflowed.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from PIL.Image import Image
@@ -32,8 +33,8 @@ from pipelines.request.settings import Settings
 _STEEP, _LEAST = 18.0, 6.0
 """The rank is two to the power of this many times a path's diversity, less so much."""
 _ODD, _FAR, _LOW, _SAME = 16, 0.1, 0.9, 1e-6
-"""The least rank where the variances of both inverted latents are so far apart, and the smaller one is below the third;
-and LPIPS of two ends that are one picture."""
+"""The least rank where the variances of both inverted latents are so far apart, and the smaller one is below the
+third; and LPIPS of two ends that are one picture."""
 
 
 def fit_jointly(
@@ -41,7 +42,8 @@ def fit_jointly(
 ) -> list[FittedKeyframe]:
     """Both ends with one LoRA of a rank, fitted to both, each under its own text, in place of whatever they had.
 
-    And, where the settings say so, with another for the negative text, fitted to both under it. Neither is inverted.
+    And, where the settings say so, with another for the negative text, fitted to both under it. Neither is
+    inverted.
     """
     plain, options = [end.unfitted for end in ends], settings.lora
     mean, std = (torch.cat(parts) for parts in zip(*(model.posterior(end.pixels) for end in plain), strict=True))
@@ -82,7 +84,7 @@ def adaptive_rank(
     )  # one at a time, as frames are: how a batch rounds must not decide a rank
     pair = Pair.of(first, second, settings)
     features = [perception.features(_plain_frame(model, pair, alpha, settings, finding)) for alpha in PATH]
-    gaps = [float(perception.between(one, next_one)) for one, next_one in zip(features, features[1:])]
+    gaps = [float(perception.between(one, next_one)) for one, next_one in pairwise(features)]
     noises = [end.noise for end in pair.ends if end.noise is not None]
     return rank_of(diversity(gaps, float(perception.between(features[0], features[-1]))), noises)
 
@@ -90,14 +92,14 @@ def adaptive_rank(
 def diversity(gaps: Sequence[float], ends: float) -> float:
     """IMPUS's relative perceptual path diversity: LPIPS of ten neighbours over nine times that of the ends.
 
-    The code's sum, whose first term is not a neighbour's: there the way runs from the second image to the first, and
-    begins with the first. Two ends that are one picture have none.
+    In the code the first of the ten is no neighbour's: there the way runs from the second image to the first, and
+    is begun with the first. Two ends that are one picture have no diversity.
     """
     return sum(gaps) / (9 * ends) if ends > _SAME else 0.0
 
 
 def rank_of(diversity: float, noises: Sequence[Tensor]) -> int:
-    """The rank for a path's diversity, and for the inverted latents (1,C,h,w) of its ends: odd ones want some more."""
+    """The rank for a path's diversity and the inverted latents (1,C,h,w) of its ends; for odd ones it is higher."""
     exponent = max(0.0, _STEEP * diversity - _LEAST)
     rank = MAX_RANK if exponent >= MAX_RANK.bit_length() else 2 ** int(exponent)
     variances = [float(noise.var()) for noise in noises]

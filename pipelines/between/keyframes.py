@@ -54,7 +54,7 @@ class FittedKeyframe:
 
     pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
-    negative_lora: what the denoiser has in place of ``lora`` under the negative text of guidance, if that is another.
+    negative_lora: what the denoiser has under the negative text of guidance, where that is not ``lora``.
     published: other LoRAs that it was given, which are not packed with the rest.
     """
 
@@ -87,9 +87,9 @@ class FittedKeyframe:
         """As named tensors, to be kept in a file."""
         tensors = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
         tensors |= self.condition.packed("condition") | self.negative.packed("negative")
-        for prefix, lora in (("", self.lora), (_NEGATIVE, self.negative_lora)):
-            for part in ("down", "up") if lora else ():
-                tensors |= {f"{prefix}{part}.{name}": value for name, value in getattr(lora, part).items()}
+        for prefix, fitted in (("", self.lora), (_NEGATIVE, self.negative_lora)):
+            for part in ("down", "up") if fitted else ():
+                tensors |= {f"{prefix}{part}.{name}": value for name, value in getattr(fitted, part).items()}
         if self.pose is not None:
             people = [np.column_stack([person.points, person.confidence]) for person in self.pose]
             tensors["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))

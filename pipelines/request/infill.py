@@ -34,8 +34,8 @@ class Infill(Section, prefix="infill."):
     )
     steps: int = setting(
         0,
-        "Steps by which frames are denoised, from the same noise, where these are fewer than those of the inversion; "
-        "0 takes them all. With align.on it has no meaning.",
+        "Steps by which frames are denoised, where these are fewer than those of the inversion; 0 takes them all. "
+        "With align.on it has no meaning.",
         0,
         999,
     )
@@ -80,7 +80,7 @@ class Infill(Section, prefix="infill."):
         return self.guidance * self.guidance_halfway
 
     def guidance_at(self, places: Tensor) -> float | Tensor:
-        """Guidance of frames at places (B,) between images, which stand at 0 and 1; one number if it is everywhere."""
+        """Guidance of frames at places (B,) between images, at 0 and 1; one number where it is the same for all."""
         if self.guidance_halfway == 1:
             return self.guidance
         return self.guidance * (1 + (self.guidance_halfway - 1) * (1 - 2 * (places - 0.5).abs()))

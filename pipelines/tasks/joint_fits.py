@@ -45,9 +45,7 @@ class JointFits:
             found = [fitted[0], fitted[-1]][: len(names)]
             packed = zip(names, found, strict=True)
             self._bench.store.save({name: (keyframe.packed(), {}) for name, keyframe in packed})
-        made = {
-            own: (name, keyframe) for (own, _), name, keyframe in zip(ordered, names, found, strict=True)
-        }
+        made = {own: (name, keyframe) for (own, _), name, keyframe in zip(ordered, names, found, strict=True)}
         return [(made[own][0], replace(made[own][1], published=end.published)) for own, end in ends]
 
     def _made(self, way: Way, ends: Sequence[FittedKeyframe]) -> list[FittedKeyframe]:

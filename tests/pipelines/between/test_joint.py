@@ -1,4 +1,4 @@
-"""What is fitted to both ends of a way: one LoRA, another under the negative text, and a rank by the way's diversity."""
+"""What is fitted to both ends of a way: one LoRA, another under the negative text, and a rank by its diversity."""
 
 from dataclasses import replace
 
@@ -106,7 +106,8 @@ def test_a_frame_at_an_end_is_what_the_pipeline_makes_of_that_end(model, ends, m
     times = model.schedule.times(settings.steps, settings.infill.steps or None)
     inverted = invert_keyframes(model, ends, settings, silent, [0.0, 0.0])
     first, second = (
-        capture_keyframe(model, end, settings, times, silent, at) for at, end in zip((0.0, 1.0), inverted, strict=True)
+        capture_keyframe(model, end, settings, times, silent, at)
+        for at, end in zip((0.0, 1.0), inverted, strict=True)
     )
     frames = Infill(model, first, second, settings).render([0.0, 1.0], silent)
     for frame, end in zip(frames.split(1), (first, second), strict=True):

@@ -14,8 +14,8 @@ from pipelines.tasks.models import Models
 from pipelines.tasks.store import FITS
 from pipelines.tasks.texts import Texts
 from pipelines.tasks.workbench import Workbench
-from tests.pipelines.conftest import QUICK as QUICK_OPTIONS
 from tests.pipelines.conftest import CAT, RACCOON, Spent, clip, render
+from tests.pipelines.conftest import QUICK as QUICK_OPTIONS
 from tests.pipelines.tasks.conftest import FOUR, PAIR, QUICK, planned
 
 JOINT = {"lora.joint": True, "lora.negative_steps": 2, "lora.learning_rate": 1e-2, "pacing": "uniform"}
@@ -44,7 +44,7 @@ def ways_of(noise_model, tmp_path):
 
 
 def test_neither_end_has_a_lora_of_its_own_and_each_way_has_one(ways_of):
-    ends, alone, spent = ways_of(FOUR, frames=12)  # the last image is the first
+    ends, _, spent = ways_of(FOUR, frames=12)  # the last image is the first
     assert spent == {}  # nothing was fitted to an image alone, and nothing inverted
     ways = [ends(number) for number in range(3)]
     for way in ways:
@@ -90,7 +90,13 @@ def test_the_same_image_twice_has_one_fit(ways_of):
 
 @pytest.mark.parametrize(
     "values",
-    [{"lora.negative_steps": 3}, {"lora.negative_rank": 3}, {"lora.steps": 4}, {"steps": 5}, {"lora.adaptive": True}],
+    [
+        {"lora.negative_steps": 3},
+        {"lora.negative_rank": 3},
+        {"lora.steps": 4},
+        {"steps": 5},
+        {"lora.adaptive": True},
+    ],
 )
 def test_what_decides_a_fit_decides_its_name(ways_of, values):
     names = [ways_of(PAIR, **more)[0](0)[0][0] for more in ({}, values)]
