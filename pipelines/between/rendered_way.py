@@ -55,8 +55,8 @@ class RenderedWay:
     """All frames of a way that are shown, both ends among them, and what rendering it told; see ``WayFrames``.
 
     round_trips: dB of the knots that were captured, by their names. choices: which candidate each anchor was, by
-    its position. measured: all positions that are known, those that are not shown among them. tiled: the autoencoder
-    worked in tiles, since memory had run out. rank: of the LoRA of both ends, where the way decided it.
+    its position. measured: all positions that are known, those that are not shown among them. tiled: the
+    autoencoder worked in tiles, since memory had run out. rank: of the LoRA of both ends, where the way decided it.
     """
 
     number: int
