@@ -69,8 +69,8 @@ def costs(clip: Clip) -> dict[str, int]:
         stages["find rank"] += (inversions + _path(way.settings)) * fit.adaptive
         stages["fit LoRA"] += 2 * 3 * (fit.steps + fit.negative_steps) * fit.draws
         stages["invert"] += inversions * captures(way)
-    captured: set[int] = set()
-    for number, way in enumerate(all_ways):
+    captured: set[object] = set()
+    for way in all_ways:
         way_settings = way.settings
         forwards_per_step = 1 if way_settings.anchors.guidance == 1 else 2
         anchor_count = 0
@@ -98,8 +98,10 @@ def costs(clip: Clip) -> dict[str, int]:
         steps_per_draft = draft_steps(way)
         forwards = sampling_forwards(way_settings, frame_steps(way_settings)) * guided
         visits = 2 if way.steps is None and not steps_per_draft else 1
-        uncaptured = {number, number + 1} - (captured if visits == 1 and not joint else set())
-        captured = set() if joint else {number + 1}
+        ends = frozenset(keyframes[end] for end in way.ends)
+        knots = {(end, ends if joint else None) for end in ends}
+        uncaptured = knots - (captured if visits == 1 else set())
+        captured = set(knots)
         stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * (forwards + more) * visits
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
             drafted = sampling_forwards(way_settings, steps_per_draft) * guided

@@ -146,3 +146,13 @@ def test_the_rank_of_a_pair_is_that_of_its_frames_without_a_lora(model, alone, e
     gaps = perception.consecutive(frames).tolist()
     straying = diversity(gaps, float(perception(frames[:1], frames[-1:])))
     assert found == rank_of(straying, [end.noise for end in inverted])
+
+
+def test_a_fit_to_both_stands_on_what_each_was_given(model, alone, ends):
+    given = lora.Lora(ends[0].negative_lora.down, ends[0].negative_lora.up).scaled(30.0)
+    on_top = fit_jointly(model, [replace(alone[0], published=(given,)), alone[1]], QUICK, 3, silent)
+    assert [end.published for end in on_top] == [(given,), ()]
+    assert on_top[0].loras == (on_top[0].lora, given)
+    assert on_top[0].negative_loras == (on_top[0].negative_lora, given)
+    assert on_top[1].loras == (on_top[1].lora,)
+    assert any(not torch.allclose(up, ends[0].lora.up[name]) for name, up in on_top[0].lora.up.items())

@@ -50,7 +50,7 @@ def test_a_fit_to_both_ends_costs_each_way_its_own_and_there_and_back_one():
     three = clip_of(["a.png", "b.png", "c.png"], (), settings)
     assert costs(three) == {"fit LoRA": 60, "invert": 80, "capture ends": 80, "render": 140}
     there_and_back = pair(changed(settings, {"repeat": "loop"}))
-    assert costs(there_and_back) == {"fit LoRA": 30, "invert": 40, "capture ends": 80, "render": 160}
+    assert costs(there_and_back) == {"fit LoRA": 30, "invert": 40, "capture ends": 40, "render": 160}
     assert costs(pair(changed(settings, {"lora.steps": 0}))).keys() == {"invert", "capture ends", "render"}
 
 

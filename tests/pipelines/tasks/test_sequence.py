@@ -58,6 +58,7 @@ SCHEMES = {
     "guided": {"infill.guidance": 2, "survey": 2},
     "from less noise": {"infill.skip": 0.5, "survey": 1},
     "moved": {"infill.mix": "moved", "infill.skip": 0.5, "infill.guidance": 2, "survey": 1},
+    "there and back": {"repeat": "loop", "frames": 6},
     "both ends": {"lora.joint": True, "lora.draws": 2, "repeat": "loop", "frames": 6},
     "both ends, anchors": {"lora.joint": True, "anchors.depth": 1, "frames": 6, "anchors.candidates": 1},
     "impus": {
