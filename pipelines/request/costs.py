@@ -22,8 +22,8 @@ from pipelines.request.ways import (
     inversion_forwards,
     is_filmed,
     is_joint,
+    is_painted,
     more_predictions,
-    needs_model,
     sampling_forwards,
     survey_positions,
     ways,
@@ -38,22 +38,24 @@ def costs(clip: Clip) -> dict[str, int]:
     segment where distances share out the frames.
     """
     settings, all_ways = clip.settings, ways(clip)
-    if not needs_model(clip):
-        return {}
+    # the same keyframe twice is edited and fitted once
+    keyframes = [(k.image, k.prompt, k.loras, k.edits, k.settings) for k in clip.keyframes]
+    distinct_keyframes = dict(zip(keyframes, clip.keyframes, strict=True)).values()
+    edits = sum(edit.forwards() for keyframe in distinct_keyframes for edit in keyframe.edits)
+    if not is_painted(clip):
+        return {"edit": edits} if edits else {}
     if is_filmed(clip):
         guided = 1 if settings.infill.guidance == 1 else 2
         return {"render": len(all_ways) * settings.video.frames * settings.steps * guided}
-    # the same keyframe twice is fitted once
-    keyframes = [(k.image, k.prompt, k.loras, k.settings) for k in clip.keyframes]
-    own_settings = dict(zip(keyframes, (k.settings for k in clip.keyframes), strict=True)).values()
-    count = len(own_settings)
+    count = len(distinct_keyframes)
     each_alone = not all(map(is_joint, all_ways))
     inverted = any(captures(way) and not is_joint(way) for way in all_ways)
     fitted_text = 3 * (1 if settings.textual_inversion.guidance == 1 else 2) * settings.textual_inversion.steps
     stages: dict[str, float] = {
+        "edit": edits,
         "textual inversion": count * fitted_text,
         "find rank": 0,
-        "fit LoRA": sum(map(_lora_fit, own_settings)) * each_alone,
+        "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes) * each_alone,
         "invert": count * inversion_forwards(settings) * inverted,
         "anchors": 0,
         "fit anchors": 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from morph.errors import SettingsError
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
 _TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."

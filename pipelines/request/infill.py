@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 if TYPE_CHECKING:  # settings are read without torch
     from torch import Tensor
