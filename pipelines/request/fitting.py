@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from morph.errors import SettingsError
 from pipelines.request.options.setting import Section, setting
 
 _WINDOW = "Steps whose mean loss is compared with that of as many before."
@@ -33,22 +32,16 @@ class Lora(Section, prefix="lora."):
     adaptive: bool = setting(
         False,
         "Have the rank follow from how far frames without a LoRA stray on the way from one image to the other, in "
-        "place of lora.rank (IMPUS); the rank is a part of the recipe. Needs lora.joint.",
+        "place of lora.rank (IMPUS); the rank is a part of the recipe. Only with lora.joint.",
     )
     negative_steps: int = setting(
         0,
         "Steps by which another LoRA is fitted to both images under the negative text: guidance's branch of that "
-        "text hears it in place of the first (IMPUS). 0 leaves it out. Needs lora.joint.",
+        "text hears it in place of the first (IMPUS). 0 leaves it out. Only with lora.joint.",
         0,
         100_000,
     )
     negative_rank: int = setting(2, "Of its matrices.", 1, MAX_RANK)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.joint and (self.adaptive or self.negative_steps):
-            key = "adaptive" if self.adaptive else "negative_steps"
-            raise SettingsError(f"lora.{key} is of a LoRA for both images of a way: set lora.joint=true too")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.between.ranking import Chooser
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.between.segment import Knot
+from pipelines.request.ways import fits_jointly
 from pipelines.tasks.anchoring import Anchoring
 from pipelines.tasks.facts import Facts
 from pipelines.tasks.fields import Fields
@@ -117,7 +118,7 @@ class DiffusionMaker:
         frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         fitted = knots[0].keyframe.lora
-        rank = fitted.rank if fitted and way.settings.lora.adaptive else None
+        rank = fitted.rank if fitted and way.settings.lora.adaptive and fits_jointly(way) else None
         round_trips = self._tracks.round_trips(way)
         yield RenderedWay.of(frames, track.measured, round_trips, choices, self._bench.tiled, rank)
 

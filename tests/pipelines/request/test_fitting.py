@@ -3,6 +3,8 @@
 import pytest
 
 from morph.errors import SettingsError
+from pipelines.request.clip import clip_of
+from pipelines.request.costs import costs
 from pipelines.request.fitting import Lora, TextualInversion
 from pipelines.request.settings import Settings, changed
 
@@ -14,10 +16,14 @@ def test_each_image_has_its_own_fits_by_default():
 
 
 @pytest.mark.parametrize(("key", "value"), [("adaptive", True), ("negative_steps", 15)])
-def test_what_is_of_both_images_needs_a_fit_to_both(key, value):
-    with pytest.raises(SettingsError, match=rf"lora\.{key} is of a LoRA for both images of a way: set lora\.joint"):
-        changed(Settings(), {f"lora.{key}": value})
-    assert getattr(changed(Settings(), {f"lora.{key}": value, "lora.joint": True}).lora, key) == value
+def test_what_is_of_both_images_is_nothing_without_a_fit_to_both(key, value):
+    plain = changed(Settings(), {"frames": 5})
+    alone, both = (
+        costs(clip_of(["a.png", "b.png"], (), changed(plain, {f"lora.{key}": value, "lora.joint": joint})))
+        for joint in (False, True)
+    )
+    assert alone == costs(clip_of(["a.png", "b.png"], (), plain))
+    assert both != costs(clip_of(["a.png", "b.png"], (), changed(plain, {"lora.joint": True})))
 
 
 def test_bounds_hold():
