@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from morph.diffusion.guidance import classifier_free, composed, conditioned
+from morph.diffusion.guidance import classifier_free, composed, conditioned, guided, guides, passes
 
 T = 500
 
@@ -86,3 +86,17 @@ def test_a_text_of_a_composition_counts_where_its_mask_says(model, latents, text
         assert not torch.allclose(inside[..., 1:4], outside[..., 1:4], atol=1e-3)
         expected = torch.lerp(outside[..., 0], inside[..., 0], 0.25)
         assert torch.allclose(masked[..., 0], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_each_sample_may_have_a_scale_of_its_own(model, latents, texts):
+    predict, (text, _, negative) = model.conditional(), texts
+    own = guided(predict, text, negative, torch.tensor([1.0, 3.0]))(latents, T)
+    for row, scale in enumerate((1.0, 3.0)):
+        one = classifier_free(predict, text, negative, scale)(latents, T)
+        assert largest_difference([part[row] for part in own], [part[row] for part in one]) < 1e-5
+
+
+def test_a_scale_of_1_asks_for_no_more_than_the_text(model, latents, texts):
+    assert [guides(scale) for scale in (1, 1.5, torch.tensor([1.0]))] == [False, True, True]
+    assert [passes(scale) for scale in (1, 1.5, torch.tensor([1.0]))] == [1, 2, 2]
