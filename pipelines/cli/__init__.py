@@ -13,6 +13,7 @@ from morph.errors import ManifestError, MorphError
 from morph.installed import version
 from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
+from pipelines.cli.comfy import comfy
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
 from pipelines.cli.interpolate import interpolate
@@ -35,7 +36,21 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure):
+for command in (
+    render,
+    batch,
+    report,
+    compare,
+    interpolate,
+    match,
+    comfy,
+    pose,
+    show,
+    rerun,
+    settings,
+    info,
+    measure,
+):
     cli.add_command(command)
 
 

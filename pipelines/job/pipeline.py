@@ -13,13 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from morph.errors import KeyframeError, SettingsError
-from morph.media.stills import write_png
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
+from pipelines.job.picture import Picture, file_of
 from pipelines.job.produce import produce
 from pipelines.manifest.folder import pictures
 from pipelines.output.outputs import outputs_of
@@ -34,10 +33,6 @@ from pipelines.tasks.progress import Callback, Meter, quiet
 from pipelines.tasks.sequence import render_frames, render_to_store
 from pipelines.tasks.task import Maker, in_process
 
-Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
-"""A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
-KEPT = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-"""Modes of Pillow images that a PNG keeps; others become RGB, or what has their transparency."""
 log = logging.getLogger("morph")
 
 
@@ -56,6 +51,11 @@ class Morph(Iterator[Frame]):
         self._held = held
         self._frames = self._made()
         self._taken = False
+
+    @property
+    def plan(self) -> Plan:
+        """What is made: of how many frames, at which size, and what each stage is planned to take."""
+        return self._plan
 
     def __next__(self) -> Frame:
         """The next frame.
@@ -137,7 +137,7 @@ class MorphPipeline(Models):
                 images = _in_folder(Path(images))
             elif isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
                 raise KeyframeError("images is one picture; give a list of two or more")
-            files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
+            files = [file_of(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             prompts = [prompts] if isinstance(prompts, str) else prompts
             clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times, **self.asked)
             plan = self.plan(clip)
@@ -182,30 +182,3 @@ def _in_folder(folder: Path) -> Sequence[Path]:
     if folder.is_file():
         raise KeyframeError(f"{folder} is one picture; give a list of two or more, or a folder of them")
     return pictures(folder)
-
-
-def _file(image: Picture, place: Path) -> Path:
-    """A file of a keyframe: its own, or one that is written without loss to ``place``.
-
-    Raises:
-        KeyframeError: neither a file nor a picture.
-    """
-    if isinstance(image, str | Path):
-        return Path(image)
-    if isinstance(image, Image.Image):
-        if image.mode in ("F", "I"):  # nobody can tell what is white in it
-            raise KeyframeError(f"{place.stem}: a Pillow image of mode {image.mode}: convert it to RGB or I;16")
-        if image.mode not in KEPT:
-            image = image.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB"))
-        image.save(place)
-        return place
-    if not isinstance(image, np.ndarray):
-        raise KeyframeError(
-            f"{place.stem}: a {type(image).__name__}: give a file's name, a Pillow image or an array (H,W,3)"
-        )
-    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype not in (np.uint8, np.uint16):
-        raise KeyframeError(
-            f"{place.stem}: an array of {image.dtype} {image.shape}: give (H,W,3) or (H,W,4) of uint8 or uint16"
-        )
-    write_png(place, image)
-    return place
