@@ -84,9 +84,9 @@ class Film:
         cut = self._cut(output, name)
         if timeline:
             check_timeline(timeline, type(cut.media), self.fps)
-        output.check()
         if os.path.lexists(place := output.path if output.target else output.folder):
             raise ExistsError(f"{place}: is there already; choose another filename_prefix")
+        output.check()
         output.tell(masks is not None)
         comment = json.dumps({"morph": version(), **made})
         with _undone(output), sole_writer(output.path, (output.folder,)) as mark:

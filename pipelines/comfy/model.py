@@ -59,7 +59,7 @@ def fingerprint(*places: str) -> str:
     ComfyUI asks it whether a node has to be run again.
     """
     digest = hashlib.sha256()
-    for place in places:
+    for place in filter(None, places):  # of the empty name, which is where ComfyUI runs, nobody asked
         digest.update(f"{place}\n".encode())
         for path in _files(Path(place)):
             status = path.stat()

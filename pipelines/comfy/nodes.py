@@ -13,10 +13,10 @@ from morph.diffusion.offload import Offload
 from morph.errors import SettingsError
 from pipelines.comfy import host
 from pipelines.comfy.keyframes import Keyframes
-from pipelines.comfy.widgets import points_in, prompts_in, refusal, settings_in, size_in, typed
+from pipelines.comfy.widgets import prompts_in, refusal, settings_in, typed
 from pipelines.request.alignment import Features
-from pipelines.request.presets import load_preset, preset_names
-from pipelines.request.settings import changed, naming
+from pipelines.request.presets import preset_names
+from pipelines.request.settings import naming
 
 CATEGORY = "morph"
 MorphModel = io.Custom("MORPH_MODEL")
@@ -176,8 +176,7 @@ class Match(io.ComfyNode):
         from pipelines.comfy.match import match
 
         with host.computing():
-            preview, confidence = match(image_a, image_b, points, size, features, landmarks)
-            host.stop_if_asked()
+            preview, confidence = match(image_a, image_b, points, size, features, landmarks, host.stop_if_asked)
             return io.NodeOutput(preview, confidence)
 
 

@@ -92,5 +92,5 @@ def mask_of(matte: NDArray[np.float32]) -> Tensor:
 
 
 def _is_of_8_bits(values: NDArray[Any]) -> bool:
-    scaled = values.astype(np.float64) * 255
+    scaled = values.astype(np.float64).clip(0, 1) * 255
     return bool((np.abs(scaled - np.rint(scaled)) <= _EXACT).all())

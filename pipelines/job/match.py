@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,8 +76,10 @@ class Found:
         return arrays["confidence_a"], arrays["confidence_b"]
 
 
-def find_match(images: tuple[Picture, Picture], options: MatchOptions) -> Found:
-    """Find what in one picture is what in another, and tell of it; nothing is written.
+def find_match(
+    images: tuple[Picture, Picture], options: MatchOptions, tick: Callable[[], None] = lambda: None
+) -> Found:
+    """Find what in one picture is what in another, and tell of it; nothing is written. ``tick``: as in ``find``.
 
     Raises:
         InputError: pictures or points that cannot be used.
@@ -91,7 +93,9 @@ def find_match(images: tuple[Picture, Picture], options: MatchOptions) -> Found:
     with TemporaryDirectory(prefix="morph-") as folder:
         a, b = (file_of(image, Path(folder) / f"{name}.png") for image, name in zip(images, "AB", strict=True))
         model = options.model or "embedded"
-        found = Found(*matched(a, b, options.size, options.fit, points, options.features, model, options.landmarks))
+        found = Found(
+            *matched(a, b, options.size, options.fit, points, options.features, model, options.landmarks, tick)
+        )
     _tell(found.first, found.second, found.correspondence, options.landmarks)
     if found.correspondence.mirrored:
         log.warning("%s: mirrored it matches far better: flip it left to right, if that is what you want", b)

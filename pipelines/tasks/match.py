@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,12 +25,13 @@ def matched(
     features: Features = "vgg16",
     model: str = "embedded",
     landmarks: bool = True,
+    tick: Callable[[], None] = lambda: None,
 ) -> tuple[Keyframe, Keyframe, Correspondence]:
     """Bring two pictures to one size and find the field between them.
 
     size: (width, height); the first picture's own when left out. points: in pixels of the upright
     pictures as they are on disk; they are obeyed. model: whose denoiser the features "unet" are; others load none.
-    landmarks: those of people help, where MediaPipe is installed.
+    landmarks: those of people help, where MediaPipe is installed. tick: see ``find``.
 
     Raises:
         KeyframeError: a picture cannot be used.
@@ -42,7 +44,7 @@ def matched(
     a, b = (load_keyframe(path, "", size, fit) for path in (first, second))
     models = Models.from_pretrained(model) if features == "unet" else Models.without_model()
     helpful = shared_landmarks(a.pixels, b.pixels) if landmarks and installed() else None
-    return a, b, find(a.pixels, b.pixels, models.looker(features), places, helpful)
+    return a, b, find(a.pixels, b.pixels, models.looker(features), places, helpful, tick)
 
 
 def _upright_size(path: Path) -> tuple[int, int]:
