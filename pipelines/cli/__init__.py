@@ -16,6 +16,7 @@ from pipelines.cli.batch import batch
 from pipelines.cli.comfy import comfy
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
+from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.match import match
@@ -42,6 +43,7 @@ for command in (
     report,
     compare,
     interpolate,
+    edit,
     match,
     comfy,
     pose,
