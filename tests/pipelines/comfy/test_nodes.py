@@ -88,6 +88,7 @@ def test_nothing_is_made_again_until_something_changes(comfyui, graph):
     assert load.fingerprint_inputs(**given) != before
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(comfyui, graph, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
