@@ -1,1 +1,1 @@
-"""Editors of a picture: what makes the other end of a morph out of a keyframe."""
+"""Ways to edit a picture with a denoiser that knows it: each a generator of steps, of latents or pictures."""

@@ -50,8 +50,8 @@ def edit(
     """Latents (1,C,h,w) of a picture to N edited ones (N,C,h,w), which go ``amounts`` times the difference.
 
     ``times`` begin where the edit does (the published n_max of all steps are left) and go down to ``CLEAN``. In
-    each step the difference is the mean over so many ``noises``; the ``last`` steps are ordinary ones, to the target
-    alone (n_min). An amount of 0 is the picture.
+    each step the difference is the mean over so many ``noises``; the ``last`` steps are ordinary ones, to the
+    target alone (n_min). An amount of 0 is the picture.
 
     Of a diffusion the flow is that of latents over alpha, along sigma over alpha, whose velocity is the noise.
     """

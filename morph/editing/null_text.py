@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 
 from morph.diffusion.condition import Condition
+from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.editing.path import Path
 
@@ -29,14 +29,6 @@ class Fit:
     rate: float = RATE
 
 
-class Fitted(NamedTuple):
-    """The mean squared error of where the guided step at ``t`` leads, before and after its text was fitted."""
-
-    t: int
-    before: float
-    after: float
-
-
 def fit(
     model: LatentDiffusion,
     path: Path,
@@ -45,11 +37,11 @@ def fit(
     times: Sequence[int],
     guidance: float,
     how: Fit = Fit(),
-) -> Generator[Fitted, None, dict[int, Condition]]:
+) -> Generator[Step, None, dict[int, Condition]]:
     """A negative text for each of ``times`` but the last, for a picture's ``path`` inverted under ``condition``.
 
-    Yields after each time. From the path's first latents, steps guided by ``guidance`` from these texts lead along
-    the path. Each starts from the one before; only its tokens are fitted.
+    Yields where the guided steps have come to. From the path's first latents, steps guided by ``guidance`` from
+    these texts lead along the path. Each starts from the one before; only its tokens are fitted.
     """
     predict, latents = model.conditional(), path[times[0]]
     tokens, fitted = negative.tokens, dict[int, Condition]()
@@ -59,20 +51,17 @@ def fit(
             of_text = predict.output(latents, t, condition)
         tokens = tokens.detach().clone().requires_grad_()
         optimiser = torch.optim.Adam([tokens], lr=how.rate * (1 - number / (2 * len(steps))))
-        enough, before, after = ENOUGH + number * SLACK, float("nan"), float("nan")
         for inner in range(how.inner + 1):
             with torch.enable_grad():
                 against = predict.output(latents, t, replace(negative, tokens=tokens))
                 believed = predict.read(latents, t, torch.lerp(against, of_text, guidance))
                 next_latents = model.schedule.noise(*believed, t_next)
                 loss = (next_latents - path[t_next]).square().mean()
-            after = float(loss.detach())
-            before = after if inner == 0 else before
-            if after < enough or inner == how.inner:
+            if loss < ENOUGH + number * SLACK or inner == how.inner:
                 break
             (tokens.grad,) = torch.autograd.grad(loss, [tokens])
             optimiser.step()
         fitted[t] = replace(negative, tokens=tokens.detach())
         latents = next_latents.detach()
-        yield Fitted(t, before, after)
+        yield Step(t_next, latents, believed.clean.detach())
     return fitted

@@ -47,8 +47,8 @@ class Control:
     """What of the source's attention is put in the targets'.
 
     alignment: which maps of words go where; None leaves each target its own. factors (L,): what maps of the
-    target's words are multiplied by, for as long as the source's are put in. cross, own: for which share of the steps, from
-    the first, maps of words and the coarse ones of the picture are the source's.
+    target's words are multiplied by, for as long as the source's are put in. cross, own: for which share of the
+    steps, from the first, maps of words and the coarse ones of the picture are the source's.
     """
 
     alignment: Alignment | None

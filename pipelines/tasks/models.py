@@ -195,12 +195,14 @@ class Models:
         device: str = "auto",
         dtype: str = "auto",
         offload: Offload = "none",
+        edits: bool = False,
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
         ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
         ``offload`` is what waits on the CPU for its turn: "none", all "components" but one, or "blocks" of the
-        denoiser too; then nothing can be fitted. A video model takes none of these.
+        denoiser too; then nothing can be fitted. A video model takes none of these. With ``edits`` it may be one
+        that was made to follow instructions, and can do nothing else.
         """
         folder, name = locate(str(source))
         if is_video(folder):
@@ -219,6 +221,7 @@ class Models:
             [(entry.file, entry.weight) for entry in files],
             [(entry.file, entry.token) for entry in words],
             offload,
+            edits,
         )
         models = cls(model, PerceptualDistance())
         models.asked = {"model": str(source), "controlnet": controlnet}
@@ -263,10 +266,13 @@ class Models:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
         if all(level.candidates < 2 for level in plan_anchors(settings)):
             return None
-        name = settings.ranking.clip
+        return Ranker(self.clip(settings.ranking.clip), self.perception, settings.ranking)
+
+    def clip(self, name: str) -> CLIP:
+        """The CLIP of a name, where the model computes."""
         if name not in self._clips:
             self._clips[name] = load_clip(name)
-        return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
+        return self._clips[name].to(self.model.device)
 
     def interpolator(self, settings: Settings) -> Interpolator | None:
         """What interpolates frames between rendered ones; None if all are rendered.
