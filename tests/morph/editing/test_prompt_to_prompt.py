@@ -13,6 +13,7 @@ from morph.editing.prompt_to_prompt import Blend, Control, Maps
 from morph.editing.words import aligned, factors, places
 from morph.errors import ModelError
 from morph.steps import drain
+from tests.morph.diffusion.backbones.test_sdxl import build as build_xl
 from tests.morph.diffusion.backbones.tiny import build_sd3
 
 SOURCE, TARGET = "a photo of a cat", "a photo of a dog"
@@ -145,3 +146,12 @@ def test_a_model_without_attention_to_texts_alone_is_refused(tmp_path):
     with pytest.raises(ModelError, match="attends to its text and its picture at once"):
         prompt_to_prompt.check(sd3)
     assert isinstance(sd3.embed([SOURCE]), Condition)
+
+
+def test_stable_diffusion_xl_does_it_too(tmp_path):
+    xl = load_model(str(build_xl(tmp_path)))
+    path = path_of(xl)
+    same = edited(xl, path, SOURCE, guidance=2.0)
+    assert (same - path[-1]).square().mean().sqrt() / path[-1].abs().max() < 1e-2
+    plain = edited(xl, path, guidance=2.0)
+    assert not torch.allclose(edited(xl, path, control=Control(None, own=0.0), guidance=2.0), plain, atol=1e-4)
