@@ -60,7 +60,7 @@ def edit(
     made = latents.expand(count, -1, -1, -1)
     of_source = guided(model.conditional(), texts.source, texts.negative, texts.source_guidance)
     of_target = guided(model.conditional(), texts.target.expand(count), texts.negative, texts.target_guidance)
-    steps, number = list(pairwise(times)), 0
+    steps = list(pairwise(times))
     for number, (t, t_next) in enumerate(steps[: len(steps) - last]):
         difference, clean = torch.zeros_like(made), made
         for draw in range(noises):

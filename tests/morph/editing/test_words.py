@@ -56,3 +56,11 @@ def test_weights_are_those_of_words(words):
     assert found.tolist() == [1, 1, 1, 1, 1, 0.5, *[1] * 26]
     with pytest.raises(SettingsError, match="the word 'mouse' is not in the prompt"):
         places(words("a cat"), ["mouse"])
+
+
+def test_words_that_are_not_read_have_no_part(words):
+    long = " ".join(["a photo of a cat and a dog on grass"] * 5)
+    same = aligned(words(long), words(long))
+    assert torch.equal(same.shares, torch.eye(32))
+    assert aligned(words(long), words("a cat")).known.all()
+    assert aligned(words(""), words("a cat")).known.sum() == 30
