@@ -47,18 +47,20 @@ def edit(
     noises: int = 1,
     seed: int = 0,
 ) -> Generator[Step, None, Tensor]:
-    """Latents (1,C,h,w) of a picture to N edited ones (N,C,h,w), which go ``amounts`` times the difference.
+    """Latents (1,C,h,w) of a picture to N edited ones (N,C,h,w), which differ by ``amounts``.
 
     ``times`` begin where the edit does (the published n_max of all steps are left) and go down to ``CLEAN``. In
     each step the difference is the mean over so many ``noises``; the ``last`` steps are ordinary ones, to the
-    target alone (n_min). An amount of 0 is the picture.
+    target alone (n_min). An amount is how much of what the target's text does otherwise than the source's is done;
+    0 is the picture. Weaker ones take one prediction more, of the same latents under the source's text.
 
     Of a diffusion the flow is that of latents over alpha, along sigma over alpha, whose velocity is the noise.
     """
     schedule, count = model.schedule, len(amounts)
     share = torch.tensor(amounts).reshape(-1, 1, 1, 1).to(latents)
     made = latents.expand(count, -1, -1, -1)
-    of_source = guided(model.conditional(), texts.source, texts.negative, texts.source_guidance)
+    weaker = any(amount != 1 for amount in amounts)
+    of_source = _any_number(model, texts.source, texts.negative, texts.source_guidance)
     of_target = guided(model.conditional(), texts.target.expand(count), texts.negative, texts.target_guidance)
     steps = list(pairwise(times))
     for number, (t, t_next) in enumerate(steps[: len(steps) - last]):
@@ -66,14 +68,23 @@ def edit(
         for draw in range(noises):
             noise = random.normal(latents.shape[1:], seed, "flowedit", number * noises + draw).to(latents)
             noisy = schedule.noise(latents, noise, t)
-            target = of_target(noisy + _offset(schedule, made - latents, t), t)
-            difference = difference + (_velocity(schedule, target) - _velocity(schedule, of_source(noisy, t)))
+            moved = noisy + _offset(schedule, made - latents, t)
+            target = of_target(moved, t)
+            velocity = _velocity(schedule, target)
+            if weaker:
+                velocity = torch.lerp(_velocity(schedule, of_source(moved, t)), velocity, share)
+            difference = difference + (velocity - _velocity(schedule, of_source(noisy, t)))
             clean = target.clean
-        made = made + share * (_time(schedule, t_next) - _time(schedule, t)) * difference / noises
+        made = made + (_time(schedule, t_next) - _time(schedule, t)) * difference / noises
         yield Step(t_next, made, clean)
     if last:
         made = yield from _finished(of_target, schedule, made, latents, steps[-last:], seed, share)
     return made
+
+
+def _any_number(model: LatentDiffusion, text: Condition, negative: Condition, guidance: float) -> Predictor:
+    """A guided prediction under one text of as many latents as are shown."""
+    return lambda latents, t: guided(model.conditional(), text.expand(len(latents)), negative, guidance)(latents, t)
 
 
 def _finished(

@@ -58,7 +58,8 @@ def sample(
     """Pictures (N,C,h,w) under the target's text, laid out as the one whose ``path`` at ``times`` this is.
 
     It was inverted under ``source``; as published, the empty text. One text each. ``amounts`` (N) are how much of
-    what is painted otherwise than on the path is so; 0 is the picture, as far as it was inverted.
+    what the target's text does otherwise than the source's is done; 0 is the picture, as far as it was inverted.
+    Weaker ones take one prediction more, of the same latents under the source's text.
 
     Raises:
         ModelError: see :func:`unet_of`.
@@ -66,15 +67,16 @@ def sample(
     unet, predict, count = unet_of(model), model.conditional(), len(amounts)
     share = torch.tensor(amounts).reshape(-1, 1, 1, 1).to(path[times[0]])
     latents = path[times[0]].expand(count, -1, -1, -1)
-    texts = Condition.cat([source, negative.expand(count), target.expand(count)])
+    weaker = count if any(amount != 1 for amount in amounts) else 0
+    texts = Condition.cat([source, negative.expand(count), target.expand(count), source.expand(weaker)])
     for number, (t, t_next) in enumerate(pairwise(times)):
         done = number / (len(times) - 1)
         with unet.led(done < injection.features, done < injection.attention):
-            said = predict.output(torch.cat([path[t], latents, latents]), t, texts)
-        of_negative, of_target = said[1:].chunk(2)
-        wanted = predict.read(latents, t, torch.lerp(of_negative, of_target, guidance))
-        kept = predict.read(path[t], t, said[:1])
-        clean, noise = (torch.lerp(own, other, share) for own, other in zip(kept, wanted, strict=True))
+            said = predict.output(torch.cat([path[t], latents, latents, latents[:weaker]]), t, texts)
+        of_negative, of_target, of_source = said[1:].split([count, count, weaker])
+        output = torch.lerp(of_negative, of_target, guidance)
+        output = torch.lerp(of_source, output, share) if weaker else output
+        clean, noise = predict.read(latents, t, output)
         latents = model.schedule.noise(clean, noise, t_next)
         yield Step(t_next, latents, clean)
     return latents

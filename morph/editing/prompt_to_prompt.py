@@ -95,12 +95,19 @@ def check(model: LatentDiffusion) -> None:
 
 
 def controlled(
-    model: LatentDiffusion, control: Control, share: float, size: Sequence[int], negatives: int, maps: Maps
+    model: LatentDiffusion,
+    control: Control,
+    share: float,
+    size: Sequence[int],
+    targets: int,
+    negatives: int,
+    maps: Maps,
 ) -> AbstractContextManager[None]:
     """Predict a batch, the source ahead of its targets, under control, when a ``share`` of the steps is taken.
 
-    ``size`` is (h,w) of the latents, ``negatives`` are the samples that guidance puts ahead, which are left alone.
-    ``maps`` gets the coarse maps of words that answered, where something is to be blended.
+    Behind so many ``targets`` are others under the source's text, whose maps are the source's. ``size`` is (h,w) of
+    the latents, ``negatives`` are the samples that guidance puts ahead, which are left alone. ``maps`` gets the
+    coarse maps of words that answered, where something is to be blended.
     """
     coarse = -(-size[0] * size[1] // COARSE)
     replaces = share < control.cross and (control.alignment is not None or control.factors is not None)
@@ -108,9 +115,12 @@ def controlled(
     sites = {site.name: site.kind for site in model.denoiser.sites if kinds[site.kind]}
 
     def weigh(own: Tensor) -> Tensor:
-        weighed = torch.cat([own[:1], _of_targets(control, own)]) if replaces else own
+        weighed = own
+        if replaces:
+            others = own[:1].expand(len(own) - 1 - targets, -1, -1, -1)
+            weighed = torch.cat([own[:1], _of_targets(control, own[: 1 + targets]), others])
         if control.blend and own.shape[2] <= coarse:
-            maps.add(weighed)
+            maps.add(weighed[: 1 + targets])
         return weighed
 
     def hear(name: str, own: Callable[[], Heard]) -> Answer:
@@ -143,7 +153,8 @@ def sample(
     is added to all, so that a target with the source's prompt is the source (as one noise for both does in Wu & De
     la Torre, "A Latent Space of Stochastic Diffusion Models", 2023). Without, its first latents alone are used, and
     ``negative``, one text or one for each time, is what keeps the source (Mokady et al., 2023). ``amounts`` (N)
-    are how much of what a target's steps do otherwise than the source's is done; 0 is the source.
+    are how much of what a target's text does otherwise than the source's is done; 0 is the source. Weaker ones take
+    one prediction more, of the same latents under the source's text.
 
     Raises:
         ModelError: see :func:`check`.
@@ -151,13 +162,16 @@ def sample(
     check(model)
     latents = path[times[0]].expand(len(texts), -1, -1, -1)
     size, maps = latents.shape[2:], Maps()
-    share = torch.tensor([0.0, *amounts]).reshape(-1, 1, 1, 1).to(latents)
+    share, count = torch.tensor(amounts).reshape(-1, 1, 1, 1).to(latents), len(amounts)
+    weaker = count if any(amount != 1 for amount in amounts) else 0
+    said = Condition.cat([texts, texts[:1].expand(weaker)])
     for number, (t, t_next) in enumerate(pairwise(times)):
         against = negative if isinstance(negative, Condition) else negative[t]
-        predict = guided(model.conditional(), texts, against, guidance)
+        predict = guided(model.conditional(), said, against, guidance)
         done = number / (len(times) - 1)
-        with controlled(model, control, done, size, len(texts) if guidance != 1 else 0, maps):
-            clean, noise = (torch.lerp(part[:1], part, share) for part in predict(latents, t))
+        with controlled(model, control, done, size, count, len(said) if guidance != 1 else 0, maps):
+            believed = predict(torch.cat([latents, latents[1 : 1 + weaker]]), t)
+        clean, noise = (_weakened(part, share, weaker) for part in believed)
         latents = model.schedule.noise(clean, noise, t_next)
         if follow:
             latents = torch.cat([path[t_next], latents[1:] + (path[t_next] - latents[:1])])
@@ -166,6 +180,14 @@ def sample(
             latents = latents[:1] + mask * (latents - latents[:1])
         yield Step(t_next, latents[1:], clean[1:])
     return latents[1:]
+
+
+def _weakened(part: Tensor, share: Tensor, weaker: int) -> Tensor:
+    """What is believed of the source and N targets, less of what their texts do where it is known without these."""
+    count = len(share)
+    if not weaker:
+        return part
+    return torch.cat([part[:1], torch.lerp(part[1 + count :], part[1 : 1 + count], share)])
 
 
 def _of_targets(control: Control, own: Tensor) -> Tensor:

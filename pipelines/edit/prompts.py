@@ -23,7 +23,7 @@ log = logging.getLogger("morph")
 
 
 def attended(canvas: Canvas, how: PromptToPrompt, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
-    """Prompt-to-prompt; a weaker edit parts less from the source in each step."""
+    """Prompt-to-prompt; a weaker edit does less in each step of what its text does otherwise."""
     model, numbers, times = canvas.model, canvas.numbers, canvas.times(how.strength)
     prompt_to_prompt.check(model)
     control = _control(canvas, how)
@@ -44,7 +44,7 @@ def attended(canvas: Canvas, how: PromptToPrompt, amounts: Sequence[float]) -> G
 
 
 def laid_out(canvas: Canvas, how: PlugAndPlay, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
-    """Plug-and-play; a weaker edit parts less from the source in each step."""
+    """Plug-and-play; a weaker edit does less in each step of what its text does otherwise."""
     model, times = canvas.model, canvas.times(how.strength)
     plug_and_play.unet_of(model)
     path = yield from inverted(
@@ -59,7 +59,7 @@ def laid_out(canvas: Canvas, how: PlugAndPlay, amounts: Sequence[float]) -> Gene
 
 
 def flowed(canvas: Canvas, how: FlowEdit, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
-    """FlowEdit; a weaker edit goes less far in each step."""
+    """FlowEdit; a weaker edit does less in each step of what its text does otherwise."""
     model, times = canvas.model, canvas.times(how.strength)
     texts = flowedit.Texts(
         canvas.source, canvas.target, canvas.negative, how.source_guidance, canvas.numbers.guidance

@@ -43,7 +43,7 @@ def test_the_same_text_and_guidance_give_the_picture(any_model, options):
 def test_an_amount_of_none_is_the_picture_and_others_lie_between(any_model):
     latents, made = edited(any_model, amounts=(0.0, 0.5, 1.0), last=1)
     none, half, whole = (made - latents).flatten(1).norm(dim=1).tolist()
-    assert none == 0
+    assert none < 1e-4
     assert 0 < half < whole
 
 

@@ -73,7 +73,7 @@ def maps_of(model, path, control):
         def add(self, probabilities):
             found.append(probabilities)
 
-    with torch.no_grad(), prompt_to_prompt.controlled(model, watched, 0.0, (16, 16), 0, Seen()):
+    with torch.no_grad(), prompt_to_prompt.controlled(model, watched, 0.0, (16, 16), 1, 0, Seen()):
         model.predict(latents, t, model.embed([SOURCE, TARGET]))
     return found
 

@@ -36,6 +36,7 @@ def test_equal_prompts_give_the_picture_and_a_weaker_edit_keeps_more(canvas, emb
     assert same < 4e-4  # 40 dB
     half, whole = errors(canvas(embedded, **OTHER, **options), 0.5, 1.0)
     assert same < half < whole
+    assert 0.1 * whole < half < 0.6 * whole  # squares: of half the way a quarter
 
 
 def test_options_of_prompt_to_prompt_reach_it(canvas, embedded):
