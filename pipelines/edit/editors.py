@@ -13,11 +13,12 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import constraints, noise
+from pipelines.edit import constraints, noise, prompts
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
+from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
 
 Editor = Callable[[Canvas, Any, Sequence[float]], Generator[Step, None, Tensor]]
 """(canvas, its options, amounts in (0,1]) to edited pictures (N,3,h,w) in [-1,1]; yields its steps."""
@@ -31,6 +32,10 @@ EDITORS: Mapping[type[How], Editor] = {
     Compose: constraints.put_together,
     Hybrid: constraints.hybrid,
     Anagram: constraints.seen_twice,
+    PromptToPrompt: prompts.attended,
+    PlugAndPlay: prompts.laid_out,
+    FlowEdit: prompts.flowed,
+    Instruct: prompts.instructed,
 }
 CHANGED = 0.15
 """The change of a place, of a range of 2, from which little of the picture's own detail is left there."""

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
+from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
 
 _HOWS: tuple[type[How], ...] = (
     *(SdEdit, Variation, TextDifference),
+    *(PromptToPrompt, PlugAndPlay, FlowEdit, Instruct),
     *(Inpaint, Restore, Ilvr, Compose, Hybrid, Anagram),
 )
 HOWS: Mapping[str, type[How]] = {how.name: how for how in _HOWS}
