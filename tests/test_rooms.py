@@ -17,6 +17,7 @@ ROOMS = (  # from the ground up
     "morph.video",
     "morph.perception",
     "morph.motion",
+    "morph.directions",
     "morph.quality",
     "morph.embedded",
     "pipelines.request",
