@@ -1,7 +1,7 @@
 """The direction across the boundary between codes that have something and codes that do not.
 
-Shen, Yang, Tang & Zhou, "InterFaceGAN: Interpreting the Disentangled Face Representation Learned by GANs", 2020: a
-linear support vector machine between the codes with the largest and with the smallest scores; the normal of its
+Shen, Yang, Tang & Zhou, "InterFaceGAN: Interpreting the Disentangled Face Representation Learned by GANs", 2020:
+a linear support vector machine between the codes with the largest and with the smallest scores; the normal of its
 boundary is the direction, and less what it has of another's (section 3.2), it leaves that other thing alone.
 Published: 500,000 samples, the top and the bottom 2 % of them, 70 % of these to fit and 30 % to check.
 """
@@ -58,7 +58,7 @@ def separated(having: Tensor, lacking: Tensor, seed: int, penalty: float = 1.0) 
     """
     if min(len(having), len(lacking)) < FEWEST:
         raise SettingsError(
-            f"{len(having)} pictures that have it and {len(lacking)} that lack it: a boundary needs {FEWEST} of each"
+            f"{len(having)} that have it and {len(lacking)} that lack it: a boundary needs {FEWEST} of each"
         )
     parts = [_parted(codes, seed, purpose) for codes, purpose in ((having, "having"), (lacking, "lacking"))]
     fitted, checked = ([part[index] for part in parts] for index in (0, 1))

@@ -111,7 +111,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 
 def spreads(vectors: Tensor, codes: Tensor) -> Tensor:
-    """The standard deviation (K,) of codes (N,D) along each unit vector (K,D): one natural unit; 1 where it is 0."""
+    """The standard deviation (K,) of codes (N,D) along each unit vector (K,D); 1 where it is 0."""
     if len(codes) < 2:
         return torch.ones(len(vectors))
     found = (codes.double().cpu() @ vectors.double().T).std(0).float()
@@ -125,3 +125,9 @@ def straight(vectors: Tensor, codes: Tensor, signed: bool = False) -> Straight:
     """
     units = F.normalize(vectors.detach().double(), dim=1, eps=_LEAST).float() if signed else unit(vectors)
     return Straight(units.cpu(), spreads(units.cpu(), codes))
+
+
+def of_its_length(way: Tensor) -> Straight:
+    """One direction, which an amount of 1 goes the whole way (1,D) along."""
+    way = way.detach().float().cpu()
+    return Straight(F.normalize(way, dim=1, eps=_LEAST), way.norm(dim=1).clamp_min(1e-6))

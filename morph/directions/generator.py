@@ -42,10 +42,10 @@ class Points:
 
 
 class Generator(Protocol):
-    """From codes of D numbers to pictures. ``name`` is for people; ``shape`` is how a code's D numbers are laid out.
+    """From codes of D numbers to pictures. ``name`` is for people; ``shape`` is how the D numbers are laid out.
 
-    ``fingerprint`` is a hash that no other model and no other space of it shares: directions of the one mean nothing
-    in another. ``settings`` are the plain values that it is opened with again.
+    ``fingerprint`` is a hash that no other model and no other space of it shares: directions of the one mean
+    nothing in another. ``settings`` are the plain values that it is opened with again.
     """
 
     @property
@@ -82,7 +82,7 @@ class Generator(Protocol):
 
 
 Scorer = Callable[[Tensor], Tensor]
-"""Pictures (N,3,H,W) in [-1,1] to a number each (N,), with gradients where a way of finding directions needs them."""
+"""Pictures (N,3,H,W) in [-1,1] to a number each (N,), with gradients."""
 
 BATCH = 8
 """Pictures that are made at once where no gradients are asked for."""

@@ -1,9 +1,10 @@
 """A small generator of a folder's pictures, which puts them onto a space of their own.
 
-Bojanowski, Joulin, Lopez-Paz & Szlam, "Optimizing the Latent Space of Generative Networks" (GLO), 2018: each picture has
-a code of its own on the unit ball, and codes and generator are learnt together, by the distance of Laplacian pyramids
-(section 3.2). New codes are drawn from the Gaussian that has the mean and the covariance of the learnt ones. Published:
-codes of 100 numbers, DCGAN's generator, 25 epochs of some 200,000 faces by SGD; here it is Adam, for minutes.
+Bojanowski, Joulin, Lopez-Paz & Szlam, "Optimizing the Latent Space of Generative Networks" (GLO), 2018: each
+picture has a code of its own on the unit ball, and codes and generator are learnt together, by the distance of
+Laplacian pyramids (section 3.2). New codes are drawn from the Gaussian that has the mean and the covariance of
+the learnt ones. Published: codes of 100 numbers, DCGAN's generator, 25 epochs of some 200,000 faces by SGD; here
+it is Adam, for minutes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 
 from morph import random
 from morph.directions.generator import Points, Shifts
-from morph.errors import InputError, ModelError, SettingsError, reason_of
+from morph.errors import ModelError, SettingsError, reason_of
 from morph.media.stills import atomic_path
 from morph.weights.fingerprint import fingerprint
 from morph.weights.read import DAMAGED, misfit, read_header
@@ -39,7 +40,7 @@ LARGEST = 512 * 1024**2
 
 
 class Network(nn.Module):
-    """Codes (B,D) to pictures (B,3,side,side) in [-1,1]; ``width`` channels at the least size, half at each larger."""
+    """Codes (B,D) to pictures (B,3,side,side) in [-1,1]; ``width`` channels at first, half at each larger size."""
 
     def __init__(self, numbers: int, side: int, width: int) -> None:
         super().__init__()
@@ -223,8 +224,8 @@ def on_ball(codes: Tensor) -> Tensor:
 def laplacian_l1(a: Tensor, b: Tensor) -> Tensor:
     """Distances (N,) of pictures (N,3,H,W): sum_j 2^(2j) |L_j(a) - L_j(b)|_1 over the levels of their pyramids.
 
-    Divided by the pictures' numbers, so that each level counts by its mean. L_j is what a level loses by being halved
-    and enlarged again; the last is what is left.
+    Divided by the pictures' numbers, so that each level counts by its mean. L_j is what a level loses by being
+    halved and enlarged again; the last is what is left.
     """
     difference, total = a - b, torch.zeros(len(a), device=a.device)
     while min(difference.shape[2:]) > 4:

@@ -1,8 +1,8 @@
 """The space of h, what the middle block of a U-Net says, over a range of times.
 
-Kwon, Jeong & Uh, "Diffusion Models already have a Semantic Latent Space" (Asyrp), 2023, eq. 7: on the noisier part of
-the way down, what the denoiser believes the picture to be is made of h + shift, and what it believes the noise to be of
-h as it is. Their h-space is edited down to the time where LPIPS(x, P_t) is 0.33, or 500 of 1000.
+Kwon, Jeong & Uh, "Diffusion Models already have a Semantic Latent Space" (Asyrp), 2023, eq. 7: on the noisier
+part of the way down, what the denoiser believes the picture to be is made of h + shift, and what it believes the
+noise to be of h as it is. Their h-space is edited down to the time where LPIPS(x, P_t) is 0.33, or 500 of 1000.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from morph.errors import ModelError
 class HSpace(Diffused):
     """Codes are the mean of h over the edited times, all of the picture under one ``prompt``.
 
-    until: the share of the model's times that is edited, from the noisy end. whole: a code is the whole map (C,h,w),
-    which says what is where; else the mean over the map (C,1,1), which means the same at every place and size.
-    inversions: iterations of each step on the way up from a picture, see :func:`morph.diffusion.ddim.invert`.
+    until: the share of the model's times that is edited, from the noisy end. whole: a code is the whole map
+    (C,h,w), which says what is where; else the mean over the map (C,1,1), which means the same at every place and
+    size. inversions: iterations of each step on the way up from a picture, see
+    :func:`morph.diffusion.ddim.invert`.
     """
 
     until: float = 0.5

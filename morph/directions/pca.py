@@ -1,8 +1,8 @@
 """Directions along which codes differ most.
 
 Härkönen, Hertzmann, Lehtinen & Paris, "GANSpace: Discovering Interpretable GAN Controls", 2020, section 2: the
-principal components of codes, of 10^6 samples, 300,000 in their code; here of far fewer. Haas et al., "Discovering
-Interpretable Directions in the Semantic Latent Space of Diffusion Models", 2023, do it with h.
+principal components of codes, of 10^6 samples, 300,000 in their code; here of far fewer. Haas et al.,
+"Discovering Interpretable Directions in the Semantic Latent Space of Diffusion Models", 2023, do it with h.
 """
 
 from __future__ import annotations

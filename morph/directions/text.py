@@ -1,7 +1,7 @@
 """The space of a text's tokens: one vector is added to all of them.
 
-What GANs' spaces have in common with it is that a network maps a simple input to it, and layers that see it first are
-linear: to_k and to_v of cross attention.
+What GANs' spaces have in common with it is that a network maps a simple input to it, and layers that see it first
+are linear: to_k and to_v of cross attention.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class TextSpace(Diffused):
         return self._points(condition, self.noise(count, seed))
 
     def project(self, pictures: Tensor) -> Points:
-        """See :class:`morph.directions.generator.Generator`: by DDIM inversion under ``prompt`` without guidance."""
+        """See :class:`morph.directions.generator.Generator`: by DDIM inversion under ``prompt``, unguided."""
         found = []
         for clean in self.encoded(pictures).split(BATCH):
             predict = guided(self.model.conditional(), self._text(self.prompt, len(clean)), self._text("", 1), 1.0)

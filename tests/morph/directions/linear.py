@@ -45,7 +45,7 @@ class Linear:
 
 
 def linear(numbers=6, side=32, seed=0, scale=0.1):
-    """One with random pictures as its basis and random orthonormal axes; each axis varies less than the one before."""
+    """One of random pictures and random orthonormal axes; each axis varies less than the one before."""
     generator = random.generator(seed, "linear test")
     axes, _ = torch.linalg.qr(torch.randn(numbers, numbers, generator=generator))
     basis = torch.randn(numbers, 3, side, side, generator=generator) * scale / math.sqrt(numbers)
