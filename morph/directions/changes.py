@@ -56,7 +56,7 @@ def _turn(pictures: Tensor, amounts: Tensor) -> tuple[Tensor, Tensor]:
         angle = torch.deg2rad(TURN * amount)
         cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
         aspect = pictures.shape[2] / pictures.shape[3]
-        return [[cos, sin * aspect, none], [-sin / aspect, cos, none]]
+        return [[cos, -sin * aspect, none], [sin / aspect, cos, none]]
 
     return moved(pictures, _affine(amounts, rows))
 

@@ -18,6 +18,7 @@ from morph.directions.generator import BATCH, Generator, Points, pictures_of
 from morph.errors import SettingsError
 
 MOST_ITERATIONS = 1000
+SPARSITY = 3.0
 _TOLERANCE = 1e-7
 
 
@@ -80,10 +81,11 @@ def robust_pca(matrix: Tensor, sparsity: float = 1.0) -> tuple[Tensor, Tensor]:
 
 
 def regional(
-    inner: Tensor, rest: Tensor, basis: Tensor, count: int, sparsity: float = 1.0, kept: float = 0.99
+    inner: Tensor, rest: Tensor, basis: Tensor, count: int, sparsity: float = SPARSITY, kept: float = 0.99
 ) -> Regional:
     """``count`` directions of a region, of J^T J (K,K) of it and of the rest, in an orthonormal basis (K,D).
 
+    sparsity: see :func:`robust_pca`; in a small basis all of a matrix is sparse to 1, and next to nothing to 3.
     kept: the share of how strongly the rest answers that its subspace holds; what lies outside it is taken for
     its null space.
 

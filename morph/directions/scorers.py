@@ -44,7 +44,7 @@ def as_share(scorer: Scorer, pictures: Tensor) -> Callable[[Tensor], Tensor]:
     """A scorer's scores as shares in [0,1], by how they are spread over pictures (N,3,H,W)."""
     with torch.no_grad():
         known = torch.cat([scorer(part) for part in pictures.split(8)])
-    middle, spread = known.median(), known.std().clamp_min(1e-6)
+    middle, spread = known.mean(), known.std().clamp_min(1e-6)
 
     def share(made: Tensor) -> Tensor:
         return torch.sigmoid((scorer(made) - middle) / spread)
