@@ -15,6 +15,7 @@ from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
+from pipelines.cli.directions import directions
 from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
@@ -41,6 +42,7 @@ for command in (
     batch,
     report,
     compare,
+    directions,
     interpolate,
     edit,
     match,
