@@ -46,7 +46,6 @@ class TextSpace(Diffused):
     prompt: what a picture that is projected shows. inversions: see :class:`morph.directions.h.HSpace`.
     """
 
-    guidance: float = 3.0
     prompts: tuple[str, ...] = PROMPTS
     prompt: str = ""
     inversions: int = 2

@@ -53,7 +53,7 @@ def _places(command: Any) -> Any:
 @directions.command()
 @click.argument("method", metavar="METHOD")
 @click.option("-o", "--output", required=True, metavar="OUT.safetensors")
-@click.option("--space", default="h", show_default=True, metavar="h|h-map|text|glo:FILE")
+@click.option("--space", default="text", show_default=True, metavar="h|h-map|text|glo:FILE")
 @click.option("--count", default=8, show_default=True, help="Of directions, where several are found.")
 @click.option("--samples", type=int, help="Pictures that they are found in; see --methods.")
 @click.option(
@@ -67,7 +67,7 @@ def _places(command: Any) -> Any:
 @click.option("--apart", multiple=True, metavar="FILE:NUMBER", help="A direction that these have nothing of.")
 @click.option("--size", metavar="64|96x64", help="Of pictures; see --methods.")
 @click.option("--steps", type=int, help="Of the denoising.  [default: 12]")
-@click.option("--guidance", type=float, help="Classifier-free guidance.  [default: 1, of text 3]")
+@click.option("--guidance", type=float, help="Classifier-free guidance.  [default: 1]")
 @click.option(
     "--until", type=float, help="Of h: the share of the times that is moved, from noise on.  [default: 0.5]"
 )
@@ -120,7 +120,7 @@ def fit(
 
     chosen = method_of(method, assigned(assignments))
     width, height = parse_size(size) if size else (chosen.side, chosen.side)
-    values = {"width": width, "height": height, **({"guidance": 3.0} if space == "text" else {})}
+    values = {"width": width, "height": height}
     values |= {key: value for key, value in given.items() if value is not None}
     pairs = {("--toward", "--away"): (toward, away), ("--having", "--lacking"): (having, lacking)}
     for names, pair in pairs.items():
