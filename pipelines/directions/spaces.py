@@ -119,14 +119,17 @@ class SpaceAsked:
 
 def generator_of(model: Any, kind: str, options: SpaceOptions) -> Generator:
     """The generator of a loaded model's space of a kind."""
-    from morph.directions.h import HSpace
-    from morph.directions.text import TextSpace
+    from morph.directions.opened import opened
 
-    size = (options.width, options.height)
-    if kind == "text":
-        return TextSpace(model, size, options.steps, options.guidance, prompt=options.prompt)
-    whole = kind == "h map"
-    return HSpace(model, size, options.steps, options.guidance, options.until, whole, options.prompt)
+    return opened(
+        model,
+        kind,
+        (options.width, options.height),
+        steps=options.steps,
+        guidance=options.guidance,
+        until=options.until,
+        prompt=options.prompt,
+    )
 
 
 def pictures_from(files: list[Path], size: tuple[int, int]) -> Tensor:

@@ -12,14 +12,15 @@ from pipelines.request.options.setting import setting
 class Direction(
     How,
     name="direction",
-    does="moves the picture along a direction that morph directions found, of h, of texts, or of a space of its own",
-    paper="Kwon, Jeong & Uh, Diffusion Models already have a Semantic Latent Space, 2023, for h; the paper of the "
-    "direction is in its file",
+    does="moves the picture along a direction that morph directions found, of texts, of h, or of its own space",
+    paper="Kwon et al., Diffusion Models already have a Semantic Latent Space, 2023, for h; the file names the "
+    "paper of its directions",
     takes=("source", "mask"),
     published={"guidance": 1.0},
 ):
     """Options of going along a direction."""
 
-    direction: str = setting("", "FILE.safetensors:NUMBER of morph directions fit; numbers are counted from 1.")
+    directions: str = setting("", "The file that morph directions fit wrote.", names="file")
+    number: int = setting(1, "Which of its directions, counted from 1.", 1, 512)
     far: float = setting(2.0, "How far an amount of 1 goes, in natural units; below 0 the other way.", -1000, 1000)
-    space: str = setting("", "glo:FILE, where a space that was learnt of pictures does not lie beside FILE.")
+    glo: str = setting("", "The space's file, where morph directions glo wrote it elsewhere.", names="file")
