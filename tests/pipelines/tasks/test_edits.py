@@ -10,24 +10,27 @@ from morph.media.stills import read_png
 from pipelines.job.folder import differences, request_of
 from pipelines.job.job import Job
 from pipelines.job.render import carry_out
+from pipelines.request.clip import clip_of
 from pipelines.request.costs import costs
 from pipelines.request.edits.edit import Edit
+from pipelines.request.presets import load_preset
 from pipelines.request.recipe import clip_from, recipe_of
+from pipelines.request.settings import Settings, changed
 from pipelines.tasks.models import Models
-from tests.pipelines.conftest import CAT, bench_of
+from tests.pipelines.conftest import CAT, LAID_OVER, bench_of
 
 EDIT = Edit.of({"how": "sdedit", "steps": 3, "guidance": 1, "strength": 1})
 
 
 @pytest.fixture
-def edited(dissolve, folder):
+def edited(folder, tmp_path):
     """A dissolve from a photograph to itself, edited."""
-    clip = dissolve("edited", CAT, CAT, between="dissolve")
+    clip = clip_of([CAT, CAT], (), changed(Settings(), LAID_OVER), tmp_path / "edited.mp4")
     first, last = clip.keyframes
     return replace(clip, keyframes=(first, replace(last, edits=(EDIT,))), model=str(folder))
 
 
-def test_it_is_made_once_and_kept(edited, model, tmp_path):
+def test_it_is_made_once_and_kept(edited, tmp_path):
     models, spent = Models.of(edited, "cpu", "float32"), []
     bench = replace(bench_of(models, edited, tmp_path), progress=lambda stage, cost, look=None: spent.append(stage))
     first, last = (bench.pictures.keyframe(number).pixels for number in (0, 1))
@@ -73,7 +76,5 @@ def test_recipes_have_edits_and_jobs_tell_them_apart(edited):
 
 
 def test_video_models_edit_nothing(edited):
-    from pipelines.request.settings import changed
-
     with pytest.raises(SettingsError, match="edit them before"):
-        replace(edited, settings=changed(edited.settings, {"between": "video"}))
+        replace(edited, settings=load_preset("video"))
