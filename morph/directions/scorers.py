@@ -30,9 +30,11 @@ def by_pictures(clip: CLIP, having: Tensor, lacking: Tensor, seed: int) -> Score
         SettingsError: too few of either.
     """
     with torch.no_grad():
-        groups = [torch.cat([clip.images(part) for part in group.split(8)]) for group in (having, lacking)]
-    normal = separated(*groups, seed).normal.to(groups[0])
-    middle = torch.stack([group.mean(0) for group in groups]).mean(0) @ normal
+        with_it, without = (
+            torch.cat([clip.images(part) for part in group.split(8)]) for group in (having, lacking)
+        )
+    normal = separated(with_it, without, seed).normal.to(with_it)
+    middle = (with_it.mean(0) + without.mean(0)) / 2 @ normal
 
     def score(pictures: Tensor) -> Tensor:
         return clip.embed_images(pictures) @ normal - middle
