@@ -83,8 +83,8 @@ class Glo:
     side: int
     width: int
     label: str = "glo"
-    tries: int = 200
-    rate: float = 0.02
+    tries: int = 100
+    rate: float = 0.03
 
     @property
     def name(self) -> str:

@@ -56,7 +56,7 @@ class SpaceAsked:
         Raises:
             SettingsError: another kind, or an option that is out of its bounds.
         """
-        file = Path(text.removeprefix(GLO)) if text.startswith(GLO) else None
+        file = Path(text.removeprefix(GLO)) if text.startswith(GLO) and text != GLO else None
         kind = "glo" if file else text.replace("h-map", "h map")
         if kind not in KINDS or (kind == "glo" and not file):
             raise SettingsError(f"there is no space {text!r}; there are h, h-map, text and glo:FILE")

@@ -10,10 +10,10 @@ from pipelines.directions.spaces import SpaceAsked, SpaceOptions, generator_of, 
 
 def test_spaces_are_read_opened_and_opened_again(folder, space):
     for text, kind, whole in (("h", HSpace, False), ("h-map", HSpace, True), ("text", TextSpace, None)):
-        asked = SpaceAsked.of(text, {"width": 64, "height": 96, "steps": "3", "until": 0.25}, str(folder))
+        asked = SpaceAsked.of(text, {"width": 64, "height": 128, "steps": "3", "until": 0.25}, str(folder))
         generator = asked.opened()
         assert isinstance(generator, kind)
-        assert (generator.size, generator.steps) == ((64, 96), 3)
+        assert (generator.size, generator.steps) == ((64, 128), 3)
         again = SpaceAsked.again(generator.settings, folder / "d.safetensors", str(folder)).opened()
         assert again.fingerprint == generator.fingerprint
         assert again.settings == generator.settings
@@ -29,7 +29,7 @@ def test_kinds_differ_by_their_fingerprints(model):
     options = SpaceOptions(width=64, height=64, steps=2)
     kinds = [generator_of(model, kind, options).fingerprint for kind in ("h", "h map", "text")]
     assert len(set(kinds)) == 3
-    other = generator_of(model, "text", SpaceOptions(width=96, height=64, steps=4))
+    other = generator_of(model, "text", SpaceOptions(width=128, height=64, steps=4))
     assert other.fingerprint == kinds[2]  # neither size nor steps make directions others
 
 
