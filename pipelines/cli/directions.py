@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, overwrite_option, with_consent
+from pipelines.cli.common import assigned, overwrite_option, with_consent
+from pipelines.cli.progress import progress
 
 WIDTH = 100
 
@@ -139,7 +140,7 @@ def fit(
         apart=apart,
         clip=clip,
     )
-    result = with_consent(lambda may: fit_file(asked, output, ProgressBar, may), overwrite)
+    result = with_consent(lambda may: fit_file(asked, output, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)
 
 
@@ -173,7 +174,7 @@ def show(
     from pipelines.directions.show import ShowOptions, show_file
 
     options = ShowOptions(images=images, numbers=numbers, **given)
-    result = with_consent(lambda may: show_file(file, output, options, ProgressBar, may), overwrite)
+    result = with_consent(lambda may: show_file(file, output, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)
 
 
@@ -208,5 +209,5 @@ def glo(
 
     values = {**assigned(assignments), **{key: value for key, value in given.items() if value is not None}}
     options: GloOptions = with_values(GloOptions(), values, unknown)
-    result = with_consent(lambda may: learn_file(folder, output, options, ProgressBar, may), overwrite)
+    result = with_consent(lambda may: learn_file(folder, output, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)
