@@ -33,6 +33,8 @@ ROOMS = (  # from the ground up
     "pipelines.batch",
     "pipelines.report",
     "pipelines.directions",
+    "pipelines.comfy",
+    "pipelines.comfy.comfyui_morph",
     "pipelines.cli",
     "pipelines",  # the door: what ``from pipelines import`` gives
 )
