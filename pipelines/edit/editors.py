@@ -13,9 +13,10 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import constraints, noise, prompts
+from pipelines.edit import constraints, directions, noise, prompts
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
+from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
 from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
@@ -26,6 +27,7 @@ EDITORS: Mapping[type[How], Editor] = {
     SdEdit: noise.noised,
     Variation: noise.varied,
     TextDifference: noise.moved_text,
+    Direction: directions.directed,
     Inpaint: constraints.repainted,
     Restore: constraints.restored,
     Ilvr: constraints.refined,
