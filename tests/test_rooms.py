@@ -17,6 +17,8 @@ ROOMS = (  # from the ground up
     "morph.video",
     "morph.perception",
     "morph.motion",
+    "morph.semantic",
+    "morph.editing",
     "morph.quality",
     "morph.embedded",
     "pipelines.request",
