@@ -1,1 +1,1 @@
-"""Edits of one picture by a diffusion model: what changes, and what is to stay as it is."""
+"""Ways to edit a picture with a denoiser that knows it: each a generator of steps, of latents or pictures."""

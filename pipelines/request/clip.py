@@ -11,7 +11,8 @@ from typing import Any
 from morph.errors import SettingsError
 from morph.media.moment import file_of
 from pipelines.request.lora_file import LoraFile
-from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, changed, naming, of_a_keyframe
 from pipelines.request.times import parse_time
 from pipelines.request.token_file import TokenFile
 

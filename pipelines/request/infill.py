@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 Mix = Literal["slerp", "clipped", "moved"]
 """How the noise of two knots becomes that of a frame; see :class:`Infill`."""

@@ -19,8 +19,9 @@ from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
 from pipelines.request.lora_file import LoraFile
+from pipelines.request.options.values import keys
 from pipelines.request.presets import names_file
-from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+from pipelines.request.settings import Settings, changed, every_setting, naming
 from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import needs_model
 

@@ -4,8 +4,9 @@ import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.levels import plan_anchors
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset, preset_names
-from pipelines.request.settings import Settings, keys
+from pipelines.request.settings import Settings
 from pipelines.request.ways import infill_steps
 
 
