@@ -8,6 +8,7 @@ by cancels out; so P_t is made of h + dh and D_t of h (eq. 5). dh is fitted by C
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -28,6 +29,9 @@ from morph.perception.lpips import PerceptualDistance
 
 RECOGNISED = 0.33
 """LPIPS from a picture to what is believed of it where editing ends: then details are made (section 3.3)."""
+TELLING = 0.1
+"""A share of what is believed, by which a shift of one unit changes it at least."""
+LOUDEST = 256
 WAVES = 32
 """Frequencies by which the implicit function is told the time."""
 
@@ -35,12 +39,13 @@ WAVES = 32
 class Implicit(nn.Module):
     """f_t(h), the change of h (B,C,h,w) at a time: two convolutions of single places, and the time between them.
 
-    It says nothing before it is fitted: the last convolution starts at zero. (Kwon et al., figure 3.)
+    It says nothing before it is fitted: the last convolution starts at zero. (Kwon et al., figure 3.) What it says
+    is in units of ``unit``, and so a learning rate suits all models, whatever their h counts.
     """
 
-    def __init__(self, channels: int, length: int, seed: int) -> None:
+    def __init__(self, channels: int, length: int, unit: float, seed: int) -> None:
         super().__init__()
-        self._length = length
+        self._length, self._unit = length, unit / channels
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(random.generator(seed, "asyrp").initial_seed())
             self.inner = nn.Conv2d(channels, channels, 1)
@@ -57,7 +62,7 @@ class Implicit(nn.Module):
         time: Tensor = self.time(torch.cat([phases.sin(), phases.cos()]))
         inner = self.norm(self.inner(h.float())) + time[:, None, None]  # after the norm, which would take it away
         changed: Tensor = self.outer(F.silu(inner))
-        return changed
+        return self._unit * changed
 
 
 def asymmetric(plain: Predictor, model: LatentDiffusion, shift: Mapping[int, Shift]) -> Predictor:
@@ -128,9 +133,10 @@ def fit(
     """
     middle_block(model)
     check_can_fit(model)
-    implicit = Implicit(width(model), model.schedule.length, seed).to(model.device)
-    optimizer = torch.optim.Adam(implicit.parameters(), lr=learning_rate)
     plain = conditioned(model.conditional(), condition)
+    unit = telling(plain, model, inverted, times[0], seed)
+    implicit = Implicit(width(model), model.schedule.length, unit, seed).to(model.device)
+    optimizer = torch.optim.Adam(implicit.parameters(), lr=learning_rate)
 
     def shift_at(t: int) -> Shift:
         return lambda h: implicit(h, t)
@@ -158,6 +164,32 @@ def fit(
 
 
 @torch.no_grad()
+def telling(plain: Predictor, model: LatentDiffusion, latents: Tensor, t: int, seed: int) -> float:
+    """How large the numbers of a shift of h are by which what is believed of latents at ``t`` changes by TELLING.
+
+    Of a shift at random, as large as h is or, by doubling, up to LOUDEST times that. Denoisers differ in it by far:
+    where the connections past the middle of a U-Net say nearly all, h says nearly nothing.
+    """
+    with reading(model) as read:
+        own = plain(latents, t).clean
+    size = float(read[0].float().square().mean().sqrt())
+    direction = random.normal(read[0].shape, seed, "asyrp unit").to(read[0])
+    louder = 1
+    while louder < LOUDEST:
+        shift = louder * size * direction
+        with shifting(model, partial(_same, shift)):
+            change = plain(latents, t).clean - own
+        if change.norm() >= TELLING * own.norm():
+            break
+        louder *= 2
+    return louder * size
+
+
+def _same(shift: Tensor, h: Tensor) -> Tensor:
+    return shift
+
+
+@torch.no_grad()
 def between_texts(
     model: LatentDiffusion,
     inverted: Tensor,
@@ -175,7 +207,8 @@ def between_texts(
         ModelError: no U-Net.
     """
     plain, wanted = (conditioned(model.conditional(), text) for text in (source, target))
-    latents, found = inverted, []
+    latents = inverted
+    found: list[Tensor] = []
     edited = [t for t in times[:-1] if t >= until]
     for t, t_next in zip(edited, times[1:], strict=False):
         with reading(model) as read:
@@ -185,8 +218,8 @@ def between_texts(
         found.append((after - before).float())
         latents = model.schedule.noise(clean, noise, t_next)
         yield Step(t_next, latents, clean)
-    mean = torch.stack(found).mean(0)
-    return {t: lambda h: mean for t in edited}
+    mean = sum(found, torch.zeros(())) / max(len(found), 1)
+    return dict.fromkeys(edited, partial(_same, mean))
 
 
 def scaled(shifts: Mapping[int, Shift], amounts: Tensor) -> dict[int, Shift]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipelines.request.edits.fitted import Asyrp, DiffusionClip
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
 
-HOWS: Mapping[str, type[How]] = {how.name: how for how in (SdEdit, Variation, TextDifference)}
+HOWS: Mapping[str, type[How]] = {
+    how.name: how
+    for how in (
+        SdEdit,
+        Variation,
+        TextDifference,
+        DiffusionClip,
+        Asyrp,
+    )
+}
