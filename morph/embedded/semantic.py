@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from morph import random
 from morph.diffusion import ddim
@@ -23,8 +22,9 @@ from morph.embedded.training import Run
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
+from morph.perception.clip import load_clip
 from morph.semantic.adapter import Adapter
-from morph.semantic.encoder import SemanticEncoder
+from morph.semantic.codes import PART, Codes, mapped
 from morph.steps import drain
 
 WIDTH = 160
@@ -49,20 +49,23 @@ class Semantic:
         self.model = assemble(run)
         self.batch, self.seed = run.batch, run.seed
         torch.manual_seed(run.seed)
-        encoder, adapter = SemanticEncoder(WIDTH), Adapter.of(self.model, WIDTH)
-        self.networks = nn.ModuleDict({"encoder": encoder, "adapter": adapter}).to(run.device)
-        self.encoder, self.adapter = encoder, adapter
+        self.clip = load_clip(str(run.base)).to(run.device)
+        self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim)
+        self.encoder, self.adapter = self.codes.encoder.to(run.device), self.codes.adapter.to(run.device)
+        self.codes.mapper.to(run.device).requires_grad_(False)  # solved for at the end
+        self.networks = self.codes.network
         known = read_captions(run.data)
         train_set = [photograph for photograph in known if not photograph.held_out][::3][:photographs]
         held_out_set = [photograph for photograph in known if photograph.held_out][::9]
         latents = cache_latents(self.model, run.data, train_set, SIZE, run.out)
         held_out_latents = cache_latents(self.model, run.data, held_out_set, SIZE, run.out)
-        looks = (cache_view(encoder.tower, run.data, each, 0, 0, run.out) for each in (train_set, held_out_set))
+        tower = self.encoder.tower
+        looks = (cache_view(tower, run.data, each, 0, 0, run.out) for each in (train_set, held_out_set))
         self.statistics, self.held_out_statistics = (
             torch.from_numpy(look.statistics.astype(np.float32)).to(run.device) for look in looks
         )
-        encoder.tower.mean.copy_(self.statistics.mean(0))
-        encoder.tower.deviation.copy_(self.statistics.std(0) + 1e-3)
+        tower.mean.copy_(self.statistics.mean(0))
+        tower.deviation.copy_(self.statistics.std(0) + 1e-3)
         self.latents = torch.from_numpy(latents.astype(np.float32)).to(run.device)
         self.held_out_latents = torch.from_numpy(held_out_latents.astype(np.float32)).to(run.device)
         self.held_out_texts = self.model.embed([photograph.caption for photograph in held_out_set])
@@ -105,20 +108,15 @@ class Semantic:
 
     @torch.no_grad()
     def export(self, folder: Path) -> None:
-        """Write both in ``semantic``, with the mean and the deviation of the codes of photographs."""
-        codes = self.encoder.raw(self.statistics)
-        self.encoder.mean.copy_(codes.mean(0))
-        self.encoder.deviation.copy_(codes.std(0))
-        save(self.encoder, self.adapter, folder / "semantic")
-
-
-def save(encoder: SemanticEncoder, adapter: Adapter, folder: Path) -> None:
-    """Both as fp16 safetensors, without AlexNet, which ships anyway."""
-    folder.mkdir(parents=True, exist_ok=True)
-    networks = nn.ModuleDict({"encoder": encoder, "adapter": adapter})
-    tensors = {name: value.half() for name, value in networks.state_dict().items() if ".trunk." not in name}
-    save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"width": len(encoder.mean)}, indent=2) + "\n")
+        """Write all in ``semantic``, with the mean and deviation of codes and the map from changes of CLIP."""
+        raw = self.encoder.raw(self.statistics)
+        self.encoder.mean.copy_(raw.mean(0))
+        self.encoder.deviation.copy_(raw.std(0))
+        network = self.clip.model
+        seen = network.visual_projection(network.vision_model.standardize(self.statistics))
+        codes = (raw - self.encoder.mean) / self.encoder.deviation
+        self.codes.mapper.weight.copy_(mapped(F.normalize(seen.float(), dim=-1), codes))
+        self.codes.save(folder / PART)
 
 
 @torch.no_grad()

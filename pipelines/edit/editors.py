@@ -13,8 +13,9 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import fitted, noise
+from pipelines.edit import codes, fitted, noise
 from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
 from pipelines.request.edits.fitted import Asyrp, DiffusionClip
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
@@ -27,6 +28,8 @@ EDITORS: Mapping[type[How], Editor] = {
     TextDifference: noise.moved_text,
     DiffusionClip: fitted.tuned,
     Asyrp: fitted.shifted,
+    DiffusionAutoencoder: codes.towards,
+    DeltaEdit: codes.moved,
 }
 CHANGED = 0.15
 """The change of a place, of a range of 2, from which little of the picture's own detail is left there."""

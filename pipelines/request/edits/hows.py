@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
 from pipelines.request.edits.fitted import Asyrp, DiffusionClip
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
@@ -16,5 +17,7 @@ HOWS: Mapping[str, type[How]] = {
         TextDifference,
         DiffusionClip,
         Asyrp,
+        DiffusionAutoencoder,
+        DeltaEdit,
     )
 }
