@@ -80,15 +80,9 @@ class Kit:
         return [replace(keyframe, pixels=pixels) for pixels in pictures]
 
 
-def forwards(edit: Edit, count: int) -> int:
-    """U-Net forward equivalents that ``count`` pictures of an edit take, more or less; fits come on top."""
-    return edit.numbers.steps * count * (1 if edit.numbers.guidance == 1 else 2)
-
-
 def identity(edit: Edit) -> dict[str, Any]:
     """All that decides an edit besides the picture and the model, JSON-ready: its files by their contents."""
-    files = {name: hash_of_file(path) for name in ("mask", "reference") if (path := getattr(edit, name))}
-    return {**edit.as_dict(), **files}
+    return edit.as_dict() | {name: hash_of_file(file) for name, file in edit.files.items()}
 
 
 def mask_of(file: Path, size: tuple[int, int], fit: Fit) -> Tensor:

@@ -17,7 +17,8 @@ from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_parent, frame_numbers, write_png
 from pipelines.output.existing import REMEDY, check_file
 from pipelines.request.contents import hash_of_file
-from pipelines.request.edits.edit import FILES, Edit
+from pipelines.request.edits.edit import Edit
+from pipelines.request.recipe import published_edit
 from pipelines.tasks.progress import Callback
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
@@ -77,12 +78,12 @@ def edit_file(
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
         raise SettingsError(f"output {output!r} is not the name of {wanted}")
     check_parent(path)
-    _refuse_inputs(path, [Path(image), *(file for file in (edit.mask, edit.reference) if file)])
-    made = {"edited": hash_of_file(Path(image)), "edit": _published(edit)}
+    _refuse_inputs(path, [Path(image), *edit.files.values()])
+    made = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
 
-    from pipelines.edit.painting import Kit, as_levels, forwards
+    from pipelines.edit.painting import Kit, as_levels
     from pipelines.job.keyframe import sized
     from pipelines.tasks.models import Models, quiet_libraries
     from pipelines.tasks.progress import Meter
@@ -99,7 +100,7 @@ def edit_file(
     steps = options.steps_out
     amounts = [numbers.amount] if steps is None else [numbers.amount * n / (steps - 1) for n in range(steps)]
     edits = [replace(edit, numbers=replace(numbers, seed=numbers.seed + n)) for n in range(options.count)]
-    planned = {"edit": forwards(edit, len(amounts) * len(edits))}
+    planned = {"edit": edit.forwards(len(amounts) * len(edits))}
     kit = Kit(models.model, models.perception, models.clip)
     with bar(planned) as callback:
         meter = Meter(planned, callback)
@@ -132,13 +133,6 @@ def check_numbers(edit: Edit, options: EditOptions) -> None:
         raise SettingsError(f"count is {options.count}; it must be from 1 to 1000")
     if options.count > 1 and options.steps_out is not None:
         raise SettingsError("count asks for several edits, and steps-out for the way to one: leave one of them out")
-
-
-def _published(edit: Edit) -> dict[str, Any]:
-    """An edit as a recipe has it: its files by name, and by their hashes."""
-    files = {name: file for name in FILES if (file := getattr(edit, name))}
-    named = {name: {"file": published(file), "sha256": hash_of_file(file)} for name, file in files.items()}
-    return edit.as_dict() | named
 
 
 def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:

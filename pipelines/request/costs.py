@@ -20,8 +20,8 @@ from pipelines.request.ways import (
     infill_steps,
     inversion_forwards,
     is_filmed,
+    is_painted,
     more_predictions,
-    needs_model,
     sampling_forwards,
     survey_positions,
     ways,
@@ -36,16 +36,18 @@ def costs(clip: Clip) -> dict[str, int]:
     segment where distances share out the frames.
     """
     settings, all_ways = clip.settings, ways(clip)
-    if not needs_model(clip):
-        return {}
+    # the same keyframe twice is edited and fitted once
+    distinct_keyframes = {(k.image, k.prompt, k.loras, k.edits, k.settings): k for k in clip.keyframes}.values()
+    edits = sum(edit.forwards() for keyframe in distinct_keyframes for edit in keyframe.edits)
+    if not is_painted(clip):
+        return {"edit": edits} if edits else {}
     if is_filmed(clip):
         guided = 1 if settings.infill.guidance == 1 else 2
         return {"render": len(all_ways) * settings.video.frames * settings.steps * guided}
-    # the same keyframe twice is fitted once
-    distinct_keyframes = {(k.image, k.prompt, k.loras, k.settings): k for k in clip.keyframes}.values()
     count = len(distinct_keyframes)
     inverted = any(map(captures, all_ways))
     stages: dict[str, float] = {
+        "edit": edits,
         "textual inversion": count * 6 * settings.textual_inversion.steps,
         "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes),
         "invert": count * inversion_forwards(settings) * inverted,

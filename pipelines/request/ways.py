@@ -102,9 +102,14 @@ def sampling_forwards(settings: Settings, steps: int) -> int:
     return steps + (settings.inversion == "fireflow" and steps > 0)
 
 
-def needs_model(clip: Clip) -> bool:
+def is_painted(clip: Clip) -> bool:
     """Whether a clip's frames are made by a model: painted one by one, or as a video."""
     return clip.settings.between != "dissolve"
+
+
+def needs_model(clip: Clip) -> bool:
+    """Whether a model is loaded for a clip: for its frames, or to edit keyframes."""
+    return is_painted(clip) or bool(clip.edits)
 
 
 def is_filmed(clip: Clip) -> bool:

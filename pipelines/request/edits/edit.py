@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from morph.errors import SettingsError
 from pipelines.request.edits.how import Given, How
 from pipelines.request.edits.hows import HOWS
-from pipelines.request.options.setting import Section, setting
+from pipelines.request.options.setting import Section, setting, settings_of
 from pipelines.request.options.values import keys, with_values
 
 TEXTS: tuple[Given, ...] = ("prompt", "source")
@@ -98,7 +98,18 @@ class Edit:
         given = {str(key): str(value) for key in (*TEXTS, *FILES) if (value := getattr(self, key))}
         return {"how": self.how.name, **given, **keys(self.numbers), **keys(self.how)}
 
-    def with_files(self, place: Callable[[Path], Path]) -> Edit:
-        """The same with each file where ``place`` says."""
-        mask, reference = (file and place(file) for file in (self.mask, self.reference))
-        return replace(self, mask=mask, reference=reference)
+    @property
+    def files(self) -> dict[str, Path]:
+        """All files that it is made of, by their names among its values."""
+        named = [entry.key for entry in settings_of(type(self.how)) if entry.about.names == "file"]
+        values = keys(self.how)
+        own = {key: Path(values[key]) for key in named if values[key]}
+        return {str(key): file for key in FILES if (file := getattr(self, key))} | own
+
+    def with_files(self, place: Callable[[str, Path], Path]) -> Edit:
+        """The same with each file where ``place`` says, told its name and where it was."""
+        return Edit.of(self.as_dict() | {name: str(place(name, file)) for name, file in self.files.items()})
+
+    def forwards(self, count: int = 1) -> int:
+        """U-Net forward equivalents that so many pictures take, more or less; ways of fitting add theirs."""
+        return count * self.numbers.steps * (1 if self.numbers.guidance == 1 else 2)

@@ -7,7 +7,7 @@ from PIL import Image
 from morph.errors import SettingsError
 from morph.perception.clip import load_clip
 from morph.perception.lpips import PerceptualDistance
-from pipelines.edit.painting import Kit, as_levels, forwards, identity, mask_of
+from pipelines.edit.painting import Kit, as_levels, identity, mask_of
 from pipelines.job.keyframe import sized
 from pipelines.request.edits.edit import Edit
 from tests.conftest import SAMPLES
@@ -19,7 +19,7 @@ def test_progress_and_a_look(model):
     edit = Edit.of({"how": "sdedit", "steps": 4, "strength": 1})
     told = []
     (picture,) = kit.painted(keyframe, edit, sizes.model, "crop", lambda *step: told.append(step))
-    assert sum(cost for _, cost, _ in told) == forwards(edit, 1) == 8
+    assert sum(cost for _, cost, _ in told) == edit.forwards() == 8
     assert told[-1][2]().size == (8, 8)
     assert as_levels(picture).shape == (96, 96, 3)
 

@@ -10,6 +10,7 @@ from PIL import Image
 from morph.errors import ExistsError, SettingsError
 from morph.media.recipe import read_recipe
 from pipelines.job.edit import EditOptions, edit_file
+from pipelines.job.pipeline import MorphPipeline
 from pipelines.request.edits.edit import Edit
 from pipelines.tasks.progress import quiet
 from tests.pipelines.conftest import CAT, RACCOON
@@ -53,6 +54,16 @@ def test_the_way_to_it_begins_with_the_picture(folder, tmp_path):
     assert distances[0] == 0 < distances[1] < distances[2]
     with pytest.raises(ExistsError):
         edit(tmp_path / "way", folder, image=RACCOON, steps_out=3)
+
+
+def test_from_python_it_is_the_same(folder, tmp_path):
+    edit(tmp_path / "out.png", folder)
+    pipeline = MorphPipeline.from_pretrained(str(folder), device="cpu", dtype="float32")
+    values = {"how": "sdedit", "prompt": "a dog", "steps": 3, "guidance": 1}
+    made = pipeline.edit(CAT, size="64", **values)
+    assert np.array_equal(np.array(made), levels(tmp_path / "out.png"))
+    with Image.open(CAT) as cat:
+        assert np.array_equal(np.array(pipeline.edit(cat, size="64", **values)), np.array(made))
 
 
 def test_several_have_seeds_of_their_own(folder, tmp_path):

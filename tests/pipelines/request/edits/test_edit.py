@@ -21,7 +21,7 @@ def test_what_its_authors_work_with_is_its_default():
 
 def test_files_may_move():
     edit = Edit.of({"how": "sdedit", "mask": "m.png"})
-    assert edit.with_files(lambda file: Path("there") / file).mask == Path("there/m.png")
+    assert edit.with_files(lambda name, file: Path("there") / file).mask == Path("there/m.png")
 
 
 @pytest.mark.parametrize(
