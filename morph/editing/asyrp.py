@@ -40,12 +40,12 @@ class Implicit(nn.Module):
     """f_t(h), the change of h (B,C,h,w) at a time: two convolutions of single places, and the time between them.
 
     It says nothing before it is fitted: the last convolution starts at zero. (Kwon et al., figure 3.) What it says
-    is in units of ``unit``, and so a learning rate suits all models, whatever their h counts.
+    is at most ``unit``, so that a learning rate suits all models, whatever their h counts, and none runs away.
     """
 
     def __init__(self, channels: int, length: int, unit: float, seed: int) -> None:
         super().__init__()
-        self._length, self._unit = length, unit / channels
+        self._length, self._unit, self._channels = length, unit, channels
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(random.generator(seed, "asyrp").initial_seed())
             self.inner = nn.Conv2d(channels, channels, 1)
@@ -62,7 +62,7 @@ class Implicit(nn.Module):
         time: Tensor = self.time(torch.cat([phases.sin(), phases.cos()]))
         inner = self.norm(self.inner(h.float())) + time[:, None, None]  # after the norm, which would take it away
         changed: Tensor = self.outer(F.silu(inner))
-        return self._unit * changed
+        return self._unit * torch.tanh(changed / self._channels)
 
 
 def asymmetric(plain: Predictor, model: LatentDiffusion, shift: Mapping[int, Shift]) -> Predictor:
@@ -126,7 +126,8 @@ def fit(
 
     Each of ``rounds`` goes down the times once and makes a step of the fit at each: what is believed of the latents
     there, decoded, is compared with the picture (the paper's eq. 8: CLIP's direction and the mean absolute
-    difference), and the way down goes on with the shift as it is. Yields every step.
+    difference), and the way down goes on with the shift as it is. A round may lose what those before it had:
+    what counts is the shift after the one of the least mean loss. Yields every step.
 
     Raises:
         ModelError: no U-Net, or a denoiser that waits by blocks.
@@ -143,8 +144,9 @@ def fit(
 
     edited = [t for t in times[:-1] if t >= until]
     shifts = {t: shift_at(t) for t in edited}
+    least, best = float("inf"), implicit.state_dict()
     for _ in range(rounds):
-        latents = inverted
+        latents, losses = inverted, 0.0
         for t, t_next in zip(edited, times[1:], strict=False):
             with torch.no_grad():
                 noise = plain(latents, t).noise
@@ -158,7 +160,11 @@ def fit(
             optimizer.zero_grad()
             clean = clean.detach()
             latents = model.schedule.noise(clean, noise, t_next)
+            losses += float(loss.detach())
             yield Tried(float(loss.detach()), t, clean)
+        if losses < least:
+            least, best = losses, {name: value.clone() for name, value in implicit.state_dict().items()}
+    implicit.load_state_dict(best)
     implicit.requires_grad_(False)
     return shifts
 

@@ -34,5 +34,5 @@ def direction(without: Tensor, having: Tensor, decay: float = 1e-2) -> Tensor:
         total.backward()
         return total
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    optimizer.step(loss)
     return F.normalize(coefficients.detach()[:-1], dim=0).float()

@@ -82,11 +82,13 @@ class Codes:
         if folder == EMBEDDED:
             check_hashes(folder)
         config = read_json(part / _CONFIG)
-        widths = [config.get(key) for key in ("width", "clip")]
-        for width in widths:
-            if type(width) is not int or not 1 <= width <= _WIDEST:
+        width, clip = config.get("width"), config.get("clip")
+        for value in (width, clip):
+            if type(value) is not int or not 1 <= value <= _WIDEST:
                 raise ModelError(f"{part / _CONFIG}: its widths are no numbers from 1 to {_WIDEST}; copy it again")
-        codes = cls.new(model, *widths)
+        assert isinstance(width, int)
+        assert isinstance(clip, int)
+        codes = cls.new(model, width, clip)
         found = read_weights(part / _WEIGHTS, "")
         network = codes.network
         if wrong := misfit(_state(network), found):

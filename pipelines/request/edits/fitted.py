@@ -47,7 +47,7 @@ class Asyrp(
     """Options of Asyrp."""
 
     rounds: int = setting(
-        3,
+        4,
         "How often the fit goes down the steps; with 0 nothing is fitted: h moves as the texts move it.",
         0,
         10_000,
@@ -62,7 +62,7 @@ class Asyrp(
         0.0, "The share of the times, the last ones, with fresh noise in each step; the paper's is 0.2.", 0, 1
     )
     scale: float = setting(1.0, "Of the shift; more than 1 goes beyond what was fitted.", 0, 1000)
-    learning_rate: float = setting(0.03, "Adam's.", 0, 10)
+    learning_rate: float = setting(0.01, "Adam's.", 0, 10)
     direction: float = setting(1.0, "Weight of changing as the texts do.", 0, 1000)
     identity: float = setting(1.0, _IDENTITY, 0, 1000)
     clip: str = setting("embedded", _CLIP, names="weights", known=("embedded",))

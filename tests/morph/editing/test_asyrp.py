@@ -109,6 +109,31 @@ def test_a_fit_goes_where_the_text_goes(embedded):
     assert float(directional.progress(edited)) > float(directional.progress(own)) + 0.02
 
 
+def test_the_best_round_counts_and_no_shift_runs_away(embedded):
+    pixels = load_keyframe(SAMPLES / "cat.jpg", "", (64, 64)).pixels
+    directional = Directional.of(load_clip(), pixels, "a photo of a cat", "a photo of a dog")
+    condition, latents = embedded.embed(["a photo of a cat"]), embedded.encode(pixels)
+    plain = conditioned(embedded.conditional(), condition)
+    fitted, tried = {}, []
+    for rounds in (1, 2, 3):
+        tried.clear()
+        fitted[rounds] = drain(
+            asyrp.fit(
+                embedded,
+                *(directional, pixels, latents, condition, (601, 301, -1), 300, 0),
+                **QUICK | {"rounds": rounds, "learning_rate": 5.0, "identity_weight": 30.0},
+            ),
+            tried.append,
+        )
+    sums = [sum(each.loss for each in tried[start : start + 2]) for start in (0, 2, 4)]
+    best = sums.index(min(sums)) + 1
+    h = torch.randn(1, 224, 2, 2, generator=torch.Generator().manual_seed(0))
+    shift, unit = fitted[3][301](h), asyrp.telling(plain, embedded, latents, 601, 0)
+    assert best < 3, "so fast a fit loses what it had"
+    assert torch.equal(shift, fitted[best][301](h))
+    assert 0 < shift.abs().max() <= unit * 1.0001
+
+
 def test_a_fit_starts_as_nothing(model):
     implicit = asyrp.Implicit(32, 1000, 1.0, 0)
     h = torch.randn(1, 32, 2, 2)
