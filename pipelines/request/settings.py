@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.encode import Encode
+from pipelines.request.fitting import Lora, TextualInversion
 from pipelines.request.inbetween import Inbetween
 from pipelines.request.infill import Infill
 from pipelines.request.options.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
@@ -20,32 +21,6 @@ from pipelines.request.times import frames_of
 from pipelines.request.video import Video, check_alone
 
 _Value = TypeVar("_Value")
-_WINDOW = "Steps whose mean loss is compared with that of as many before."
-_TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lora(Section, prefix="lora."):
-    """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1)."""
-
-    steps: int = setting(200, "Steps of the fit; 0 leaves LoRAs out.", 0, 100_000)
-    rank: int = setting(16, "Of the matrices.", 1, 1024)
-    learning_rate: float = setting(2e-4, "Adam's.", 0, 1)
-    weight_decay: float = setting(1e-2, "Adam's.", 0, 1)
-    draws: int = setting(1, "Noise samples per keyframe and step.", 1, 256)
-    window: int = setting(50, _WINDOW, 1, 100_000)
-    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextualInversion(Section, prefix="textual_inversion."):
-    """How each keyframe's text embedding is fitted (Wang & Golland, section 4.2)."""
-
-    steps: int = setting(0, "Steps of the fit; 0 leaves it out.", 0, 100_000)
-    learning_rate: float = setting(1e-4, "Adam's.", 0, 1)
-    guidance: float = setting(7.5, "Classifier-free guidance of the loss.", 0, 100)
-    window: int = setting(50, _WINDOW, 1, 100_000)
-    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +224,7 @@ class Settings(Section):
                     "textual_inversion.steps=0": self.textual_inversion.steps > 0,
                     "inbetween.frames=0": self.inbetween.frames != "0",
                     "infill.guidance=1 or more": self.infill.guidance < 1,
+                    "infill.guidance_halfway=1": self.infill.guidance_halfway != 1,
                 }
             )
         if self.depth not in (8, 16):

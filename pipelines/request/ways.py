@@ -72,8 +72,23 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
 
 
 def infill_steps(settings: Settings) -> int:
-    """How many of a sampler's steps frames between knots as they are, and the inversion of these, visit."""
+    """How many of a sampler's steps the inversion of knots as they are visits."""
     return settings.steps - round(settings.infill.skip * (settings.steps - 1))
+
+
+def frame_steps(settings: Settings) -> int:
+    """How many steps frames between knots as they are take."""
+    return min(settings.infill.steps or infill_steps(settings), infill_steps(settings))
+
+
+def is_joint(way: Way) -> bool:
+    """Whether both ends of a way have one LoRA, and neither has its own."""
+    return way.settings.lora.joint and way.settings.lora.steps > 0
+
+
+def fits_jointly(way: Way) -> bool:
+    """Whether that is fitted: where anything is painted between the two."""
+    return is_joint(way) and (bool(way.anchors) or denoises(way))
 
 
 def more_predictions(settings: Settings) -> int:
@@ -84,6 +99,19 @@ def more_predictions(settings: Settings) -> int:
 def inversion_forwards(settings: Settings) -> int:
     """U-Net forwards by which a keyframe is inverted."""
     return _inversion_forwards(settings, infill_steps(settings), settings.inversion_iterations)
+
+
+def idle_inversion(way: Way) -> str:
+    """What is not as somebody may mean it who has set ``inversion``; nothing where it is."""
+    settings = way.settings
+    leaps = settings.between == "diffusion" and settings.align.on and settings.align.inversion == "leap"
+    if not leaps or settings.inversion == "fixed-point" or settings.anchors.depth:
+        return ""
+    rest = "does nothing" if settings.inversion == "uni-inv" else "only decides how frames are denoised"
+    return (
+        f"inversion={settings.inversion} {rest}: frames in register begin where align.inversion=leap brings both "
+        "images; align.inversion=steps has them go by it"
+    )
 
 
 def aligned_inversion_forwards(settings: Settings, steps: int) -> int:
@@ -149,7 +177,7 @@ def fills_in(way: Way) -> bool:
 
 def draft_steps(way: Way) -> int:
     """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
-    return way.settings.survey if way.settings.survey < infill_steps(way.settings) else 0
+    return way.settings.survey if way.settings.survey < frame_steps(way.settings) else 0
 
 
 def survey_positions(way: Way) -> int:
