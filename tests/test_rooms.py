@@ -17,6 +17,7 @@ ROOMS = (  # from the ground up
     "morph.video",
     "morph.perception",
     "morph.motion",
+    "morph.semantic",
     "morph.editing",
     "morph.directions",
     "morph.quality",

@@ -142,7 +142,7 @@ def fit(
     them.
     """
     count, device = len(mean), model.device
-    loras = [_untrained(model, rank, seed) for _ in range(1 if joint else count)]
+    loras = [untrained(model, rank, seed) for _ in range(1 if joint else count)]
     parameters = [parameter for lora in loras for parameter in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     keyframe_indices = torch.arange(count).repeat_interleave(draws)
@@ -164,19 +164,19 @@ def fit(
         for index, own_loss in enumerate(loss.detach().reshape(len(loras), -1).mean(1).tolist()):
             losses[index].append(own_loss)
             if index not in finished and plateau(losses[index], window, tolerance):
-                finished[index] = _frozen(loras[index])
+                finished[index] = frozen(loras[index])
         yield sum(history[-1] for history in losses) / len(loras)
         if len(finished) == len(loras):
             break
-    return [finished.get(index) or _frozen(lora) for index, lora in enumerate(loras)]
+    return [finished.get(index) or frozen(lora) for index, lora in enumerate(loras)]
 
 
-def _frozen(lora: Lora) -> Lora:
+def frozen(lora: Lora) -> Lora:
     """A copy that no longer trains."""
     return Lora(*({name: value.detach().clone() for name, value in part.items()} for part in (lora.down, lora.up)))
 
 
-def _untrained(model: LatentDiffusion, rank: int, seed: int) -> Lora:
+def untrained(model: LatentDiffusion, rank: int, seed: int) -> Lora:
     """``down`` normal with variance 1/rank, ``up`` zero: an update that starts as nothing."""
     generator, device = random.generator(seed, "lora down"), model.device
     down: dict[str, Any] = {}

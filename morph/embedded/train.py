@@ -11,7 +11,7 @@ from morph.errors import MorphError
 from morph.weights.locate import EMBEDDED
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
+BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48, "semantic": 16}
 
 
 @click.command()
@@ -28,11 +28,14 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48}
 @click.option("--views", default=3, show_default=True, help="clip: how often each photograph is looked at")
 @click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
 @click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
-def main(stage: str, batch: int | None, views: int, sizes: str, window: int, **options: Any) -> None:
+@click.option("--photographs", default=8000, show_default=True, help="semantic: how many it is trained on at most")
+def main(
+    stage: str, batch: int | None, views: int, sizes: str, window: int, photographs: int, **options: Any
+) -> None:
     """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint.
 
     From nothing: autoencoder, clip and denoiser in this order, each with --fresh and with the model that the
-    one before it finished as its --base.
+    one before it finished as its --base; then semantic, which never goes on from the base's.
     """
     from morph.embedded.training import Run, Stage, train
 
@@ -48,6 +51,10 @@ def main(stage: str, batch: int | None, views: int, sizes: str, window: int, **o
             from morph.embedded.clip import ImageText
 
             part = ImageText(run, views)
+        elif stage == "semantic":
+            from morph.embedded.semantic import Semantic
+
+            part = Semantic(run, photographs)
         else:
             from morph.embedded.denoiser import Denoiser
 

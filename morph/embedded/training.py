@@ -25,7 +25,7 @@ from morph.diffusion.model import computes_in_bfloat16
 from morph.embedded.muon import MuonAdamW
 from morph.errors import SettingsError
 
-PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler")
+PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler", "semantic")
 """Folders of a finished model, in the order in which the stages make them."""
 
 

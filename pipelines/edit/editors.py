@@ -13,10 +13,12 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import constraints, directions, noise, prompts
+from pipelines.edit import codes, constraints, directions, fitted, noise, prompts
 from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.directions import Direction
+from pipelines.request.edits.fitted import Asyrp, DiffusionClip
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
 from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
@@ -28,6 +30,10 @@ EDITORS: Mapping[type[How], Editor] = {
     Variation: noise.varied,
     TextDifference: noise.moved_text,
     Direction: directions.directed,
+    DiffusionClip: fitted.tuned,
+    Asyrp: fitted.shifted,
+    DiffusionAutoencoder: codes.towards,
+    DeltaEdit: codes.moved,
     Inpaint: constraints.repainted,
     Restore: constraints.restored,
     Ilvr: constraints.refined,

@@ -1,15 +1,11 @@
 """The recipe of the embedded model: its data, its optimizer, and a run that goes on after a kill."""
 
-import io
-import json
-import tarfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image
 
 from morph.diffusion.backbones.loading import from_folder, load_model
 from morph.embedded.clip import ImageText
@@ -21,28 +17,6 @@ from morph.embedded.training import Run, Trainer, learning_rate
 from morph.errors import InputError, SettingsError
 from morph.perception.clip import load_clip
 from tests.conftest import build_folder
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Twelve small pictures in two tars, in the form that the recipe reads; every sixth is held out."""
-    folder = tmp_path_factory.mktemp("data")
-    rows = []
-    rng = np.random.default_rng(0)
-    for shard in (0, 1):
-        with tarfile.open(folder / f"photos-{shard:02d}.tar", "w") as archive:
-            for i in range(6):
-                name, label = f"{shard}{i}.webp", ("cat", "dog")[i % 2]
-                image = Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
-                encoded = io.BytesIO()
-                image.save(encoded, "WEBP", lossless=True)
-                member = tarfile.TarInfo(name)
-                member.size = encoded.tell()
-                archive.addfile(member, io.BytesIO(encoded.getvalue()))
-                caption = f"a photo of a {label}"
-                rows.append({"name": name, "caption": caption, "label": label, "held_out": i == 0, "shard": shard})
-    (folder / "captions.json").write_text(json.dumps(rows))
-    return folder
 
 
 def test_photographs_are_read_in_order(data):

@@ -1,0 +1,116 @@
+"""The semantic codes of a model: read from its folder, told to its denoiser, moved as texts differ."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from morph.diffusion.model import LatentDiffusion
+from morph.errors import ModelError
+from morph.semantic.adapter import Adapter
+from morph.semantic.encoder import SemanticEncoder
+from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
+from morph.weights.read import misfit, read_weights
+
+PART = "semantic"
+"""The folder of a model's codes."""
+_WIDEST = 4096
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """encoder: pictures to codes. adapter: what the denoiser is told of them. mapper: changes of CLIP to theirs.
+
+    mapper is linear, from the difference of two CLIP vectors (N,E) to a change of codes (N,D).
+    """
+
+    encoder: SemanticEncoder
+    adapter: Adapter
+    mapper: nn.Linear
+
+    def of(self, pictures: Tensor) -> Tensor:
+        """Codes (B,D) of pictures (B,3,H,W) in [-1,1]."""
+        return self.encoder(pictures)
+
+    def told(self, model: LatentDiffusion, codes: Tensor) -> AbstractContextManager[None]:
+        """In the ``with`` body the denoiser is told codes (B,D), for batches that are a multiple of B."""
+        return self.adapter.told(model, self.encoder.original(codes))
+
+    @property
+    def network(self) -> nn.ModuleDict:
+        """All of it."""
+        return nn.ModuleDict({"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper})
+
+    def save(self, folder: Path) -> None:
+        """Write as float16 safetensors, without AlexNet, which ships anyway."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: value.half().cpu().contiguous() for name, value in _state(self.network).items()}
+        save_file(tensors, folder / _WEIGHTS)
+        config = {"width": len(self.encoder.mean), "clip": self.mapper.in_features}
+        (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+
+    @classmethod
+    def new(cls, model: LatentDiffusion, width: int, clip: int) -> Codes:
+        """New ones, which say nothing yet; ``clip`` is the width of CLIP's vectors.
+
+        Raises:
+            ModelError: a model that cannot be told codes.
+        """
+        return cls(SemanticEncoder(width), Adapter.of(model, width), nn.Linear(clip, width, bias=False))
+
+    @classmethod
+    def load(cls, model: LatentDiffusion) -> Codes:
+        """Those that lie in the model's own folder, on its device.
+
+        Raises:
+            ModelError: it has none, or damaged ones.
+        """
+        folder = locate(model.name, fetch=False)[0]
+        part = folder / PART
+        if not (part / _WEIGHTS).is_file():
+            raise ModelError(
+                f"model {model.name} has no semantic codes: take the embedded model, or train them with python -m "
+                "morph.embedded.train semantic"
+            )
+        if folder == EMBEDDED:
+            check_hashes(folder)
+        config = read_json(part / _CONFIG)
+        width, clip = config.get("width"), config.get("clip")
+        for value in (width, clip):
+            if type(value) is not int or not 1 <= value <= _WIDEST:
+                raise ModelError(f"{part / _CONFIG}: its widths are no numbers from 1 to {_WIDEST}; copy it again")
+        assert isinstance(width, int)
+        assert isinstance(clip, int)
+        codes = cls.new(model, width, clip)
+        found = read_weights(part / _WEIGHTS, "")
+        network = codes.network
+        if wrong := misfit(_state(network), found):
+            raise ModelError(f"{part} holds the codes of another model: {wrong}; copy the model again")
+        network.load_state_dict(found, strict=False)  # all but AlexNet's own
+        network.eval().requires_grad_(False).to(model.device)
+        return codes
+
+
+def _state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in network.state_dict().items() if ".trunk." not in name}
+
+
+@torch.no_grad()
+def mapped(changes: Tensor, moved: Tensor, ridge: float = 1e-2) -> Tensor:
+    """The matrix (D,E) that best makes changes of codes, from changes of CLIP's vectors.
+
+    Of N pictures: vectors (N,E) and codes (N,D). Least squares over all pairs of them, which is that of both from
+    their means, with ``ridge`` of the vectors' mean variance. DeltaEdit (Lyu et al., 2023) trains a network so, on
+    pairs of pictures, and drives it with the difference of two texts.
+    """
+    inputs, outputs = (values.double() - values.double().mean(0) for values in (changes, moved))
+    second = inputs.T @ inputs
+    second += ridge * second.diagonal().mean() * torch.eye(len(second), dtype=second.dtype, device=second.device)
+    return torch.linalg.solve(second, inputs.T @ outputs).T.float()

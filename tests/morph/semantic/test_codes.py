@@ -1,0 +1,64 @@
+import json
+
+import pytest
+import torch
+
+from morph.diffusion.backbones.loading import load_model
+from morph.errors import ModelError
+from morph.semantic.codes import Codes, mapped
+from tests.conftest import build_folder
+
+
+@pytest.fixture
+def told(tmp_path):
+    """A random model with random codes in its folder."""
+    model = load_model(str(build_folder(tmp_path / "model")))
+    codes = Codes.new(model, 6, 8)
+    torch.manual_seed(0)
+    for layer in codes.adapter.layers:
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    codes.save(tmp_path / "model" / "semantic")
+    return model, codes.network.eval() and codes, tmp_path / "model" / "semantic"
+
+
+def test_what_is_saved_is_read(told):
+    model, codes, _ = told
+    again = Codes.load(model)
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.allclose(again.of(picture), codes.of(picture), atol=2e-2)
+    latents, condition = torch.randn(1, 4, 8, 8), model.embed(["a cat"])
+    with torch.no_grad():
+        with codes.told(model, codes.of(picture)):
+            expected = model.output(latents, 400, condition)
+        with again.told(model, again.of(picture)):
+            assert torch.allclose(model.output(latents, 400, condition), expected, atol=1e-2)
+        assert (model.output(latents, 400, condition) - expected).abs().max() > 0.05
+
+
+def test_a_model_without_codes_is_refused(folder):
+    with pytest.raises(ModelError, match="has no semantic codes"):
+        Codes.load(load_model(str(folder)))
+
+
+@pytest.mark.parametrize("width", [0, 5, -1, 10**9, "6", True, None])
+def test_codes_of_other_sizes_are_refused(told, width):
+    model, _, part = told
+    (part / "config.json").write_text(json.dumps({"width": width, "clip": 8}))
+    with pytest.raises(ModelError, match="copy"):
+        Codes.load(model)
+
+
+def test_damaged_codes_are_refused(told):
+    model, _, part = told
+    file = part / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ModelError, match="cannot be read as weights"):
+        Codes.load(model)
+
+
+def test_changes_of_codes_are_found_from_changes_of_vectors():
+    generator = torch.Generator().manual_seed(0)
+    vectors, matrix = torch.randn(200, 8, generator=generator), torch.randn(6, 8, generator=generator)
+    codes = vectors @ matrix.T + 3
+    assert torch.allclose(mapped(vectors, codes, 1e-6), matrix, atol=1e-3)
+    assert mapped(vectors, codes, 10.0).norm() < 0.2 * matrix.norm()
