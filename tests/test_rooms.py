@@ -27,6 +27,7 @@ ROOMS = (  # from the ground up
     "pipelines.job",
     "pipelines.batch",
     "pipelines.report",
+    "pipelines.page",
     "pipelines.cli",
     "pipelines",  # the door: what ``from pipelines import`` gives
 )

@@ -23,6 +23,7 @@ from pipelines.cli.render import render
 from pipelines.cli.report import report
 from pipelines.cli.rerun import rerun, show
 from pipelines.cli.settings import settings
+from pipelines.cli.ui import ui
 
 INTERRUPTED = 130
 GO_ON = ("render", "batch", "rerun")
@@ -35,7 +36,7 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure):
+for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure, ui):
     cli.add_command(command)
 
 

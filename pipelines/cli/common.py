@@ -34,10 +34,6 @@ def aside_of_bars() -> Iterator[None]:
         yield
 
 
-TURNS = {"invert", "render"}
-"""Stages that frames in register go through batch by batch."""
-
-
 class ProgressBar:
     """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole.
 
@@ -47,8 +43,9 @@ class ProgressBar:
     def __init__(self, planned: Mapping[str, int]) -> None:
         from tqdm import tqdm
 
-        self.planned = planned
-        self.spent = dict.fromkeys(planned, 0)
+        from pipelines.tasks.progress import Reckoning
+
+        self.reckoning = Reckoning(planned)
         self._bar = tqdm(
             total=sum(planned.values()),
             bar_format="{desc:<18}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
@@ -65,18 +62,8 @@ class ProgressBar:
         self._bar.close()
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
-        """Show how far a stage has come; stages before it are over, whatever they had planned.
-
-        But for those that it takes turns with.
-        """
-        self.spent[stage] = step
-        order = list(self.planned)
-        place = order.index(stage) if stage in order else len(order)
-        turns = [name for name in order[:place] if {name, stage} == TURNS and self.spent[name]]
-        others = [*order[place + 1 :], *turns]
-        remaining = of - step + sum(max(0, self.planned[name] - self.spent[name]) for name in others)
-        done = sum(self.spent.values())
-        self._bar.total = done + remaining
+        """Show how far a stage has come."""
+        done, self._bar.total = self.reckoning(stage, step, of)
         self._bar.set_description_str(stage, refresh=False)
         self._bar.update(done - self._bar.n)
 

@@ -32,7 +32,7 @@ def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
         time.sleep(0.6)
         bar("render", 15, 30)
         assert " 57% |" in capsys.readouterr().err.rpartition("render")[2]
-    assert bar.spent == {"fit LoRA": 5, "render": 15}
+    assert bar.reckoning.spent == {"fit LoRA": 5, "render": 15}
 
 
 def test_stages_that_take_turns_go_forwards(capsys):
