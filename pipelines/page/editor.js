@@ -1,7 +1,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = ["#e5484d", "#3e9bff", "#30a46c", "#ffb224", "#b56cff", "#12b5cb", "#f76b15", "#e93d82"];
 const board = element.querySelector(".editor");
-let pictures = [], pairs = [], pending = null, chosen = -1, dragged = null;
+let pictures = [], pairs = [], pending = null, chosen = -1, dragged = null, pressed = false;
 
 function make(name, attributes, parent) {
   const node = document.createElementNS(SVG, name);
@@ -58,6 +58,7 @@ function marker(svg, side, number, x, y, waiting) {
     event.stopPropagation();
     chosen = number;
     pending = null;
+    pressed = true;
     dragged = { number, side, moved: false };
     draw();
     // what was pressed has been drawn anew, so the picture under it follows the pointer
@@ -137,8 +138,13 @@ function build() {
     const caption = document.createElement("figcaption");
     caption.textContent = picture.name;
     figure.appendChild(caption);
-    svg.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
+    svg.addEventListener("pointerdown", () => { pressed = false; });
+    // a click, so that a finger that scrolls over the picture marks nothing
+    svg.addEventListener("click", (event) => {
+      if (pressed) {
+        pressed = false;
+        return;
+      }
       const [x, y] = at(event, svg, picture);
       chosen = -1;
       if (pending && pending.side !== side) {

@@ -11,16 +11,16 @@ from pipelines.page.editor import SCRIPT
 from pipelines.request.presets import preset_names
 
 KINDS = {
-    "default": "Morph: things move, what is new is painted",
-    "warp": "Quick: things move, nothing is painted",
+    "default": "Morph: moved, and painted anew",
+    "warp": "Quick: moved, not painted",
 }
 RECIPE = "recipe"
 """The kind of film that a loaded recipe is."""
 SIZES = {
-    "small": "Small, 512 pixels",
-    "medium": "Medium, 768 pixels",
-    "large": "Large, 1280 pixels",
-    "image": "As the first picture, up to 1920 pixels",
+    "small": "Small: 512",
+    "medium": "Medium: 768",
+    "large": "Large: 1280",
+    "image": "Own: up to 1920",
 }
 REPEATS = {
     "once": "Once, from first to last",
@@ -81,7 +81,7 @@ def kinds(model: str) -> list[tuple[str, str]]:
     papers = [name for name in preset_names() if name not in KINDS and (name != "video" or model != "embedded")]
     return [
         *((words, name) for name, words in KINDS.items()),
-        *((f"{name}, of a paper: slow", name) for name in papers),
+        *((f"{name}: of a paper, slow", name) for name in papers),
     ]
 
 
@@ -93,9 +93,7 @@ def choices(words: dict[str, str]) -> list[tuple[str, str]]:
 def bring_part() -> gr.File:
     """Where pictures are dropped."""
     gr.Markdown("## 1. Pictures\nDrop two or more. The film goes from the first to the last.")
-    return gr.File(
-        label="Drop pictures here, or click to choose", file_count="multiple", height=120, elem_id="bring"
-    )
+    return gr.File(label="Pictures", show_label=False, file_count="multiple", height=120, elem_id="bring")
 
 
 def match_part() -> tuple[gr.Dropdown, gr.HTML, gr.HTML, gr.Button]:
@@ -123,7 +121,12 @@ def film_part(model: str) -> dict[str, Any]:
     parts["kind"] = gr.Dropdown(kinds(model), value="default", label="Kind", elem_id="kind", interactive=True)
     with gr.Row():
         parts["size"] = gr.Dropdown(
-            choices(SIZES), value="medium", label="Size", allow_custom_value=True, elem_id="size", min_width=140
+            choices(SIZES),
+            value="medium",
+            label="Size in pixels",
+            allow_custom_value=True,
+            elem_id="size",
+            min_width=140,
         )
         parts["length"] = gr.Textbox(
             value="2s", label="Length", info="2s for seconds, 48f for frames", elem_id="length", min_width=140

@@ -80,14 +80,14 @@ class Page:
                         prompt = gr.Textbox(
                             shot.prompt,
                             label=f"{number + 1}. {shot.file}",
-                            placeholder="What it shows, if you like",
+                            placeholder="What it shows (optional)",
                             max_length=1000,
                             elem_id=f"prompt-{number}",
                         )
                         at = gr.Textbox(
                             shot.at,
                             show_label=False,
-                            placeholder="Shown at, such as 1.5s: if you like",
+                            placeholder="When: 1.5s (optional)",
                             max_length=20,
                             elem_id=f"at-{number}",
                             container=False,
@@ -98,8 +98,10 @@ class Page:
                             "↓", size="sm", elem_id=f"down-{number}", interactive=number + 1 < len(shots)
                         )
                         out = gr.Button("✕", size="sm", elem_id=f"out-{number}")
-                prompt.input(self._text("prompt", number), prompt, None, show_progress="hidden", **PRIVATE)
-                at.input(self._text("at", number), at, None, show_progress="hidden", **PRIVATE)
+                prompt.input(
+                    self._text("prompt", number), prompt, None, show_progress="hidden", queue=False, **PRIVATE
+                )
+                at.input(self._text("at", number), at, None, show_progress="hidden", queue=False, **PRIVATE)
                 for button, change in (
                     (up, lambda draft, n=number: draft.moved(n, -1)),
                     (down, lambda draft, n=number: draft.moved(n, 1)),
@@ -147,12 +149,19 @@ class Page:
             *parts.downloads,
             parts.films,
         ]
-        hidden: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        latest: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_id": "preview", **PRIVATE}
+        hidden: dict[str, Any] = {"show_progress": "hidden", "queue": False, **PRIVATE}
+        # what changes a state must be queued for the browser to hear of it
+        queued: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, **PRIVATE}
+        latest: dict[str, Any] = {
+            "trigger_mode": "always_last",
+            "concurrency_id": "preview",
+            "show_progress": "minimal",
+            **PRIVATE,
+        }
 
         blocks.load(self.look, [parts.way], pictures, **hidden)
         blocks.load(self.field_values, None, fields, **hidden)
-        blocks.load(self.come_back, None, progress, **hidden)
+        blocks.load(self.come_back, None, progress, **queued)
         blocks.load(self.listed, None, parts.films, **hidden)
         parts.bring.upload(self.bring, [parts.bring, parts.shots], [parts.bring, parts.shots], **PRIVATE)
         parts.shots.change(self.look, [parts.way], pictures, **hidden).then(
@@ -167,14 +176,14 @@ class Page:
             part.change(self.keep_field(name), part, None, trigger_mode="always_last", **hidden)
         parts.repeat.input(self.look, parts.way, pictures, **hidden)
 
-        parts.make.click(self.make, fields, progress, **hidden)
-        parts.go_on.click(self.go_on, None, progress, **hidden)
-        parts.stop.click(self.stop, None, progress, **hidden)
-        parts.timer.tick(self.watch, parts.name, progress, **hidden)
-        parts.name.change(self.show, parts.name, results, **hidden)
-        parts.films.input(self.choose, parts.films, parts.name, **hidden)
-        parts.again.click(self.again, [parts.films, parts.shots], [parts.shots, *fields], **hidden)
-        parts.recipe.upload(self.load_recipe, [parts.recipe, parts.shots], [parts.shots, *fields], **hidden)
+        parts.make.click(self.make, fields, progress, **queued)
+        parts.go_on.click(self.go_on, None, progress, **queued)
+        parts.stop.click(self.stop, None, progress, **queued)
+        parts.timer.tick(self.watch, parts.name, progress, **queued)
+        parts.name.change(self.show, parts.name, results, **queued)
+        parts.films.input(self.choose, parts.films, parts.name, **queued)
+        parts.again.click(self.again, [parts.films, parts.shots], [parts.shots, *fields], **queued)
+        parts.recipe.upload(self.load_recipe, [parts.recipe, parts.shots], [parts.shots, *fields], **queued)
 
     def bring(self, files: Sequence[str] | None, turn: int) -> tuple[None, int]:
         """Take pictures in; those that are none are named, and the others stay."""
