@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -73,6 +73,11 @@ class Desk:
             write_draft(self.root / DRAFT, draft)
             self._draft = draft
         return draft
+
+    def change(self, how: Callable[[Draft], Draft]) -> Draft:
+        """Change the work in hand; whoever else does waits."""
+        with self._lock:
+            return self.keep(how(self._draft))
 
     def take(self, file: Path, name: str | None = None) -> Shot:
         """Take a picture in: checked, copied, and known by its contents, so that the same is there once.

@@ -50,8 +50,8 @@ class Marked:
 class Draft:
     """A film that is being put together.
 
-    size: "image", one of ``SIDES``, or 1280x720. base: settings of a recipe, by their keys; where there are any, they
-    stand in place of the preset. The other fields are settings of the same names, ``length`` that of duration.
+    size: "image", one of ``SIDES``, or 1280x720. base: settings of a recipe, by their keys; where there are any,
+    they stand in place of the preset. The other fields are settings of the same names, ``length`` that of duration.
     """
 
     shots: tuple[Shot, ...] = ()

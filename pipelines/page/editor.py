@@ -1,4 +1,4 @@
-"""The two pictures on which a person marks places that are the same: what the browser is told, and what it answers."""
+"""Two pictures on which a person marks places that are the same: what the browser is told, and what it answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the page's server: requests of other machines' pages and names of files that lead elsewhere."""
+"""What stands before the page's server: it turns away other pages' requests, and names of files that are paths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from morph.errors import InputError
 from pipelines.page.draft import plain_name
 
-Scope, Message = MutableMapping[str, Any], MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -76,7 +77,11 @@ class _Names:
         self._parse_options = parse_options_header
         self._field, self._value = b"", b""
         boundary = options.get(b"boundary")
-        told = {"on_header_field": self._on_field, "on_header_value": self._on_value, "on_header_end": self._on_end}
+        told: Any = {
+            "on_header_field": self._on_field,
+            "on_header_value": self._on_value,
+            "on_header_end": self._on_end,
+        }
         self._parser = MultipartParser(boundary, told) if kind == b"multipart/form-data" and boundary else None
 
     def feed(self, data: bytes) -> None:

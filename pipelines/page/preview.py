@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from morph.media.frame import to_rgb8
+from morph.media.keyframe import parse_size
 from pipelines.between.rendered_way import MATCHES
 from pipelines.job.pipeline import MorphPipeline
 from pipelines.page.desk import Desk, write_points
@@ -26,7 +27,7 @@ MATCH_SIDE = 1200
 
 @dataclass(frozen=True)
 class Preview:
-    """film: an animated WebP that goes there and back. match: a JPEG of what was found, if the pictures are aligned."""
+    """film: an animated WebP that goes there and back. match: a JPEG of what was found between the two pictures."""
 
     film: bytes
     match: bytes | None
@@ -38,8 +39,8 @@ class Preview:
         if self.match is None:
             return film
         explanation = (
-            "The same number marks the same thing, and the grid shows how one picture is bent into the other. Where "
-            "the confidence is dark, nothing was found, and one picture fades into the other: mark places there."
+            "The same number marks the same thing, and the grid shows how one picture is bent into the other. "
+            "Where the confidence is dark, nothing was found, and one picture fades into the other: mark places there."
         )
         shown = element(
             "img", src=data_uri(self.match, "image/jpeg"), alt=f"What of {names[0]} is what of {names[1]}"
@@ -82,8 +83,7 @@ def _shape(draft: Draft) -> tuple[int, int]:
     size = draft.settings().size
     if size in ("image", "native"):
         return small_size(draft.shots[0].size, SIDE)
-    width, _, height = size.partition("x")
-    return small_size((int(width), int(height or width)), SIDE)
+    return small_size(parse_size(size), SIDE)
 
 
 def _animated(frames: list[Image.Image]) -> bytes:

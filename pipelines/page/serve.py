@@ -38,7 +38,7 @@ def served(options: Options) -> Iterator[str]:
         SettingsError: Gradio is not installed, or the port is taken.
         InputError: the folder cannot be used.
     """
-    desk = Desk(options.folder)
+    folder = options.folder.absolute()
     model = os.path.abspath(options.model) if os.path.isdir(options.model) else options.model
     with _alone():
         try:
@@ -50,6 +50,7 @@ def served(options: Options) -> Iterator[str]:
         from pipelines.page.studio import Studio
         from pipelines.page.wire import Page
 
+        desk = Desk(folder)
         studio = Studio(desk, model, options.device, options.dtype)
         blocks = Page(desk, studio).build()
         blocks.queue(default_concurrency_limit=1)

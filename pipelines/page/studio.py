@@ -129,6 +129,8 @@ class Studio:
             self._tell(state="failed", error=words, said=heard.lines)
         finally:
             log.removeHandler(heard)
+            if not film.job.exists() and not film.file.exists():  # nothing was made of it
+                self.desk.forget(film)
 
     def _loaded(self, clip: Clip) -> Models:
         needed = needs_model(clip)

@@ -15,12 +15,13 @@ import gradio as gr
 from morph.errors import InputError, MorphError
 from pipelines.page import layout
 from pipelines.page.desk import Desk
-from pipelines.page.draft import Draft, Shot, changed_fields
+from pipelines.page.draft import MAX_TEXT, Draft, Shot, changed_fields
 from pipelines.page.editor import editor_value, placed
 from pipelines.page.preview import preview
 from pipelines.page.reload import draft_from
 from pipelines.page.shown import Shown, shown
 from pipelines.page.studio import Studio
+from pipelines.report.markup import element
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """Nothing of the page is there for programs: these have the command line and Python."""
@@ -70,7 +71,6 @@ class Page:
     def _rows(self, turn: gr.State, blocks: gr.Blocks) -> None:
         """A row for each picture, made anew when pictures come, go or change places."""
 
-        @gr.render(inputs=[turn], triggers=[turn.change, blocks.load], show_progress="hidden")
         def rows(_: int) -> None:
             shots = self.desk.draft.shots
             for number, shot in enumerate(shots):
@@ -109,6 +109,9 @@ class Page:
                 ):
                     button.click(self._change(change), turn, turn, show_progress="hidden", **PRIVATE)
 
+        made_anew = gr.render(inputs=[turn], triggers=[turn.change, blocks.load], show_progress="hidden")
+        made_anew(rows)
+
     def _thumbnail(self, shot: Shot) -> str:
         return f'<img src="{html.escape(self.address(shot))}" alt="{html.escape(shot.file)}">'
 
@@ -118,16 +121,22 @@ class Page:
 
     def _text(self, field: str, number: int) -> Callable[[str], None]:
         def keep(text: str) -> None:
-            draft = self.desk.draft
-            shots = [replace(one, **{field: text}) if i == number else one for i, one in enumerate(draft.shots)]
-            self.desk.keep(draft.with_shots(shots))
+            def changed(draft: Draft) -> Draft:
+                if number >= len(draft.shots):  # it was taken away on another page
+                    return draft
+                shots = list(draft.shots)
+                old, new = shots[number], text[:MAX_TEXT]
+                shots[number] = replace(old, prompt=new) if field == "prompt" else replace(old, at=new)
+                return draft.with_shots(shots)
+
+            self.desk.change(changed)
 
         return keep
 
     def _change(self, change: Callable[[Draft], Draft]) -> Callable[[int], int]:
         def keep(turn: int) -> int:
             with in_words():
-                self.desk.keep(change(self.desk.draft))
+                self.desk.change(change)
             return turn + 1
 
         return keep
@@ -191,12 +200,15 @@ class Page:
         for file in files or ():
             try:
                 shot = self.desk.take(Path(file))
-                self.desk.keep(self.desk.draft.with_shots([*self.desk.draft.shots, shot]))
+                self._add(shot)
             except InputError as error:
                 faults.append(str(error))
         for fault in faults:
             gr.Warning(html.escape(fault), duration=None, title="Not taken")
         return None, turn + 1
+
+    def _add(self, shot: Shot) -> None:
+        self.desk.change(lambda draft: draft.with_shots([*draft.shots, shot]))
 
     def look(self, way: int | None) -> tuple[Any, ...]:
         """The ways there are, the editor of the chosen one, and whether it can be looked at."""
@@ -214,7 +226,7 @@ class Page:
     def place(self, way: int | None, event: gr.EventData) -> None:
         """Keep the places that were marked."""
         with in_words():
-            self.desk.keep(placed(self.desk.draft, way or 0, event._data.get("pairs")))
+            self.desk.change(lambda draft: placed(draft, way or 0, event._data.get("pairs")))
 
     def see(self, way: int | None) -> str:
         """The preview of a way; nothing while there is none."""
@@ -229,7 +241,7 @@ class Page:
         """What keeps a field of the draft when it is changed."""
 
         def keep(value: Any) -> None:
-            self.desk.keep(self._with_field(self.desk.draft, name, value))
+            self.desk.change(lambda draft: self._with_field(draft, name, value))
 
         return keep
 
@@ -240,7 +252,7 @@ class Page:
             if value == layout.RECIPE:
                 return draft
             draft = changed_fields(draft, {"base": ()})
-        return changed_fields(draft, {name: str(value) if name != "seed" else value})
+        return changed_fields(draft, {name: value if name == "seed" else str(value)[:MAX_TEXT]})
 
     def field_values(self) -> list[Any]:
         """All fields as the draft has them."""
@@ -254,10 +266,9 @@ class Page:
     def make(self, *values: Any) -> tuple[Any, ...]:
         """Make the film that the page asks for."""
         with in_words():
-            draft = self.desk.draft
             for name, value in zip(self.parts.fields, values, strict=True):
-                draft = self._with_field(draft, name, value)
-            self.desk.keep(draft)
+                self.keep_field(name)(value)
+            draft = self.desk.draft
             if self.studio.status.busy:
                 raise InputError("a film is being made: wait for it, or stop it first")
             if len(draft.shots) < 2:
@@ -294,9 +305,10 @@ class Page:
         """How the render goes, and what can be done now; the film once it is there."""
         status = self.studio.status
         broken = "" if status.busy else self._broken_off()
-        words = status.markup()
+        words: str = status.markup()
         if broken and status.state == "idle":
-            words = f'<p class="line stopped">{html.escape(broken)} was not finished: go on with it, or make another</p>'
+            told = f"{broken} was not finished: go on with it, or make another"
+            words = element("p", told, class_="line stopped")
         shown_name = status.film if status.state == "done" and status.film != name else name
         return (
             words,
@@ -310,7 +322,7 @@ class Page:
     def _broken_off(self) -> str:
         """The newest film, if it was not finished."""
         film = next(iter(self.desk.films()), None)
-        return film.name if film and film.done is False else ""
+        return film.name if film and not film.done else ""
 
     def choose(self, name: str | None) -> str:
         """Another film to be shown."""
@@ -330,7 +342,7 @@ class Page:
         with in_words():
             film = self.desk.film(name)
             if not film.done:
-                raise InputError(f"{name} is not finished: use its pictures and settings, or go on with it")
+                raise InputError(f"{name} is not finished: use its pictures and settings")
             made: Shown = shown(film)
         listed = self.listed() | {"value": name}
         files = [gr.update(value=str(file)) for file in made.downloads]
