@@ -40,7 +40,7 @@ class Preview:
             return film
         explanation = (
             "The same number marks the same thing, and the grid shows how one picture is bent into the other. "
-            "Where the confidence is dark, nothing was found, and one picture fades into the other: mark places there."
+            "Where the confidence is dark, nothing was found, and the one fades into the other: mark places there."
         )
         shown = element(
             "img", src=data_uri(self.match, "image/jpeg"), alt=f"What of {names[0]} is what of {names[1]}"
