@@ -26,9 +26,8 @@ function tell() {
   trigger("placed", { pairs: pairs });
 }
 
-function at(event, svg, picture) {
-  const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-  return [clamp(spot.x, picture.width), clamp(spot.y, picture.height)];
+function at(event, svg) {
+  return new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
 }
 
 function clamp(value, length) {
@@ -59,7 +58,9 @@ function marker(svg, side, number, x, y, waiting) {
     chosen = number;
     pending = null;
     pressed = true;
-    dragged = { number, side, moved: false };
+    const spot = at(event, svg);
+    // it is held where it was taken hold of, and does not jump
+    dragged = { number, side, moved: false, dx: pairs[number][2 * side] - spot.x, dy: pairs[number][2 * side + 1] - spot.y };
     draw();
     // what was pressed has been drawn anew, so the picture under it follows the pointer
     sides()[side].setPointerCapture(event.pointerId);
@@ -145,7 +146,8 @@ function build() {
         pressed = false;
         return;
       }
-      const [x, y] = at(event, svg, picture);
+      const spot = at(event, svg);
+      const [x, y] = [clamp(spot.x, picture.width), clamp(spot.y, picture.height)];
       chosen = -1;
       if (pending && pending.side !== side) {
         const own = [pending.x, pending.y];
@@ -160,9 +162,9 @@ function build() {
     });
     svg.addEventListener("pointermove", (event) => {
       if (!dragged || dragged.side !== side) return;
-      const [x, y] = at(event, svg, picture);
-      pairs[dragged.number][2 * side] = x;
-      pairs[dragged.number][2 * side + 1] = y;
+      const spot = at(event, svg);
+      pairs[dragged.number][2 * side] = clamp(spot.x + dragged.dx, picture.width);
+      pairs[dragged.number][2 * side + 1] = clamp(spot.y + dragged.dy, picture.height);
       dragged.moved = true;
       draw();
     });

@@ -95,7 +95,7 @@ def served(options: Options) -> Iterator[str]:
         finally:
             studio.stop()
             blocks.close(verbose=False)
-            studio.wait(60)
+            studio.close()
 
 
 @contextmanager

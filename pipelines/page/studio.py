@@ -30,6 +30,8 @@ LOOK_SIDE, LOOK_EVERY = 448, 0.8
 """Pixels of the longer side of what is shown while it is painted, and seconds from one to the next."""
 LAID = 1.5
 """Pictures that a film without a model lays for each frame that it shows: drafts measure the way first."""
+CLOSING = 60
+"""Seconds for which work under way is waited for at the end."""
 SURE_AFTER = 5
 """Seconds of work before the page says how long it will take."""
 log = logging.getLogger("morph")
@@ -40,7 +42,10 @@ class StoppedError(MorphError):
 
 
 class Studio:
-    """Makes the films of a desk with one model, one film at a time; the model stays loaded in between."""
+    """Makes the films of a desk with one model, one film at a time; the model stays loaded in between.
+
+    looking: held by whoever makes a preview.
+    """
 
     def __init__(self, desk: Desk, model: str = "embedded", device: str = "auto", dtype: str = "auto") -> None:
         self.desk = desk
@@ -52,6 +57,7 @@ class Studio:
         self._thread: threading.Thread | None = None
         self._models: dict[bool, Models] = {}
         self._without: MorphPipeline | None = None
+        self.looking = threading.Lock()
 
     @property
     def status(self) -> Status:
@@ -99,6 +105,13 @@ class Studio:
             if self._status.busy:
                 self._stop.set()
                 self._status = replace(self._status, state="stopping")
+
+    def close(self) -> None:
+        """Stop, and wait for what is under way: threads that compute must not outlive the interpreter."""
+        self.stop()
+        self.wait(CLOSING)
+        if self.looking.acquire(timeout=CLOSING):
+            self.looking.release()
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until nothing is being made."""

@@ -98,10 +98,11 @@ class Page:
                             "↓", size="sm", elem_id=f"down-{number}", interactive=number + 1 < len(shots)
                         )
                         out = gr.Button("✕", size="sm", elem_id=f"out-{number}")
-                prompt.input(
+                # not input, which pasted text does not cause
+                prompt.change(
                     self._text("prompt", number), prompt, None, show_progress="hidden", queue=False, **PRIVATE
                 )
-                at.input(self._text("at", number), at, None, show_progress="hidden", queue=False, **PRIVATE)
+                at.change(self._text("at", number), at, None, show_progress="hidden", queue=False, **PRIVATE)
                 for button, change in (
                     (up, lambda draft, n=number: draft.moved(n, -1)),
                     (down, lambda draft, n=number: draft.moved(n, 1)),
@@ -234,7 +235,7 @@ class Page:
         if number >= len(draft.ways):
             return ""
         first, second = draft.ways[number]
-        with in_words():
+        with in_words(), self.studio.looking:
             return preview(self.desk, draft, number, self.studio.without_model).markup((first.file, second.file))
 
     def keep_field(self, name: str) -> Callable[[Any], None]:

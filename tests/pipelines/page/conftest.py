@@ -57,8 +57,7 @@ def draft(desk, photographs):
 def studio(desk):
     studio = Studio(desk, device="cpu")
     yield studio
-    studio.stop()
-    studio.wait(60)
+    studio.close()
 
 
 @pytest.fixture
