@@ -12,7 +12,8 @@ from pipelines.request.presets import preset_names
 TOP = Path(__file__).parents[1]
 DOCUMENTS = (
     *("README.md", "CHANGELOG.md", "configs/README.md", "configs/encode/README.md", "samples/README.md"),
-    *("tests/benchmarks/README.md", "morph/embedded/model/README.md"),
+    "configs/edits.md",
+    *("tests/benchmarks/README.md", "morph/embedded/model/README.md", "pipelines/page/README.md"),
 )
 OTHERS = {
     "--data",

@@ -26,29 +26,39 @@ def conditioned(predict: Conditional, condition: Condition) -> Predictor:
     return conditioned_predict
 
 
-def classifier_free(predict: Conditional, condition: Condition, negative: Condition, scale: float) -> Predictor:
+def classifier_free(
+    predict: Conditional, condition: Condition, negative: Condition, scale: float | Tensor
+) -> Predictor:
     """``scale`` times the way from the negative text (B or 1) to the text (B), which is where a scale of 1 ends.
 
-    Ho & Salimans, "Classifier-Free Diffusion Guidance", 2022.
+    Each sample may have a scale of its own (B,). Ho & Salimans, "Classifier-Free Diffusion Guidance", 2022.
     """
     negative_and_text = Condition.cat([negative.expand(len(condition)), condition])
+    weight = scale.reshape(-1, 1, 1, 1) if isinstance(scale, Tensor) else scale
 
     def guided(latents: Tensor, t: int) -> Prediction:
         negative_output, text_output = predict.output(torch.cat([latents] * 2), t, negative_and_text).chunk(2)
-        mixed = torch.lerp(negative_output, text_output, scale)
+        mixed = torch.lerp(negative_output, text_output, weight)
         return predict.read(latents, t, _rescaled(mixed, [text_output], predict.rescaled))
 
     return guided
 
 
-def guided(predict: Conditional, condition: Condition, negative: Condition, scale: float) -> Predictor:
+def guides(scale: float | Tensor) -> bool:
+    """Whether a scale asks for more than the text alone; those of samples (B,) do, whatever they are."""
+    return isinstance(scale, Tensor) or scale != 1
+
+
+def guided(predict: Conditional, condition: Condition, negative: Condition, scale: float | Tensor) -> Predictor:
     """:func:`classifier_free`, or the text alone where a scale of 1 asks for no more."""
-    return conditioned(predict, condition) if scale == 1 else classifier_free(predict, condition, negative, scale)
+    if guides(scale):
+        return classifier_free(predict, condition, negative, scale)
+    return conditioned(predict, condition)
 
 
-def passes(scale: float) -> int:
+def passes(scale: float | Tensor) -> int:
     """The forwards of a sample that a prediction of :func:`guided` takes."""
-    return 1 if scale == 1 else 2
+    return 2 if guides(scale) else 1
 
 
 def composed(

@@ -28,6 +28,11 @@ class Lora:
     down: Mapping[str, Tensor]
     up: Mapping[str, Tensor]
 
+    @property
+    def rank(self) -> int:
+        """The largest of its matrices'."""
+        return max(map(len, self.down.values()), default=0)
+
     def check(self, model: LatentDiffusion) -> None:
         """Raise ValueError unless it updates exactly the projections of a model."""
         if not self.down.keys() == self.up.keys() == model.projections.keys():
@@ -121,24 +126,28 @@ def fit(
     draws: int,
     window: int,
     tolerance: float,
+    joint: bool = False,
 ) -> Generator[float, None, list[Lora]]:
     """Fit one LoRA per keyframe, all in one batch; yields the mean loss of each step, returns the LoRAs.
+
+    ``joint``: one for all of them, which is returned alone (Yang et al., "IMPUS", 2024, section 3.3).
 
     ``mean`` and ``std`` (K,C,h,w) are the posterior of each keyframe's latents, sampled anew every step;
     ``condition`` their K texts; ``draws`` noise samples per keyframe and step (DiffMorpher, section 4.1: one).
     A keyframe is done when the mean loss of its last ``window`` steps is not at least ``tolerance`` (a share)
     below that of the window before, and the fit ends when all are; a tolerance of 0 never stops early.
 
-    All keyframes start alike and draw the same noise, so a LoRA depends on its own keyframe alone. Each sample
-    has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains them.
+    All keyframes start alike and draw the same noise, so a LoRA depends on its own keyframe alone, and a joint one
+    favours none. Each sample has weight 1 on its own LoRA and 0 on the others, so that it neither sees nor trains
+    them.
     """
     count, device = len(mean), model.device
-    loras = [_untrained(model, rank, seed) for _ in range(count)]
+    loras = [_untrained(model, rank, seed) for _ in range(1 if joint else count)]
     parameters = [parameter for lora in loras for parameter in (*lora.down.values(), *lora.up.values())]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.999), weight_decay=weight_decay)
     keyframe_indices = torch.arange(count).repeat_interleave(draws)
-    one_hot = torch.eye(count, device=device)[keyframe_indices]
-    losses: list[list[float]] = [[] for _ in range(count)]
+    own = torch.ones(count, 1, device=device) if joint else torch.eye(count, device=device)
+    losses: list[list[float]] = [[] for _ in loras]
     finished: dict[int, Lora] = {}
     for step in range(steps):
         noises = random.normal((2, draws, *mean.shape[1:]), seed, "lora", step)
@@ -147,17 +156,17 @@ def fit(
         clean = mean[keyframe_indices] + std[keyframe_indices] * latent_noise
         with torch.enable_grad():
             # the hooks hold the concatenated parameters, which change with every step
-            with applied(model, loras, one_hot):
+            with applied(model, loras, own[keyframe_indices]):
                 loss = model.loss(clean, noise, t, condition[keyframe_indices])
             loss.mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        for index, keyframe_loss in enumerate(loss.detach().reshape(count, draws).mean(1).tolist()):
-            losses[index].append(keyframe_loss)
+        for index, own_loss in enumerate(loss.detach().reshape(len(loras), -1).mean(1).tolist()):
+            losses[index].append(own_loss)
             if index not in finished and plateau(losses[index], window, tolerance):
                 finished[index] = _frozen(loras[index])
-        yield sum(history[-1] for history in losses) / count
-        if len(finished) == count:
+        yield sum(history[-1] for history in losses) / len(loras)
+        if len(finished) == len(loras):
             break
     return [finished.get(index) or _frozen(lora) for index, lora in enumerate(loras)]
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from torchvision.transforms import v2
 from morph import random
 from morph.diffusion.condition import Condition
 from morph.diffusion.fitting import plateau, spread
-from morph.diffusion.guidance import classifier_free
+from morph.diffusion.guidance import guided
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError, SettingsError, reason_of
 from morph.media.stills import atomic_path
@@ -109,6 +109,8 @@ def fit(
     steps: int,
     learning_rate: float,
     guidance: float,
+    times: Literal["middle", "all"] = "middle",
+    augment: bool = True,
     window: int,
     tolerance: float,
 ) -> Generator[float, None, Embeddings]:
@@ -117,9 +119,10 @@ def fit(
     The network sees one image at a time: how a batch rounds would grow to a difference that shows.
 
     They start from K texts, ``condition``, and one ``negative``; their tokens are fitted, and what else a model
-    takes of a text stays as it is. The loss is the squared error of the noise predicted under ``guidance``, at
-    timesteps of the schedule's middle third, on augmented images: earlier ones hold no structure yet and later
-    ones only detail. The fit ends early when the loss of the last ``window`` steps is not at least ``tolerance``
+    takes of a text stays as it is. The loss is the squared error of the noise predicted under ``guidance``, without
+    which (1) the negative stays as it is, at timesteps of the schedule's middle third: noisier ones hold no
+    structure yet and others only detail; or at ``all``. Images are augmented, unless ``augment`` is off. The fit
+    ends early when the loss of the last ``window`` steps is not at least ``tolerance``
     (a share) below that of the window before.
     """
     count = len(images)
@@ -131,18 +134,22 @@ def fit(
     aspects = (0.75 * width / height, width / height / 0.75)
     crop = v2.RandomResizedCrop((height, width), scale=(0.7, 1.0), ratio=aspects, antialias=True)
     augmentation = v2.Compose([v2.ColorJitter(0.1, 0.2, 0.2, 0.1), crop])
+    first, last = (0, 3) if times == "all" else (1, 2)
+    latents = torch.empty(0)
     losses: list[float] = []
     for step in range(steps):
-        pixel_batches = (_augmented(augmentation, pixels, seed, step) * 2 - 1).split(1)
-        latents = torch.cat([model.encode(pixel_batch) for pixel_batch in pixel_batches])
+        if augment or step == 0:
+            seen = _augmented(augmentation, pixels, seed, step) * 2 - 1 if augment else images
+            latents = torch.cat([model.encode(image) for image in seen.split(1)])
         noise = random.normal(latents.shape, seed, "textual inversion", step).to(latents)
-        t = int((1 + float(spread(1, step, seed, "textual inversion time"))) / 3 * model.schedule.length)
+        share = float(spread(1, step, seed, "textual inversion time"))
+        t = int((first + (last - first) * share) / 3 * model.schedule.length)
         noisy = model.schedule.noise(latents, noise, t)
         loss = 0.0
         for number in range(count):
             rows = slice(number, number + 1)
             with torch.enable_grad():
-                predict = classifier_free(model.conditional(), conditions[rows], fitted_negative, guidance)
+                predict = guided(model.conditional(), conditions[rows], fitted_negative, guidance)
                 predicted = predict(noisy[rows], t).noise
                 rows_loss = (predicted - noise[rows]).square().sum() / noise.numel()
                 rows_loss.backward()

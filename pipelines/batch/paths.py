@@ -8,7 +8,8 @@ from pathlib import Path
 from pipelines.manifest.confined import MODELS
 from pipelines.request.clip import Clip
 from pipelines.request.lora_file import LoraFile
-from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, changed, every_setting, naming
 
 
 def job_of(clip: Clip, folder: Path) -> Path:

@@ -19,7 +19,7 @@ from morph.diffusion import ddim
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.exchange import Heard
-from morph.diffusion.guidance import passes
+from morph.diffusion.guidance import guides, passes
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.diffusion.solvers import solver_of
@@ -59,7 +59,7 @@ class AlignedInfill:
         """What a frame costs: both knots inverted, and about a prediction at each step."""
         steps = len(self._times) - 1
         inverting = aligned_inversion_forwards(self._settings, steps)
-        return inverting + sampling_forwards(self._settings, steps) * passes(self._settings.infill.guidance)
+        return inverting + sampling_forwards(self._settings, steps) * self._settings.infill.passes
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), as the model makes them."""
@@ -73,8 +73,8 @@ class AlignedInfill:
             {place: Heard(*(part.chunk(2)[side] for part in both[:2])) for place, both in features.items()}
             for side in (0, 1)
         )
-        guidance = settings.infill.guidance
-        hearing = Hearing.of(model, settings, self._asked, guided=guidance != 1)
+        guidance = settings.infill.guidance_at(self._pair.place(alpha))
+        hearing = Hearing.of(model, settings, self._asked, guided=guides(guidance))
 
         def during(t: int) -> AbstractContextManager[None]:
             return hearing.shared(first_features, second_features, t, alpha)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.ddim import Step
-from morph.diffusion.guidance import guided
+from morph.diffusion.guidance import guided, guides
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.diffusion.solvers import Likeness, Solver
@@ -39,16 +39,16 @@ def denoise(
     *,
     solver: Solver,
     like: Likeness | None = None,
-    guidance: float = 1.0,
+    guidance: float | Tensor = 1.0,
     clean: Tensor | None = None,
     during: Callable[[int], AbstractContextManager[None]] = lambda t: nullcontext(),
 ) -> Tensor:
     """Latents (B,C,h,w) at ``times[0]`` brought to ``times[-1]``, each at its own alpha (B,) between the pair.
 
     Text is mixed as the pair says, the LoRAs exactly. ``solver`` takes the steps; ``like`` is for it. ``guidance``
-    is classifier-free, from the first keyframe's negative; 1 is none. ``clean`` (B,C,h,w) is what latents at
-    ``times[0]`` are without noise, in place of what the denoiser believes. ``during`` wraps every prediction;
-    ``tick`` is handed every step.
+    is classifier-free, from the first keyframe's negative, a number or (B,); 1 is none. ``clean`` (B,C,h,w) is what
+    latents at ``times[0]`` are without noise, in place of what the denoiser believes. ``during`` wraps every
+    prediction; ``tick`` is handed every step.
 
     Raises:
         MorphError: the network overflowed.
@@ -62,7 +62,7 @@ def denoise(
             believed = predict_guided(latents, t)
         return believed if clean is None or t != times[0] else believed._replace(clean=clean)
 
-    with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1)):
+    with updated(model, pair.ends, torch.stack([1 - alpha, alpha], dim=1), guides(guidance)):
         latents = drain(solver.sample(predict, model.schedule, latents, times, like), tick)
     if not latents.isfinite().all():
         raise MorphError("denoising overflowed; try --dtype float32, more steps or a lower lora.learning_rate")

@@ -14,7 +14,7 @@ from morph.blending.interpolation import adain, slerp
 from morph.blending.movement import Movement
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
-from morph.diffusion.guidance import passes
+from morph.diffusion.guidance import guides, passes
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.solvers import solver_of
 from pipelines.between.denoising import denoise, like_the_nearer
@@ -55,16 +55,16 @@ class Infill:
         """What a frame costs: about a prediction at each step, and where it is moved another at the first."""
         steps = len(self.first.times) - 1
         predictions = sampling_forwards(self.settings, steps) + more_predictions(self.settings)
-        return predictions * passes(self.settings.infill.guidance)
+        return predictions * self.settings.infill.passes
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """Frames (B,3,h,w) in [-1,1] at alphas inside (0,1), denoised together, as the model makes them."""
         model, first, second, settings = self._model, self.first, self.second, self.settings
         alpha = torch.tensor(alphas, dtype=torch.float64).to(model.device, torch.float32)
-        guidance = settings.infill.guidance
+        guidance = settings.infill.guidance_at(self._pair.place(alpha))
         solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
         asked = (*solver.sampled_at(model.schedule, first.times), first.times[-1])
-        hearing = Hearing.of(model, settings, asked, guided=guidance != 1)
+        hearing = Hearing.of(model, settings, asked, guided=guides(guidance))
         like = like_the_nearer(first.keyframe.latents, second.keyframe.latents, alpha)
         cost = len(alphas) * passes(guidance)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from morph.diffusion import attention, lora, textual_inversion
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.exchange import Heard
-from morph.diffusion.guidance import guided, passes
+from morph.diffusion.guidance import guided, guides, passes
 from morph.diffusion.lora import Lora
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Control, Prediction, Predictor
@@ -29,6 +29,7 @@ from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
 from morph.steps import drain
 from pipelines.between.hearing import Hearing
+from pipelines.request.fitting import Lora as LoraSettings
 from pipelines.request.settings import Settings
 
 
@@ -53,6 +54,7 @@ class FittedKeyframe:
 
     pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
+    negative_lora: what the denoiser has under the negative text of guidance, where that is not ``lora``.
     published: other LoRAs that it was given, which are not packed with the rest.
     """
 
@@ -64,18 +66,30 @@ class FittedKeyframe:
     pose: Pose | None = None
     noise: Tensor | None = None
     published: tuple[Lora, ...] = ()
+    negative_lora: Lora | None = None
 
     @property
     def loras(self) -> tuple[Lora, ...]:
         """All that the denoiser has of it: fitted, and published."""
         return (*([self.lora] if self.lora else []), *self.published)
 
+    @property
+    def negative_loras(self) -> tuple[Lora, ...]:
+        """The same under the negative text of guidance."""
+        return (self.negative_lora, *self.published) if self.negative_lora else self.loras
+
+    @property
+    def unfitted(self) -> FittedKeyframe:
+        """The same before a LoRA was fitted to it, not inverted; its text may be fitted."""
+        return replace(self, lora=None, negative_lora=None, noise=None)
+
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
         tensors = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
         tensors |= self.condition.packed("condition") | self.negative.packed("negative")
-        for part in ("down", "up") if self.lora else ():
-            tensors |= {f"{part}.{name}": value for name, value in getattr(self.lora, part).items()}
+        for prefix, fitted in (("", self.lora), (_NEGATIVE, self.negative_lora)):
+            for part in ("down", "up") if fitted else ():
+                tensors |= {f"{prefix}{part}.{name}": value for name, value in getattr(fitted, part).items()}
         if self.pose is not None:
             people = [np.column_stack([person.points, person.confidence]) for person in self.pose]
             tensors["pose"] = torch.from_numpy(np.array(people).reshape(-1, len(KEYPOINTS), 3))
@@ -89,7 +103,9 @@ class FittedKeyframe:
             LookupError, ValueError: it is something else.
         """
         device, (width, height), latent_shape = model.device, size, model.latent_shape(size)
-        parts: dict[str, dict[str, Tensor]] = {"down": {}, "up": {}}
+        parts: dict[str, dict[str, Tensor]] = {
+            prefix + part: {} for prefix in ("", _NEGATIVE) for part in ("down", "up")
+        }
         for name, value in named.items():
             part, _, layer = name.partition(".")
             if part in parts:
@@ -101,15 +117,19 @@ class FittedKeyframe:
         condition, negative = (Condition.unpacked(named, name).to(device) for name in ("condition", "negative"))
         if len(condition) != 1 or condition.tokens.shape != negative.tokens.shape:
             raise ValueError("the texts are not those of a keyframe")
-        fitted = Lora(**parts) if parts["down"] or parts["up"] else None
-        if fitted is not None:
+        loras: list[Lora | None] = []
+        for down, up in ((parts[f"{prefix}down"], parts[f"{prefix}up"]) for prefix in ("", _NEGATIVE)):
+            loras.append(Lora(down, up) if down or up else None)
+        for fitted in filter(None, loras):
             fitted.check(model)
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
-        return cls(pixels, latents, condition, negative, fitted, pose, noise[0] if noise else None)
+        inverted = noise[0] if noise else None
+        return cls(pixels, latents, condition, negative, loras[0], pose, inverted, negative_lora=loras[1])
 
 
+_NEGATIVE = "negative_"
 _TENSORS = ("pixels", "latents", "noise")
 _LOOKED_AT = 0.261  # of all times: DreamMover's 14 steps of 50
 
@@ -154,12 +174,20 @@ def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, 
 
 
 def updated(
-    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], weights: Tensor
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], weights: Tensor, guided: bool = False
 ) -> AbstractContextManager[None]:
-    """In the ``with`` body sample b has ``weights[b, k]`` (B,K) of the LoRAs of keyframe k, mixed exactly."""
+    """In the ``with`` body sample b has ``weights[b, k]`` (B,K) of the LoRAs of keyframe k, mixed exactly.
+
+    guided: the B samples come twice, first under the negative text.
+    """
     columns = [column for column, keyframe in enumerate(keyframes) for _ in keyframe.loras]
     loras = [each for keyframe in keyframes for each in keyframe.loras]
-    return lora.applied(model, loras, weights[:, columns])
+    rows = weights[:, columns]
+    if guided and any(keyframe.negative_lora for keyframe in keyframes):
+        columns = [column for column, keyframe in enumerate(keyframes) for _ in keyframe.negative_loras]
+        loras = [*(each for keyframe in keyframes for each in keyframe.negative_loras), *loras]
+        rows = torch.block_diag(weights[:, columns], rows)
+    return lora.applied(model, loras, rows)
 
 
 def fit_embeddings(
@@ -169,7 +197,8 @@ def fit_embeddings(
     options = asdict(settings.textual_inversion)
     texts = (start.conditions, start.negative)
     fit = textual_inversion.fit(model, pixels, *texts, settings.seed, **options)
-    return drain(fit, lambda loss: progress("textual inversion", 6 * len(pixels)))
+    cost = 3 * passes(settings.textual_inversion.guidance) * len(pixels)
+    return drain(fit, lambda loss: progress("textual inversion", cost))
 
 
 def fit_keyframes(
@@ -214,10 +243,16 @@ def fit_latents(
     if not settings.lora.steps:
         return keyframes
     draws = settings.lora.draws
-    fit = lora.fit(model, mean, std, conditions, settings.seed, **asdict(settings.lora))
+    fit = lora.fit(model, mean, std, conditions, settings.seed, **fit_options(settings.lora))
     with updated(model, keyframes, torch.eye(count, device=model.device).repeat_interleave(draws, 0)):
         loras = drain(fit, lambda loss: progress("fit LoRA", 3 * count * draws))
     return [replace(keyframe, lora=fitted) for keyframe, fitted in zip(keyframes, loras, strict=True)]
+
+
+def fit_options(settings: LoraSettings) -> dict[str, Any]:
+    """What :func:`morph.diffusion.lora.fit` is told of the settings of one."""
+    names = ("steps", "rank", "learning_rate", "weight_decay", "draws", "window", "tolerance")
+    return {name: getattr(settings, name) for name in names}
 
 
 def invert_keyframes(
@@ -231,7 +266,7 @@ def invert_keyframes(
 
     ``positions`` are those of the keyframes between the user's own, whose positions are 0 or 1.
     """
-    predict, loras_applied = _predictor(model, keyframes, settings, positions)
+    predict, loras_applied = _predictor(model, keyframes, settings, positions, 1.0)
     mean = torch.cat([keyframe.latents for keyframe in keyframes])
     times = model.times(settings.steps, mean.shape, skip=settings.infill.skip)
     with loras_applied:
@@ -257,23 +292,21 @@ def capture_keyframe(
     as frames are made with it.
     """
     assert keyframe.noise is not None
-    guidance = settings.infill.guidance
+    guidance = settings.infill.guidance_at(torch.tensor([position], device=model.device))
     predict, lora_applied = _predictor(model, [keyframe], settings, [position], guidance)
     solver = solver_of(settings.inversion, settings.inversion_iterations, settings.seed)
     asked = (*solver.sampled_at(model.schedule, times), times[-1])
-    hearing = Hearing.of(model, settings, asked, guided=guidance != 1)
+    hearing = Hearing.of(model, settings, asked, guided=guides(guidance))
     features: dict[tuple[int, str], Heard] = {}
     believed: list[Tensor] = []
-    seen: Tensor | None = None
+    shown: list[Tensor] = []
     looked_at = None
     if settings.infill.mix == "moved":
         looked_at = min(times[:-1], key=lambda t: abs(t - _LOOKED_AT * model.schedule.length))
 
     def predict_and_keep(latents: Tensor, t: int) -> Prediction:
-        nonlocal seen
         if t == looked_at:
-            seen = model.way_up(latents, t, keyframe.condition)[0]
-            progress("capture ends", 1)
+            shown.append(latents)
         with hearing.captured(features, t):
             return predict(latents, t)
 
@@ -285,6 +318,11 @@ def capture_keyframe(
         itself = Likeness(keyframe.latents, torch.ones(1))
         sampling = solver.sample(predict_and_keep, model.schedule, keyframe.noise, times, itself)
         latents = drain(sampling, tick)
+    seen: Tensor | None = None
+    if looked_at is not None:
+        with updated(model, [keyframe], torch.ones(1, 1, device=model.device)):
+            seen = model.way_up(shown[0], looked_at, keyframe.condition)[0]
+        progress("capture ends", 1)
     mean = keyframe.latents
     error = float((latents - mean).square().mean())
     decibels = 20 * math.log10(float(mean.max() - mean.min())) - 10 * math.log10(max(error, 1e-20))
@@ -297,7 +335,7 @@ def _predictor(
     keyframes: Sequence[FittedKeyframe],
     settings: Settings,
     positions: Sequence[float],
-    guidance: float = 1.0,
+    guidance: float | Tensor,
 ) -> tuple[Predictor, AbstractContextManager[None]]:
     """How the model predicts these keyframes in a batch, and the context in which each has its own LoRA."""
     condition = Condition.cat([keyframe.condition for keyframe in keyframes])
@@ -305,4 +343,4 @@ def _predictor(
     poses = [keyframe.pose for keyframe in keyframes]
     control = control_of(poses, pixels, torch.tensor(positions, device=model.device), settings.pose.scale)
     predict = guided(model.conditional(control), condition, keyframes[0].negative, guidance)
-    return predict, updated(model, keyframes, torch.eye(len(keyframes), device=model.device))
+    return predict, updated(model, keyframes, torch.eye(len(keyframes), device=model.device), guides(guidance))

@@ -54,9 +54,9 @@ class WayFrames:
 class RenderedWay:
     """All frames of a way that are shown, both ends among them, and what rendering it told; see ``WayFrames``.
 
-    round_trips: dB of the knots that were captured, by their
-    names. choices: which candidate each anchor was, by its position. measured: all positions that are known,
-    those that are not shown among them. tiled: the autoencoder worked in tiles, since memory had run out.
+    round_trips: dB of the knots that were captured, by their names. choices: which candidate each anchor was, by
+    its position. measured: all positions that are known, those that are not shown among them. tiled: the
+    autoencoder worked in tiles, since memory had run out. rank: of the LoRA of both ends, where the way decided it.
     """
 
     number: int
@@ -68,6 +68,7 @@ class RenderedWay:
     measured: Curve
     field: str | None = None
     tiled: bool = False
+    rank: int | None = None
 
     @classmethod
     def of(
@@ -77,6 +78,7 @@ class RenderedWay:
         round_trips: Mapping[str, float] = MappingProxyType({}),
         choices: Mapping[float, Choice] = MappingProxyType({}),
         tiled: bool = False,
+        rank: int | None = None,
     ) -> Self:
         """A way all of whose frames are final."""
         return cls(
@@ -89,4 +91,5 @@ class RenderedWay:
             measured,
             frames.field,
             tiled,
+            rank,
         )

@@ -129,7 +129,10 @@ class Segment:
 def fit_anchors(
     model: LatentDiffusion, pair: Pair, anchors: Sequence[Anchor], settings: Settings, progress: Progress
 ) -> list[FittedKeyframe]:
-    """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be."""
+    """Anchors as keyframes, in one batch: text and pose of their place, a LoRA, latents inverted if need be.
+
+    A LoRA of both ends is theirs too.
+    """
 
     def fitting(stage: str, cost: int, preview: Callable[[], Image] | None = None) -> None:
         progress("fit anchors", cost, preview)
@@ -140,7 +143,12 @@ def fit_anchors(
     embeddings = Embeddings(pair.condition(torch.tensor(alphas, device=model.device)), pair.first.negative)
     published = [pair.published(alpha) for alpha in alphas]
     zeros = torch.zeros_like(latents)
-    fitted = fit_latents(model, pixels, latents, zeros, embeddings, settings, fitting, published)
+    joint = settings.lora.joint
+    alone = replace(settings, lora=replace(settings.lora, steps=0)) if joint else settings
+    fitted = fit_latents(model, pixels, latents, zeros, embeddings, alone, fitting, published)
+    if joint:  # it is the same all along the way
+        end = pair.first
+        fitted = [replace(keyframe, lora=end.lora, negative_lora=end.negative_lora) for keyframe in fitted]
     posed = [replace(keyframe, pose=pair.pose(alpha)) for keyframe, alpha in zip(fitted, alphas, strict=True)]
     return posed if settings.align.on else invert_keyframes(model, posed, settings, progress, alphas)
 

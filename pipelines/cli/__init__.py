@@ -15,6 +15,7 @@ from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
 from pipelines.cli.common import Notices, say
 from pipelines.cli.compare import compare
+from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
 from pipelines.cli.match import match
@@ -36,7 +37,22 @@ def cli() -> None:
     """Turn still images into moving ones."""
 
 
-for command in (render, batch, report, compare, interpolate, match, pose, show, rerun, settings, info, measure, ui):
+for command in (
+    render,
+    batch,
+    report,
+    compare,
+    interpolate,
+    edit,
+    match,
+    pose,
+    show,
+    rerun,
+    settings,
+    info,
+    measure,
+    ui,
+):
     cli.add_command(command)
 
 

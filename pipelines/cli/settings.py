@@ -20,8 +20,9 @@ def settings(part: str, preset: str, as_json: bool) -> None:
 
     With a KEY or a GROUP such as align, those alone.
     """
+    from pipelines.request.options.values import keys
     from pipelines.request.presets import load_preset
-    from pipelines.request.settings import every_setting, keys, unknown
+    from pipelines.request.settings import every_setting, unknown
 
     values = keys(load_preset(preset))
     wanted = {

@@ -9,7 +9,7 @@ from morph.errors import InputError, SettingsError
 from morph.media.stills import check_parent
 from morph.text import parse_json, read_text
 from pipelines.request.clip import Clip
-from pipelines.request.ways import needs_model, ways
+from pipelines.request.ways import is_painted, ways
 
 CHOICES = "choices.json"
 """In the folder of ``choose``: the number of the candidate taken for each anchor, by its position in the clip."""
@@ -33,7 +33,7 @@ class Aside:
         counts = candidates(clip)
         if self.choose and not counts:
             raise SettingsError("--choose finds no choice: set anchors.depth and anchors.candidates above 1")
-        if self.embeddings and not (clip.settings.textual_inversion.steps and needs_model(clip)):
+        if self.embeddings and not (clip.settings.textual_inversion.steps and is_painted(clip)):
             raise SettingsError("--embeddings finds nothing to keep: set textual_inversion.steps above 0")
         for path in (self.choose, self.embeddings):
             if path:

@@ -44,11 +44,16 @@ def job_folder(output: Path) -> Path:
 def request_of(clip: Clip) -> dict[str, Any]:
     """What decides how a clip looks: a job that was broken off must be asked for the same to go on."""
     values: dict[str, Any] = {"model": clip.model, "controlnet": clip.controlnet}
-    values |= {"loras": list(map(str, clip.loras)), "tokens": list(map(str, clip.tokens)), **look(clip.settings)}
+    values |= {
+        "loras": list(map(str, clip.loras)),
+        "tokens": list(map(str, clip.tokens)),
+        "edits": [],
+        **look(clip.settings),
+    }
     keyframes: dict[str, list[dict[str, Any]]] = {}  # an image may be there several times
     for keyframe in clip.keyframes:
-        loras = {"loras": list(map(str, keyframe.loras))}
-        keyframe_values = {"prompt": keyframe.prompt, **loras, **look(keyframe.settings)}
+        added = {"loras": list(map(str, keyframe.loras)), "edits": [edit.as_dict() for edit in keyframe.edits]}
+        keyframe_values = {"prompt": keyframe.prompt, **added, **look(keyframe.settings)}
         # what only repeats the clip's is told once, as the clip's
         entry = {
             key: "as the clip" if value == values.get(key) else value for key, value in keyframe_values.items()

@@ -17,8 +17,8 @@ from pipelines.output.cutting import parts_folder
 from pipelines.output.outputs import Output, outputs_of
 from pipelines.request.clip import Clip
 from pipelines.request.memory import Memory, memory_of
+from pipelines.request.options.values import keys
 from pipelines.request.plan import Plan
-from pipelines.request.settings import keys
 from pipelines.request.ways import NO_MODEL, is_filmed, needs_model, ways
 
 log = logging.getLogger("morph")

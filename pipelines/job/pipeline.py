@@ -18,12 +18,15 @@ from PIL import Image
 
 from morph.errors import KeyframeError, SettingsError
 from morph.media.stills import write_png
+from pipelines.edit.painting import Kit, as_levels
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
+from pipelines.job.keyframe import sized
 from pipelines.job.produce import produce
 from pipelines.manifest.folder import pictures
 from pipelines.output.outputs import outputs_of
 from pipelines.request.clip import Clip, clip_of
+from pipelines.request.edits.edit import Edit
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
@@ -144,6 +147,27 @@ class MorphPipeline(Models):
             work = maker_of(self, plan, folder, Meter(plan.forwards, callback))
             notices = (*plan.notices, *work.facts().notices)
             return Morph(plan, work, notices, folder, stack.pop_all())
+
+    def edit(
+        self, image: Picture, *, size: str = "image", callback: Callback = quiet, **values: Any
+    ) -> Image.Image:
+        """A picture edited, as a Pillow image: ``pipeline.edit("a.jpg", how="sdedit", prompt="a painting")``.
+
+        ``values``: ``how``, what it needs (prompt, source, mask, reference), numbers and options by their names, as
+        ``morph edit --hows`` lists them. ``size`` is as that of :class:`Settings`.
+
+        Raises:
+            InputError: a picture or a value that cannot be used.
+        """
+        edit = Edit.of(values)
+        with TemporaryDirectory(prefix="morph-") as folder:
+            file = _file(image, Path(folder) / "image.png")
+            keyframe, sizes = sized(file, self.model.geometry, size, "auto")
+        planned = {"edit": edit.forwards()}
+        kit = Kit(self.model, self.perception, self.clip)
+        (edited,) = kit.painted(keyframe, edit, sizes.model, "crop", Meter(planned, callback))
+        levels = as_levels(edited)
+        return Image.fromarray((levels >> 8).astype(np.uint8) if levels.dtype == np.uint16 else levels)
 
     def plan(self, clip: Clip) -> Plan:
         """A clip worked out for this model.

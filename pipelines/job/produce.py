@@ -61,10 +61,13 @@ class Produced:
 
     @property
     def figures(self) -> str:
-        """The same in figures, and how well latents came back from noise."""
+        """The same in figures, how well latents came back from noise, and the ranks of LoRAs that ways decided."""
         even, trips = self.evenness, self.round_trips
-        gaps = f"neighbours {even.mean_gap:.4f} LPIPS apart on average, PDV {even.pdv:.2e}"
-        return gaps + (f"; latents came back at {min(trips):.2f} dB or more" if trips else "")
+        told = [f"neighbours {even.mean_gap:.4f} LPIPS apart on average, PDV {even.pdv:.2e}"]
+        told += [f"latents came back at {min(trips):.2f} dB or more"] if trips else []
+        if ranks := list(self.recipe.get("ranks", {}).values()):
+            told.append(f"LoRAs of rank {', '.join(map(str, ranks))} by how far ways stray")
+        return "; ".join(told)
 
 
 def produce(job: Job, run: Runner) -> Produced:
@@ -104,12 +107,13 @@ def produce(job: Job, run: Runner) -> Produced:
 def _frame_facts(rendered: Rendered) -> dict[str, Any]:
     """What a recipe says of the frames: what was chosen for them, and how to tell that they are the same."""
     choices = {alpha: choice.number for alpha, choice in rendered.choices.items()}
+    ranks = {way.number: way.rank for way in rendered.ways if way.rank is not None}
     return {
         "choices": choices,
         "embeddings": rendered.embeddings,
         "tiled": any(way.tiled for way in rendered.ways),
         "frames": rendered.digest(),
-    }
+    } | ({"ranks": ranks} if ranks else {})
 
 
 def _write(job: Job, rendered: Rendered, recipe: dict[str, Any], run_mark: str) -> None:

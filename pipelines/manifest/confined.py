@@ -15,9 +15,10 @@ from morph.weights.locate import HUB_ID
 from pipelines.manifest.nodes import Problems
 from pipelines.output.outputs import place
 from pipelines.output.targets import load_target, target_for
+from pipelines.request.options.setting import Names
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset, names_file
-from pipelines.request.setting import Names
-from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+from pipelines.request.settings import Settings, changed, every_setting, naming
 
 MODELS = {"model": ("embedded",), "controlnet": ()}
 """Fields that name weights, and what those are called that are no folder and no hub id."""

@@ -19,11 +19,13 @@ from typing import Any, TypeVar
 from morph.errors import ManifestError, SettingsError
 from morph.media.keyframe import parse_size
 from pipelines.manifest.confined import ON_DISK, Confined
+from pipelines.manifest.edits import edits_of
 from pipelines.manifest.loras import lora_files
 from pipelines.manifest.nodes import Node, Problems, manifest_text, read_json, read_yaml
 from pipelines.manifest.rows import read_csv
 from pipelines.manifest.tokens import token_files
 from pipelines.request.clip import Clip, ClipKeyframe, keyframe_settings
+from pipelines.request.edits.edit import Edit
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, every_setting, layered
@@ -36,7 +38,7 @@ MAX_FRAMES = 100_000
 _READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json, ".csv": read_csv}
 _DEFAULTS = ("preset", "model", "controlnet", "loras", "tokens", "prompt", "settings")
 _CLIP = ("name", "output", *_DEFAULTS, "keyframes")
-_KEYFRAME = ("image", "prompt", "at", "hold", "loras", "settings")
+_KEYFRAME = ("image", "prompt", "at", "hold", "loras", "settings", "edit", "of")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _Found = TypeVar("_Found")
 _Change = Callable[[Settings, Mapping[str, Any]], Settings]
@@ -209,7 +211,10 @@ class _Manifest:
             return None
         if len(items) < 2:
             self.problems.add(fields["keyframes"].line, f"a clip needs at least two keyframes; it has {len(items)}")
-        placed = [entry for item in items if (entry := self.keyframe(item, settings, prompt))]
+        placed: list[_Timed] = []
+        for item in items:
+            before = placed[-1].keyframe if placed else None
+            placed += [entry] if (entry := self.keyframe(item, settings, prompt, before)) else []
         if placed and placed[0].keyframe.at is None and any(entry.keyframe.at is not None for entry in placed):
             first = replace(placed[0].keyframe, at=0)  # where else would a clip begin
             placed[0] = replace(placed[0], keyframe=first)
@@ -217,15 +222,13 @@ class _Manifest:
             return None
         return tuple(entry.keyframe for entry in placed)
 
-    def keyframe(self, node: Node, settings: Settings, prompt: str) -> _Timed | None:
-        """A keyframe: the name of an image, or a mapping."""
+    def keyframe(self, node: Node, settings: Settings, prompt: str, before: ClipKeyframe | None) -> _Timed | None:
+        """A keyframe: the name of an image, or a mapping, which may edit the one ``before`` it."""
         mapping = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
         fields = self.fields(mapping, "a keyframe", _KEYFRAME)
         if fields is None:
             return None
-        if "image" not in fields:
-            self.problems.add(node.line, "a keyframe has no image; name one")
-        image = self.on_disk(fields, "image", self.disk.image)
+        image, edits = self.picture(fields, node.line, before)
         keyframe_prompt = self.text(fields, "prompt")
         at, hold = (self.time(fields, key, settings.fps) for key in ("at", "hold"))
         merged = self.merged_settings(fields, node.line, settings, self.settings(fields, keyframe_settings))
@@ -238,9 +241,28 @@ class _Manifest:
             at,
             settings.hold if hold is None else hold,
             self.read_loras(fields),
+            edits,
         )
         valid = ("at" not in fields or at is not None) and ("hold" not in fields or hold is not None)
         return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, valid)
+
+    def picture(
+        self, fields: Mapping[str, Node], line: int, before: ClipKeyframe | None
+    ) -> tuple[Path | None, tuple[Edit, ...]]:
+        """The image of a keyframe and its edits, after those of the keyframe ``before`` where they are of that."""
+        image, edits = self.on_disk(fields, "image", self.disk.image), tuple[Edit, ...]()
+        if of := self.text(fields, "of"):
+            if of != "previous" or image or "edit" not in fields:
+                self.problems.add(fields["of"].line, "of is previous, beside an edit and without an image")
+            elif before is None:
+                self.problems.add(fields["of"].line, "the first keyframe has none before it; name its image")
+            else:
+                image, edits = before.image, before.edits
+        elif "image" not in fields:
+            self.problems.add(line, "a keyframe has no image; name one")
+        if "edit" in fields:
+            edits += edits_of(fields["edit"], self.disk, self.problems) or ()
+        return image, edits
 
     def ascending(self, placed: list[_Timed]) -> bool:
         """Whether the keyframes' times are all there, or none, and leave room for the ways between them."""

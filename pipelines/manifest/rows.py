@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from morph.text import separator
 from pipelines.manifest.nodes import Node, Problems
-from pipelines.request.settings import Settings, keys, of_a_keyframe
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, of_a_keyframe
 
 MAX_ROWS = 100_000
 

@@ -63,6 +63,8 @@ def _left_out(recipe: dict[str, Any], clip: Clip, model: str) -> list[str]:
         told.append(f"It was made with the model {recipe['asked']['model']}; here {model} works")
     if clip.loras or clip.tokens or clip.controlnet or any(one.loras for one in clip.keyframes):
         told.append("LoRAs, tokens and ControlNets are left out: morph rerun takes them")
+    if any(one.edits for one in clip.keyframes):
+        told.append("Edits of pictures are left out: morph edit makes them")
     own = {key for entry in recipe["keyframes"] for key in entry.get("settings", {})} - {"align.points"}
     if own:
         told.append(f"Settings that single pictures have of their own are left out: {', '.join(sorted(own))}")

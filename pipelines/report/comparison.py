@@ -14,9 +14,10 @@ from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, atomic_path, check_parent, write_png
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import check_offload
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset, preset_names
 from pipelines.request.recipe import published_settings
-from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.settings import Settings, changed
 from pipelines.request.ways import NO_MODEL
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds

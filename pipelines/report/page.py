@@ -163,6 +163,9 @@ def _keyframes(result: Result, folder: Path, fps: Fraction) -> Markup:
     for keyframe, number in zip(result.recipe["keyframes"], numbers, strict=True):
         image, prompt = Path(keyframe["image"]).name, keyframe["prompt"]
         prompt_lines = [element("br"), element("q", prompt)] if prompt else [element("br"), "no prompt"]
+        for edit in keyframe.get("edits", []):
+            prompt_lines += [element("br"), f"edited by {edit['how']}"]
+            prompt_lines += [": ", element("q", edit["prompt"])] if edit.get("prompt") else []
         if number is None:
             items.append(
                 element("li", element("p", image, *prompt_lines, element("br"), "not shown", class_="soft"))

@@ -10,8 +10,10 @@ from typing import Any
 
 from morph.errors import SettingsError
 from morph.media.moment import file_of
+from pipelines.request.edits.edit import Edit
 from pipelines.request.lora_file import LoraFile
-from pipelines.request.settings import Settings, changed, keys, naming, of_a_keyframe
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, changed, naming, of_a_keyframe
 from pipelines.request.times import parse_time
 from pipelines.request.token_file import TokenFile
 
@@ -24,6 +26,7 @@ class ClipKeyframe:
         ``frames`` says nothing.
     hold: frames more that it stands still.
     settings: the clip's, with its own in place of some. loras: its own, besides the clip's; they fade on the way.
+    edits: what is done to the image before it is a keyframe, one after the other.
     """
 
     image: Path
@@ -32,6 +35,7 @@ class ClipKeyframe:
     at: int | None = None
     hold: int = 0
     loras: tuple[LoraFile, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,18 @@ class Clip:
                 "textual inversion fits texts to one model, and keyframes have LoRAs of their own: give these to "
                 "the whole clip, or set textual_inversion.steps=0"
             )
+        if self.edits and self.settings.between == "video":
+            raise SettingsError("between is video, and keyframes are edited by diffusion models: edit them before")
 
     @property
     def lora_files(self) -> tuple[LoraFile, ...]:
         """All published LoRAs, the clip's and its keyframes'."""
         return (*self.loras, *(entry for keyframe in self.keyframes for entry in keyframe.loras))
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All edits of its keyframes."""
+        return tuple(edit for keyframe in self.keyframes for edit in keyframe.edits)
 
     @property
     def length(self) -> int:
@@ -87,6 +98,7 @@ class Clip:
             named += [str(values[key]) for key in naming("file", "weights") if values[key]]
         named += [str(entry.file) for entry in self.lora_files]
         named += [str(token.file) for token in self.tokens]
+        named += [str(file) for edit in self.edits for file in edit.files.values()]
         return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 

@@ -17,11 +17,13 @@ from pipelines.request.ways import (
     captures,
     denoises,
     draft_steps,
-    infill_steps,
+    fits_jointly,
+    frame_steps,
     inversion_forwards,
     is_filmed,
+    is_joint,
+    is_painted,
     more_predictions,
-    needs_model,
     sampling_forwards,
     survey_positions,
     ways,
@@ -36,18 +38,24 @@ def costs(clip: Clip) -> dict[str, int]:
     segment where distances share out the frames.
     """
     settings, all_ways = clip.settings, ways(clip)
-    if not needs_model(clip):
-        return {}
+    # the same keyframe twice is edited and fitted once
+    keyframes = [(k.image, k.prompt, k.loras, k.edits, k.settings) for k in clip.keyframes]
+    distinct_keyframes = dict(zip(keyframes, clip.keyframes, strict=True)).values()
+    edits = sum(edit.forwards() for keyframe in distinct_keyframes for edit in keyframe.edits)
+    if not is_painted(clip):
+        return {"edit": edits} if edits else {}
     if is_filmed(clip):
         guided = 1 if settings.infill.guidance == 1 else 2
         return {"render": len(all_ways) * settings.video.frames * settings.steps * guided}
-    # the same keyframe twice is fitted once
-    distinct_keyframes = {(k.image, k.prompt, k.loras, k.settings): k for k in clip.keyframes}.values()
     count = len(distinct_keyframes)
-    inverted = any(map(captures, all_ways))
+    each_alone = not all(map(is_joint, all_ways))
+    inverted = any(captures(way) and not is_joint(way) for way in all_ways)
+    fitted_text = 3 * (1 if settings.textual_inversion.guidance == 1 else 2) * settings.textual_inversion.steps
     stages: dict[str, float] = {
-        "textual inversion": count * 6 * settings.textual_inversion.steps,
-        "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes),
+        "edit": edits,
+        "textual inversion": count * fitted_text,
+        "find rank": 0,
+        "fit LoRA": sum(_lora_fit(keyframe.settings) for keyframe in distinct_keyframes) * each_alone,
         "invert": count * inversion_forwards(settings) * inverted,
         "anchors": 0,
         "fit anchors": 0,
@@ -55,8 +63,16 @@ def costs(clip: Clip) -> dict[str, int]:
         "capture ends": 0,
         "render": 0,
     }
-    captured: set[int] = set()
-    for number, way in enumerate(all_ways):
+    # there and back is one way
+    joint_ways = filter(fits_jointly, all_ways)
+    pairs = {(frozenset(keyframes[end] for end in way.ends), way.settings): way for way in joint_ways}
+    for way in pairs.values():
+        fit, inversions = way.settings.lora, 2 * inversion_forwards(way.settings)
+        stages["find rank"] += (inversions + _path(way.settings)) * fit.adaptive
+        stages["fit LoRA"] += 2 * 3 * (fit.steps + fit.negative_steps) * fit.draws
+        stages["invert"] += inversions * captures(way)
+    captured: set[object] = set()
+    for way in all_ways:
         way_settings = way.settings
         forwards_per_step = 1 if way_settings.anchors.guidance == 1 else 2
         anchor_count = 0
@@ -71,8 +87,9 @@ def costs(clip: Clip) -> dict[str, int]:
             stages["anchors"] += denoised * forwards * forwards_per_step
         if not denoises(way):
             continue
-        stages["fit anchors"] += anchor_count * _lora_fit(way_settings)
-        rendered, guided = _rendered(way, anchor_count), 1 if way_settings.infill.guidance == 1 else 2
+        joint = is_joint(way)
+        stages["fit anchors"] += anchor_count * _lora_fit(way_settings) * (not joint)
+        rendered, guided = _rendered(way, anchor_count), way_settings.infill.passes
         if way_settings.align.on:
             steps = len(aligned_times(range(way_settings.steps + 1), way_settings)) - 1
             stages["invert"] += aligned_inversion_forwards(way_settings, steps) * rendered
@@ -81,10 +98,12 @@ def costs(clip: Clip) -> dict[str, int]:
         more = more_predictions(way_settings)
         stages["invert"] += anchor_count * inversion_forwards(way_settings)
         steps_per_draft = draft_steps(way)
-        forwards = sampling_forwards(way_settings, infill_steps(way_settings)) * guided
+        forwards = sampling_forwards(way_settings, frame_steps(way_settings)) * guided
         visits = 2 if way.steps is None and not steps_per_draft else 1
-        uncaptured = {number, number + 1} - (captured if visits == 1 else set())
-        captured = {number + 1}
+        ends = frozenset(keyframes[end] for end in way.ends)
+        knots = {(end, ends if joint else None) for end in ends}
+        uncaptured = knots - (captured if visits == 1 else set())
+        captured = set(knots)
         stages["capture ends"] += (anchor_count + len(uncaptured) / visits) * (forwards + more) * visits
         if steps_per_draft and survey_positions(way) > anchor_count + 2:
             drafted = sampling_forwards(way_settings, steps_per_draft) * guided
@@ -106,6 +125,12 @@ def check_offload(clip: Clip, offload: Offload) -> None:
         raise SettingsError(NOT_BY_BLOCKS)
 
 
+def _path(settings: Settings) -> int:
+    """Forwards by which the frames are made that decide a rank."""
+    guided = 1 if settings.infill.guidance_most == 1 else 2
+    return len(PATH) * sampling_forwards(settings, frame_steps(settings)) * guided
+
+
 def _lora_fit(settings: Settings) -> int:
     return 3 * settings.lora.steps * settings.lora.draws
 
@@ -124,6 +149,8 @@ def _rendered(way: Way, anchor_count: int) -> float:
 
 COUPLED = 5
 """Fixed-point iterations of FreeMorph's inversion."""
+PATH = tuple(number / 10 for number in range(11))
+"""Where IMPUS looks at the way without a LoRA, to find the rank of one."""
 REGISTERED, DRAFTED, FINISHED = 1.8, 1.2, 1.5
 """Frames that even pacing renders for each that is shown: where it measures the way by keyframes in register, which
 look other than what is painted; where by drafts of that; and where by nothing but frames."""
@@ -144,6 +171,7 @@ def disk_bytes(clip: Clip, sizes: Sizes) -> int:
     )
     draft_count = sum(survey_positions(way) for way in all_ways if draft_steps(way))
     fit_count = len(clip.keyframes) + sum(len(level.places) for way in all_ways for level in way.anchors)
+    fit_count += 2 * sum(map(fits_jointly, all_ways))
     frame_bytes, draft_bytes = (
         width * height * 3 * clip.settings.depth // 8 for width, height in (sizes.frame, sizes.model)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from morph.errors import SettingsError
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 
 @dataclass(frozen=True, kw_only=True)

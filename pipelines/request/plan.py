@@ -19,7 +19,7 @@ from pipelines.request.costs import costs, disk_bytes
 from pipelines.request.images import Images
 from pipelines.request.limits import within_limits
 from pipelines.request.sizes import Sizes, sizes_of
-from pipelines.request.ways import Way, needs_model, ways
+from pipelines.request.ways import Way, is_painted, ways
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Plan:
         for path in dict.fromkeys(entry.image for entry in clip.keyframes):
             check_image(path)
         images, model = Images(), geometry()
-        clip, notices = within_limits(clip, model.most_noise) if needs_model(clip) else (clip, [])
+        clip, notices = within_limits(clip, model.most_noise) if is_painted(clip) else (clip, [])
         all_ways = tuple(ways(clip))
         sizes = sizes_of(clip.settings, model, images.original(clip.keyframes[0].image))
         mattes: list[bool] = []

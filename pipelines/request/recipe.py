@@ -18,9 +18,11 @@ from morph.weights.locate import HUB_ID
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip, ClipKeyframe
 from pipelines.request.contents import Contents, hash_of_file
+from pipelines.request.edits.edit import Edit
 from pipelines.request.lora_file import LoraFile
+from pipelines.request.options.values import keys
 from pipelines.request.presets import names_file
-from pipelines.request.settings import Settings, changed, every_setting, keys, naming
+from pipelines.request.settings import Settings, changed, every_setting, naming
 from pipelines.request.token_file import TokenFile
 from pipelines.request.ways import needs_model
 
@@ -44,6 +46,7 @@ def recipe_of(clip: Clip) -> dict[str, Any]:
         entry |= {"at": keyframe.at} if keyframe.at is not None else {}
         entry |= {"hold": keyframe.hold} if keyframe.hold else {}
         entry |= _published_loras(keyframe.loras)
+        entry |= {"edits": list(map(published_edit, keyframe.edits))} if keyframe.edits else {}
         keyframes.append(entry | (_settings(overrides) if overrides else {}))
     controlnet = clip.controlnet and published(clip.controlnet)
     added = _published_loras(clip.loras) | _published_tokens(clip.tokens)
@@ -70,6 +73,11 @@ def _published_tokens(tokens: Sequence[TokenFile]) -> dict[str, Any]:
 
 def _published_file(file: Path) -> dict[str, Any]:
     return {"file": published(file), "sha256": hash_of_file(file), "bytes": file.stat().st_size}
+
+
+def published_edit(edit: Edit) -> dict[str, Any]:
+    """An edit for a recipe: its files are named, and known by their hashes."""
+    return edit.as_dict() | {name: _published_file(file) for name, file in edit.files.items()}
 
 
 def published_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +164,14 @@ def clip_from(
             )
             return tuple(TokenFile(path, entry["token"]) for path, entry in zip(found, entries, strict=True))
 
+        def found_edit(values: Mapping[str, Any]) -> Edit:
+            named = {name: entry for name, entry in values.items() if isinstance(entry, Mapping)}
+            found = {
+                name: str(contents.find("file", Path(entry["file"]), entry["sha256"], entry.get("bytes")))
+                for name, entry in named.items()
+            }
+            return Edit.of({**values, **found})
+
         keyframes = tuple(
             ClipKeyframe(
                 contents.find("picture", Path(entry["image"]), entry["sha256"], entry.get("bytes")),
@@ -164,6 +180,7 @@ def clip_from(
                 entry.get("at"),
                 entry.get("hold", 0),
                 found_loras(entry),
+                tuple(map(found_edit, entry.get("edits", []))),
             )
             for entry in recipe["keyframes"]
         )

@@ -4,49 +4,23 @@ from __future__ import annotations
 
 import difflib
 import functools
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeVar
 
 from morph.errors import SettingsError
 from pipelines.request.alignment import Align
 from pipelines.request.encode import Encode
+from pipelines.request.fitting import Lora, TextualInversion
 from pipelines.request.inbetween import Inbetween
 from pipelines.request.infill import Infill
-from pipelines.request.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
+from pipelines.request.options.setting import LOOK, Names, Scope, Section, Setting, group, setting, settings_of
+from pipelines.request.options.values import keys, parsed, with_values
 from pipelines.request.times import frames_of
 from pipelines.request.video import Video, check_alone
 
 _Value = TypeVar("_Value")
-_WINDOW = "Steps whose mean loss is compared with that of as many before."
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
-_TOLERANCE = "The fit stops when it gains less than this share in a window; 0: never."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lora(Section, prefix="lora."):
-    """How each keyframe's LoRA is fitted (DiffMorpher, section 4.1)."""
-
-    steps: int = setting(200, "Steps of the fit; 0 leaves LoRAs out.", 0, 100_000)
-    rank: int = setting(16, "Of the matrices.", 1, 1024)
-    learning_rate: float = setting(2e-4, "Adam's.", 0, 1)
-    weight_decay: float = setting(1e-2, "Adam's.", 0, 1)
-    draws: int = setting(1, "Noise samples per keyframe and step.", 1, 256)
-    window: int = setting(50, _WINDOW, 1, 100_000)
-    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextualInversion(Section, prefix="textual_inversion."):
-    """How each keyframe's text embedding is fitted (Wang & Golland, section 4.2)."""
-
-    steps: int = setting(0, "Steps of the fit; 0 leaves it out.", 0, 100_000)
-    learning_rate: float = setting(1e-4, "Adam's.", 0, 1)
-    guidance: float = setting(7.5, "Classifier-free guidance of the loss.", 0, 100)
-    window: int = setting(50, _WINDOW, 1, 100_000)
-    tolerance: float = setting(0.0, _TOLERANCE, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +224,7 @@ class Settings(Section):
                     "textual_inversion.steps=0": self.textual_inversion.steps > 0,
                     "inbetween.frames=0": self.inbetween.frames != "0",
                     "infill.guidance=1 or more": self.infill.guidance < 1,
+                    "infill.guidance_halfway=1": self.infill.guidance_halfway != 1,
                 }
             )
         if self.depth not in (8, 16):
@@ -284,8 +259,8 @@ def changed(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """
     if "frames" in values and not values.get("duration"):
         values = {**values, "duration": ""}
-    new: Settings = _changed(settings, [(key.split("."), value, key) for key, value in values.items()])
-    if "frames" in values and new.frames != _parsed(values["frames"], int, "frames"):
+    new: Settings = with_values(settings, values, unknown)
+    if "frames" in values and new.frames != parsed(values["frames"], int, "frames"):
         told = f"duration is {new.duration}, which is {new.frames} frames"
         raise SettingsError(f"frames is {values['frames']}, but {told}: leave one of the two out")
     return new
@@ -305,79 +280,6 @@ def unknown(key: str, besides: Sequence[str] = ()) -> SettingsError:
     near += difflib.get_close_matches(key, [*every_setting(), *besides], n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     return SettingsError(f"there is no setting {key}; {hint}morph settings lists them all")
-
-
-def _changed(section: Any, values: Sequence[tuple[Sequence[str], Any, str]]) -> Any:
-    """A section with values at the paths of keys, all at once: one by one they may not go with what it had."""
-    hints = _hints(section.__class__)
-    changes: dict[str, Any] = {}
-    group_values: dict[str, list[tuple[Sequence[str], Any, str]]] = {}
-    for (name, *rest), value, key in values:
-        if name not in hints:
-            raise unknown(key)
-        if not is_dataclass(hints[name]):
-            if rest:
-                raise SettingsError(f"there is no setting {key}; {name} has no parts")
-            changes[name] = _parsed(value, hints[name], key)
-        elif rest:
-            group_values.setdefault(name, []).append((rest, value, key))
-        elif isinstance(value, Mapping):
-            parts = (([part], nested, f"{key}.{part}") for part, nested in value.items())
-            group_values.setdefault(name, []).extend(parts)
-        else:
-            known = [f"{key}.{part}" for part in _hints(hints[name])]
-            raise SettingsError(f"{key} is a group of settings; set one of {', '.join(known)}")
-    changes |= {name: _changed(getattr(section, name), nested) for name, nested in group_values.items()}
-    return replace(section, **changes)
-
-
-def _parsed(value: Any, kind: Any, key: str) -> Any:
-    choices = get_args(kind)
-    if choices:
-        if value not in choices:
-            raise SettingsError(f"{key} is {value!r}; it must be one of {', '.join(choices)}")
-        return value
-    if kind is Fraction:
-        from morph.media.video import parse_fps
-
-        return value if isinstance(value, Fraction) else parse_fps(str(value))
-    if kind is bool:
-        words = {"true": True, "yes": True, "on": True, "1": True}
-        words |= {"false": False, "no": False, "off": False, "0": False}
-        if isinstance(value, bool):
-            return value
-        if str(value).lower() not in words:
-            raise SettingsError(f"{key} is {value!r}; it must be true or false")
-        return words[str(value).lower()]
-    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}")
-    try:
-        return kind(value)
-    except (TypeError, ValueError, OverflowError):
-        comma = kind is float and _DECIMAL_COMMA.fullmatch(str(value))
-        point = f", with a point: {comma[0].replace(',', '.')}" if comma else ""
-        raise SettingsError(f"{key} is {value!r}; it must be {_KINDS[kind]}{point}") from None
-
-
-@functools.cache  # evaluating them takes longer than everything else here
-def _hints(section: type) -> dict[str, Any]:
-    own = {part.name for part in fields(section)}  # a section's prefix is no setting
-    return {name: kind for name, kind in get_type_hints(section).items() if name in own}
-
-
-_KINDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
-
-
-def keys(section: Any, prefix: str = "") -> dict[str, Any]:
-    """Settings as a flat mapping of dotted keys to plain values, for recipes and for ``changed``."""
-    flat: dict[str, Any] = {}
-    for part in fields(section):
-        value = getattr(section, part.name)
-        if is_dataclass(value):
-            flat |= keys(value, f"{prefix}{part.name}.")
-        else:
-            flat[prefix + part.name] = str(value) if isinstance(value, Fraction) else value
-    return flat
 
 
 def deciding(settings: Settings, *scopes: Scope) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from morph.errors import SettingsError
-from pipelines.request.setting import Section, setting
+from pipelines.request.options.setting import Section, setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,8 +72,23 @@ def aligned_times(times: Sequence[int], settings: Settings) -> Sequence[int]:
 
 
 def infill_steps(settings: Settings) -> int:
-    """How many of a sampler's steps frames between knots as they are, and the inversion of these, visit."""
+    """How many of a sampler's steps the inversion of knots as they are visits."""
     return settings.steps - round(settings.infill.skip * (settings.steps - 1))
+
+
+def frame_steps(settings: Settings) -> int:
+    """How many steps frames between knots as they are take."""
+    return min(settings.infill.steps or infill_steps(settings), infill_steps(settings))
+
+
+def is_joint(way: Way) -> bool:
+    """Whether both ends of a way have one LoRA, and neither has its own."""
+    return way.settings.lora.joint and way.settings.lora.steps > 0
+
+
+def fits_jointly(way: Way) -> bool:
+    """Whether that is fitted: where anything is painted between the two."""
+    return is_joint(way) and (bool(way.anchors) or denoises(way))
 
 
 def more_predictions(settings: Settings) -> int:
@@ -102,9 +117,14 @@ def sampling_forwards(settings: Settings, steps: int) -> int:
     return steps + (settings.inversion == "fireflow" and steps > 0)
 
 
-def needs_model(clip: Clip) -> bool:
+def is_painted(clip: Clip) -> bool:
     """Whether a clip's frames are made by a model: painted one by one, or as a video."""
     return clip.settings.between != "dissolve"
+
+
+def needs_model(clip: Clip) -> bool:
+    """Whether a model is loaded for a clip: for its frames, or to edit keyframes."""
+    return is_painted(clip) or bool(clip.edits)
 
 
 def is_filmed(clip: Clip) -> bool:
@@ -144,7 +164,7 @@ def fills_in(way: Way) -> bool:
 
 def draft_steps(way: Way) -> int:
     """The DDIM steps of the drafts by which a way is measured; 0 where finished frames serve."""
-    return way.settings.survey if way.settings.survey < infill_steps(way.settings) else 0
+    return way.settings.survey if way.settings.survey < frame_steps(way.settings) else 0
 
 
 def survey_positions(way: Way) -> int:

@@ -8,10 +8,12 @@ from pathlib import Path
 from pipelines.between.ranking import Chooser
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.between.segment import Knot
+from pipelines.request.ways import fits_jointly
 from pipelines.tasks.anchoring import Anchoring
 from pipelines.tasks.facts import Facts
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.fits import Fits
+from pipelines.tasks.joint_fits import JointFits
 from pipelines.tasks.painted import PaintedTracks
 from pipelines.tasks.showing import way_frames
 from pipelines.tasks.store import hash_of
@@ -34,6 +36,7 @@ class DiffusionMaker:
         self._fields = Fields(bench)
         self._texts = Texts(bench, embeddings)
         self._fits = Fits(bench)
+        self._joint_fits = JointFits(bench)
         self._anchoring = Anchoring(bench, choose)
         self._tracks = PaintedTracks(bench, self._fields)
 
@@ -51,7 +54,7 @@ class DiffusionMaker:
         notices = [f"prompt {prompt!r} is longer than this model reads; its end is left out" for prompt in overlong]
         if model.controlnet is None and settings.pose.detector:
             notices.append(f"model {model.name} has no ControlNet (--controlnet), so poses guide nothing")
-        guided = settings.infill.guidance != 1
+        guided = settings.infill.guided
         if settings.negative and not (settings.anchors.depth or settings.textual_inversion.steps or guided):
             notices.append(
                 "negative guides anchors, textual inversion and infill.guidance alone; these settings have none"
@@ -114,12 +117,16 @@ class DiffusionMaker:
         surveyed.survey(positions)
         frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
-        yield RenderedWay.of(frames, track.measured, self._tracks.round_trips(way), choices, self._bench.tiled)
+        fitted = knots[0].keyframe.lora
+        rank = fitted.rank if fitted and way.settings.lora.adaptive and fits_jointly(way) else None
+        round_trips = self._tracks.round_trips(way)
+        yield RenderedWay.of(frames, track.measured, round_trips, choices, self._bench.tiled, rank)
 
     def _knots(self, number: int, names: FitNames) -> list[Knot]:
         """The knots of the way of a number, its ends among them."""
         way = self._plan.ways[number]
-        first, second = ((name, self._fits.load(end, name)) for end, name in zip(way.ends, names, strict=True))
+        alone = [(name, self._fits.load(end, name)) for end, name in zip(way.ends, names, strict=True)]
+        first, second = self._joint_fits.fitted(way, alone)
         warp = self._fields.warp(number)
         anchors = self._anchoring.knots(number, len(self._plan.ways), way, (first, second), warp)
         return [Knot(0.0, first[1], first[0]), *anchors, Knot(1.0, second[1], second[0])]

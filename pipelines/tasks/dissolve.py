@@ -29,12 +29,15 @@ class DissolveMaker:
         Raises:
             InputError: what interpolates frames cannot be had.
         """
-        interpolator = self._bench.models.interpolator(self._plan.clip.settings)
+        models = self._bench.models
+        interpolator = models.interpolator(self._plan.clip.settings)
+        edits = self._plan.clip.edits
         return Facts.of(
             self._plan,
-            self._bench.models.device,
-            "float32",
-            weights=self._bench.models.weights,
+            models.device,
+            models.dtype if edits else "float32",
+            model=models.model.name if edits else None,
+            weights=models.weights,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
         )

@@ -1,4 +1,4 @@
-"""What is learnt of a clip's keyframes: made once, and kept under the hash of all that it depends on."""
+"""What is learnt of each of a clip's keyframes: made once, and kept under the hash of all that it depends on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from functools import partial
 
 from torch import Tensor
 
-from morph.diffusion.lora import Lora
+from morph.diffusion.lora import Lora as LoraUpdate
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
 from pipelines.between.keyframes import FittedKeyframe, fit_keyframes, invert_keyframes
-from pipelines.request.settings import deciding, naming
-from pipelines.request.ways import captures
+from pipelines.request.fitting import Lora
+from pipelines.request.settings import Settings, deciding, naming
+from pipelines.request.ways import captures, is_joint
 from pipelines.tasks.facts import VERSIONS
 from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
@@ -29,7 +30,8 @@ class Fits:
         self._bench = bench
         self._model = bench.models.model
         self._keyframes = bench.plan.clip.keyframes
-        self._inverted = any(map(captures, bench.plan.ways))
+        alone = [way for way in bench.plan.ways if not is_joint(way)]
+        self._adapted, self._inverted = bool(alone), any(map(captures, alone))
 
     def fit(self, numbers: Sequence[int], texts: Embeddings) -> list[str]:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them.
@@ -46,7 +48,7 @@ class Fits:
 
     def _fitted(self, number: int, texts: Embeddings) -> FittedKeyframe:
         bench, model, keyframe = self._bench, self._model, self._keyframes[number]
-        settings, embeddings = keyframe.settings, Embeddings(texts.conditions[[number]], texts.negative)
+        settings, embeddings = self._settings(number), Embeddings(texts.conditions[[number]], texts.negative)
         detector = bench.models.detector(settings)
         pixels = bench.pictures.pixels(number)
         (fitted,) = fit_keyframes(
@@ -57,6 +59,11 @@ class Fits:
         if self._inverted:
             (fitted,) = invert_keyframes(model, [fitted], settings, bench.progress, [0.0])
         return fitted
+
+    def _settings(self, number: int) -> Settings:
+        """Those of a keyframe, without a LoRA where each way has one for both its ends."""
+        settings = self._keyframes[number].settings
+        return settings if self._adapted else replace(settings, lora=Lora(steps=0))
 
     def load(self, number: int, name: str) -> FittedKeyframe:
         """The fitted keyframe of a number, which is kept under a name.
@@ -69,7 +76,7 @@ class Fits:
             raise MorphError(f"fitted keyframe {name} was removed or damaged while in use; run the command again")
         return replace(kept, published=self._published(number))
 
-    def _published(self, number: int) -> tuple[Lora, ...]:
+    def _published(self, number: int) -> tuple[LoraUpdate, ...]:
         """The denoiser's part of the LoRAs that a keyframe was given."""
         return tuple(self._bench.models.published(entry).denoiser for entry in self._keyframes[number].loras)
 
@@ -83,7 +90,7 @@ class Fits:
         return self._bench.store.load(name, unpack)
 
     def _name(self, number: int, texts: Embeddings) -> str:
-        settings, model = self._keyframes[number].settings, self._model
+        settings, model = self._settings(number), self._model
         embeddings = Embeddings(texts.conditions[[number]], texts.negative).packed()
         content = hash_of(self._bench.pictures.pixels(number), *embeddings.values())
         decisive = {key: value for key, value in deciding(settings, "fit").items() if key not in naming("size")}

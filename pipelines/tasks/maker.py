@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.between.keyframes import Progress, silent
 from pipelines.between.ranking import Chooser
 from pipelines.request.plan import Plan
-from pipelines.request.ways import is_filmed, needs_model
+from pipelines.request.ways import is_filmed, is_painted
 from pipelines.tasks.diffusion import DiffusionMaker
 from pipelines.tasks.dissolve import DissolveMaker
 from pipelines.tasks.models import Models
@@ -28,4 +28,4 @@ def maker_of(
     bench = Workbench(models, plan, folder, progress)
     if is_filmed(plan.clip):
         return VideoMaker(bench)
-    return DiffusionMaker(bench, choose, embeddings) if needs_model(plan.clip) else DissolveMaker(bench)
+    return DiffusionMaker(bench, choose, embeddings) if is_painted(plan.clip) else DissolveMaker(bench)

@@ -263,10 +263,13 @@ class Models:
         """What ranks candidates, with the CLIP that the settings name; None if there are none to rank."""
         if all(level.candidates < 2 for level in plan_anchors(settings)):
             return None
-        name = settings.ranking.clip
+        return Ranker(self.clip(settings.ranking.clip), self.perception, settings.ranking)
+
+    def clip(self, name: str) -> CLIP:
+        """The CLIP of a name, where the model computes."""
         if name not in self._clips:
             self._clips[name] = load_clip(name)
-        return Ranker(self._clips[name].to(self.model.device), self.perception, settings.ranking)
+        return self._clips[name].to(self.model.device)
 
     def interpolator(self, settings: Settings) -> Interpolator | None:
         """What interpolates frames between rendered ones; None if all are rendered.

@@ -63,7 +63,8 @@ class PaintedTracks:
     def _times(self, way: Way, steps: int | None = None) -> Times:
         """Those of the frames of a way, or of drafts of so many steps."""
         shape = self._model.latent_shape(self._bench.plan.sizes.model)
-        return self._model.times(way.settings.steps, shape, steps, way.settings.infill.skip)
+        infill = way.settings.infill
+        return self._model.times(way.settings.steps, shape, steps or infill.steps or None, infill.skip)
 
     def _track(
         self, way: Way, knots: Sequence[Knot], times: Times, progress: Progress, size: Size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from torch import Tensor
 
@@ -12,18 +13,21 @@ from pipelines.request.plan import Plan
 
 
 class Pictures:
-    """The keyframes of a clip as tensors, made when they are asked for."""
+    """The keyframes of a clip as tensors, made when they are asked for; ``edited`` edits that of a number."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self, plan: Plan, edited: Callable[[int, Keyframe], Keyframe] = lambda number, keyframe: keyframe
+    ) -> None:
         self._plan = plan
+        self._edited = edited
         self.keyframe = functools.lru_cache(2)(self._keyframe)  # of full size, which may be a hundred megabytes
         self.pixels = functools.lru_cache(plan.clip.settings.batch)(self._pixels)
 
     def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames, its colour extended if these will have mattes."""
+        """An image at the size of the clip's frames, edited, its colour extended if these will have mattes."""
         entry = self._plan.clip.keyframes[number]
         keyframe = Keyframe.of(self._plan.picture(number), entry.image, entry.prompt)
-        return keyframe.extended() if self._plan.transparent else keyframe
+        return self._edited(number, keyframe.extended() if self._plan.transparent else keyframe)
 
     def _pixels(self, number: int) -> Tensor:
         """An image (1,3,h,w) in [-1,1] at the size at which the model works."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.between.keyframes import Progress
 from pipelines.request.plan import Plan
+from pipelines.tasks.edits import Edits
 from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
 from pipelines.tasks.pictures import Pictures
@@ -26,7 +27,7 @@ class Workbench:
     @cached_property
     def pictures(self) -> Pictures:
         """The clip's images as tensors."""
-        return Pictures(self.plan)
+        return Pictures(self.plan, Edits(self.models, self.plan, self.folder, self.progress).edited)
 
     @cached_property
     def store(self) -> Store:

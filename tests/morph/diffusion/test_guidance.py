@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from morph.diffusion.guidance import classifier_free, composed, conditioned
+from morph.diffusion.guidance import classifier_free, composed, conditioned, guided, guides, passes
 
 T = 500
 
@@ -66,3 +66,17 @@ def test_a_composition_is_the_sum_of_what_each_text_adds(model, latents, texts):
 def test_every_text_of_a_composition_needs_its_weight(model, texts):
     with pytest.raises(ValueError, match="1 conditions and 2 weights"):
         composed(model.conditional(), texts[2], texts[:1], [1.0, 1.0])
+
+
+@torch.no_grad()
+def test_each_sample_may_have_a_scale_of_its_own(model, latents, texts):
+    predict, (text, _, negative) = model.conditional(), texts
+    own = guided(predict, text, negative, torch.tensor([1.0, 3.0]))(latents, T)
+    for row, scale in enumerate((1.0, 3.0)):
+        one = classifier_free(predict, text, negative, scale)(latents, T)
+        assert largest_difference([part[row] for part in own], [part[row] for part in one]) < 1e-5
+
+
+def test_a_scale_of_1_asks_for_no_more_than_the_text(model, latents, texts):
+    assert [guides(scale) for scale in (1, 1.5, torch.tensor([1.0]))] == [False, True, True]
+    assert [passes(scale) for scale in (1, 1.5, torch.tensor([1.0]))] == [1, 2, 2]

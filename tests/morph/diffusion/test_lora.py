@@ -126,3 +126,37 @@ def test_where_one_keyframe_stops_does_not_depend_on_the_other(model):
             outputs.append(model.output(mean[:1], 400, condition[:1]))
     untrained, first, second = outputs
     assert (first - second).norm() < 0.02 * (first - untrained).norm()
+
+
+def test_a_joint_fit_lowers_the_loss_on_every_keyframe_by_one_lora_and_is_nothing_at_weight_0(model):
+    mean, std = posterior()
+    condition = model.embed(["a photo of a cat", "a photo of a dog"])
+    settings = PAPER | {"steps": 80, "rank": 8, "learning_rate": 1e-2, "draws": 2}
+    _, loras = run(lora.fit(model, mean, std, condition, 0, **settings, joint=True))
+    (joint,) = loras
+    assert joint.rank == 8
+    noise = torch.randn(8, 4, 8, 8, generator=torch.Generator().manual_seed(7))
+    times = torch.arange(8) * model.schedule.length // 8
+
+    def loss_of(row, weight):
+        rows = [row] * len(times)
+        with torch.no_grad(), lora.applied(model, loras, torch.tensor([[weight]])):
+            return model.loss(mean[rows], noise, times, condition[rows])
+
+    for row in (0, 1):
+        assert loss_of(row, 1.0).mean() < 0.97 * loss_of(row, 0.0).mean()
+        with torch.no_grad():
+            plain = model.loss(mean[[row] * 8], noise, times, condition[[row] * 8])
+        assert torch.equal(loss_of(row, 0.0), plain)
+
+
+def test_a_joint_fit_favours_no_keyframe(model):
+    mean, std = posterior()
+    condition = model.embed(["a cat", "a dog"])
+    settings = PAPER | {"steps": 5, "learning_rate": 1e-3, "rank": 4}
+    losses, (one,) = run(lora.fit(model, mean, std, condition, 0, **settings, joint=True))
+    swapped, (other,) = run(lora.fit(model, mean.flip(0), std, condition[[1, 0]], 0, **settings, joint=True))
+    assert losses == pytest.approx(swapped, rel=1e-4)
+    assert one.up.keys() == other.up.keys() == model.projections.keys()
+    _, (first, _) = run(lora.fit(model, mean, std, condition, 0, **settings))
+    assert any(not torch.allclose(first.up[name], one.up[name], atol=1e-4) for name in one.up)

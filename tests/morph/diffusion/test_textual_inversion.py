@@ -99,3 +99,36 @@ def test_it_lowers_the_loss_of_its_own_pictures_under_noise_it_has_not_seen(embe
     start = Embeddings(embedded.embed(["a photo"] * 2), embedded.embed([""]))
     _, fitted = fit(embedded, images, steps=40)
     assert held_out(fitted) < 0.985 * held_out(start)
+
+
+def test_without_guidance_each_text_is_fitted_alone_and_the_negative_is_left(model):
+    images = pictures()
+    _, both = fit(model, images, guidance=1.0, augment=False, times="all")
+    _, alone = fit(model, images[:1], guidance=1.0, augment=False, times="all")
+    assert torch.equal(both.negative.tokens, model.embed([""]).tokens)
+    assert not torch.equal(both.conditions.tokens[:1], model.embed(["a photo"]).tokens)
+    # a loss is over all images, which a step of Adam's does not see
+    assert torch.allclose(both.conditions.tokens[0], alone.conditions.tokens[0], atol=1e-2)
+
+
+def test_what_is_seen_and_how_noisy_it_is_can_be_chosen(model, monkeypatch):
+    times, latents = [], []
+    noised = type(model.schedule).noise
+
+    def noise(schedule, clean, eps, t):
+        times.append(int(t))
+        latents.append(clean)
+        return noised(schedule, clean, eps, t)
+
+    monkeypatch.setattr(type(model.schedule), "noise", noise)
+    length = model.schedule.length
+    fit(model, pictures(), steps=12, augment=False)
+    assert min(times) >= length // 3
+    assert max(times) <= 2 * length // 3
+    assert all(torch.equal(one, latents[0]) for one in latents)
+    times.clear()
+    latents.clear()
+    fit(model, pictures(), steps=12, times="all")
+    assert min(times) < length // 6
+    assert max(times) > 5 * length // 6
+    assert not torch.equal(latents[0], latents[1])

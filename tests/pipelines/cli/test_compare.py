@@ -26,6 +26,7 @@ PRESETS = {
     "freemorph",
     "noisediffusion",
     "dreammover",
+    "impus",
 }
 SHORT = {
     "steps": 10,

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset
-from pipelines.request.settings import Settings, keys
+from pipelines.request.settings import Settings
 
 
 def test_every_setting_is_listed_with_its_value_and_what_it_means(command):

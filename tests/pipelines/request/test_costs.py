@@ -1,7 +1,10 @@
 """What a clip takes."""
 
+import pytest
+
+from morph.errors import SettingsError
 from pipelines.request.clip import clip_of
-from pipelines.request.costs import costs, disk_bytes
+from pipelines.request.costs import check_offload, costs, disk_bytes
 from pipelines.request.settings import Settings, changed
 from pipelines.request.sizes import Sizes
 
@@ -36,3 +39,40 @@ def test_an_inversion_costs_what_its_scheme_does():
     assert cost(inversion="fireflow") == {"invert": 42, "capture ends": 42, "render": 168}
     assert cost(inversion="rf-inversion") == {"invert": 40, "capture ends": 40, "render": 160}
     assert cost() == {"invert": 120, "capture ends": 40, "render": 160}
+
+
+JOINT = {"lora.joint": True, "lora.steps": 5, "pacing": "uniform", "frames": 10, "steps": 20}
+
+
+def test_a_fit_to_both_ends_costs_each_way_its_own_and_there_and_back_one():
+    settings = changed(Settings(), {**JOINT, "inversion_iterations": 1})
+    assert costs(pair(settings)) == {"fit LoRA": 30, "invert": 40, "capture ends": 40, "render": 160}
+    three = clip_of(["a.png", "b.png", "c.png"], (), settings)
+    assert costs(three) == {"fit LoRA": 60, "invert": 80, "capture ends": 80, "render": 140}
+    there_and_back = pair(changed(settings, {"repeat": "loop"}))
+    assert costs(there_and_back) == {"fit LoRA": 30, "invert": 40, "capture ends": 40, "render": 160}
+    assert costs(pair(changed(settings, {"lora.steps": 0}))).keys() == {"invert", "capture ends", "render"}
+
+
+def test_what_impus_adds_is_counted():
+    more = {"lora.adaptive": True, "lora.negative_steps": 2, "infill.steps": 4, "inversion_iterations": 1}
+    settings = changed(Settings(), {**JOINT, **more, "infill.guidance": 1.5, "infill.guidance_halfway": 2})
+    assert costs(pair(settings)) == {
+        "find rank": 40 + 11 * 4 * 2,
+        "fit LoRA": 2 * 3 * (5 + 2),
+        "invert": 40,
+        "capture ends": 2 * 4 * 2,
+        "render": 8 * 4 * 2,
+    }
+
+
+def test_a_fit_to_both_ends_is_none_by_blocks():
+    with pytest.raises(SettingsError, match=r"lora\.steps=0"):
+        check_offload(pair(changed(Settings(), JOINT)), "blocks")
+    check_offload(pair(changed(Settings(), {**JOINT, "lora.steps": 0})), "blocks")
+
+
+def test_a_text_without_guidance_costs_half():
+    settings = changed(Settings(), {"textual_inversion.steps": 10, "lora.steps": 0})
+    assert costs(pair(settings))["textual inversion"] == 120
+    assert costs(pair(changed(settings, {"textual_inversion.guidance": 1})))["textual inversion"] == 60

@@ -4,9 +4,10 @@ import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.levels import plan_anchors
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset, preset_names
-from pipelines.request.settings import Settings, keys
-from pipelines.request.ways import infill_steps
+from pipelines.request.settings import Settings
+from pipelines.request.ways import frame_steps, infill_steps
 
 
 def test_every_preset_loads():
@@ -77,6 +78,21 @@ def test_dreammover_has_its_codes_numbers():
     assert (paper.attention, paper.sharing, paper.infill.layers, paper.infill.own) == (1, "both", "late", 1)
     assert (paper.infill.guidance, paper.adain, paper.noise) == (1, False, 0)
     assert (paper.lora.rank, paper.lora.steps, paper.lora.learning_rate, paper.lora.draws) == (16, 200, 2e-4, 1)
+    assert (paper.lora.joint, paper.lora.adaptive, paper.lora.negative_steps) == (True, False, 0)
+
+
+def test_impus_has_its_codes_numbers():
+    paper = load_preset("impus")
+    assert (paper.frames, paper.steps, infill_steps(paper), frame_steps(paper)) == (25, 250, 250, 16)
+    assert (paper.inversion, paper.inversion_iterations) == ("fixed-point", 1)
+    assert (paper.adain, paper.attention, paper.text, paper.pacing) == (False, 0, "lerp", "even")
+    fit = paper.lora
+    assert (fit.steps, fit.learning_rate, fit.draws, fit.tolerance) == (150, 1e-3, 1, 0)
+    assert (fit.joint, fit.adaptive, fit.negative_steps, fit.negative_rank) == (True, True, 15, 2)
+    texts = paper.textual_inversion
+    assert (texts.steps, texts.learning_rate, texts.guidance, texts.times) == (2500, 2e-3, 1, "all")
+    assert (texts.augment, texts.tolerance) == (False, 0)
+    assert (paper.infill.guidance, paper.infill.guidance_most, paper.infill.mix) == (1.5, 3, "slerp")
 
 
 def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):

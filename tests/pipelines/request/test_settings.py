@@ -3,7 +3,8 @@ from fractions import Fraction
 import pytest
 
 from morph.errors import SettingsError
-from pipelines.request.settings import Settings, changed, keys
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, changed
 
 
 def test_strings_are_parsed_as_the_settings_kind():

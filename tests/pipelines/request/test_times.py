@@ -6,7 +6,8 @@ import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.clip import clip_of
-from pipelines.request.settings import Settings, changed, keys, layered
+from pipelines.request.options.values import keys
+from pipelines.request.settings import Settings, changed, layered
 from pipelines.request.times import frames_of, parse_time
 
 

@@ -8,9 +8,10 @@ import pytest
 from morph.errors import SettingsError
 from pipelines import MorphPipeline
 from pipelines.request.clip import clip_of, keyframe_settings
+from pipelines.request.options.setting import LOOK
+from pipelines.request.options.values import keys
 from pipelines.request.presets import load_preset
-from pipelines.request.setting import LOOK
-from pipelines.request.settings import Settings, changed, deciding, every_setting, keys, look, naming
+from pipelines.request.settings import Settings, changed, deciding, every_setting, look, naming
 from tests.pipelines.conftest import CAT, RACCOON
 
 UNUSED = ("between", "align.on", "align.landmarks")

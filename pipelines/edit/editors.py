@@ -1,0 +1,66 @@
+"""Who carries out each way to edit, and the picture that comes of it at full size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from morph.diffusion.ddim import Step
+from morph.errors import MorphError
+from morph.scaling import enlarged, size_of
+from morph.steps import drain
+from pipelines.between.finishing import End
+from pipelines.edit import noise
+from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.how import How
+from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
+
+Editor = Callable[[Canvas, Any, Sequence[float]], Generator[Step, None, Tensor]]
+"""(canvas, its options, amounts in (0,1]) to edited pictures (N,3,h,w) in [-1,1]; yields its steps."""
+EDITORS: Mapping[type[How], Editor] = {
+    SdEdit: noise.noised,
+    Variation: noise.varied,
+    TextDifference: noise.moved_text,
+}
+CHANGED = 0.15
+"""The change of a place, of a range of 2, from which little of the picture's own detail is left there."""
+SPREAD = 9
+"""Pixels over which a change is looked at."""
+
+
+def edited(
+    canvas: Canvas, pixels: Tensor, mask: Tensor | None, amounts: Sequence[float], tick: Callable[[Step], None]
+) -> list[Tensor]:
+    """A picture (1,3,H,W) in [-1,1] edited by so much each, at its own size; amount 0 is the picture itself.
+
+    mask (1,1,H,W) in [0,1]: where it may change, as on the canvas. ``tick`` is told of every step.
+
+    Raises:
+        MorphError: what was made is no picture, or what the model says to the edit.
+    """
+    how = canvas.edit.how
+    wanted = [amount for amount in amounts if amount > 0]
+    if not wanted:
+        return [pixels] * len(amounts)
+    made = drain(EDITORS[type(how)](canvas, how, wanted), tick).cpu()
+    if not made.isfinite().all():
+        raise MorphError(f"edit {how.name} overflowed; try --dtype float32, more steps or less guidance")
+    end = End.of(canvas.pixels, canvas.model.decode(canvas.latents).cpu(), pixels) if how.detailed else None
+    pictures = iter(made.split(1))
+    return [_finished(next(pictures), pixels, end, mask) if amount > 0 else pixels for amount in amounts]
+
+
+def _finished(small: Tensor, pixels: Tensor, end: End | None, mask: Tensor | None) -> Tensor:
+    """An edited picture (1,3,h,w) as large as its original (1,3,H,W), whose detail stays where nothing changed."""
+    size = size_of(pixels)
+    full = enlarged(small, size)
+    if end is not None:
+        change = (small - end.reconstruction).abs().mean(1, keepdim=True)
+        near = torch.nn.functional.avg_pool2d(change, SPREAD, 1, SPREAD // 2, count_include_pad=False)
+        same = enlarged(torch.exp(-((near / CHANGED) ** 2)), size).clamp(0, 1)
+        full = full + same * end.residual
+    full = full.clamp(-1, 1)
+    return full if mask is None else torch.lerp(pixels, full, mask)

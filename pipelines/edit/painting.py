@@ -1,0 +1,112 @@
+"""From a keyframe and an edit to the edited keyframe: files are read, a canvas is set up, progress is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor
+
+from morph.diffusion.ddim import Step
+from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.preview import Preview
+from morph.errors import SettingsError
+from morph.media.image import read_image
+from morph.media.keyframe import Fit, Keyframe, fitted
+from morph.perception.clip import CLIP
+from morph.perception.lpips import PerceptualDistance
+from morph.scaling import reduced_pixels, size_of
+from pipelines.between.keyframes import Progress
+from pipelines.edit.canvas import Canvas
+from pipelines.edit.editors import edited
+from pipelines.request.contents import hash_of_file
+from pipelines.request.edits.edit import Edit
+
+
+@dataclass(frozen=True, eq=False)
+class Kit:
+    """What edits are carried out with; clip loads the CLIP of a name."""
+
+    model: LatentDiffusion
+    perception: PerceptualDistance
+    clip: Callable[[str], CLIP]
+
+    def painted(
+        self,
+        keyframe: Keyframe,
+        edit: Edit,
+        model_size: tuple[int, int],
+        fit: Fit,
+        progress: Progress,
+        amounts: Sequence[float] = (),
+    ) -> list[Keyframe]:
+        """A keyframe edited by so much each; without ``amounts`` once, as much as the edit says.
+
+        Files of the edit are brought to the keyframe's size as its own image was, by ``fit``.
+
+        Raises:
+            InputError: a file that the edit names cannot be used, or the model cannot do it.
+            MorphError: it came to nothing.
+        """
+        size = size_of(keyframe.pixels)
+        mask = None if edit.mask is None else mask_of(edit.mask, size, fit)
+        other = None if edit.reference is None else _pixels(edit.reference, size, fit)
+        small = partial(reduced_pixels, size=model_size)
+        canvas = Canvas(
+            self.model,
+            edit,
+            small(keyframe.pixels),
+            None if mask is None else small(mask),
+            None if other is None else small(other),
+            self.perception,
+            self.clip,
+        )
+        passes = 1 if edit.numbers.guidance == 1 else 2
+
+        def tick(step: Step) -> None:
+            progress("edit", passes * len(step.latents), lambda: look(step))
+
+        def look(step: Step) -> Image:
+            return Preview.fit(canvas.latents, canvas.pixels).image(step.clean[:1])
+
+        pictures = edited(canvas, keyframe.pixels, mask, amounts or [edit.numbers.amount], tick)
+        return [replace(keyframe, pixels=pixels) for pixels in pictures]
+
+
+def identity(edit: Edit) -> dict[str, Any]:
+    """All that decides an edit besides the picture and the model, JSON-ready: its files by their contents."""
+    return edit.as_dict() | {name: hash_of_file(file) for name, file in edit.files.items()}
+
+
+def mask_of(file: Path, size: tuple[int, int], fit: Fit) -> Tensor:
+    """A mask (1,1,H,W) in [0,1] of a picture's brightness, brought to ``size`` as the picture was.
+
+    Raises:
+        InputError: it cannot be read, or nothing in it is white.
+    """
+    mask = (_pixels(file, size, fit).mean(1, keepdim=True) + 1) / 2
+    if not mask.any():
+        raise SettingsError(f"{file}: is black all over, so nothing may change: what may is white")
+    return mask
+
+
+def as_levels(keyframe: Keyframe) -> NDArray[Any]:
+    """A keyframe's colours as a file takes them: (H,W,3), or (H,W,4) with straight alpha, of its own depth."""
+    from morph.blending.matte import cut_out
+    from morph.media.keyframe import to_levels
+
+    (colour,) = to_levels(keyframe.pixels, keyframe.depth)
+    if keyframe.alpha is None:
+        return np.asarray(colour)
+    return cut_out(colour, keyframe.alpha.astype(np.float32) / np.float32(255))
+
+
+def _pixels(file: Path, size: tuple[int, int], fit: Fit) -> torch.Tensor:
+    return Keyframe.of(fitted(read_image(file), file, size, fit), file).pixels

@@ -1,0 +1,44 @@
+"""The edits that a manifest asks of a keyframe: one, or a list of them, each on what the one before it made."""
+
+from __future__ import annotations
+
+from morph.errors import SettingsError
+from pipelines.manifest.confined import Confined
+from pipelines.manifest.nodes import Node, Problems
+from pipelines.request.edits.edit import Edit
+
+
+def edits_of(node: Node, disk: Confined, problems: Problems) -> tuple[Edit, ...] | None:
+    """A mapping with ``how`` and more, or a list of such; None where one is wrong, which is reported."""
+    if node.wrong:
+        return None
+    entries = node.value if isinstance(node.value, list) else [node]
+    found = [_edit(entry, disk, problems) for entry in entries]
+    edits = tuple(edit for edit in found if edit is not None)
+    return edits if len(edits) == len(found) else None
+
+
+def _edit(node: Node, disk: Confined, problems: Problems) -> Edit | None:
+    if node.wrong:
+        return None
+    if not isinstance(node.value, dict):
+        problems.add(node.line, "an edit is a mapping: {how: sdedit, prompt: ...}, or a list of such")
+        return None
+    values: dict[str, str] = {}
+    for key, part in node.value.items():
+        if part.wrong:
+            return None
+        if isinstance(part.value, str):
+            values[key] = part.value
+        elif part.value is not None:
+            problems.add(part.line, f"{key} of an edit is one value; write it as {key}: VALUE")
+            return None
+    try:
+        edit = Edit.of(values)
+    except SettingsError as error:
+        problems.add(node.line, str(error))
+        return None
+    places = {name: disk.file(node.value[name].line, name, str(file)) for name, file in edit.files.items()}
+    if None in places.values():
+        return None
+    return edit.with_files(lambda name, file: places[name] or file)

@@ -1,0 +1,115 @@
+"""One edit of a picture, as it was asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from morph.errors import SettingsError
+from pipelines.request.edits.how import Given, How
+from pipelines.request.edits.hows import HOWS
+from pipelines.request.options.setting import Section, setting, settings_of
+from pipelines.request.options.values import keys, with_values
+
+TEXTS: tuple[Given, ...] = ("prompt", "source")
+FILES: tuple[Given, ...] = ("mask", "reference")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(Section):
+    """What all edits have."""
+
+    negative: str = setting("", "The negative prompt of classifier-free guidance.")
+    steps: int = setting(50, "Of the denoising, from pure noise.", 1, 999)
+    guidance: float = setting(7.5, "Classifier-free guidance; 1 is none.", 0, 100)
+    seed: int = setting(0, "Of every random number.")
+    amount: float = setting(1.0, "How much of the edit: 0 leaves the picture as it is.", 0, 1)
+    inversion: Literal["fixed-point", "uni-inv", "fireflow", "rf-inversion"] = setting(
+        "fixed-point", "How the noise is found that a picture comes back from."
+    )
+    inversion_iterations: int = setting(3, "Iterations of each step of fixed-point.", 1, 100)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """How a picture is edited, with the texts and the files that this takes.
+
+    prompt: what is wanted. source: what the picture shows. mask: a picture that is white where it may change.
+    reference: another picture.
+    """
+
+    how: How
+    numbers: Numbers
+    prompt: str = ""
+    source: str = ""
+    mask: Path | None = None
+    reference: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is missing or of no use; a SettingsError says which."""
+        for given in (*TEXTS, *FILES):
+            value, name = getattr(self, given), self.how.name
+            if given in self.how.needs and not value:
+                raise SettingsError(f"edit {name} needs {given}: give one")
+            if value and given not in self.how.takes:
+                raise SettingsError(f"edit {name} does nothing with {given}: leave it out")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Edit:
+        """From plain values: ``how``, texts, files, and numbers and options by their names.
+
+        Raises:
+            SettingsError: an unknown name, or a value of the wrong kind or range.
+        """
+        name = str(values.get("how", ""))
+        if name not in HOWS:
+            near = difflib.get_close_matches(name, HOWS, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise SettingsError(f"how is {name!r}; {hint}an edit is one of {', '.join(HOWS)}")
+        how = HOWS[name]
+        own = {part.name for part in fields(how)}
+        given = {key: value for key, value in values.items() if key in (*TEXTS, *FILES)}
+        if wrong := [key for key, value in given.items() if not isinstance(value, str | Path)]:
+            raise SettingsError(f"{wrong[0]} is {given[wrong[0]]!r}; it must be text")
+        rest = {key: value for key, value in values.items() if key not in given and key != "how"}
+        numbers = how.published | {key: value for key, value in rest.items() if key.partition(".")[0] not in own}
+        known = [*own, *(part.name for part in fields(Numbers)), *TEXTS, *FILES]
+
+        def unknown(key: str) -> SettingsError:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}? " if near else ""
+            return SettingsError(f"edit {name} has no {key}; {hint}it has {', '.join(sorted(known))}")
+
+        files = {key: Path(value) for key in FILES if (value := given.get(key))}
+        return cls(
+            with_values(how(), {key: value for key, value in rest.items() if key not in numbers}, unknown),
+            with_values(Numbers(), numbers, unknown),
+            str(given.get("prompt", "")),
+            str(given.get("source", "")),
+            files.get("mask"),
+            files.get("reference"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """What :meth:`of` makes an equal one of; JSON-ready, files by their paths."""
+        given = {str(key): str(value) for key in (*TEXTS, *FILES) if (value := getattr(self, key))}
+        return {"how": self.how.name, **given, **keys(self.numbers), **keys(self.how)}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All files that it is made of, by their names among its values."""
+        named = [entry.key for entry in settings_of(type(self.how)) if entry.about.names == "file"]
+        values = keys(self.how)
+        own = {key: Path(values[key]) for key in named if values[key]}
+        return {str(key): file for key in FILES if (file := getattr(self, key))} | own
+
+    def with_files(self, place: Callable[[str, Path], Path]) -> Edit:
+        """The same with each file where ``place`` says, told its name and where it was."""
+        return Edit.of(self.as_dict() | {name: str(place(name, file)) for name, file in self.files.items()})
+
+    def forwards(self, count: int = 1) -> int:
+        """U-Net forward equivalents that so many pictures take, more or less; ways of fitting add theirs."""
+        return count * self.numbers.steps * (1 if self.numbers.guidance == 1 else 2)

@@ -1,0 +1,46 @@
+"""What is known of a way to edit a picture, besides how it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pipelines.request.options.setting import Section
+
+Given = Literal["prompt", "source", "mask", "reference"]
+"""What a person gives besides the picture: texts of what is wanted and of what the picture shows; files of a mask
+and of another picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class How(Section):
+    """A way to edit a picture: its fields are its options.
+
+    name: what people call it. does: what it does, in a line. paper: where it is from. needs: what has to be given,
+    and takes, what may be. published: values of :class:`Numbers` that its authors work with, if these differ from
+    the defaults. detailed: whether what is finer than the model's size comes from the picture again where it did
+    not change; False for what brings detail of its own, or holds what it makes to a rule.
+    """
+
+    name: ClassVar[str]
+    does: ClassVar[str]
+    paper: ClassVar[str]
+    needs: ClassVar[frozenset[Given]]
+    takes: ClassVar[frozenset[Given]]
+    published: ClassVar[dict[str, Any]]
+    detailed: ClassVar[bool]
+
+    def __init_subclass__(
+        cls,
+        name: str = "",
+        does: str = "",
+        paper: str = "",
+        needs: tuple[Given, ...] = (),
+        takes: tuple[Given, ...] = (),
+        published: dict[str, Any] | None = None,
+        detailed: bool = True,
+    ) -> None:
+        super().__init_subclass__()
+        cls.name, cls.does, cls.paper = name, does, paper
+        cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
+        cls.published, cls.detailed = published or {}, detailed

@@ -1,0 +1,1 @@
+"""What a setting knows of itself, and values for sections of them."""

@@ -1,0 +1,25 @@
+"""A canvas with a photograph on it."""
+
+import pytest
+import torch
+
+from morph.perception.clip import load_clip
+from morph.perception.lpips import PerceptualDistance
+from morph.scaling import reduced_pixels
+from pipelines.edit.canvas import Canvas
+from pipelines.job.keyframe import sized
+from pipelines.request.edits.edit import Edit
+from tests.conftest import SAMPLES
+
+
+@pytest.fixture
+def canvas():
+    """Makes one of a model: ``canvas(model, how=..., ...)``."""
+
+    def made(model, mask=None, other=None, side=64, **values):
+        keyframe, _ = sized(SAMPLES / "cat.jpg", model.geometry, str(side), str(side))
+        pixels = reduced_pixels(keyframe.pixels, (side, side))
+        return Canvas(model, Edit.of(values), pixels, mask, other, PerceptualDistance(), load_clip)
+
+    torch.manual_seed(0)
+    return made

@@ -1,0 +1,65 @@
+"""Edits in manifests."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from morph.errors import ManifestError
+from pipelines.manifest.read import read_manifest
+from pipelines.request.edits.edit import Edit
+
+PRIMED = {"how": "sdedit", "prompt": "a dog", "strength": 0.7}
+
+
+@pytest.fixture
+def read(tmp_path):
+    for name in ("a.png", "b.png", "mask.png"):
+        Image.new("RGB", (64, 64), "white").save(tmp_path / name)
+
+    def read_keyframes(*keyframes):
+        path = tmp_path / "shots.yaml"
+        path.write_text(yaml.safe_dump({"keyframes": list(keyframes), "output": "out.mp4"}))
+        return read_manifest(path)[0].keyframes
+
+    return read_keyframes
+
+
+def test_an_image_edited_and_the_one_before_edited_on(read):
+    more = {"how": "variation", "fresh": 0.2}
+    first, second, third = read("a.png", {"image": "a.png", "edit": PRIMED}, {"of": "previous", "edit": more})
+    assert first.edits == ()
+    assert second.edits == (Edit.of(PRIMED),)
+    assert third.edits == (Edit.of(PRIMED), Edit.of(more))
+    assert third.image == second.image
+    assert read("a.png", {"image": "b.png", "edit": [PRIMED, more]})[1].edits == third.edits
+
+
+def test_files_are_those_of_the_manifests_folder(read, tmp_path):
+    (_, second) = read("a.png", {"image": "b.png", "edit": {**PRIMED, "mask": "mask.png"}})
+    assert second.edits[0].mask == tmp_path / "mask.png"
+
+
+@pytest.mark.parametrize(
+    ("keyframe", "told"),
+    [
+        ({"image": "b.png", "edit": "sdedit"}, "an edit is a mapping"),
+        ({"image": "b.png", "edit": {"how": "none"}}, "an edit is one of sdedit"),
+        ({"image": "b.png", "edit": {**PRIMED, "mask": "../mask.png"}}, "leads out of the manifest's folder"),
+        ({"image": "b.png", "edit": {**PRIMED, "mask": "no.png"}}, "cannot be opened"),
+        ({"image": "b.png", "of": "previous", "edit": PRIMED}, "of is previous, beside an edit and without"),
+        ({"image": "b.png", "edit": {"how": ["sdedit"]}}, "how of an edit is one value"),
+        ({"edit": PRIMED}, "a keyframe has no image"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_line(read, keyframe, told):
+    with pytest.raises(ManifestError) as error:
+        read("a.png", keyframe)
+    assert told in str(error.value)
+    assert ":" in str(error.value)
+
+
+def test_the_first_has_none_before_it(read):
+    with pytest.raises(ManifestError, match="the first keyframe has none before it"):
+        read({"of": "previous", "edit": PRIMED}, Path("a.png").name)
