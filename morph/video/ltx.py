@@ -13,7 +13,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from morph.video.model import VideoModel
-from morph.video.parts import network, scheduler, tokenizer
+from morph.video.parts import network, schedule, scheduler, tokenizer
 from morph.video.supported import latent_frames, video_geometry
 
 DENOISING = {"decode_timestep": 0.05, "image_cond_noise_scale": 0.025}
@@ -57,13 +57,15 @@ def load_ltx(folder: Path, name: str, dtype: torch.dtype) -> LtxVideo:
     import diffusers
     import transformers
 
+    noising = scheduler(folder / "scheduler")
     pipeline = diffusers.LTXConditionPipeline(
         tokenizer=None,
         text_encoder=None,
         vae=network(diffusers.AutoencoderKLLTXVideo, folder / "vae", torch_dtype=dtype),
-        scheduler=scheduler(folder / "scheduler"),
+        scheduler=noising,
         transformer=network(diffusers.LTXVideoTransformer3DModel, folder / "transformer", torch_dtype=dtype),
     )
     encoder = network(transformers.T5EncoderModel, folder / "text_encoder", dtype=torch.float32)
     words = tokenizer(folder / "tokenizer")
-    return LtxVideo(pipeline, encoder, words, video_geometry(folder), latent_frames(folder), name)
+    noise = schedule(noising, folder / "scheduler")
+    return LtxVideo(pipeline, encoder, words, video_geometry(folder), latent_frames(folder), name, noise)

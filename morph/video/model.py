@@ -23,24 +23,31 @@ class VideoModel(ABC):
     """A pipeline of diffusers' with a text encoder beside it.
 
     A text encoder as large as the families' own stays on the CPU: it reads a text or two. ``across`` is how many
-    frames a latent stands for; ``name`` says on screen and in the recipe which model it is.
+    frames a latent stands for; ``name`` says on screen and in the recipe which model it is. ``schedule`` is what
+    decides its noise, see :func:`morph.video.parts.schedule`.
     """
 
     tokens: ClassVar[int]
     """How many tokens of a text it is told, at most; shorter ones are filled up to as many."""
 
     def __init__(
-        self, pipeline: Any, encoder: Any, tokenizer: Any, geometry: Geometry, across: int, name: str
+        self,
+        pipeline: Any,
+        encoder: Any,
+        tokenizer: Any,
+        geometry: Geometry,
+        across: int,
+        name: str,
+        schedule: str,
     ) -> None:
         self._pipeline, self._encoder, self._tokenizer = pipeline, encoder, tokenizer
         self.geometry, self._across, self.name = geometry, across, name
         self.dtype: torch.dtype = pipeline.transformer.dtype
         self.tiled = False
         pipeline.set_progress_bar_config(disable=True)
-        scheduler = sorted(map(str, pipeline.scheduler.config.items()))
         networks = (getattr(pipeline, part, None) for part in ("transformer", "vae", "image_encoder"))
         # rounded, since some are cast already
-        self._fingerprint = fingerprint(" ".join(scheduler), *filter(None, networks), encoder, rounded=True)
+        self._fingerprint = fingerprint(schedule, *filter(None, networks), encoder, rounded=True)
 
     @property
     def device(self) -> torch.device:

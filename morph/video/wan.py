@@ -10,7 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from morph.video.model import VideoModel
-from morph.video.parts import network, scheduler, tokenizer, weightless
+from morph.video.parts import network, schedule, scheduler, tokenizer, weightless
 from morph.video.supported import latent_frames, video_geometry
 from morph.weights.locate import read_json
 
@@ -51,18 +51,20 @@ def load_wan(folder: Path, name: str, dtype: torch.dtype) -> WanVideo:
     import diffusers
     import transformers
 
+    noising = scheduler(folder / "scheduler")
     pipeline = diffusers.WanImageToVideoPipeline(
         tokenizer=None,
         text_encoder=None,
         vae=network(diffusers.AutoencoderKLWan, folder / "vae", torch_dtype=torch.float32),
-        scheduler=scheduler(folder / "scheduler"),
+        scheduler=noising,
         image_processor=_image_processor(folder / "image_processor"),
         image_encoder=network(_sight(folder / "image_encoder"), folder / "image_encoder", dtype=torch.float32),
         transformer=network(diffusers.WanTransformer3DModel, folder / "transformer", torch_dtype=dtype),
     )
     encoder = network(transformers.UMT5EncoderModel, folder / "text_encoder", dtype=torch.float32)
     words = tokenizer(folder / "tokenizer")
-    return WanVideo(pipeline, encoder, words, video_geometry(folder), latent_frames(folder), name)
+    noise = schedule(noising, folder / "scheduler")
+    return WanVideo(pipeline, encoder, words, video_geometry(folder), latent_frames(folder), name, noise)
 
 
 def _sight(folder: Path) -> Any:

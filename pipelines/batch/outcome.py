@@ -38,7 +38,7 @@ def outcome_of(clip: Clip, folder: Path, where: Where, runner_of: RunnerOf) -> O
             check_offload(clip, where.offload)
             job = Job.of(clip, clip_folder, overwrite=where.overwrite)
             produced = produce(job, runner_of(job.plan, clip_folder, where))
-        frames, gap = len(produced.alphas), round(produced.evenness.max_mean_gap, 4)
+        frames, gap = len(produced.rendered), round(produced.evenness.max_mean_gap, 4)
     except Exception as failure:  # whatever it is, the other clips go on
         kind = "" if isinstance(failure, MorphError) else f"{type(failure).__name__}: "
         error = " ".join(f"{kind}{failure}".split())

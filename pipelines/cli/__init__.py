@@ -13,8 +13,10 @@ from morph.errors import ManifestError, MorphError
 from morph.installed import version
 from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
-from pipelines.cli.common import Notices, say
+from pipelines.cli.common import Notices, say, say_error, styled
 from pipelines.cli.compare import compare
+from pipelines.cli.complete import completion, teach
+from pipelines.cli.doctor import doctor
 from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
 from pipelines.cli.look import info, measure
@@ -38,22 +40,11 @@ def cli() -> None:
 
 
 for command in (
-    render,
-    batch,
-    report,
-    compare,
-    interpolate,
-    edit,
-    match,
-    pose,
-    show,
-    rerun,
-    settings,
-    info,
-    measure,
-    ui,
+    *(render, batch, report, compare, interpolate, edit, match, pose, show, rerun, settings, info, measure),
+    *(doctor, completion, ui),
 ):
     cli.add_command(command)
+teach(cli)
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -70,24 +61,25 @@ def main() -> None:
     log.propagate = False
     log.setLevel(logging.WARNING)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="morph", standalone_mode=False)
     except MorphError as error:
         lines = str(error).splitlines() if isinstance(error, ManifestError) else [str(error)]
-        say("Error: " + "\n".join(" ".join(line.split()) for line in lines))
+        say_error("\n".join(" ".join(line.split()) for line in lines))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         advice = f" To go on: {shlex.join(['morph', *sys.argv[1:]])}" if set(sys.argv[1:2]) & set(GO_ON) else ""
-        say(f"Interrupted; no file is left half written.{advice}")
+        interrupted = styled("Interrupted;", sys.stderr, fg="yellow")
+        say(f"{interrupted} no file is left half written.{advice}")
         sys.exit(INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
         from pipelines.tasks.memory import out_of_memory
 
         if not out_of_memory(error):
             raise
-        say("Error: out of memory: try smaller pictures, by --model-size and --size where there are these")
+        say_error("out of memory: try smaller pictures, by --model-size and --size where there are these")
         sys.exit(MorphError.exit_code)
     except OSError as error:
-        say(f"Error: {' '.join(str(error).split())}")
+        say_error(" ".join(str(error).split()))
         sys.exit(MorphError.exit_code)
     except click.ClickException as error:
         error.show()

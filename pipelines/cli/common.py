@@ -1,17 +1,15 @@
-"""What several commands share: options, progress, lines for people."""
+"""What several commands share: options, lines for people."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
-
-if TYPE_CHECKING:  # --help waits for nothing
-    from pipelines.tasks.progress import Look
 
 _Made = TypeVar("_Made")
 
@@ -20,6 +18,20 @@ def say(message: str) -> None:
     """A line for people: everything but results goes to stderr."""
     with aside_of_bars():
         click.echo(message, err=True)
+
+
+def styled(text: str, stream: TextIO, **style: Any) -> str:
+    """A text as :func:`click.style` has it, if ``stream`` is a terminal whose user wants colours.
+
+    NO_COLOR, set to anything, and a terminal that calls itself dumb say no.
+    """
+    plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain else click.style(text, **style)
+
+
+def say_error(message: str) -> None:
+    """A line that says why something cannot be done."""
+    say(styled("Error:", sys.stderr, fg="red", bold=True) + f" {message}")
 
 
 @contextmanager
@@ -32,40 +44,6 @@ def aside_of_bars() -> Iterator[None]:
 
     with tqdm.external_write_mode(file=sys.stderr):
         yield
-
-
-class ProgressBar:
-    """One bar over the whole job in U-Net forward equivalents, so that its time left means the whole.
-
-    There is none where nothing is planned.
-    """
-
-    def __init__(self, planned: Mapping[str, int]) -> None:
-        from tqdm import tqdm
-
-        from pipelines.tasks.progress import Reckoning
-
-        self.reckoning = Reckoning(planned)
-        self._bar = tqdm(
-            total=sum(planned.values()),
-            bar_format="{desc:<18}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
-            file=sys.stderr,
-            leave=False,
-            mininterval=0.5,
-            disable=not planned,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._bar.close()
-
-    def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
-        """Show how far a stage has come."""
-        done, self._bar.total = self.reckoning(stage, step, of)
-        self._bar.set_description_str(stage, refresh=False)
-        self._bar.update(done - self._bar.n)
 
 
 def device_options(command: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, model_options, overwrite_option, with_consent
+from pipelines.cli.common import assigned, model_options, overwrite_option, with_consent
+from pipelines.cli.progress import progress
 
 if TYPE_CHECKING:  # --help waits for nothing
     from morph.diffusion.offload import Offload
@@ -62,7 +63,7 @@ def compare(
         given["frames"] = FRAMES
     computing = Computing(model or "embedded", controlnet, device, dtype, offload)
     comparison = with_consent(
-        lambda may: compare_presets(images, output, presets, prompts, given, computing, ProgressBar, may, align),
+        lambda may: compare_presets(images, output, presets, prompts, given, computing, progress, may, align),
         overwrite,
     )
     click.echo(json.dumps(comparison.as_dict()) if as_json else comparison.table())

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.cli.common import ProgressBar, assigned, device_options, overwrite_option, with_consent
+from pipelines.cli.common import assigned, device_options, overwrite_option, with_consent
+from pipelines.cli.progress import progress
 
 if TYPE_CHECKING:  # --help waits for nothing
     from morph.diffusion.offload import Offload
@@ -88,5 +89,5 @@ def edit(
     values = {**assigned(assignments), **{key: value for key, value in given.items() if value is not None}}
     asked = Edit.of(values)
     options = EditOptions(size, model_size, steps_out, count, model, device, dtype, offload)
-    result = with_consent(lambda may: edit_file(image, output, asked, options, ProgressBar, may), overwrite)
+    result = with_consent(lambda may: edit_file(image, output, asked, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.common import ProgressBar, overwrite_option, with_consent
+from pipelines.cli.common import overwrite_option, with_consent
+from pipelines.cli.progress import progress
 
 if TYPE_CHECKING:
     from morph.media.footage import Missing
@@ -73,5 +74,5 @@ def interpolate(
         pad=pad,
         device=device,
     )
-    retimed = with_consent(lambda may: retime_film(source, output, how, ProgressBar, may), overwrite)
+    retimed = with_consent(lambda may: retime_film(source, output, how, progress, may), overwrite)
     click.echo(json.dumps({"output": output, **retimed.as_dict()}) if as_json else output)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.cli.common import (
-    ProgressBar,
     assigned,
     model_options,
     overwrite_option,
@@ -19,6 +18,7 @@ from pipelines.cli.common import (
     verbose_option,
     with_consent,
 )
+from pipelines.cli.progress import progress
 
 if TYPE_CHECKING:  # --help waits for nothing
     from morph.diffusion.offload import Offload
@@ -141,7 +141,7 @@ def render(
                 answers = aside.choose / CHOICES
                 say(f"--choose asks on a terminal, and this is none: answers are taken from {answers}")
         models = Models.of(clip, device, dtype, offload)
-        result = carry_out(planned_job, models, device, dtype, ProgressBar, person, aside.embeddings).as_dict()
+        result = carry_out(planned_job, models, device, dtype, progress, person, aside.embeddings).as_dict()
         result["seconds"] = round(time.monotonic() - started, 2)
     extra = {"frames_dir": frames_dir, "choose": choose, "embeddings": embeddings}
     click.echo(json.dumps({**planned_job.as_dict(), **extra, **result}) if as_json else str(clip.output))

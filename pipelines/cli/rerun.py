@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.common import (
-    ProgressBar,
     assigned,
     device_options,
     overwrite_option,
     verbose_option,
     with_consent,
 )
+from pipelines.cli.progress import progress
 
 if TYPE_CHECKING:  # --help waits for nothing
     from morph.diffusion.offload import Offload
@@ -75,6 +75,6 @@ def rerun(
     moved = Moved(output_path, [Path(folder) for folder in folders], model, codec, files, hub)
     place = Path(job) if job else None
     result = with_consent(
-        lambda may: rerun_job(file, moved, place, change, device, dtype, ProgressBar, may, offload), overwrite
+        lambda may: rerun_job(file, moved, place, change, device, dtype, progress, may, offload), overwrite
     )
     click.echo(json.dumps(result.as_dict()) if as_json else str(result.output))

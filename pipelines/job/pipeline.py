@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import weakref
+from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from PIL import Image
 
 from morph.errors import KeyframeError, SettingsError
 from morph.media.stills import write_png
+from morph.media.target import Stream
 from pipelines.edit.painting import Kit, as_levels
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
@@ -25,40 +28,52 @@ from pipelines.job.keyframe import sized
 from pipelines.job.produce import produce
 from pipelines.manifest.folder import pictures
 from pipelines.output.outputs import outputs_of
+from pipelines.output.preview import preview
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.edits.edit import Edit
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
+from pipelines.request.ways import needs_model
+from pipelines.tasks.bar import LateBar
 from pipelines.tasks.frames import Frame, Rendered
 from pipelines.tasks.maker import maker_of
 from pipelines.tasks.models import Models
 from pipelines.tasks.progress import Callback, Meter, quiet
 from pipelines.tasks.sequence import render_frames, render_to_store
-from pipelines.tasks.task import Maker, in_process
+from pipelines.tasks.task import Maker, Runner, in_process
 
 Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
 """A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
 KEPT = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 """Modes of Pillow images that a PNG keeps; others become RGB, or what has their transparency."""
+Watched = AbstractContextManager[Callback]
+"""Within it a morph may be made; it may be entered again."""
 log = logging.getLogger("morph")
 
 
 class Morph(Iterator[Frame]):
     """A morph that is made as it is asked for: its frames in order, each when it stands, or a file of all of them.
 
-    While they are made, frames are kept in a temporary folder. It goes when the last one was taken or saved, and on
-    :meth:`close`.
+    ``len`` is the number of all frames. What is made is kept in a temporary folder, so that it can be iterated over
+    and saved, in either order and under several names, and is made once. The folder goes on :meth:`close`, at the
+    end of a ``with``, or when nobody holds the morph any more.
+
+    A notebook shows the film once all frames are made, by either; that takes no frame away from whoever iterates.
     """
 
-    def __init__(self, plan: Plan, work: Maker, notices: Sequence[str], folder: Path, held: ExitStack) -> None:
+    def __init__(
+        self, plan: Plan, work: Maker, notices: Sequence[str], folder: Path, held: ExitStack, bar: Watched
+    ) -> None:
         self._plan = plan
-        self._notices = notices
-        self._work = work
+        self._run = in_process(work)
         self._folder = folder
-        self._held = held
-        self._frames = self._made()
-        self._taken = False
+        self._bar = bar
+        self._frames = _made(plan, self._run, folder, bar, notices)
+        self._given = 0
+        self._rendered: Rendered | None = None
+        self._film: bytes | None = None
+        self._ending = weakref.finalize(self, held.close)
 
     def __next__(self) -> Frame:
         """The next frame.
@@ -66,42 +81,91 @@ class Morph(Iterator[Frame]):
         Raises:
             EncodeError: the disk is full.
         """
-        self._taken = True
-        return next(self._frames)
+        try:
+            frame = next(self._frames)
+        except StopIteration as end:
+            self._rendered = end.value or self._rendered
+            raise
+        self._given += 1
+        return frame
+
+    def __len__(self) -> int:
+        return self._plan.timing.length
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        width, height = self._plan.sizes.frame
+        made = "all made" if self._rendered else f"{self._given} taken: iterate over it, or save it"
+        state = made if self._ending.alive else "closed"
+        return f"<Morph of {len(self)} frames, {width}x{height} at {self._plan.clip.settings.fps} fps, {state}>"
+
+    def _repr_html_(self) -> str | None:
+        """How a notebook shows it: a small film; None, so that it shows a line of text, before frames are made."""
+        if self._film is None and self._rendered and self._ending.alive:
+            rendered = self._rendered
+            stream = Stream(self._plan.sizes.frame, self._plan.clip.settings.fps, len(rendered))
+            self._film = preview(lambda numbers: (frame.pixels for frame in rendered.part(numbers)), stream)
+        if self._film is None:
+            return None
+        source = f"data:video/mp4;base64,{b64encode(self._film).decode()}"
+        return f'<video controls loop muted autoplay playsinline src="{source}"></video>'
 
     def close(self) -> None:
         """Make no further frames, and remove what was kept of them."""
-        self._taken = True
         self._frames.close()
-        self._held.close()
+        self._ending()
 
     def save(self, output: str | os.PathLike[str]) -> Path:
         """Make all frames and write them to a film, numbered stills or a folder, as ``morph render -o`` does.
 
         The settings decide how (``fps``, and those of ``encode``); the recipe goes into the file, and beside it as
-        .json. What is there under that name is replaced. A morph can be saved once, and before frames are taken.
+        .json. What is there under that name is replaced.
 
         Raises:
             InputError: the file cannot be written, or not like this; at once, not after all frames are made.
             EncodeError: the disk is full.
         """
-        if self._taken:
-            raise SettingsError("frames of this morph were taken already: save it first, or ask for it again")
+        if not self._ending.alive:
+            raise SettingsError("this morph was closed, and its frames are gone: ask for it again")
         path = Path(output)
         clip = replace(self._plan.clip, name=path.stem, output=path)
         plan = replace(self._plan, clip=clip)
         job = Job(plan, self._folder, outputs_of(clip, plan.sizes.frame, plan.transparent), overwrite=True)
         check_files(clip, job.outputs, self._folder, job.overwrite)
-        self._taken = True
-        with self._held:
-            produce(job, in_process(self._work))
+        self._frames.close()  # rendering goes on from what is kept
+        self._frames = _made(self._plan, self._run, self._folder, self._bar, start=self._given)
+        with self._bar:
+            self._rendered = produce(job, self._run).rendered
+        self._frames = _kept(self._rendered, self._given)
         return path
 
-    def _made(self) -> Generator[Frame]:
-        with self._held:
-            for notice in self._notices:
-                log.warning("%s", notice)
-            yield from render_frames(self._plan, in_process(self._work), self._folder)
+
+def _made(  # not a method: a morph that it held would not go when its user lets go of it
+    plan: Plan, run: Runner, folder: Path, bar: Watched, notices: Sequence[str] = (), start: int = 0
+) -> Generator[Frame, None, Rendered]:
+    """A clip's frames from one of them on, as they are made."""
+    for notice in notices:
+        log.warning("%s", notice)
+    frames = render_frames(plan, run, folder)
+    with bar:
+        while True:
+            try:
+                frame = next(frames)
+            except StopIteration as end:
+                return end.value
+            if frame.index >= start:
+                yield frame
+
+
+def _kept(rendered: Rendered, start: int) -> Generator[Frame, None, Rendered]:
+    """Frames that are all made, from one of them on."""
+    yield from rendered.part(range(start, len(rendered)))
+    return rendered
 
 
 class MorphPipeline(Models):
@@ -121,6 +185,7 @@ class MorphPipeline(Models):
         preset: str = "default",
         times: Sequence[str] = (),
         callback: Callback = quiet,
+        progress: bool = False,
         **settings: Any,
     ) -> Morph:
         """A morph from the first image to the last: iterate over its frames, or save it.
@@ -128,7 +193,8 @@ class MorphPipeline(Models):
         ``images``: files, Pillow images or arrays, or a folder of pictures. ``prompts``: none, one for all, or one
         per image. ``times``: none, or one per image, such as "2.5s" or "60f". ``settings`` are those of
         ``Settings``, dotted keys included, on top of the preset. ``callback`` is told how far each stage has come,
-        and can show what is being painted.
+        and can show what is being painted. ``progress``: a bar is drawn, in a notebook a notebook's; a morph that
+        needs no model has none, and ``tqdm(morph)`` counts frames.
 
         Raises:
             InputError: an image, prompt or setting that cannot be used; at once, not at the first frame.
@@ -142,11 +208,16 @@ class MorphPipeline(Models):
                 raise KeyframeError("images is one picture; give a list of two or more")
             files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             prompts = [prompts] if isinstance(prompts, str) else prompts
-            clip = clip_of(files, prompts, changed(load_preset(preset), settings), times=times, **self.asked)
+            chosen = changed(load_preset(preset), settings)
+            clip = clip_of(files, prompts, chosen, times=times, **self.asked)
+            if not needs_model(clip):  # nor what was added to it; a recipe that names these could not be followed
+                clip = replace(clip, controlnet=None, loras=(), tokens=())
             plan = self.plan(clip)
-            work = maker_of(self, plan, folder, Meter(plan.forwards, callback))
+            bar = LateBar(plan.forwards, callback) if progress else nullcontext(callback)
+            with bar as told:
+                work = maker_of(self, plan, folder, Meter(plan.forwards, told))
             notices = (*plan.notices, *work.facts().notices)
-            return Morph(plan, work, notices, folder, stack.pop_all())
+            return Morph(plan, work, notices, folder, stack.pop_all(), bar)
 
     def edit(
         self, image: Picture, *, size: str = "image", callback: Callback = quiet, **values: Any

@@ -31,20 +31,23 @@ log = logging.getLogger("morph")
 
 @dataclass(frozen=True)
 class Produced:
-    """What became of a clip: positions and LPIPS of its frames, how even they are, and the recipe."""
+    """What became of a clip: its frames, where they are kept, and the recipe."""
 
-    alphas: list[float]
-    distances: list[float]
-    evenness: Evenness
-    round_trips: list[float]
+    rendered: Rendered
     recipe: dict[str, Any]
+
+    @property
+    def evenness(self) -> Evenness:
+        """How even the frames are."""
+        return self.rendered.evenness
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        trips = [round(decibels, 2) for decibels in self.round_trips]
+        stills = self.rendered.stills
+        trips = [round(decibels, 2) for decibels in self.rendered.round_trips]
         return {
-            "alphas": self.alphas,
-            "distances": self.distances,
+            "alphas": [still.alpha for still in stills],
+            "distances": [still.distance for still in stills],
             **asdict(self.evenness),
             "round_trip_db": trips,
             "recipe": self.recipe,
@@ -57,12 +60,12 @@ class Produced:
         meant = any(one.get("ease", "none") != "none" for one in settings) or any("at" in one for one in keyframes)
         spaced = "" if meant else ", evenly spaced" if even.max_mean_gap <= EVEN else ", unevenly spaced"
         largest = f"the largest step between neighbours is {even.max_mean_gap:.1f} times the mean"
-        return f"{len(self.alphas)} frames{spaced}: {largest}{', times and easing included' if meant else ''}"
+        return f"{len(self.rendered)} frames{spaced}: {largest}{', times and easing included' if meant else ''}"
 
     @property
     def figures(self) -> str:
         """The same in figures, how well latents came back from noise, and the ranks of LoRAs that ways decided."""
-        even, trips = self.evenness, self.round_trips
+        even, trips = self.evenness, self.rendered.round_trips
         told = [f"neighbours {even.mean_gap:.4f} LPIPS apart on average, PDV {even.pdv:.2e}"]
         told += [f"latents came back at {min(trips):.2f} dB or more"] if trips else []
         if ranks := list(self.recipe.get("ranks", {}).values()):
@@ -99,9 +102,7 @@ def produce(job: Job, run: Runner) -> Produced:
         settle(folder, job.written)
         write_recipe(beside_output, recipe, run_mark)
     save_result(folder, Result.of(clip, rendered, recipe, folder))
-    alphas = [still.alpha for still in rendered.stills]
-    distances = [still.distance for still in rendered.stills]
-    return Produced(alphas, distances, rendered.evenness, rendered.round_trips, recipe)
+    return Produced(rendered, recipe)
 
 
 def _frame_facts(rendered: Rendered) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pipelines.request.costs import costs, disk_bytes
 from pipelines.request.images import Images
 from pipelines.request.limits import within_limits
 from pipelines.request.sizes import Sizes, sizes_of
-from pipelines.request.ways import Way, is_painted, ways
+from pipelines.request.ways import Way, idle_inversion, is_painted, ways
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Plan:
     """A clip with all that follows from its settings and its images; two plans of the same are equal.
 
     clip: what was asked for, within the limits of its model. transparent: all images have mattes, so frames have.
-    notices: what people should know of the images, and of those limits. points:
+    notices: what people should know of the images, of those limits, and of what does nothing. points:
     what a person marked at the ends of each way, (N,4), x and y in both, in pixels of frames; None where nothing.
     images: the decoded ones.
     """
@@ -69,7 +69,7 @@ class Plan:
             timing(clip.keyframes, clip.settings),
             all_ways,
             all(mattes),
-            tuple(dict.fromkeys(notices)),
+            tuple(dict.fromkeys([*notices, *filter(None, map(idle_inversion, all_ways))])),
             tuple(_marked(clip, way, sizes, images) for way in all_ways),
             images,
         )

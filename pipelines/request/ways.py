@@ -101,6 +101,19 @@ def inversion_forwards(settings: Settings) -> int:
     return _inversion_forwards(settings, infill_steps(settings), settings.inversion_iterations)
 
 
+def idle_inversion(way: Way) -> str:
+    """What is not as somebody may mean it who has set ``inversion``; nothing where it is."""
+    settings = way.settings
+    leaps = settings.between == "diffusion" and settings.align.on and settings.align.inversion == "leap"
+    if not leaps or settings.inversion == "fixed-point" or settings.anchors.depth:
+        return ""
+    rest = "does nothing" if settings.inversion == "uni-inv" else "only decides how frames are denoised"
+    return (
+        f"inversion={settings.inversion} {rest}: frames in register begin where align.inversion=leap brings both "
+        "images; align.inversion=steps has them go by it"
+    )
+
+
 def aligned_inversion_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
     align = settings.align

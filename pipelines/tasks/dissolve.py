@@ -37,7 +37,7 @@ class DissolveMaker:
             models.device,
             models.dtype if edits else "float32",
             model=models.model.name if edits else None,
-            weights=models.weights,
+            weights=models.weights if edits else None,
             inbetween=interpolator.name if interpolator else None,
             landmarks=self._fields.landmarks_by,
         )

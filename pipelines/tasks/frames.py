@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -61,6 +62,12 @@ class Frame:
         """The frame as a Pillow image of 8 bits, RGBA if it has a matte."""
         pixels = self.pixels if self.matte is None else self.rgba
         return Image.fromarray((pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
+
+    def _repr_png_(self) -> bytes:
+        """How a notebook shows it."""
+        file = io.BytesIO()
+        self.image.save(file, "PNG")
+        return file.getvalue()
 
 
 @dataclass(frozen=True)

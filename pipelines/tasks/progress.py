@@ -43,29 +43,3 @@ class Meter:
         """Count what a stage has just spent."""
         done = self.spent[stage] = self.spent.get(stage, 0) + cost
         self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)
-
-
-TURNS = {"invert", "render"}
-"""Stages that frames in register go through batch by batch."""
-
-
-class Reckoning:
-    """Tells how much of a whole job is done, from what stages tell of themselves."""
-
-    def __init__(self, planned: Mapping[str, int]) -> None:
-        self.planned = planned
-        self.spent = dict.fromkeys(planned, 0)
-
-    def __call__(self, stage: str, step: int, of: int) -> tuple[int, int]:
-        """What is done, and of how much, once a stage has come so far.
-
-        Stages before it are over, whatever they had planned, but for those that it takes turns with.
-        """
-        self.spent[stage] = step
-        order = list(self.planned)
-        place = order.index(stage) if stage in order else len(order)
-        turns = [name for name in order[:place] if {name, stage} == TURNS and self.spent[name]]
-        others = [*order[place + 1 :], *turns]
-        remaining = of - step + sum(max(0, self.planned[name] - self.spent[name]) for name in others)
-        done = sum(self.spent.values())
-        return done, done + remaining

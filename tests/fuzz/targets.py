@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from tests.fuzz import jobs, models, pictures, texts
+from tests.fuzz import jobs, models, pictures, texts, videos
 from tests.fuzz.mutate import Mutation, damaged
 
 Read = Callable[[Path], object]
@@ -53,6 +53,7 @@ def targets() -> dict[str, Target]:
         *(Target(*row) for row in jobs.ROWS),
         *(Target(*row) for row in texts.ROWS),
         *(Target(*row) for row in models.ROWS),
+        *(Target(*row) for row in videos.ROWS),
         *(Target(*row) for row in pictures.ROWS),
     ]
     return {target.name: target for target in listed}

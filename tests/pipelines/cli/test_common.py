@@ -7,7 +7,8 @@ import time
 import pytest
 
 from morph.errors import ExistsError, SettingsError
-from pipelines.cli.common import Notices, ProgressBar, assigned, say, with_consent
+from pipelines.cli.common import Notices, assigned, say, styled, with_consent
+from pipelines.tasks.bar import ProgressBar
 
 
 def test_assignments_are_split_at_the_first_sign():
@@ -24,28 +25,6 @@ def test_lines_for_people_go_to_stderr(capsys):
     assert capsys.readouterr() == ("", "3 of them\ndone\n")
 
 
-def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
-    with ProgressBar({"fit LoRA": 10, "render": 30}) as bar:
-        time.sleep(0.6)  # as long as nothing new is drawn
-        bar("fit LoRA", 5, 10)
-        assert " 12% |" in capsys.readouterr().err.rpartition("fit LoRA")[2]
-        time.sleep(0.6)
-        bar("render", 15, 30)
-        assert " 57% |" in capsys.readouterr().err.rpartition("render")[2]
-    assert bar.reckoning.spent == {"fit LoRA": 5, "render": 15}
-
-
-def test_stages_that_take_turns_go_forwards(capsys):
-    with ProgressBar({"fit LoRA": 20, "invert": 40, "render": 40}) as bar:
-        shares = []
-        for batch in (1, 2, 3, 4):
-            for stage in ("invert", "render"):
-                bar(stage, 10 * batch, 40)
-                shares.append(bar._bar.n / bar._bar.total)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1
-
-
 def test_a_line_for_people_is_not_written_onto_a_bar(capsys):
     with ProgressBar({"render": 10}) as bar:
         time.sleep(0.6)
@@ -58,17 +37,28 @@ def test_a_line_for_people_is_not_written_onto_a_bar(capsys):
     assert " 50% |" in written.partition("a notice\n")[2]
 
 
-def test_nothing_is_drawn_where_nothing_is_planned(capsys):
-    with ProgressBar({}) as bar:
-        bar("render", 1, 1)
-    assert capsys.readouterr() == ("", "")
-
-
 class Terminal(io.StringIO):
-    """What a person types."""
+    """What a person types on, or looks at."""
 
     def isatty(self):
         return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "coloured"),
+    [
+        ("terminal", {}, True),
+        ("terminal", {"NO_COLOR": "1"}, False),
+        ("terminal", {"TERM": "dumb"}, False),
+        ("file", {}, False),
+    ],
+)
+def test_colours_are_for_terminals_whose_users_want_them(monkeypatch, stream, environment, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    text = styled("Error:", Terminal() if stream == "terminal" else io.StringIO(), fg="red")
+    assert text == ("\x1b[31mError:\x1b[0m" if coloured else "Error:")
 
 
 @pytest.mark.parametrize(

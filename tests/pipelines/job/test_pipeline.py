@@ -1,5 +1,9 @@
 """The pipeline as a Python object: pictures of any kind in, frames out, and whoever waits is told."""
 
+import base64
+import gc
+import io
+import re
 import tempfile
 
 import cv2
@@ -7,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import InputError, KeyframeError, SettingsError
@@ -16,6 +21,7 @@ from morph.media.stills import read_frames
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
 from tests.conftest import SAMPLES
+from tests.pipelines.loras import save_lora
 
 QUICK = {"preset": "diffmorpher", "size": "64", "frames": 3, "steps": 4, "pacing": "uniform", "lora.steps": 0}
 
@@ -107,17 +113,27 @@ def test_a_callback_is_told_how_far_every_stage_has_come(small):
         assert steps[-1][0] == steps[-1][1]  # what was planned is what it took
 
 
-@pytest.mark.parametrize("closed", [False, True])
-def test_nothing_is_left_behind(small, tmp_path, monkeypatch, closed):
+@pytest.mark.parametrize("how", ["closed", "left", "let go", "let go when all are taken"])
+def test_nothing_is_left_behind(small, tmp_path, monkeypatch, how):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    frames = small([SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"], **QUICK)
-    next(frames)
-    assert len(list(tmp_path.iterdir())) == 1
-    if closed:
-        frames.close()
-    else:
-        assert len(list(frames)) == 2
-    assert list(tmp_path.iterdir()) == []
+    gc.disable()  # it goes at once, not when somebody cleans up
+    try:
+        frames = small([SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"], progress=True, **QUICK)
+        next(frames)
+        assert len(list(tmp_path.iterdir())) == 1
+        if how == "closed":
+            frames.close()
+            assert list(frames) == []
+        elif how == "left":
+            with frames:
+                next(frames)
+        else:
+            if "all" in how:
+                assert len(list(frames)) == 2
+            del frames
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        gc.enable()
 
 
 def test_a_pillow_image_becomes_colours_or_is_refused(small):
@@ -141,7 +157,7 @@ def test_a_morph_is_saved_in_one_call_as_its_frames_are(small, tmp_path, monkeyp
     expected = [frame.pixels for frame in small(PAIR, **WARP)]
     out = small(PAIR, "a cat", **WARP, fps=25).save(tmp_path / name)
     assert out == tmp_path / name
-    assert list(temporary.iterdir()) == []
+    assert list(temporary.iterdir()) == []  # nobody holds it
     read = list(read_frames(out)) if "." not in name or "%" in name else [None] * len(expected)
     if name == "a.mp4":
         film = open_film(out)
@@ -163,10 +179,67 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_made(small, tmp_path
     assert heard == []
     assert list(tmp_path.iterdir()) == []
     assert next(morph).index == 0  # it is still there
-    with pytest.raises(SettingsError, match="were taken already: save it first"):
-        morph.save(tmp_path / "a.mp4")
     morph.close()
     assert list(morph) == []
+    with pytest.raises(SettingsError, match="this morph was closed, and its frames are gone"):
+        morph.save(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_a_morph_is_saved_twice_and_iterated_over_and_made_once(small, tmp_path, taken):
+    heard = []
+    expected = [frame.pixels for frame in small(PAIR, **QUICK)]
+    morph = small(PAIR, callback=lambda stage, *told: heard.append(stage), **QUICK)
+    assert len(morph) == 3
+    frames = [next(morph) for _ in range(taken)]
+    stills = [list(read_frames(morph.save(tmp_path / name))) for name in ("a", "b")]
+    made = heard.count("render")
+    frames += list(morph)
+    assert heard.count("render") == made
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    for got in (*stills, [frame.pixels for frame in frames]):
+        assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
+    whole = []
+    list(small(PAIR, callback=lambda stage, *told: whole.append(stage), **QUICK))
+    assert made == whole.count("render")  # no step was gone twice
+
+
+@pytest.mark.parametrize("how", ["saved", "taken"])
+def test_a_notebook_shows_a_film_and_takes_no_frame_for_it(small, tmp_path, how):
+    morph = small(PAIR, **WARP, fps=8)
+    assert repr(morph) == "<Morph of 4 frames, 64x64 at 8 fps, 0 taken: iterate over it, or save it>"
+    assert morph._repr_html_() is None  # it would make them all
+    first = next(morph)
+    assert morph._repr_html_() is None
+    assert "1 taken" in repr(morph)
+    if how == "saved":
+        morph.save(tmp_path / "saved.mp4")
+    frames = [first, *morph] if how == "taken" else [first]
+    shown = morph._repr_html_()
+    source = re.fullmatch(r'<video controls loop .* src="data:video/mp4;base64,([^"]+)"></video>', shown)[1]
+    (tmp_path / "shown.mp4").write_bytes(base64.b64decode(source))
+    film = open_film(tmp_path / "shown.mp4")
+    frames += list(morph)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert film.times.fps == 8
+    for seen, frame in zip(film.frames(), frames, strict=True):
+        assert np.abs(seen.astype(int) - frame.pixels).mean() < 6
+    morph.close()
+    assert morph._repr_html_() == shown
+    assert "closed" in repr(morph)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(first._repr_png_()))), first.pixels)
+
+
+def test_progress_is_drawn_while_frames_are_made(small, capsys):
+    heard = []
+    morph = small(PAIR, progress=True, callback=lambda *told: heard.append(told), **QUICK)
+    assert capsys.readouterr().err == ""
+    list(morph)
+    assert re.search(r"\d+% \|.*gone", capsys.readouterr().err)
+    assert heard
+    counted = tqdm(small(PAIR, **WARP))
+    assert counted.total == 4
+    assert len(list(counted)) == 4
 
 
 def test_a_folder_and_one_prompt_are_what_they_look_like(small, tmp_path):
@@ -213,3 +286,15 @@ def test_notices_are_told_in_python_too(small, tmp_path, caplog):
     Image.new("RGBA", (64, 64), (0, 0, 0, 100)).save(tmp_path / "a.png")
     list(small([tmp_path / "a.png", PAIR[1]], **WARP))
     assert any("a.png" in record.message for record in caplog.records)
+
+
+def test_what_needs_no_model_is_rendered_again_whatever_was_loaded(command, folder, tmp_path):
+    lora = save_lora(tmp_path / "style.safetensors", load_model(str(folder)))
+    pipeline = MorphPipeline.from_pretrained(str(folder), loras=[lora], device="cpu")
+    out = pipeline(PAIR, **WARP).save(tmp_path / "a.mp4")
+    recipe = read_recipe(out)
+    assert (recipe["asked"].get("loras"), recipe["weights"], recipe["loras"]) == (None, None, [])
+    model = ["--images", str(SAMPLES), "--model", str(folder)]
+    result = command("rerun", str(out), *model, "-o", str(tmp_path / "b.mp4"))
+    assert result.returncode == 0, result.stderr
+    assert "the same 4 frames" in result.stderr

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from morph.pacing import Evenness
 from pipelines.job.produce import Produced
+from pipelines.tasks.frames import Rendered, StoredFrame
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CAT, QUICK, RACCOON, frames_of
 from tests.pipelines.job.conftest import arguments, hashes
@@ -103,7 +104,8 @@ def test_the_closing_line_tells_of_the_frames_that_are_shown(command, tmp_path, 
     gaps = np.array([gap for gap in report["distances"] if gap > 0])
     assert report["max_mean_gap"] == pytest.approx(gaps.max() / gaps.mean(), rel=1e-6)
     assert report["mean_gap"] == pytest.approx(gaps.mean(), rel=1e-6)
-    produced = Produced(*(report[key] for key in ("alphas", "distances")), Evenness.of(gaps), [], report["recipe"])
+    stills = [StoredFrame("", 0, *told) for told in zip(report["alphas"], report["distances"], strict=True)]
+    produced = Produced(Rendered(None, stills, Evenness.of(gaps), [], {}, None, []), report["recipe"])
     assert ("times the mean, times and easing included" in str(produced)) == meant
     assert (", evenly spaced: the largest step" in str(produced)) == (not meant)
     assert not any(word in result.stderr for word in ("LPIPS", "PDV", "dB"))

@@ -119,3 +119,10 @@ def test_a_plan_keeps_within_what_its_model_can_paint_away():
         made("wang2023", **{"anchors.limit_noise": False}).forwards.values()
     )
     assert made("warp").notices == made("default").notices == ()
+
+
+def test_what_does_nothing_is_among_the_notices():
+    settings = changed(load_preset("default"), {"inversion": "uni-inv", "size": "64", "frames": 3})
+    clip = clip_of([SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")], (), settings)
+    told = [one for one in Plan.of(clip, lambda: GEOMETRY).notices if "inversion=uni-inv" in one]
+    assert len(told) == 1

@@ -4,8 +4,9 @@ import pytest
 
 from pipelines.request.clip import clip_of
 from pipelines.request.levels import plan_anchors
+from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
-from pipelines.request.ways import Way, fills_in, ways
+from pipelines.request.ways import Way, fills_in, idle_inversion, ways
 
 
 def test_anchors_stand_only_where_frames_are_between():
@@ -39,3 +40,22 @@ def test_the_same_two_images_again_are_twins():
     assert [way.twins for way in ways(clip)] == [0, 0, 1]
     other = clip_of(["a.png", "b.png", "a.png", "b.png"], ["one", "two", "one", "three"], Settings())
     assert [way.twins for way in ways(other)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("preset", "values", "said"),
+    [
+        ("default", {}, ""),
+        ("default", {"inversion": "uni-inv"}, "inversion=uni-inv does nothing: "),
+        ("default", {"inversion": "fireflow"}, "inversion=fireflow only decides how frames are denoised: "),
+        ("default", {"inversion": "uni-inv", "align.inversion": "steps"}, ""),
+        ("default", {"inversion": "uni-inv", "align.on": False}, ""),
+        ("diffmorpher", {"inversion": "uni-inv"}, ""),
+        ("warp", {"inversion": "uni-inv"}, ""),
+    ],
+)
+def test_an_inversion_that_does_nothing_is_told_of(preset, values, said):
+    (way,) = ways(clip_of(["a.png", "b.png"], (), changed(load_preset(preset), values)))
+    told = idle_inversion(way)
+    assert told.startswith(said)
+    assert bool(told) == bool(said)
