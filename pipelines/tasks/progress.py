@@ -41,5 +41,7 @@ class Meter:
 
     def __call__(self, stage: str, cost: int, preview: Look | None = None) -> None:
         """Count what a stage has just spent."""
-        done = self.spent[stage] = self.spent.get(stage, 0) + cost
+        done = self.spent.get(stage, 0) + cost
+        if done:  # of a clip without a model nothing is spent
+            self.spent[stage] = done
         self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)
