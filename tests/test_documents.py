@@ -12,8 +12,8 @@ from pipelines.request.presets import preset_names
 TOP = Path(__file__).parents[1]
 DOCUMENTS = (
     *("README.md", "CHANGELOG.md", "configs/README.md", "configs/encode/README.md", "samples/README.md"),
-    "configs/edits.md",
-    *("tests/benchmarks/README.md", "morph/embedded/model/README.md", "pipelines/page/README.md"),
+    *("configs/edits.md", "pipelines/comfy/README.md", "pipelines/page/README.md"),
+    *("tests/benchmarks/README.md", "morph/embedded/model/README.md"),
 )
 OTHERS = {
     "--data",
@@ -46,7 +46,7 @@ def anchors(path):
 
 def options(command):
     ours = {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
-    return ours | {"--help"}
+    return ours.union({"--help"}, *map(options, getattr(command, "commands", {}).values()))
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -32,6 +32,8 @@ ROOMS = (  # from the ground up
     "pipelines.batch",
     "pipelines.report",
     "pipelines.page",
+    "pipelines.comfy",
+    "pipelines.comfy.comfyui_morph",
     "pipelines.cli",
     "pipelines",  # the door: what ``from pipelines import`` gives
 )

@@ -62,23 +62,34 @@ def passes(scale: float | Tensor) -> int:
 
 
 def composed(
-    predict: Conditional, base: Condition, conditions: Sequence[Condition], weights: Sequence[float]
+    predict: Conditional,
+    base: Condition,
+    conditions: Sequence[Condition],
+    weights: Sequence[float],
+    masks: Sequence[Tensor | None] | None = None,
 ) -> Predictor:
     """Base + sum_i weights[i] (conditions[i] - base) of texts (B) each: this one AND that one, NOT one below 0.
 
     Liu et al., "Compositional Visual Generation with Composable Diffusion Models", 2022. Of one text it is
-    what :func:`classifier_free` gives.
+    what :func:`classifier_free` gives. ``masks`` (B or 1,1,h,w) in [0,1] say where a text counts; one that is None
+    counts everywhere.
 
     Raises:
-        ValueError: not as many weights as conditions.
+        ValueError: not as many weights, or masks, as conditions.
     """
-    if len(weights) != len(conditions):
-        raise ValueError(f"{len(conditions)} conditions and {len(weights)} weights: give one for each")
+    masks = [None] * len(conditions) if masks is None else masks
+    for values, name in ((weights, "weights"), (masks, "masks")):
+        if len(values) != len(conditions):
+            raise ValueError(f"{len(conditions)} conditions and {len(values)} {name}: give one for each")
     all_conditions = Condition.cat([base, *conditions])
 
     def guided(latents: Tensor, t: int) -> Prediction:
         raw = predict.output(torch.cat([latents] * (1 + len(weights))), t, all_conditions)
-        base_output, *outputs = raw.chunk(1 + len(weights))
+        base_output, *everywhere = raw.chunk(1 + len(weights))
+        outputs = [
+            output if mask is None else base_output + mask.to(output) * (output - base_output)
+            for output, mask in zip(everywhere, masks, strict=True)
+        ]
         mixed = base_output
         for weight, output in zip(weights, outputs, strict=True):
             mixed = mixed + weight * (output - base_output)

@@ -84,7 +84,15 @@ def read_points(path: Path) -> MarkedPoints:
     Raises:
         InputError: the file cannot be read, is too large, or anything in it is not four numbers of 0 or more.
     """
-    text = _text(path)
+    return parse_points(path, _text(path))
+
+
+def parse_points(path: Path, text: str) -> MarkedPoints:
+    """The pairs of points in a text, as :func:`read_points` has it; ``path`` is what errors call it.
+
+    Raises:
+        InputError: there are none, too many, or anything is not four numbers of 0 or more.
+    """
     places = _listed(path, text) if _is_json(path, text) else _tabled(path, text)
     if not places:
         raise InputError(f"{path}: holds no points: write {_SHAPE}, for each pair")

@@ -8,7 +8,7 @@ what both pictures have in common.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -71,11 +71,13 @@ def find(
     look: Looker,
     points: Tensor | None = None,
     landmarks: Landmarks | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Correspondence:
     """The field between two pictures (1,3,H,W) in [-1,1] of one size.
 
     points: (N,4) places (xa, ya, xb, yb) that a person says are the same, in pixels of these pictures, 0 being the
-    first one's centre; they are obeyed. landmarks: places that are probably the same; they help.
+    first one's centre; they are obeyed. landmarks: places that are probably the same; they help. tick: called
+    before every step of the search; what it raises ends that.
 
     The pictures swapped give the negative field, bit for bit.
     """
@@ -87,7 +89,7 @@ def find(
         landmarks = None if landmarks is None else landmarks.swapped()
     fixed = None if points is None else Fixed.of(points, (width, height))
     landmark_term = None if landmarks is None else _LandmarkTerm.of(landmarks, (width, height))
-    correspondence = _ordered_correspondence(first, second, look, fixed, landmark_term)
+    correspondence = _ordered_correspondence(first, second, look, fixed, landmark_term, tick)
     if not swap:
         return correspondence
     return replace(correspondence, warp=correspondence.warp.swapped(), ratio=1 / correspondence.ratio)
@@ -112,7 +114,12 @@ class _LandmarkTerm:
 
 
 def _ordered_correspondence(
-    first: Tensor, second: Tensor, look: Looker, fixed: Fixed | None, landmark_term: _LandmarkTerm | None
+    first: Tensor,
+    second: Tensor,
+    look: Looker,
+    fixed: Fixed | None,
+    landmark_term: _LandmarkTerm | None,
+    tick: Callable[[], None],
 ) -> Correspondence:
     extent = extent_of((first.shape[3], first.shape[2]))
     no_motion = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
@@ -120,7 +127,7 @@ def _ordered_correspondence(
     def begun(ratio: float, *controls: Tensor) -> _Begun:
         layers = seen(first, second, look, ratio)
         # where to start is found without the finest layer, which is of use only close to what matches
-        search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term)
+        search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term, tick)
         starts = [search.improved(start, *LEVELS[0]) for start in (*controls, search.similarity())]
         control = min(starts, key=search.energy)
         return _Begun(ratio, layers, search, control, search.energy(control))
@@ -133,11 +140,11 @@ def _ordered_correspondence(
     mirrored = False
     if fixed is None:
         with_mirrored = seen(first, second.flip(3), look, chosen.ratio)
-        mirrored_search = _Search.of(with_mirrored[1:] or with_mirrored, extent)
+        mirrored_search = _Search.of(with_mirrored[1:] or with_mirrored, extent, tick=tick)
         mirrored_control = mirrored_search.improved(mirrored_search.similarity(), *LEVELS[0])
         plain_search = replace(chosen.search, landmarks=None)  # none are looked for in a mirrored picture
         mirrored = mirrored_search.energy(mirrored_control) < MIRRORED * plain_search.energy(chosen.control)
-    search, control = _Search.of(chosen.layers, extent, fixed, landmark_term), chosen.control
+    search, control = _Search.of(chosen.layers, extent, fixed, landmark_term, tick), chosen.control
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = unfolded(control, extent, None, torch.zeros_like(control))
@@ -173,6 +180,7 @@ class _Search:
     extent: tuple[float, float]
     fixed: Fixed | None
     landmarks: _LandmarkTerm | None
+    tick: Callable[[], None]
 
     @classmethod
     def of(
@@ -181,6 +189,7 @@ class _Search:
         extent: tuple[float, float],
         fixed: Fixed | None = None,
         landmarks: _LandmarkTerm | None = None,
+        tick: Callable[[], None] = lambda: None,
     ) -> _Search:
         """From what ``_common_layers`` gives."""
         finest_size = layers[0][1].shape[2:]
@@ -190,7 +199,7 @@ class _Search:
         ]
         total_weight = sum(weight for weight, _ in layers)
         features = F.normalize(main_components(torch.cat(resized_layers, 1)), dim=1) * math.sqrt(total_weight)
-        return cls(features, total_weight, extent, fixed, landmarks)
+        return cls(features, total_weight, extent, fixed, landmarks, tick)
 
     @cached_property
     def grid(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -217,6 +226,7 @@ class _Search:
         optimiser = torch.optim.Adam([control], rate)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - 0.9 * step / STEPS)
         for _ in range(STEPS):
+            self.tick()
             optimiser.zero_grad()
             self._energy(control, bases).backward()
             optimiser.step()

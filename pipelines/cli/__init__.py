@@ -13,6 +13,7 @@ from morph.errors import ManifestError, MorphError
 from morph.installed import version
 from morph.threads import let_idle_threads_sleep
 from pipelines.cli.batch import batch
+from pipelines.cli.comfy import comfy
 from pipelines.cli.common import Notices, say, say_error, styled
 from pipelines.cli.compare import compare
 from pipelines.cli.complete import completion, teach
@@ -41,7 +42,7 @@ def cli() -> None:
 
 for command in (
     *(render, batch, report, compare, interpolate, edit, match, pose, show, rerun, settings, info, measure),
-    *(doctor, completion, ui),
+    *(comfy, doctor, completion, ui),
 ):
     cli.add_command(command)
 teach(cli)

@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Self
 
 from pipelines.cli.common import say
-from pipelines.tasks.bar import Outlook, ProgressBar
+from pipelines.tasks.bar import ProgressBar
+from pipelines.tasks.progress import Tally
 
 if TYPE_CHECKING:  # --help waits for nothing
     from pipelines.tasks.progress import Callback, Look
@@ -22,7 +23,7 @@ class ProgressLines:
     """A plain line whenever another tenth of a job is done: a bar that is drawn anew makes no log."""
 
     def __init__(self, planned: Mapping[str, int]) -> None:
-        self._outlook = Outlook(planned)
+        self._tally = Tally(planned)
         self._part = 0
         self._began = time.monotonic()
 
@@ -34,9 +35,9 @@ class ProgressLines:
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
         """Say how far a stage has brought the job, if that is much further than before."""
-        if not self._outlook.planned:
+        if not self._tally.planned:
             return
-        done, total = self._outlook.told(stage, step, of)
+        done, total = self._tally.told(stage, step, of)
         part = PARTS * done // max(1, total)
         if part > self._part:
             self._part = part

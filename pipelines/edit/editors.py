@@ -13,8 +13,9 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import noise
+from pipelines.edit import constraints, noise
 from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
 
@@ -24,6 +25,12 @@ EDITORS: Mapping[type[How], Editor] = {
     SdEdit: noise.noised,
     Variation: noise.varied,
     TextDifference: noise.moved_text,
+    Inpaint: constraints.repainted,
+    Restore: constraints.restored,
+    Ilvr: constraints.refined,
+    Compose: constraints.put_together,
+    Hybrid: constraints.hybrid,
+    Anagram: constraints.seen_twice,
 }
 CHANGED = 0.15
 """The change of a place, of a range of 2, from which little of the picture's own detail is left there."""
@@ -50,10 +57,10 @@ def edited(
         raise MorphError(f"edit {how.name} overflowed; try --dtype float32, more steps or less guidance")
     end = End.of(canvas.pixels, canvas.model.decode(canvas.latents).cpu(), pixels) if how.detailed else None
     pictures = iter(made.split(1))
-    return [_finished(next(pictures), pixels, end, mask) if amount > 0 else pixels for amount in amounts]
+    return [_finished(next(pictures), pixels, end, mask, how) if amount > 0 else pixels for amount in amounts]
 
 
-def _finished(small: Tensor, pixels: Tensor, end: End | None, mask: Tensor | None) -> Tensor:
+def _finished(small: Tensor, pixels: Tensor, end: End | None, mask: Tensor | None, how: How) -> Tensor:
     """An edited picture (1,3,h,w) as large as its original (1,3,H,W), whose detail stays where nothing changed."""
     size = size_of(pixels)
     full = enlarged(small, size)
@@ -63,4 +70,6 @@ def _finished(small: Tensor, pixels: Tensor, end: End | None, mask: Tensor | Non
         same = enlarged(torch.exp(-((near / CHANGED) ** 2)), size).clamp(0, 1)
         full = full + same * end.residual
     full = full.clamp(-1, 1)
+    if isinstance(how, Restore):
+        full = constraints.held(how, full, pixels, size_of(small))
     return full if mask is None else torch.lerp(pixels, full, mask)

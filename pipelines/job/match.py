@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from morph.errors import ExistsError, SettingsError
 from morph.installed import how_to_install, version
 from morph.media.image import laid_on_black
 from morph.media.keyframe import Fit, Keyframe
+from morph.media.points import MarkedPoints, read_points
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent, write_png
+from pipelines.job.picture import Picture, file_of
 from pipelines.output.existing import REMEDY, check_file
-from pipelines.output.field import field_files, write_field
+from pipelines.output.field import field_arrays, field_files, write_field
 from pipelines.request.alignment import Features
 from pipelines.request.contents import hash_of_file
 
@@ -31,17 +37,69 @@ log = logging.getLogger("morph")
 class MatchOptions:
     """How two pictures are compared.
 
-    size: (width, height) of both, None is that of the first. fit: how the other gets it. points: a file of places
-    that are the same. features: whose view; "unet" is that of ``model``, which None leaves to be the embedded one.
-    landmarks: those of people help, where MediaPipe is.
+    size: (width, height) of both, None is that of the first. fit: how the other gets it. points: places that are
+    the same, or a file of them. features: whose view; "unet" is that of ``model``, which None leaves to be the
+    embedded one. landmarks: those of people help, where MediaPipe is.
     """
 
     size: tuple[int, int] | None = None
     fit: Fit = "crop"
-    points: str | None = None
+    points: str | MarkedPoints | None = None
     features: Features = "vgg16"
     model: str | None = None
     landmarks: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Two pictures brought to one size, and what of the one is what of the other."""
+
+    first: Keyframe
+    second: Keyframe
+    correspondence: Correspondence
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of both."""
+        height, width = self.first.pixels.shape[2:]
+        return width, height
+
+    def drawn(self) -> NDArray[np.uint8]:
+        """The picture of it, uint8 (H,W,3); see :func:`pipelines.between.panels.match_picture`."""
+        from pipelines.between.panels import match_picture
+
+        return match_picture(self.first.pixels, self.second.pixels, self.correspondence.warp)
+
+    def confidence(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """How sure each place of the first picture, and of the second, is: (H,W) in [0,1]."""
+        arrays = field_arrays(self.correspondence.warp, self.size)
+        return arrays["confidence_a"], arrays["confidence_b"]
+
+
+def find_match(
+    images: tuple[Picture, Picture], options: MatchOptions, tick: Callable[[], None] = lambda: None
+) -> Found:
+    """Find what in one picture is what in another, and tell of it; nothing is written. ``tick``: as in ``find``.
+
+    Raises:
+        InputError: pictures or points that cannot be used.
+    """
+    points = read_points(Path(options.points)) if isinstance(options.points, str) else options.points
+
+    from pipelines.tasks.match import matched
+    from pipelines.tasks.models import quiet_libraries
+
+    quiet_libraries()
+    with TemporaryDirectory(prefix="morph-") as folder:
+        a, b = (file_of(image, Path(folder) / f"{name}.png") for image, name in zip(images, "AB", strict=True))
+        model = options.model or "embedded"
+        found = Found(
+            *matched(a, b, options.size, options.fit, points, options.features, model, options.landmarks, tick)
+        )
+    _tell(found.first, found.second, found.correspondence, options.landmarks)
+    if found.correspondence.mirrored:
+        log.warning("%s: mirrored it matches far better: flip it left to right, if that is what you want", b)
+    return found
 
 
 @dataclass(frozen=True)
@@ -79,35 +137,19 @@ def match_files(
             f"--model {options.model} has no part in --features {options.features}; add --features unet"
         )
     files = field_files(Path(field)) if field else []
-    _refuse_inputs([path, *files], [*images, *([options.points] if options.points else [])])
+    _refuse_inputs([path, *files], [*images, *([options.points] if isinstance(options.points, str) else [])])
     made = {"matched": [hash_of_file(Path(image)) for image in images], "field": [file.name for file in files]}
     if not overwrite:
         _check_free(path, files, made)
 
-    from pipelines.between.panels import match_picture
-    from pipelines.tasks.match import matched
-    from pipelines.tasks.models import quiet_libraries
-
-    quiet_libraries()
-    a, b = map(Path, images)
-    points = Path(options.points) if options.points else None
-    model = options.model or "embedded"
-    first, second, correspondence = matched(
-        a, b, options.size, options.fit, points, options.features, model, options.landmarks
-    )
-    _tell(first, second, correspondence, options.landmarks)
-    if correspondence.mirrored:
-        log.warning(
-            "%s: mirrored it matches far better: flip it left to right, if that is what you want", images[1]
-        )
-    height, width = first.pixels.shape[2:]
-    picture = match_picture(first.pixels, second.pixels, correspondence.warp)
-    write_png(path, picture, json.dumps({"morph": version(), **made}))
+    found = find_match(images, options)
+    correspondence = found.correspondence
+    write_png(path, found.drawn(), json.dumps({"morph": version(), **made}))
     if field:
-        write_field(Path(field), correspondence.warp, (width, height))
+        write_field(Path(field), correspondence.warp, found.size)
     return Match(
         field=[str(file) for file in files],
-        size=(width, height),
+        size=found.size,
         features=correspondence.features,
         landmarks=correspondence.landmarks,
         energy_before=correspondence.before,

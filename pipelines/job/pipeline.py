@@ -15,16 +15,15 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from morph.errors import KeyframeError, SettingsError
-from morph.media.stills import write_png
 from morph.media.target import Stream
 from pipelines.edit.painting import Kit, as_levels
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
 from pipelines.job.keyframe import sized
+from pipelines.job.picture import Picture, file_of
 from pipelines.job.produce import produce
 from pipelines.manifest.folder import pictures
 from pipelines.output.outputs import outputs_of
@@ -43,10 +42,6 @@ from pipelines.tasks.progress import Callback, Meter, quiet
 from pipelines.tasks.sequence import render_frames, render_to_store
 from pipelines.tasks.task import Maker, Runner, in_process
 
-Picture = str | Path | Image.Image | NDArray[np.uint8] | NDArray[np.uint16]
-"""A keyframe: a file, a Pillow image, or an array (H,W,3) or (H,W,4), its alpha straight, of 8 or 16 bits."""
-KEPT = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-"""Modes of Pillow images that a PNG keeps; others become RGB, or what has their transparency."""
 Watched = AbstractContextManager[Callback]
 """Within it a morph may be made; it may be entered again."""
 log = logging.getLogger("morph")
@@ -74,6 +69,11 @@ class Morph(Iterator[Frame]):
         self._rendered: Rendered | None = None
         self._film: bytes | None = None
         self._ending = weakref.finalize(self, held.close)
+
+    @property
+    def plan(self) -> Plan:
+        """What is made: of how many frames, at which size, and what each stage is planned to take."""
+        return self._plan
 
     def __next__(self) -> Frame:
         """The next frame.
@@ -206,7 +206,7 @@ class MorphPipeline(Models):
                 images = _in_folder(Path(images))
             elif isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
                 raise KeyframeError("images is one picture; give a list of two or more")
-            files = [_file(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
+            files = [file_of(image, folder / f"image-{number}.png") for number, image in enumerate(images, 1)]
             prompts = [prompts] if isinstance(prompts, str) else prompts
             chosen = changed(load_preset(preset), settings)
             clip = clip_of(files, prompts, chosen, times=times, **self.asked)
@@ -232,7 +232,7 @@ class MorphPipeline(Models):
         """
         edit = Edit.of(values)
         with TemporaryDirectory(prefix="morph-") as folder:
-            file = _file(image, Path(folder) / "image.png")
+            file = file_of(image, Path(folder) / "image.png")
             keyframe, sizes = sized(file, self.model.geometry, size, "auto")
         planned = {"edit": edit.forwards()}
         kit = Kit(self.model, self.perception, self.clip)
@@ -277,30 +277,3 @@ def _in_folder(folder: Path) -> Sequence[Path]:
     if folder.is_file():
         raise KeyframeError(f"{folder} is one picture; give a list of two or more, or a folder of them")
     return pictures(folder)
-
-
-def _file(image: Picture, place: Path) -> Path:
-    """A file of a keyframe: its own, or one that is written without loss to ``place``.
-
-    Raises:
-        KeyframeError: neither a file nor a picture.
-    """
-    if isinstance(image, str | Path):
-        return Path(image)
-    if isinstance(image, Image.Image):
-        if image.mode in ("F", "I"):  # nobody can tell what is white in it
-            raise KeyframeError(f"{place.stem}: a Pillow image of mode {image.mode}: convert it to RGB or I;16")
-        if image.mode not in KEPT:
-            image = image.convert({"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}.get(image.mode, "RGB"))
-        image.save(place)
-        return place
-    if not isinstance(image, np.ndarray):
-        raise KeyframeError(
-            f"{place.stem}: a {type(image).__name__}: give a file's name, a Pillow image or an array (H,W,3)"
-        )
-    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype not in (np.uint8, np.uint16):
-        raise KeyframeError(
-            f"{place.stem}: an array of {image.dtype} {image.shape}: give (H,W,3) or (H,W,4) of uint8 or uint16"
-        )
-    write_png(place, image)
-    return place

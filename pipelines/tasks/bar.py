@@ -6,36 +6,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from pipelines.tasks.progress import Tally
+
 if TYPE_CHECKING:
     from pipelines.tasks.progress import Callback, Look
-
-TURNS = {"invert", "render"}
-"""Stages that frames in register go through batch by batch."""
-
-
-class Outlook:
-    """How much of a job is done, and how much is left, in U-Net forward equivalents.
-
-    spent: by each stage.
-    """
-
-    def __init__(self, planned: Mapping[str, int]) -> None:
-        self.planned = planned
-        self.spent = dict.fromkeys(planned, 0)
-
-    def told(self, stage: str, step: int, of: int) -> tuple[int, int]:
-        """What is done and what that is of, now that a stage has come so far.
-
-        Stages before it are over, whatever they had planned, but for those that it takes turns with.
-        """
-        self.spent[stage] = step
-        order = list(self.planned)
-        place = order.index(stage) if stage in order else len(order)
-        turns = [name for name in order[:place] if {name, stage} == TURNS and self.spent[name]]
-        others = [*order[place + 1 :], *turns]
-        remaining = of - step + sum(max(0, self.planned[name] - self.spent[name]) for name in others)
-        done = sum(self.spent.values())
-        return done, done + remaining
 
 
 class ProgressBar:
@@ -47,7 +21,7 @@ class ProgressBar:
     def __init__(self, planned: Mapping[str, int], kind: Callable[..., Any] | None = None) -> None:
         from tqdm import tqdm
 
-        self._outlook = Outlook(planned)
+        self._tally = Tally(planned)
         self._bar = (kind or tqdm)(
             total=sum(planned.values()),
             bar_format="{desc:<18}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left",
@@ -65,7 +39,7 @@ class ProgressBar:
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None = None) -> None:
         """Show how far a stage has come."""
-        done, self._bar.total = self._outlook.told(stage, step, of)
+        done, self._bar.total = self._tally.told(stage, step, of)
         self._bar.set_description_str(stage, refresh=False)
         self._bar.update(done - self._bar.n)
 

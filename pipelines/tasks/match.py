@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from morph.media.image import read_image
 from morph.media.keyframe import Fit, Keyframe, load_keyframe
-from morph.media.points import read_points
+from morph.media.points import MarkedPoints
 from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import installed, shared_landmarks
 from pipelines.request.alignment import Features
@@ -20,30 +21,30 @@ def matched(
     second: Path,
     size: tuple[int, int] | None = None,
     fit: Fit = "crop",
-    points: Path | None = None,
+    points: MarkedPoints | None = None,
     features: Features = "vgg16",
     model: str = "embedded",
     landmarks: bool = True,
+    tick: Callable[[], None] = lambda: None,
 ) -> tuple[Keyframe, Keyframe, Correspondence]:
     """Bring two pictures to one size and find the field between them.
 
-    size: (width, height); the first picture's own when left out. points: a file of pairs of points in pixels of the
-    upright pictures as they are on disk; they are obeyed. model: whose denoiser the features
-    "unet" are; others load none. landmarks: those of people help, where MediaPipe is installed.
+    size: (width, height); the first picture's own when left out. points: in pixels of the upright
+    pictures as they are on disk; they are obeyed. model: whose denoiser the features "unet" are; others load none.
+    landmarks: those of people help, where MediaPipe is installed. tick: see ``find``.
 
     Raises:
         KeyframeError: a picture cannot be used.
-        InputError: the points cannot be read, or are not on the keyframes.
+        InputError: points are not on the keyframes.
         ModelError: the model cannot be loaded.
     """
-    marked = read_points(points) if points else None
     originals = [_upright_size(path) for path in (first, second)]
     size = size or originals[0]
-    places = None if marked is None else torch.from_numpy(marked.prepared(originals, size, fit)).float()
+    places = None if points is None else torch.from_numpy(points.prepared(originals, size, fit)).float()
     a, b = (load_keyframe(path, "", size, fit) for path in (first, second))
     models = Models.from_pretrained(model) if features == "unet" else Models.without_model()
     helpful = shared_landmarks(a.pixels, b.pixels) if landmarks and installed() else None
-    return a, b, find(a.pixels, b.pixels, models.looker(features), places, helpful)
+    return a, b, find(a.pixels, b.pixels, models.looker(features), places, helpful, tick)
 
 
 def _upright_size(path: Path) -> tuple[int, int]:

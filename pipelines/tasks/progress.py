@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from PIL.Image import Image
+if TYPE_CHECKING:  # --help waits for nothing
+    from PIL.Image import Image
 
-Look = Callable[[], Image]
+Look = Callable[[], "Image"]
 """Makes a small picture of a frame that is being made; it costs something only when it is called."""
 
 
@@ -45,3 +46,29 @@ class Meter:
         if done:  # of a clip without a model nothing is spent
             self.spent[stage] = done
         self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)
+
+
+TURNS = {"invert", "render"}
+"""Stages that frames in register go through batch by batch."""
+
+
+class Tally:
+    """Makes one measure of the whole work of what is told of each stage, in U-Net forward equivalents."""
+
+    def __init__(self, planned: Mapping[str, int]) -> None:
+        self.planned = planned
+        self.spent = dict.fromkeys(planned, 0)
+
+    def told(self, stage: str, step: int, of: int) -> tuple[int, int]:
+        """How much is done, and of how much; stages before this one are over, whatever they had planned.
+
+        But for those that it takes turns with.
+        """
+        self.spent[stage] = step
+        order = list(self.planned)
+        place = order.index(stage) if stage in order else len(order)
+        turns = [name for name in order[:place] if {name, stage} == TURNS and self.spent[name]]
+        others = [*order[place + 1 :], *turns]
+        remaining = of - step + sum(max(0, self.planned[name] - self.spent[name]) for name in others)
+        done = sum(self.spent.values())
+        return done, done + remaining

@@ -56,6 +56,7 @@ class Edit:
                 raise SettingsError(f"edit {name} needs {given}: give one")
             if value and given not in self.how.takes:
                 raise SettingsError(f"edit {name} does nothing with {given}: leave it out")
+        self.how.check([given for given in (*TEXTS, *FILES) if getattr(self, given)])
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Edit:
@@ -112,4 +113,4 @@ class Edit:
 
     def forwards(self, count: int = 1) -> int:
         """U-Net forward equivalents that so many pictures take, more or less; ways of fitting add theirs."""
-        return count * self.numbers.steps * (1 if self.numbers.guidance == 1 else 2)
+        return count * self.how.taken(self.numbers.steps) * (1 if self.numbers.guidance == 1 else 2)

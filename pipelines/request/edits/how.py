@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -44,3 +45,10 @@ class How(Section):
         cls.name, cls.does, cls.paper = name, does, paper
         cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
         cls.published, cls.detailed = published or {}, detailed
+
+    def check(self, given: Collection[str]) -> None:
+        """Refuse options that do not go with what is ``given``, by its names; a SettingsError says which."""
+
+    def taken(self, steps: int) -> int:
+        """How often the denoiser is asked for a picture that is painted by so many steps."""
+        return steps

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
 
-HOWS: Mapping[str, type[How]] = {how.name: how for how in (SdEdit, Variation, TextDifference)}
+_HOWS: tuple[type[How], ...] = (
+    *(SdEdit, Variation, TextDifference),
+    *(Inpaint, Restore, Ilvr, Compose, Hybrid, Anagram),
+)
+HOWS: Mapping[str, type[How]] = {how.name: how for how in _HOWS}

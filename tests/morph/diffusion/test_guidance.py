@@ -66,6 +66,26 @@ def test_a_composition_is_the_sum_of_what_each_text_adds(model, latents, texts):
 def test_every_text_of_a_composition_needs_its_weight(model, texts):
     with pytest.raises(ValueError, match="1 conditions and 2 weights"):
         composed(model.conditional(), texts[2], texts[:1], [1.0, 1.0])
+    with pytest.raises(ValueError, match="1 conditions and 2 masks"):
+        composed(model.conditional(), texts[2], texts[:1], [1.0], [None, None])
+
+
+@torch.no_grad()
+def test_a_text_of_a_composition_counts_where_its_mask_says(model, latents, texts):
+    """Inside as if it were everywhere, outside as if it were not there, exactly; between, in proportion."""
+    predict, (cat, dog, base) = model.conditional(), texts
+    left = torch.zeros(1, 1, 8, 8)
+    left[..., :4] = 1
+    left[..., 0] = 0.25
+    within = composed(predict, base, [cat, dog], [2.0, -1.5], [None, left])(latents, T)
+    everywhere = composed(predict, base, [cat, dog], [2.0, -1.5])(latents, T)
+    without = composed(predict, base, [cat, dog], [2.0, 0.0])(latents, T)
+    for masked, inside, outside in zip(within, everywhere, without, strict=True):
+        assert torch.equal(masked[..., 4:], outside[..., 4:])
+        assert torch.allclose(masked[..., 1:4], inside[..., 1:4], atol=1e-5)
+        assert not torch.allclose(inside[..., 1:4], outside[..., 1:4], atol=1e-3)
+        expected = torch.lerp(outside[..., 0], inside[..., 0], 0.25)
+        assert torch.allclose(masked[..., 0], expected, atol=1e-5)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 from PIL import Image
 
 from pipelines.request.edits.hows import HOWS
@@ -34,3 +35,23 @@ def test_a_wrong_name_is_one_line(command, tmp_path):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: how is 'sdedits'; did you mean sdedit?")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_black_in_the_mask_is_written_as_it_was(command, folder, tmp_path):
+    with Image.open(CAT) as picture:
+        picture.convert("RGB").resize((64, 64)).save(tmp_path / "cat.png")
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (32, 0, 64, 64))
+    mask.save(tmp_path / "mask.png")
+    small = ("--steps", "3", "--guidance", "1", "--size", "64", "--model", str(folder), "--device", "cpu")
+    how = ("--how", "inpaint", "--mask", "mask.png", "--set", "jump=1", "--set", "repeat=2")
+    result = command("edit", "cat.png", "-o", "out.png", *how, *small, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    before, after = (np.array(Image.open(tmp_path / name)) for name in ("cat.png", "out.png"))
+    assert np.array_equal(after[:, :32], before[:, :32])
+    assert not np.array_equal(after[:, 32:], before[:, 32:])
+    wrong = command(
+        "edit", "cat.png", "-o", "no.png", "--how", "compose", "--prompt", "x", "--set", "terms=a @moon"
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("Error: terms has the place 'moon'; it must be left, right")

@@ -19,7 +19,9 @@ def canvas():
     def made(model, mask=None, other=None, side=64, **values):
         keyframe, _ = sized(SAMPLES / "cat.jpg", model.geometry, str(side), str(side))
         pixels = reduced_pixels(keyframe.pixels, (side, side))
-        return Canvas(model, Edit.of(values), pixels, mask, other, PerceptualDistance(), load_clip)
+        files = {"mask": mask, "reference": other}
+        asked = values | {name: f"{name}.png" for name, given in files.items() if given is not None}
+        return Canvas(model, Edit.of(asked), pixels, mask, other, PerceptualDistance(), load_clip)
 
     torch.manual_seed(0)
     return made

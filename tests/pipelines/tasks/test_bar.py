@@ -2,7 +2,7 @@
 
 import time
 
-from pipelines.tasks.bar import LateBar, Outlook, ProgressBar
+from pipelines.tasks.bar import LateBar, ProgressBar
 
 
 def test_a_stage_that_ends_early_leaves_less_to_do(capsys):
@@ -30,13 +30,6 @@ def test_nothing_is_drawn_where_nothing_is_planned(capsys):
     with ProgressBar({}) as bar:
         bar("render", 1, 1)
     assert capsys.readouterr() == ("", "")
-
-
-def test_an_outlook_counts_what_is_left_of_stages_to_come():
-    outlook = Outlook({"fit LoRA": 10, "render": 30})
-    assert outlook.told("fit LoRA", 5, 10) == (5, 40)
-    assert outlook.told("render", 15, 30) == (20, 35)
-    assert outlook.spent == {"fit LoRA": 5, "render": 15}
 
 
 def test_a_late_bar_is_drawn_once_there_is_something_to_tell_and_passes_it_on(capsys):

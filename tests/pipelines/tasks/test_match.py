@@ -9,6 +9,7 @@ from PIL import Image
 from morph.errors import InputError
 from morph.installed import how_to_install
 from morph.media.keyframe import load_keyframe
+from morph.media.points import read_points
 from pipelines.tasks.match import matched
 from tests.conftest import SAMPLES
 
@@ -55,11 +56,12 @@ def test_a_picture_and_a_larger_copy_are_brought_to_the_size_of_the_first(tmp_pa
 def test_points_are_of_the_pictures_as_they_are_on_disk(tmp_path):
     (tmp_path / "points.csv").write_text("96,192,288,192\n")
     files = [SAMPLES / "cat.jpg"] * 2
-    _, _, found = matched(*files, (64, 64), points=tmp_path / "points.csv", features="alexnet", landmarks=False)
+    points = read_points(tmp_path / "points.csv")
+    _, _, found = matched(*files, (64, 64), points=points, features="alexnet", landmarks=False)
     # in the middle between a quarter and three quarters of the way across lies the middle, half a unit from both
     x, y = found.warp.at(torch.zeros(1, 2))[0]
     assert float(x) == pytest.approx(0.5, abs=0.1)
     assert float(y) == pytest.approx(0, abs=0.1)
     (tmp_path / "points.csv").write_text("96,192,384,192\n")
     with pytest.raises(InputError, match="is outside B"):
-        matched(*files, (64, 64), points=tmp_path / "points.csv", features="alexnet")
+        matched(*files, (64, 64), points=read_points(tmp_path / "points.csv"), features="alexnet")

@@ -1,6 +1,6 @@
 """What callers are told."""
 
-from pipelines.tasks.progress import Meter
+from pipelines.tasks.progress import Meter, Tally
 
 
 def test_a_meter_tells_how_far_a_stage_has_come():
@@ -20,3 +20,10 @@ def test_a_preview_costs_nothing_until_it_is_asked_for():
     assert len(drawn) == 1
     drawn[0]()
     assert drawn[1] == "drawn"
+
+
+def test_a_tally_counts_what_is_left_of_stages_to_come():
+    tally = Tally({"fit LoRA": 10, "render": 30})
+    assert tally.told("fit LoRA", 5, 10) == (5, 40)
+    assert tally.told("render", 15, 30) == (20, 35)
+    assert tally.spent == {"fit LoRA": 5, "render": 15}

@@ -1,0 +1,1 @@
+"""Nodes for ComfyUI: what they do, their faces there, and the thin folder that brings them in."""
