@@ -22,10 +22,9 @@ from pipelines.page.shown import finish
 from pipelines.page.status import Status
 from pipelines.request.clip import Clip
 from pipelines.request.ways import needs_model
-from pipelines.tasks.bar import Outlook
 from pipelines.tasks.memory import out_of_memory
 from pipelines.tasks.models import Models
-from pipelines.tasks.progress import Callback, Look
+from pipelines.tasks.progress import Callback, Look, Tally
 
 LOOK_SIDE, LOOK_EVERY = 448, 0.8
 """Pixels of the longer side of what is shown while it is painted, and seconds from one to the next."""
@@ -175,13 +174,13 @@ class _Watch:
     def __init__(self, studio: Studio, planned: Mapping[str, int], length: int) -> None:
         self._studio = studio
         self._expected, self._told = LAID * length, 0
-        self._outlook = Outlook(planned)
+        self._tally = Tally(planned)
         self._began = time.monotonic()
         self._looked = 0.0
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None) -> None:
         self._studio._check_stop()
-        done, total = self._outlook.told(stage, step, of)
+        done, total = self._tally.told(stage, step, of)
         self._told += 1
         share = min(1.0, done / total if total else self._told / self._expected)
         now = time.monotonic()
