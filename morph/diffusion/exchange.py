@@ -62,6 +62,15 @@ class Heard(NamedTuple):
         mixed = F.scaled_dot_product_attention(query, self.keys.to(query), self.values.to(query), attn_mask=bias)
         return mixed.transpose(1, 2).flatten(2)
 
+    def probabilities(self, query: Tensor) -> Tensor:
+        """How much of each value goes into the answer to each query (B,H,T,D): (B,H,T,S) float32."""
+        scores = query.float() @ self.keys.float().mT * query.shape[-1] ** -0.5
+        return (scores if self.bias is None else scores + self.bias.float()).softmax(-1)
+
+    def weighed(self, probabilities: Tensor) -> Tensor:
+        """What is answered where so much (B,H,T,S) of each value goes into it: (B,T,H D), in the values' dtype."""
+        return (probabilities.to(self.values) @ self.values).transpose(1, 2).flatten(2)
+
     def rows(self, rows: slice) -> Heard:
         """Those of some samples."""
         return Heard(self.keys[rows], self.values[rows], None if self.bias is None else self.bias[rows])
@@ -122,6 +131,39 @@ class Apart(NamedTuple):
     def answer(self, query: Tensor) -> Tensor:
         """See :class:`Answer`."""
         return torch.cat([self.head.answer(query[: self.ahead]), self.rest.answer(query[self.ahead :])])
+
+
+class Weighed(NamedTuple):
+    """The answers of a batch where ``weigh`` says how much of each value goes into them.
+
+    It is given the batch's own :meth:`Heard.probabilities`, (B,H,T,S) float32, and returns as many.
+    """
+
+    own: Heard
+    weigh: Callable[[Tensor], Tensor]
+
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Weighed:
+        """See :class:`Answer`."""
+        return Weighed(self.own.beside(keys, values, mask), self.weigh)
+
+    def answer(self, query: Tensor) -> Tensor:
+        """See :class:`Answer`."""
+        return self.own.weighed(self.weigh(self.own.probabilities(query))).to(query)
+
+
+class Led(NamedTuple):
+    """The answers of a batch that looks where its first sample looks: that one's queries and keys, own values."""
+
+    own: Heard
+
+    def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Led:
+        """See :class:`Answer`."""
+        return Led(self.own.beside(keys, values, mask))
+
+    def answer(self, query: Tensor) -> Tensor:
+        """See :class:`Answer`."""
+        first = self.own.rows(slice(1)).expand(len(query))
+        return first._replace(values=self.own.values).answer(query[:1].expand_as(query))
 
 
 Exchange = Callable[[str, Callable[[], Heard]], Answer]

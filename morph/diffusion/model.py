@@ -190,7 +190,7 @@ class LatentDiffusion:
         return self.posterior(images)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]; gradients pass."""
         self._take(self.autoencoder.network)
         return self.autoencoder.decode(latents)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +47,21 @@ class Autoencoder(Protocol):
         """From now on work in tiles, which needs less memory and shows faint seams; or whole again."""
 
 
+class Words(NamedTuple):
+    """A prompt as a text tower reads it: its words, and of each token that is read the word that it is of.
+
+    A sign is a word. A token that is of none, such as the mark of the end and all after it, has None.
+    """
+
+    words: tuple[str, ...]
+    tokens: tuple[int | None, ...]
+
+
 class Clip(Protocol):
     """One of CLIP's text towers."""
+
+    def words(self, prompt: str) -> Words:
+        """Which of the tokens that it reads are which words of a prompt."""
 
     def check(self, word: str, vectors: Tensor) -> None:
         """Raise ValueError, which says why, where a word with these vectors (N,D) cannot be learnt."""

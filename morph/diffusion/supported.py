@@ -48,8 +48,10 @@ def check_weights(folder: Path) -> None:
             raise ModelError(f"{folder / part} has no {file}; only safetensors are loaded. {found}".rstrip(". "))
 
 
-def check_configs(folder: Path) -> None:
+def check_configs(folder: Path, edits: bool = False) -> None:
     """Refuse other architectures, and what only looks like one of ours: for inpainting, or a refiner.
+
+    With ``edits`` a U-Net may be one that is shown a picture's latents too, as InstructPix2Pix's.
 
     Raises:
         ModelError: what it is, and what is supported.
@@ -62,6 +64,9 @@ def check_configs(folder: Path) -> None:
         if (kind := configs[part].get("_class_name")) not in classes:
             named = f"is a {kind}" if kind else "has a config.json that names no class"
             raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
+    latents = configs["vae"].get("latent_channels", _CHANNELS)
+    if edits and isinstance(latents, int) and configs[part].get("in_channels") == 2 * latents:
+        configs[part] = configs[part] | {"in_channels": latents}
     _CHECKS[denoiser](folder, *configs.values())
 
 

@@ -55,12 +55,7 @@ class CLIP:
     @torch.no_grad()
     def images(self, images: Tensor) -> Tensor:
         """Images (B,3,H,W) in [-1,1] as unit vectors (B,D); of oblong ones the middle square is seen."""
-        scale = self._size / min(images.shape[2:])
-        sides = [max(self._size, round(side * scale)) for side in images.shape[2:]]
-        if sides != list(images.shape[2:]):
-            images = F.interpolate(images, sides, mode="bicubic", antialias=True).clamp(-1, 1)
-        top, left = ((side - self._size) // 2 for side in sides)
-        return self.embed_images(images[:, :, top : top + self._size, left : left + self._size].to(self.device))
+        return self.embed_images(images)
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Tensor:
@@ -68,9 +63,19 @@ class CLIP:
         return self.embed_texts(texts)
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """Images (B,3,S,S) in [-1,1] of the model's own size S as unit vectors (B,D), with gradients."""
-        pixels = ((images + 1) / 2 - self._mean.to(images)) / self._std.to(images)
+        """:meth:`images` with gradients."""
+        pixels = (self._framed(images).to(self.device) + 1) / 2
+        pixels = (pixels - self._mean.to(pixels)) / self._std.to(pixels)
         return F.normalize(self.model.get_image_features(pixel_values=pixels).pooler_output.float(), dim=-1)
+
+    def _framed(self, images: Tensor) -> Tensor:
+        """The middle square of images, of the model's own size."""
+        scale = self._size / min(images.shape[2:])
+        sides = [max(self._size, round(side * scale)) for side in images.shape[2:]]
+        if sides != list(images.shape[2:]):
+            images = F.interpolate(images, sides, mode="bicubic", antialias=True).clamp(-1, 1)
+        top, left = ((side - self._size) // 2 for side in sides)
+        return images[:, :, top : top + self._size, left : left + self._size]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts as unit vectors (N,D), with gradients; what the model cannot read of a long one is cut off."""

@@ -40,9 +40,8 @@ class AlexNetTower(nn.Module):
         self.register_buffer("deviation", torch.ones(STATISTICS))
         self.dropout = nn.Dropout(0.4)
 
-    @torch.no_grad()
     def statistics(self, images: Tensor) -> Tensor:
-        """What AlexNet sees of images (B,3,S,S) in [-1,1]: (B,2304) float32."""
+        """What AlexNet sees of images (B,3,S,S) in [-1,1]: (B,2304) float32; gradients pass."""
         images = F.interpolate(images.float(), [round(LARGER * side) for side in images.shape[2:]], mode="bilinear")
         layers: list[Tensor] = list(self.trunk(images))
         normed = [F.layer_norm(layer.movedim(1, 3), layer.shape[1:2]) for layer in layers]

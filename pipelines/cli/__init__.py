@@ -17,6 +17,7 @@ from pipelines.cli.comfy import comfy
 from pipelines.cli.common import Notices, say, say_error, styled
 from pipelines.cli.compare import compare
 from pipelines.cli.complete import completion, teach
+from pipelines.cli.directions import directions
 from pipelines.cli.doctor import doctor
 from pipelines.cli.edit import edit
 from pipelines.cli.interpolate import interpolate
@@ -42,7 +43,7 @@ def cli() -> None:
 
 for command in (
     *(render, batch, report, compare, interpolate, edit, match, pose, show, rerun, settings, info, measure),
-    *(comfy, doctor, completion, ui),
+    *(directions, comfy, doctor, completion, ui),
 ):
     cli.add_command(command)
 teach(cli)

@@ -13,11 +13,13 @@ from morph.errors import MorphError
 from morph.scaling import enlarged, size_of
 from morph.steps import drain
 from pipelines.between.finishing import End
-from pipelines.edit import constraints, noise
+from pipelines.edit import constraints, directions, noise, prompts
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
+from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
+from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
 
 Editor = Callable[[Canvas, Any, Sequence[float]], Generator[Step, None, Tensor]]
 """(canvas, its options, amounts in (0,1]) to edited pictures (N,3,h,w) in [-1,1]; yields its steps."""
@@ -25,12 +27,17 @@ EDITORS: Mapping[type[How], Editor] = {
     SdEdit: noise.noised,
     Variation: noise.varied,
     TextDifference: noise.moved_text,
+    Direction: directions.directed,
     Inpaint: constraints.repainted,
     Restore: constraints.restored,
     Ilvr: constraints.refined,
     Compose: constraints.put_together,
     Hybrid: constraints.hybrid,
     Anagram: constraints.seen_twice,
+    PromptToPrompt: prompts.attended,
+    PlugAndPlay: prompts.laid_out,
+    FlowEdit: prompts.flowed,
+    Instruct: prompts.instructed,
 }
 CHANGED = 0.15
 """The change of a place, of a range of 2, from which little of the picture's own detail is left there."""

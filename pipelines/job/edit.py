@@ -90,7 +90,11 @@ def edit_file(
 
     quiet_libraries()
     models = Models.from_pretrained(
-        options.model, device=options.device, dtype=options.dtype, offload=options.offload
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        offload=options.offload,
+        edits=edit.how.instructs,
     )
     keyframe, sizes = sized(image, models.model.geometry, options.size, options.model_size)
     log.warning("%s", models.said)

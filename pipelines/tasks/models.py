@@ -195,12 +195,14 @@ class Models:
         device: str = "auto",
         dtype: str = "auto",
         offload: Offload = "none",
+        edits: bool = False,
     ) -> Self:
         """The "embedded" model, a local diffusers folder or a hub id; ``controlnet`` is a folder or a hub id.
 
         ``loras`` are published ones, FILE or FILE=WEIGHT, and ``tokens`` textual inversions, FILE or FILE=NAME.
         ``offload`` is what waits on the CPU for its turn: "none", all "components" but one, or "blocks" of the
-        denoiser too; then nothing can be fitted. A video model takes none of these.
+        denoiser too; then nothing can be fitted. A video model takes none of these. With ``edits`` it may be one
+        that was made to follow instructions, and can do nothing else.
         """
         folder, name = locate(str(source))
         if is_video(folder):
@@ -219,6 +221,7 @@ class Models:
             [(entry.file, entry.weight) for entry in files],
             [(entry.file, entry.token) for entry in words],
             offload,
+            edits,
         )
         models = cls(model, PerceptualDistance())
         models.asked = {"model": str(source), "controlnet": controlnet}

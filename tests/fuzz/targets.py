@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from tests.fuzz import jobs, models, pictures, texts, videos
+from tests.fuzz import jobs, models, pictures, spaces, texts, videos
 from tests.fuzz.mutate import Mutation, damaged
 
 Read = Callable[[Path], object]
@@ -55,6 +55,7 @@ def targets() -> dict[str, Target]:
         *(Target(*row) for row in models.ROWS),
         *(Target(*row) for row in videos.ROWS),
         *(Target(*row) for row in pictures.ROWS),
+        *(Target(*row) for row in spaces.ROWS),
     ]
     return {target.name: target for target in listed}
 

@@ -70,9 +70,8 @@ class KL:
             return encoded.latent_dist.mean.float(), encoded.latent_dist.std.float()
         return encoded.latents.float(), torch.zeros_like(encoded.latents, dtype=torch.float32)
 
-    @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]."""
+        """Scaled latents (B,C,h,w) to images (B,3,H,W) float32 in [-1,1]; gradients pass."""
         scale, shift = (_along(levels, latents) for levels in self.scaling)
         latents = (latents / scale + shift).to(self.network.dtype)
         return torch.cat([self._decoded(part).float().clamp(-1, 1) for part in _parts(latents)])

@@ -29,6 +29,7 @@ def load_model(
     loras: Iterable[tuple[Path, float]] = (),
     tokens: Iterable[tuple[Path, str]] = (),
     offload: Offload = "none",
+    edits: bool = False,
 ) -> LatentDiffusion:
     """The model called "embedded", in a local diffusers folder, or of a hub id such as ``owner/name``.
 
@@ -37,6 +38,7 @@ def load_model(
     folder or a hub id too, such as ``lllyasviel/control_v11p_sd15_openpose``. ``loras`` are files of published
     LoRAs, which are added to the weights, each so many times as it says, and ``tokens`` those of textual
     inversions, each with the word that it is, or "" for its own. ``offload``: see :meth:`LatentDiffusion.to`.
+    ``edits``: see :func:`check_configs`.
 
     Raises:
         ModelError: nothing there, weights that are not safetensors, damaged, or of an unsupported kind.
@@ -44,7 +46,7 @@ def load_model(
     folder, name = locate(source)
     if name == "embedded":
         check_hashes(folder)
-    model = from_folder(folder, name)
+    model = from_folder(folder, name, edits)
     if controlnet:
         add_controlnet(model, controlnet)
     for path, weight in loras:
@@ -69,7 +71,7 @@ def add_controlnet(model: LatentDiffusion, source: str) -> None:
     model.guide(network, name)
 
 
-def from_folder(folder: Path, name: str) -> LatentDiffusion:
+def from_folder(folder: Path, name: str, edits: bool = False) -> LatentDiffusion:
     """The model in a diffusers folder of its networks, tokenizers and scheduler, on the CPU.
 
     In float32, but for large networks that are stored in 16 bits: these are as they are stored until they are cast.
@@ -78,7 +80,7 @@ def from_folder(folder: Path, name: str) -> LatentDiffusion:
     import transformers
 
     check_weights(folder)
-    check_configs(folder)
+    check_configs(folder, edits)
 
     def network(part: str) -> Any:
         kind = read_json(folder / part / "config.json")["_class_name"]

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Words
 
 T5_TOKENS = 256
 """How many tokens T5 is shown where nothing else is said."""
+_WORD = re.compile(r"[^\s,.;:!?]+|[,.;:!?]")
 
 
 class Clip:
@@ -77,6 +79,25 @@ class Clip:
             for prompt in prompts
             if len(self.tokenizer(self._spelt(prompt)).input_ids) > self.tokenizer.model_max_length
         ]
+
+    def words(self, prompt: str) -> Words:
+        """See :class:`morph.diffusion.parts.Clip`; a learnt word of several tokens is as many words."""
+        spelt = self._spelt(prompt)
+        found = list(_WORD.finditer(spelt))
+        read = self.tokenizer(
+            spelt,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_offsets_mapping=True,
+        )
+        tokens = tuple(
+            next((number for number, word in enumerate(found) if word.start() <= start < word.end()), None)
+            if end > start
+            else None
+            for start, end in read.offset_mapping
+        )
+        return Words(tuple(word[0].lower() for word in found), tokens)
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Prompts to token ids (B,L), padded and cut to the tokenizer's length."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.processors import processed
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard, Site
+from morph.diffusion.exchange import Answer, Exchange, Heard, Led, Site
 from morph.diffusion.prediction import Control
 from morph.errors import ModelError
+
+_LEVEL = 1
+"""Of the way up, whose features say how a picture is laid out."""
 
 
 class UNet(Network):
@@ -30,6 +33,16 @@ class UNet(Network):
         self._factor = factor
         self.sizes = network.config.addition_embed_type == "text_time"
         self.controlnet: Any = None
+
+    @property
+    def channels(self) -> int:
+        """Of the noisy latents that it is shown."""
+        return int(self.network.config.out_channels)
+
+    @property
+    def edits(self) -> bool:
+        """Whether it is shown a clean picture's latents behind the noisy ones, as InstructPix2Pix's."""
+        return int(self.network.config.in_channels) == 2 * self.channels
 
     @cached_property
     def sites(self) -> list[Site]:
@@ -54,6 +67,34 @@ class UNet(Network):
         """See :class:`morph.diffusion.parts.Denoiser`."""
         layers = {name: self.network.get_submodule(name) for name in names}
         return processed(layers, lambda name: _Attention(name, exchange))
+
+    @contextmanager
+    def led(self, features: bool, attention: bool) -> Iterator[None]:
+        """In the ``with`` body a batch is laid out as its first sample is (Tumanyan et al., 2022, section 4).
+
+        features: what the middle block of the second level on the way up adds to its input is that sample's.
+        attention: from there on the picture attends to itself by that one's queries and keys. In Stable Diffusion 1
+        and 2 these are blocks 4, and 4 to 11, of twelve.
+        """
+        middle = self._middle
+        sites = [
+            site.name
+            for site in self.sites
+            if site.kind == "self" and site.name.startswith("up_blocks") and _place(site.name) >= (_LEVEL, middle)
+        ]
+        with ExitStack() as stack:
+            if features:
+                # what it adds, and not what it says: a sample's own way past it stays
+                block = self.network.up_blocks[_LEVEL].resnets[middle]
+                stack.callback(block.conv2.register_forward_hook(_first).remove)
+            if attention:
+                stack.enter_context(self.exchanging(_led, sites))
+            yield
+
+    @property
+    def _middle(self) -> int:
+        """The number of the block whose features say most; of three the second."""
+        return (len(self.network.up_blocks[_LEVEL].resnets) - 1) // 2
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -112,6 +153,20 @@ class UNet(Network):
             "down_block_additional_residuals": tuple(residual * scale for residual in down_residuals),
             "mid_block_additional_residual": middle_residual * scale,
         }
+
+
+def _place(name: str) -> tuple[int, int]:
+    """The level and the number of an attention on the way up."""
+    _, level, _, number, *_ = name.split(".")
+    return int(level), int(number)
+
+
+def _led(name: str, own: Callable[[], Heard]) -> Answer:
+    return Led(own())
+
+
+def _first(layer: Any, inputs: Any, output: Tensor) -> Tensor:
+    return output[:1].expand_as(output)
 
 
 @dataclass(frozen=True)

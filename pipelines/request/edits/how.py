@@ -20,7 +20,8 @@ class How(Section):
     name: what people call it. does: what it does, in a line. paper: where it is from. needs: what has to be given,
     and takes, what may be. published: values of :class:`Numbers` that its authors work with, if these differ from
     the defaults. detailed: whether what is finer than the model's size comes from the picture again where it did
-    not change; False for what brings detail of its own, or holds what it makes to a rule.
+    not change; False for what brings detail of its own, or holds what it makes to a rule. instructs: whether models
+    that were made to follow instructions can be given.
     """
 
     name: ClassVar[str]
@@ -30,6 +31,7 @@ class How(Section):
     takes: ClassVar[frozenset[Given]]
     published: ClassVar[dict[str, Any]]
     detailed: ClassVar[bool]
+    instructs: ClassVar[bool]
 
     def __init_subclass__(
         cls,
@@ -40,11 +42,12 @@ class How(Section):
         takes: tuple[Given, ...] = (),
         published: dict[str, Any] | None = None,
         detailed: bool = True,
+        instructs: bool = False,
     ) -> None:
         super().__init_subclass__()
         cls.name, cls.does, cls.paper = name, does, paper
         cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
-        cls.published, cls.detailed = published or {}, detailed
+        cls.published, cls.detailed, cls.instructs = published or {}, detailed, instructs
 
     def check(self, given: Collection[str]) -> None:
         """Refuse options that do not go with what is ``given``, by its names; a SettingsError says which."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
+from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.how import How
 from pipelines.request.edits.noise import SdEdit, TextDifference, Variation
+from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
 
 _HOWS: tuple[type[How], ...] = (
-    *(SdEdit, Variation, TextDifference),
+    *(SdEdit, Variation, TextDifference, Direction),
+    *(PromptToPrompt, PlugAndPlay, FlowEdit, Instruct),
     *(Inpaint, Restore, Ilvr, Compose, Hybrid, Anagram),
 )
 HOWS: Mapping[str, type[How]] = {how.name: how for how in _HOWS}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morph.diffusion.exchange import Apart, Averaged, Heard, Mixed
+from morph.diffusion.exchange import Apart, Averaged, Heard, Led, Mixed, Weighed
 
 
 @pytest.fixture
@@ -35,13 +35,34 @@ def test_samples_ahead_are_answered_apart(query):
     assert torch.equal(apart[1:], rest.answer(query[1:]))
 
 
-@pytest.mark.parametrize("kind", ["mixed", "averaged", "apart"])
+def test_own_probabilities_give_the_own_answer_and_others_another(query):
+    own = heard()
+    biased = own._replace(bias=torch.tensor([0.0, 1.0, -1.0]).reshape(1, 1, 1, 3))
+    for one in (own, biased):
+        assert torch.allclose(one.probabilities(query).sum(-1), torch.ones(2, 2, 5))
+        assert torch.allclose(Weighed(one, lambda maps: maps).answer(query), one.answer(query), atol=1e-6)
+    first_alone = Weighed(own, lambda maps: maps * torch.tensor([1.0, 0, 0])).answer(query)
+    weights = own.probabilities(query)[..., :1]
+    assert torch.allclose(first_alone, (weights * own.values[:, :, :1]).transpose(1, 2).flatten(2), atol=1e-6)
+
+
+def test_a_batch_is_led_by_its_first_sample(query):
+    own = heard()
+    answers = Led(own).answer(query)
+    assert torch.allclose(answers[0], own.answer(query)[0], atol=1e-6)
+    looks = own.probabilities(query)[:1]
+    assert torch.allclose(answers[1:], own.rows(slice(1, None)).weighed(looks), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["mixed", "averaged", "apart", "weighed", "led"])
 def test_what_stands_beside_is_beside_every_answer(query, kind):
     one, other, more = heard(), heard(), heard()
     beside = [part.beside(*more[:2]) for part in (one, other)]
     made = {
         "mixed": lambda first, second: Mixed(first, second, torch.tensor([0.3, 0.6])),
         "averaged": lambda first, second: Averaged(first),
+        "weighed": lambda first, second: Weighed(first, lambda maps: maps.square()),
+        "led": lambda first, second: Led(first),
         "apart": lambda first, second: Apart(1, first.rows(slice(1)), second.rows(slice(1, None))),
     }[kind]
     assert torch.allclose(made(one, other).beside(*more[:2]).answer(query), made(*beside).answer(query), atol=1e-6)

@@ -1,0 +1,1 @@
+"""Directions in spaces that pictures are made from: found, kept, and gone along."""

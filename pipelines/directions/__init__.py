@@ -1,0 +1,1 @@
+"""Directions of spaces that pictures are made from, from what was asked for to files and sheets."""

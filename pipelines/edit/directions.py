@@ -1,0 +1,77 @@
+"""Edits along directions that were found before."""
+
+from __future__ import annotations
+
+from collections.abc import Generator as Steps
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from morph.diffusion.ddim import Step
+from morph.diffusion.schedule import CLEAN
+from morph.directions.card import Found
+from morph.directions.generator import Generator, pictures_of
+from morph.directions.glo import Glo
+from morph.directions.opened import opened
+from morph.errors import ModelError, SettingsError
+from morph.scaling import enlarged, reduced_pixels, size_of
+from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.directions import Direction
+
+
+def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[Step, None, Tensor]:
+    """The picture moved along a direction; a weaker edit goes less far.
+
+    What a space makes of the picture is not quite the picture, so that only the change of it is taken. A step is
+    yielded for each of what is made.
+
+    Raises:
+        SettingsError: no direction was given, or there is none of that number.
+        ModelError: the directions are of another model, or of a space whose file is not there.
+    """
+    if not how.directions:
+        raise SettingsError("edit direction needs a file of directions: give one, by --set directions=FILE")
+    path = Path(how.directions)
+    found = Found.load(path)
+    number = found.number(how.number)
+    size = size_of(canvas.pixels)
+    generator = _space(canvas, how, found, path, size)
+    found.check(generator, path)
+    own = size_of(canvas.pixels) if not isinstance(generator, Glo) else generator.size
+    points = generator.project(reduced_pixels(canvas.pixels, own))
+    yield Step(CLEAN, canvas.latents, canvas.latents)
+    plain = pictures_of(generator, points)
+    start = canvas.model.decode(canvas.latents)
+    made = []
+    for amount in amounts:
+        shift = found.directions.shifts(points.codes, number, torch.tensor([how.far * amount]))
+        change = (pictures_of(generator, points, shift) - plain).to(start)
+        made.append(start + (change if own == size else enlarged(change, size)))
+        yield Step(CLEAN, canvas.latents, canvas.latents)
+    return torch.cat(made).clamp(-1, 1)
+
+
+def _space(canvas: Canvas, how: Direction, found: Found, path: Path, size: tuple[int, int]) -> Generator:
+    """The space that directions of a file are of, at the size of the canvas."""
+    space, numbers = found.card.space, canvas.numbers
+    if space.get("space") == "glo":
+        name = str(space.get("file", ""))
+        beside = path.with_name(name) if name and Path(name).name == name else None
+        if not how.glo and (beside is None or not beside.is_file()):
+            raise ModelError(f"directions {path} are of a space that is not beside them: give --set glo=FILE")
+        return Glo.load(Path(how.glo) if how.glo else beside or path)
+    until = space.get("until", 0.5)
+    if not isinstance(until, int | float) or not 0 <= until <= 1:
+        raise ModelError(f"directions {path} do not say where h is moved; find them again")
+    return opened(
+        canvas.model,
+        str(space.get("space")),
+        size,
+        steps=numbers.steps,
+        guidance=numbers.guidance,
+        until=float(until),
+        prompt=canvas.edit.source,
+        inversions=numbers.inversion_iterations,
+    )

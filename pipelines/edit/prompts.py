@@ -1,0 +1,110 @@
+"""Edits that go by what one text says and another does not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from morph.diffusion.condition import Condition
+from morph.diffusion.ddim import Step
+from morph.editing import flowedit, instruction, null_text, plug_and_play, prompt_to_prompt
+from morph.editing.path import inverted
+from morph.editing.prompt_to_prompt import Blend, Control
+from morph.editing.words import aligned, factors, places
+from morph.errors import SettingsError
+from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.instruction import prompts_of
+from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
+
+log = logging.getLogger("morph")
+
+
+def attended(canvas: Canvas, how: PromptToPrompt, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
+    """Prompt-to-prompt; a weaker edit does less in each step of what its text does otherwise."""
+    model, numbers, times = canvas.model, canvas.numbers, canvas.times(how.strength)
+    prompt_to_prompt.check(model)
+    control = _control(canvas, how)
+    path = yield from inverted(
+        canvas.guided(canvas.source, 1.0), model.schedule, canvas.latents, times, canvas.solver
+    )
+    negative: Condition | Mapping[int, Condition] = canvas.negative
+    if how.null_text:
+        fit = null_text.Fit(how.null_steps, how.null_rate)
+        negative = yield from null_text.fit(
+            model, path, canvas.source, canvas.negative, times, numbers.guidance, fit
+        )
+    texts = Condition.cat([canvas.source, canvas.target.expand(len(amounts))])
+    latents = yield from prompt_to_prompt.sample(
+        model, path, texts, negative, times, numbers.guidance, control, amounts, follow=not how.null_text
+    )
+    return model.decode(latents)
+
+
+def laid_out(canvas: Canvas, how: PlugAndPlay, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
+    """Plug-and-play; a weaker edit does less in each step of what its text does otherwise."""
+    model, times = canvas.model, canvas.times(how.strength)
+    plug_and_play.unet_of(model)
+    path = yield from inverted(
+        canvas.guided(canvas.source, 1.0), model.schedule, canvas.latents, times, canvas.solver
+    )
+    injection = plug_and_play.Injection(how.features, how.attention)
+    texts = canvas.source, canvas.target, canvas.negative
+    latents = yield from plug_and_play.sample(
+        model, path, *texts, times, canvas.numbers.guidance, amounts, injection
+    )
+    return model.decode(latents)
+
+
+def flowed(canvas: Canvas, how: FlowEdit, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
+    """FlowEdit; a weaker edit does less in each step of what its text does otherwise."""
+    model, times = canvas.model, canvas.times(how.strength)
+    texts = flowedit.Texts(
+        canvas.source, canvas.target, canvas.negative, how.source_guidance, canvas.numbers.guidance
+    )
+    last = min(round(how.last * canvas.numbers.steps), len(times) - 1)
+    latents = yield from flowedit.edit(
+        model, canvas.latents, texts, times, amounts, last=last, noises=how.noises, seed=canvas.numbers.seed
+    )
+    return model.decode(latents)
+
+
+def instructed(canvas: Canvas, how: Instruct, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
+    """What an instruction says; a weaker edit has less guidance by the text."""
+    model, numbers = canvas.model, canvas.numbers
+    if not instruction.follows(model):
+        source, prompt = prompts_of(canvas.edit.prompt, canvas.edit.source)
+        log.warning(
+            "model %s follows no instructions: done by prompt-to-prompt, from %r to %r", model.name, source, prompt
+        )
+        by_pair = PromptToPrompt(strength=how.strength)
+        pair = replace(canvas.edit, how=by_pair, source=source, prompt=prompt)
+        return (yield from attended(replace(canvas, edit=pair), by_pair, amounts))
+    guidances = [numbers.guidance * amount for amount in amounts]
+    latents = yield from instruction.sample(
+        model,
+        canvas.latents,
+        canvas.noise("instruct"),
+        canvas.target,
+        canvas.negative,
+        canvas.times(),
+        how.picture_guidance,
+        guidances,
+    )
+    return model.decode(latents)
+
+
+def _control(canvas: Canvas, how: PromptToPrompt) -> Control:
+    """What the options of prompt-to-prompt mean for the tokens of the two prompts."""
+    read = canvas.model.texts.clips[0].words
+    source, target = read(canvas.edit.source), read(canvas.edit.prompt)
+    blend = None
+    if how.blended:
+        if lost := next((word for word in how.blended if word not in (*source.words, *target.words)), None):
+            raise SettingsError(f"blend has {lost!r}, which is a word of neither prompt: source has {source.words}")
+        words = [[word for word in how.blended if word in text.words] for text in (source, target)]
+        blend = Blend(places(source, words[0]), places(target, words[1]), how.threshold, how.blend_after)
+    weights = factors(target, how.weighted) if how.weights else None
+    return Control(aligned(source, target, how.words == "replace"), weights, how.cross, how.own, blend)

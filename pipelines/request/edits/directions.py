@@ -1,0 +1,26 @@
+"""Edits along directions that were found before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.request.edits.how import How
+from pipelines.request.options.setting import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direction(
+    How,
+    name="direction",
+    does="moves the picture along a direction that morph directions found, of texts, of h, or of its own space",
+    paper="Kwon et al., Diffusion Models already have a Semantic Latent Space, 2023, for h; the file names the "
+    "paper of its directions",
+    takes=("source", "mask"),
+    published={"guidance": 1.0},
+):
+    """Options of going along a direction."""
+
+    directions: str = setting("", "The file that morph directions fit wrote.", names="file")
+    number: int = setting(1, "Which of its directions, counted from 1.", 1, 512)
+    far: float = setting(2.0, "How far an amount of 1 goes, in natural units; below 0 the other way.", -1000, 1000)
+    glo: str = setting("", "The space's file, where morph directions glo wrote it elsewhere.", names="file")

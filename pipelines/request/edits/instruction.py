@@ -1,0 +1,41 @@
+"""What an instruction says of two prompts: of the picture as it is, and as it is wanted."""
+
+from __future__ import annotations
+
+import re
+
+from morph.errors import SettingsError
+
+_FORMS = (
+    r"(?:please )?(?:replace|swap|exchange) (?P<old>.+?) (?:with|by|for) (?P<new>.+)",
+    r"(?:please )?(?:turn|change|convert|transform) (?P<old>.+?) (?:into|to) (?P<new>.+)",
+    r"(?:please )?make (?P<old>.+?) (?:into |look like )?(?P<new>(?:an?|the|two|three|some) .+)",
+)
+
+
+def prompts_of(instruction: str, source: str = "") -> tuple[str, str]:
+    """The prompts before and after an instruction such as "turn the cat into a lion".
+
+    ``source`` is what the picture shows, where that was said and has the words in it; without, it shows what is to
+    be replaced.
+
+    Raises:
+        SettingsError: it is no such instruction, or what it replaces is not in the source.
+    """
+    text = " ".join(instruction.split()).rstrip(".!")
+    for form in _FORMS:
+        if found := re.fullmatch(form, text, re.I):
+            old, new = found["old"], found["new"]
+            break
+    else:
+        raise SettingsError(
+            f"the instruction {instruction!r} is not 'turn A into B', 'replace A with B' or 'make A a B': give a "
+            "model that follows instructions, or take prompt-to-prompt with --source and --prompt"
+        )
+    if not source:
+        return f"a photo of {old}", f"a photo of {new}"
+    bare = re.sub(r"^(an?|the) ", "", old, flags=re.I)
+    for words in (old, *(f"{article} {bare}" for article in ("a", "an", "the"))):
+        if found := re.search(rf"(?<!\w){re.escape(words)}(?!\w)", source, re.I):
+            return source, source[: found.start()] + new + source[found.end() :]
+    raise SettingsError(f"the instruction {instruction!r} is about {old!r}, which source {source!r} does not name")

@@ -1,0 +1,46 @@
+"""``morph edit`` by prompts, as a person meets it."""
+
+import pytest
+
+from tests.morph.diffusion.backbones.tiny import build_sd3
+from tests.morph.editing.test_instruction import build_edits
+from tests.pipelines.conftest import CAT
+
+PAIR = ("--source", "a photo of a cat", "--prompt", "a photo of a dog")
+QUICK = ("--steps", "3", "--size", "64", "--device", "cpu")
+
+
+@pytest.mark.parametrize("how", ["prompt-to-prompt", "plug-and-play", "flowedit"])
+def test_the_way_of_an_edit_is_written(command, folder, tmp_path, how):
+    asked = ("--how", how, *PAIR, *QUICK, "--model", str(folder), "--steps-out", "3", "--guidance", "2")
+    result = command("edit", CAT, "-o", "out", *asked, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_what_a_model_cannot_do_is_one_line_and_writes_nothing(command, tmp_path):
+    model = str(build_sd3(tmp_path / "sd3"))
+    for how, told in (("prompt-to-prompt", "needs maps of words apart"), ("plug-and-play", "is no U-Net")):
+        result = command("edit", CAT, "-o", "out.png", "--how", how, *PAIR, *QUICK, "--model", model, cwd=tmp_path)
+        assert result.returncode == 2
+        assert told in result.stderr.splitlines()[-1]
+        assert not (tmp_path / "out.png").exists()
+
+
+def test_instructions_are_followed_by_a_model_for_them_or_as_a_pair_of_prompts(command, folder, tmp_path):
+    instructs = str(build_edits(tmp_path / "edits"))
+    asked = ("edit", CAT, *QUICK, "--guidance", "2", "--prompt")
+    by_model = command(
+        *asked, "make it snowy", "-o", "snow.png", "--how", "instruct", "--model", instructs, cwd=tmp_path
+    )
+    assert by_model.returncode == 0, by_model.stderr
+    other = command(*asked, "snow", "-o", "other.png", "--how", "sdedit", "--model", instructs, cwd=tmp_path)
+    assert other.returncode == 2
+    assert "is not a plain text-to-image model" in other.stderr
+    plain = ("--how", "instruct", "--model", str(folder))
+    pair = command(*asked, "turn the cat into a dog", "-o", "dog.png", *plain, cwd=tmp_path)
+    assert pair.returncode == 0
+    assert "done by prompt-to-prompt, from 'a photo of the cat' to 'a photo of a dog'" in pair.stderr
+    unclear = command(*asked, "make it snowy", "-o", "unclear.png", *plain, cwd=tmp_path)
+    assert unclear.returncode == 2
+    assert "take prompt-to-prompt with --source and --prompt" in unclear.stderr
