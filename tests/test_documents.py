@@ -12,7 +12,7 @@ from pipelines.request.presets import preset_names
 TOP = Path(__file__).parents[1]
 DOCUMENTS = (
     *("README.md", "CHANGELOG.md", "configs/README.md", "configs/encode/README.md", "samples/README.md"),
-    *("configs/edits.md", "configs/directions.md", "pipelines/comfy/README.md"),
+    *("configs/edits.md", "configs/directions.md", "pipelines/comfy/README.md", "pipelines/page/README.md"),
     *("tests/benchmarks/README.md", "morph/embedded/model/README.md"),
 )
 OTHERS = {

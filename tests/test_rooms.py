@@ -33,6 +33,7 @@ ROOMS = (  # from the ground up
     "pipelines.job",
     "pipelines.batch",
     "pipelines.report",
+    "pipelines.page",
     "pipelines.directions",
     "pipelines.comfy",
     "pipelines.comfy.comfyui_morph",

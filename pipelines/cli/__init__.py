@@ -28,6 +28,7 @@ from pipelines.cli.render import render
 from pipelines.cli.report import report
 from pipelines.cli.rerun import rerun, show
 from pipelines.cli.settings import settings
+from pipelines.cli.ui import ui
 
 INTERRUPTED = 130
 GO_ON = ("render", "batch", "rerun")
@@ -42,7 +43,7 @@ def cli() -> None:
 
 for command in (
     *(render, batch, report, compare, interpolate, edit, match, pose, show, rerun, settings, info, measure),
-    *(directions, comfy, doctor, completion),
+    *(directions, comfy, doctor, completion, ui),
 ):
     cli.add_command(command)
 teach(cli)

@@ -26,6 +26,7 @@ EXTRAS = {
     "rife": "another interpolator",
     "exr": "TIFF and EXR stills",
     "heic": "the pictures of phones",
+    "ui": "the page in the browser",
     "ray": "many machines",
     "evaluate": "FID",
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL import Image
 
+from morph.media.frame import to_rgb8
 from morph.media.keyframe import to_levels
 from morph.scaling import Size, reduced_pixels
 from pipelines.between.finishing import dissolved
@@ -33,7 +36,10 @@ class DissolvedTracks:
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
             warp = self._fields.warp(way.number)
             for alpha in alphas:
-                yield to_levels(dissolved(alpha, (first, second), warp), depth)[0]
+                frame = to_levels(dissolved(alpha, (first, second), warp), depth)[0]
+                if not self._bench.plan.forwards:  # nobody else tells of anything
+                    self._bench.progress("render", 0, partial(_look, frame))
+                yield frame
 
         def keyframes() -> Iterator[NDArray[Any]]:
             return (to_levels(end, depth)[0] for end in (first, second))
@@ -45,3 +51,8 @@ class DissolvedTracks:
         track = Track(reel, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)
         track.start([0.0, 1.0], keyframes)
         return track, reel_name
+
+
+def _look(frame: NDArray[Any]) -> Image.Image:
+    """A frame as a picture that is shown while others are made."""
+    return Image.fromarray(to_rgb8(frame))

@@ -17,7 +17,10 @@ class Callback(Protocol):
     """Told after every step. What it raises ends the render, which can be taken up again from what is kept."""
 
     def __call__(self, stage: str, step: int, of: int, preview: Look | None) -> None:
-        """``step`` of so many are done of a stage, in U-Net forward equivalents; a stage may end early."""
+        """``step`` of so many are done of a stage, in U-Net forward equivalents; a stage may end early.
+
+        Of a clip without a model every frame that is laid is told, and both are 0.
+        """
         ...
 
 
@@ -39,7 +42,9 @@ class Meter:
 
     def __call__(self, stage: str, cost: int, preview: Look | None = None) -> None:
         """Count what a stage has just spent."""
-        done = self.spent[stage] = self.spent.get(stage, 0) + cost
+        done = self.spent.get(stage, 0) + cost
+        if done:  # of a clip without a model nothing is spent
+            self.spent[stage] = done
         self._callback(stage, done, max(done, self._planned.get(stage, 0)), preview)
 
 
