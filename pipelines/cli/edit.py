@@ -37,8 +37,10 @@ def _list(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 @click.command()
-@click.argument("image", metavar="IMAGE")
-@click.option("-o", "--output", required=True, metavar="OUT.png", help="Of several pictures, their folder.")
+@click.argument("image", metavar="IMAGE|FILM")
+@click.option(
+    "-o", "--output", required=True, metavar="OUT", help="A PNG; of several, their folder; of a film, one."
+)
 @click.option("--how", required=True, metavar="NAME", help="See --hows.")
 @click.option("--prompt", metavar="TEXT", help="What is wanted.")
 @click.option("--source", metavar="TEXT", help="What IMAGE shows.")
@@ -80,14 +82,20 @@ def edit(
 
     What is written is at full size: where nothing changed, IMAGE's own detail stays. With --steps-out it is a
     folder of keyframes, weaker to stronger, which morph render makes a film of.
+
+    Of a FILM every frame is edited, all from one noise, so that it does not flicker; its sound goes along.
     """
     from dataclasses import asdict
+    from pathlib import Path
 
+    from morph.media.kinds import FILMS
     from pipelines.job.edit import EditOptions, edit_file
+    from pipelines.job.edit_film import edit_film
     from pipelines.request.edits.edit import Edit
 
     values = {**assigned(assignments), **{key: value for key, value in given.items() if value is not None}}
     asked = Edit.of(values)
     options = EditOptions(size, model_size, steps_out, count, model, device, dtype, offload)
-    result = with_consent(lambda may: edit_file(image, output, asked, options, progress, may), overwrite)
+    make = edit_film if Path(image).suffix.lower() in FILMS else edit_file
+    result = with_consent(lambda may: make(image, output, asked, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)

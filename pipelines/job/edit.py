@@ -23,6 +23,7 @@ from pipelines.tasks.progress import Callback
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from morph.diffusion.offload import Offload
+    from pipelines.tasks.models import Models
 
 log = logging.getLogger("morph")
 
@@ -83,19 +84,12 @@ def edit_file(
     if not overwrite:
         _check_free(path, made, several)
 
+    models = loaded(options, edit)
+
     from pipelines.edit.painting import Kit, as_levels
     from pipelines.job.keyframe import sized
-    from pipelines.tasks.models import Models, quiet_libraries
     from pipelines.tasks.progress import Meter
 
-    quiet_libraries()
-    models = Models.from_pretrained(
-        options.model,
-        device=options.device,
-        dtype=options.dtype,
-        offload=options.offload,
-        edits=edit.how.instructs,
-    )
     keyframe, sizes = sized(image, models.model.geometry, options.size, options.model_size)
     log.warning("%s", models.said)
     for notice in keyframe.notices:
@@ -123,6 +117,19 @@ def edit_file(
     else:
         write_png(path, as_levels(pictures[0]), recipe)
     return Edited(output, len(pictures), models.model.name, sizes.frame, sizes.model)
+
+
+def loaded(options: EditOptions, edit: Edit) -> Models:
+    """What an edit is made with.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from pipelines.tasks.models import Models, quiet_libraries
+
+    quiet_libraries()
+    where = {"device": options.device, "dtype": options.dtype}
+    return Models.from_pretrained(options.model, **where, offload=options.offload, edits=edit.how.instructs)
 
 
 def check_numbers(edit: Edit, options: EditOptions) -> None:
