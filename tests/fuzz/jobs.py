@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from pipelines.job.result import RESULT, Paced, Result, load_result
 from pipelines.job.timings import RUNS, Run, Stage, read_runs
 from pipelines.job.written import claim, has_written, settle, written_numbers
 from pipelines.request.clip import Clip, clip_of
+from pipelines.request.edits.edit import Edit
 from pipelines.request.recipe import choices_of, clip_from, recipe_of, remote
 from pipelines.request.settings import Settings, changed
 from pipelines.tasks.frames import StoredFrame
@@ -34,10 +35,12 @@ POSITIONS = (0.0, 0.25, 0.5)
 
 @cache
 def clip() -> Clip:
-    """Two images with prompts and times."""
+    """Two images with prompts and times, one of them edited."""
     settings = changed(Settings(), {"fps": "24000/1001", "seed": 7, "align.on": True})
     images = [IMAGES / "cat.jpg", IMAGES / "raccoon.jpg"]
-    return clip_of(images, ["a cat", 'a "b"; #1'], settings, "a.mp4", ["0f", "30f"])
+    made = clip_of(images, ["a cat", 'a "b"; #1'], settings, "a.mp4", ["0f", "30f"])
+    edit = Edit.of({"how": "sdedit", "prompt": "a dog", "mask": IMAGES / "coffee.jpg", "strength": 0.7})
+    return replace(made, keyframes=(made.keyframes[0], replace(made.keyframes[1], edits=(edit,))))
 
 
 def recipe() -> dict[str, Any]:

@@ -35,7 +35,12 @@ MANIFEST: dict[str, Any] = {
             "settings": {"encode.preset": "prores-hq", "align": {"on": True, "points": "same.txt"}},
             "keyframes": [
                 {"image": "cat.jpg", "prompt": "x", "at": 0, "hold": "12f", "settings": {"ease": "in-out"}},
-                {"image": "raccoon.jpg", "at": "2.5s"},
+                {
+                    "image": "raccoon.jpg",
+                    "at": "2.5s",
+                    "edit": [{"how": "compose", "terms": "a lake @bottom :1.5 | NOT people", "steps": 9}],
+                },
+                {"of": "previous", "at": "3s", "edit": {"how": "sdedit", "mask": "cat.jpg", "strength": 0.5}},
             ],
         },
     ],
