@@ -38,9 +38,15 @@ MANIFEST: dict[str, Any] = {
                 {
                     "image": "raccoon.jpg",
                     "at": "2.5s",
-                    "edit": [{"how": "compose", "terms": "a lake @bottom :1.5 | NOT people", "steps": 9}],
+                    "edit": [{"how": "compose", "prompt": "a", "terms": "b @bottom :1.5 | NOT c", "steps": 9}],
                 },
-                {"of": "previous", "at": "3s", "edit": {"how": "sdedit", "mask": "cat.jpg", "strength": 0.5}},
+            ],
+        },
+        {
+            "name": "three",
+            "keyframes": [
+                "cat.jpg",
+                {"of": "previous", "edit": {"how": "sdedit", "mask": "cat.jpg", "strength": 0.5}},
             ],
         },
     ],
