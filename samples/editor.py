@@ -21,12 +21,12 @@ def main(out: Path = Path("out"), size: str = "256", frames: int = 24) -> list[P
     look: dict[str, Any] = {"preset": "warp", "size": size, "frames": frames, "fps": "24000/1001", "depth": 16}
 
     timeline = folder / "shot.otio"
-    encode = {"preset": "prores-hq", "timecode": "01:00:00:00", "timeline": str(timeline)}
-    film = pipeline(images, **look, **{f"encode.{key}": value for key, value in encode.items()})
+    prores = {"encode.preset": "prores-hq", "encode.timecode": "01:00:00:00", "encode.timeline": str(timeline)}
+    film = pipeline(images, **look | prores)
     files = [film.save(folder / "shot.mov"), timeline]
 
     # numbered as the timecode counts: an hour of 24 a second
-    stills = pipeline(images, **look, **{"encode.start": 86400})
+    stills = pipeline(images, **look | {"encode.start": 86400})
     stills.save(folder / "shot.%05d.png")
     return files + sorted(folder.glob("shot.*.png"))
 

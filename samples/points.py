@@ -5,6 +5,7 @@ On the command line: ``morph match samples/red-panda.jpg samples/raccoon-wide.jp
 """
 
 from pathlib import Path
+from typing import Any
 
 from pipelines import MorphPipeline
 from pipelines.job.match import MatchOptions, match_files
@@ -36,7 +37,8 @@ def main(out: Path = Path("out"), size: int = 256, frames: int = 25) -> tuple[Pa
 
     pipeline = MorphPipeline.from_pretrained("embedded")
     # where points are given they are obeyed, and the rest is found around them
-    morph = pipeline(images, preset="warp", size=str(size), frames=frames, **{"align.points": str(same)})
+    settings: dict[str, Any] = {"size": str(size), "frames": frames, "align.points": str(same)}
+    morph = pipeline(images, preset="warp", **settings)
     return drawing, morph.save(out / "points.mp4")
 
 
