@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import Any, TypeVar
 
 S = TypeVar("S")
@@ -19,9 +20,10 @@ def drain(steps: Generator[S, None, T], tick: Callable[[S], None] = _ignore) -> 
     >>> latents = drain(ddim.sample(predict, model.schedule, noise, model.schedule.times(50)))
     >>> (fitted,) = drain(lora.fit(model, mean, std, condition, 0, **settings), lambda loss: print(loss))
     """
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value
-        tick(step)
+    with closing(steps):  # what it holds by a "with" is let go at once where a tick raises
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            tick(step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,21 +74,17 @@ def applied_to(network: nn.Module, loras: Sequence[Lora], weights: Tensor) -> It
     mix is exact in dW: y = W x + U (s_b * (D x)), D and U being the concatenated LoRAs and s_b the weights.
     Nothing is rebuilt, and the hooks are gone when the body ends, however it ends. No LoRAs: no change.
     """
-    handles = []
-    for name in dict.fromkeys(name for lora in loras for name in lora.down):
-        layer: Any = network.get_submodule(name)
-        columns = [column for column, lora in enumerate(loras) if name in lora.down]
-        downs = [loras[column].down[name] for column in columns]
-        ranks = torch.tensor([len(down) for down in downs], device=weights.device)
-        scales = weights[:, columns].repeat_interleave(ranks, dim=1)
-        down = torch.cat(downs)
-        up = torch.cat([loras[column].up[name] for column in columns], dim=1)
-        handles.append(layer.register_forward_hook(_Update(down, up, scales)))
-    try:
+    with ExitStack() as hooks:
+        for name in dict.fromkeys(name for lora in loras for name in lora.down):
+            layer: Any = network.get_submodule(name)
+            columns = [column for column, lora in enumerate(loras) if name in lora.down]
+            downs = [loras[column].down[name] for column in columns]
+            ranks = torch.tensor([len(down) for down in downs], device=weights.device)
+            scales = weights[:, columns].repeat_interleave(ranks, dim=1)
+            down = torch.cat(downs)
+            up = torch.cat([loras[column].up[name] for column in columns], dim=1)
+            hooks.callback(layer.register_forward_hook(_Update(down, up, scales)).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @dataclass(frozen=True)

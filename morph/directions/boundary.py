@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph import random
+from morph.directions.directions import check_spread
 from morph.errors import SettingsError
 
 FITTED = 0.7
@@ -54,12 +55,13 @@ def separated(having: Tensor, lacking: Tensor, seed: int, penalty: float = 1.0) 
     """The boundary between codes (N,D) that have something and codes (M,D) that lack it.
 
     Raises:
-        SettingsError: too few of either.
+        SettingsError: too few of either, or codes that are all the same.
     """
     if min(len(having), len(lacking)) < FEWEST:
         raise SettingsError(
             f"{len(having)} that have it and {len(lacking)} that lack it: a boundary needs {FEWEST} of each"
         )
+    check_spread(torch.cat([having, lacking]))
     parts = [_parted(codes, seed, purpose) for codes, purpose in ((having, "having"), (lacking, "lacking"))]
     fitted, checked = ([part[index] for part in parts] for index in (0, 1))
     codes = torch.cat(fitted).double().cpu().numpy()
@@ -104,8 +106,9 @@ def apart(vector: Tensor, others: Sequence[Tensor]) -> Tensor:
     """
     left = vector.double()
     if others:
-        basis, _ = torch.linalg.qr(torch.stack(list(others)).double().T)
-        left = left - basis @ (basis.T @ left)
+        _, sizes, basis = torch.linalg.svd(torch.stack(list(others)).double(), full_matrices=False)
+        basis = basis[sizes > 1e-6 * sizes.max()]  # of others that lie in one another there are fewer
+        left = left - basis.T @ (basis @ left)
     if float(left.norm()) < 1e-6 * float(vector.double().norm()):
         raise SettingsError("the direction lies in those that it should be apart from: nothing is left of it")
     return F.normalize(left, dim=0).float()

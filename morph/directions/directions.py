@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from morph.errors import SettingsError
+
 STEPS_A_UNIT = 4
 """Into how many short straight ways a bent one is cut for each amount of 1."""
 _LEAST = 1e-12
@@ -108,6 +110,21 @@ def unit(vectors: Tensor) -> Tensor:
     vectors = F.normalize(vectors.detach().double(), dim=1, eps=_LEAST)
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     return (vectors * torch.where(largest < 0, -1.0, 1.0)).float()
+
+
+def check_spread(codes: Tensor) -> None:
+    """Refuse codes (N,D) that do not differ: no direction has a unit there.
+
+    Raises:
+        SettingsError: fewer than two, or all the same.
+    """
+    if len(codes) < 2:
+        raise SettingsError(f"{len(codes)} code says nothing of a direction; draw more samples, by --samples")
+    if float((codes - codes[:1]).abs().max()) == 0:
+        raise SettingsError(
+            "all codes are the same: draw more samples, by --samples, or take another --space (in that of texts "
+            "all pictures have the code of the one prompt)"
+        )
 
 
 def spreads(vectors: Tensor, codes: Tensor) -> Tensor:

@@ -48,8 +48,9 @@ class Network(nn.Module):
         stages: list[nn.Module] = []
         channels = width
         while 4 * 2 ** (len(stages) + 1) <= side:
-            stages.append(_Stage(channels, max(16, channels // 2)))
-            channels = max(16, channels // 2)
+            fewer = max(16, channels // 2 // 8 * 8)  # groups of a norm are eight
+            stages.append(_Stage(channels, fewer))
+            channels = fewer
         self.stages = nn.Sequential(*stages)
         self.last = nn.Conv2d(channels, 3, 3, padding=1)
 

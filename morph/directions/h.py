@@ -23,7 +23,7 @@ from morph.diffusion.hspace import middle_block, reading, shifting
 from morph.diffusion.prediction import Predictor
 from morph.directions.diffused import Diffused
 from morph.directions.generator import BATCH, Points, Shifts
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -140,4 +140,6 @@ class HSpace(Diffused):
         return (h if self.whole else h.mean((2, 3))).float().flatten(1)
 
     def _mean(self, codes: list[Tensor]) -> Tensor:
+        if not codes:
+            raise SettingsError(f"until is {self.until}: h is looked at at no time; raise it, or the steps")
         return torch.stack(codes).mean(0)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from morph.directions.directions import Straight, unit
-from morph.errors import SettingsError
+from morph.directions.directions import Straight, check_spread, unit
 
 
 def principal(codes: Tensor, count: int) -> tuple[Straight, Tensor]:
@@ -22,14 +21,11 @@ def principal(codes: Tensor, count: int) -> tuple[Straight, Tensor]:
     Raises:
         SettingsError: fewer than two codes, or codes that are all the same.
     """
-    if len(codes) < 2:
-        raise SettingsError(f"{len(codes)} code has no principal components; draw more samples, by --samples")
+    check_spread(codes)
     centred = codes.double().cpu() - codes.double().cpu().mean(0)
     _, singular, vectors = torch.linalg.svd(centred, full_matrices=False)
     variances = singular.square() / (len(codes) - 1)
     total = float(variances.sum())
-    if total <= 0:
-        raise SettingsError("all codes are the same; draw more samples, by --samples or of other pictures")
     count = min(count, len(codes) - 1, codes.shape[1], int((variances > 1e-9 * total).sum()))
     directions = Straight(unit(vectors[:count]), variances[:count].sqrt().float())
     return directions, (variances[:count] / total).float()

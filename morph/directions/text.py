@@ -72,10 +72,11 @@ class TextSpace(Diffused):
         return self._points(condition, self.noise(count, seed))
 
     def project(self, pictures: Tensor) -> Points:
-        """See :class:`morph.directions.generator.Generator`: by DDIM inversion under ``prompt``, unguided."""
+        """See :class:`morph.directions.generator.Generator`: by DDIM inversion under ``prompt``."""
         found = []
         for clean in self.encoded(pictures).split(BATCH):
-            predict = guided(self.model.conditional(), self._text(self.prompt, len(clean)), self._text("", 1), 1.0)
+            text, negative = self._text(self.prompt, len(clean)), self._text("", 1)
+            predict = guided(self.model.conditional(), text, negative, self.guidance)
             found.append(drain(ddim.invert(predict, self.model.schedule, clean, self.times, self.inversions)))
         latents = torch.cat(found)
         return self._points(self._text(self.prompt, len(latents)), latents)

@@ -85,4 +85,4 @@ def mismatch(model: LatentDiffusion, latents: Tensor, view: View) -> float:
     """
     pixels = model.decode(latents)
     wanted = view.see(pixels)
-    return float((model.decode(view.see(latents)) - wanted).square().mean().sqrt() / wanted.std())
+    return float((model.decode(view.see(latents)) - wanted).square().mean().sqrt() / wanted.std().clamp_min(1e-6))

@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from morph import random
 from morph.diffusion.condition import Condition
@@ -151,7 +152,8 @@ def fit(
             with torch.no_grad():
                 noise = plain(latents, t).noise
             with torch.enable_grad(), shifting(model, shifts[t]):
-                clean = plain(latents, t).clean
+                # predicted again on the way back: the decoder may have taken the denoiser's turn on the device
+                clean = checkpoint(plain, latents, t, use_reentrant=False).clean
                 picture = model.decode(clean)
                 wanted = directional_weight * directional(picture).mean()
                 loss = wanted + identity_weight * F.l1_loss(picture, pixels.to(picture))

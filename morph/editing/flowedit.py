@@ -63,7 +63,8 @@ def edit(
     of_source = _any_number(model, texts.source, texts.negative, texts.source_guidance)
     of_target = guided(model.conditional(), texts.target.expand(count), texts.negative, texts.target_guidance)
     steps = list(pairwise(times))
-    for number, (t, t_next) in enumerate(steps[: len(steps) - last]):
+    first = max(0, len(steps) - last)
+    for number, (t, t_next) in enumerate(steps[:first]):
         difference, clean = torch.zeros_like(made), made
         for draw in range(noises):
             noise = random.normal(latents.shape[1:], seed, "flowedit", number * noises + draw).to(latents)
@@ -78,7 +79,7 @@ def edit(
         made = made + (_time(schedule, t_next) - _time(schedule, t)) * difference / noises
         yield Step(t_next, made, clean)
     if last:
-        made = yield from _finished(of_target, schedule, made, latents, steps[-last:], seed, share)
+        made = yield from _finished(of_target, schedule, made, latents, steps[first:], seed, share)
     return made
 
 

@@ -53,7 +53,11 @@ def inpaint(
         believed = predict(latents, s)
         unknown = denoised(schedule, believed, s, t, fresh)
         told = known if end_at == len(times) - 1 else schedule.noise(known, of_known.expand_as(known), t)
-        latents = torch.where(mask > 0, torch.lerp(told.expand_as(unknown), unknown, mask), told)
+        # two noises that know nothing of one another are less when mixed: between, as much is asked for again
+        alpha = float(schedule.level(t)[0])
+        mean = alpha * torch.lerp(known.expand_as(unknown), believed.clean, mask)
+        mixed = torch.lerp(told.expand_as(unknown), unknown, mask) - mean
+        latents = torch.where(mask > 0, mean + mixed / (mask.square() + (1 - mask).square()).sqrt(), told)
         yield Step(t, latents, believed.clean)
     return latents
 

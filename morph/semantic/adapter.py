@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,15 +55,10 @@ class Adapter(nn.Module):
 
         A batch that is a multiple of B, as under guidance, repeats them.
         """
-        handles = [
-            norm.register_forward_hook(_Scaled(layer(codes)))
-            for norm, layer in zip(norms(model.denoiser.network).values(), self.layers, strict=True)
-        ]
-        try:
+        with ExitStack() as hooks:
+            for norm, layer in zip(norms(model.denoiser.network).values(), self.layers, strict=True):
+                hooks.callback(norm.register_forward_hook(_Scaled(layer(codes))).remove)
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 @dataclass(frozen=True)

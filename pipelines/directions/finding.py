@@ -15,7 +15,7 @@ from morph.directions.card import Found, parse_direction
 from morph.directions.changes import CHANGES
 from morph.directions.closed_form import factorized
 from morph.directions.descent import Fit
-from morph.directions.directions import Directions, Straight, straight
+from morph.directions.directions import Directions, Straight, check_spread, straight
 from morph.directions.ganalyze import ganalyze
 from morph.directions.generator import BATCH, Generator, Points, Scorer, pictures_of
 from morph.directions.lowrank import answers, regional
@@ -67,14 +67,18 @@ def find(generator: Generator, points: Points, asked: FitAsked, tell: Tell) -> R
         SettingsError: too few places, or too many directions.
         ModelError: a space in which there is no such direction.
     """
+    if not isinstance(asked.method, ClosedForm | Region) and not asked.folders:
+        check_spread(points.codes)
     result = FINDERS[type(asked.method)](generator, points, asked.method, asked, tell)
     if not asked.apart:
         return result
     if not isinstance(result.directions, Straight):
         raise SettingsError(f"directions of {asked.method.name} bend: nothing can be kept apart from them")
     others = [_other(generator, text) for text in asked.apart]
-    vectors = torch.stack([apart(vector, others) for vector in result.directions.vectors])
-    return Result(Straight(vectors, result.directions.scales), result.labels, result.numbers)
+    found = result.directions
+    vectors = torch.stack([apart(vector, others) for vector in found.vectors])
+    kept = (vectors * found.vectors.to(vectors)).sum(1)  # of their length: as much of a unit is left
+    return Result(Straight(vectors, found.scales * kept.to(found.scales)), result.labels, result.numbers)
 
 
 def _other(generator: Generator, text: str) -> Tensor:

@@ -46,8 +46,12 @@ def test_a_conditional_direction_is_orthogonal_to_the_others_and_still_its_own()
     left = apart(mixed, list(others))
     assert (others @ left).abs().max() < 1e-5
     assert float(left @ mixed) > 0
+    twice = apart(mixed, [others[0], others[0]])  # the same is no other
+    torch.testing.assert_close(twice, apart(mixed, [others[0]]))
     with pytest.raises(SettingsError, match="nothing is left"):
         apart(first, [first])
+    with pytest.raises(SettingsError, match="all codes are the same"):
+        separated(torch.ones(9, 2), torch.ones(9, 2), 0)
 
 
 def test_scores_pick_the_ends():

@@ -92,3 +92,8 @@ def test_it_is_kept_and_what_is_damaged_is_refused(learnt, tmp_path):
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(ModelError, match=r"own\.safetensors"):
         Glo.load(path)
+
+
+@pytest.mark.parametrize("width", [8, 40, 72])
+def test_every_multiple_of_eight_is_a_width(width):
+    assert glo.Network(4, 64, width)(torch.zeros(1, 4)).shape == (1, 3, 64, 64)

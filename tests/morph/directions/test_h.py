@@ -76,3 +76,8 @@ def test_sizes_that_the_model_does_not_make_are_refused(embedded, space):
     with pytest.raises(SettingsError, match="32x32"):
         space.project(torch.zeros(1, 3, 32, 32))
     assert len(Points.cat([space.sample(1, 0), space.sample(1, 1)]).repeated(2)) == 4
+
+
+def test_no_time_to_look_at_is_said(embedded):
+    with pytest.raises(SettingsError, match=r"until is 0\.0"):
+        HSpace(embedded, (64, 64), 6, until=0.0).sample(1, 0)

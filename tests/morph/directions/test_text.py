@@ -31,8 +31,9 @@ def test_a_shift_is_another_text(space, embedded):
     assert (moved - pictures_of(space, points)).abs().mean() > 0.01
 
 
-def test_a_photograph_comes_back(embedded):
-    space = TextSpace(embedded, (64, 64), 12, guidance=1.0, prompt="a photo of a cat", inversions=3)
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_a_photograph_comes_back(embedded, guidance):
+    space = TextSpace(embedded, (64, 64), 12, guidance=guidance, prompt="a photo of a cat", inversions=3)
     picture = load_keyframe(SAMPLES / "cat.jpg", "", (64, 64)).pixels
     points = space.project(picture)
     assert (pictures_of(space, points) - embedded.decode(embedded.encode(picture))).square().mean() < 0.01

@@ -66,3 +66,12 @@ def test_the_last_steps_are_those_of_the_target_alone(any_model):
     assert not torch.allclose(plain, finished, atol=1e-3)
     with_same, _ = edited(any_model, "a cat", "a cat", (3.5, 3.5), last=2), latents
     assert not torch.allclose(with_same[1], latents, atol=1e-3)  # it is painted anew
+
+
+def test_more_last_steps_than_there_are_are_all_of_them(any_model):
+    times = []
+    latents, _ = edited(any_model, last=0)
+    steps = any_model.times(STEPS, latents.shape, skip=0.3)
+    texts = texts_of(any_model, "a cat", "a dog")
+    drain(flowedit.edit(any_model, latents, texts, steps, (1.0,), last=99), lambda step: times.append(step.t))
+    assert times == list(steps[1:])

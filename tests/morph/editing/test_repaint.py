@@ -72,3 +72,15 @@ def test_a_cell_is_known_only_if_all_of_its_pixels_are():
     assert cells.shape == (1, 1, 8, 8)
     assert float(cells[0, 0, 1, 2]) == 0.5
     assert float(cells.sum()) == pytest.approx(0.5)
+
+
+@schedules
+def test_half_a_mask_has_all_of_the_noise(schedule):
+    denoiser, times = Smooth(schedule, 64), schedule.times(10)
+    known, mask = denoiser.sample(2, 4), torch.full((1, 1, 64, 64), 0.5)
+    start = torch.randn(known.shape, generator=torch.Generator().manual_seed(1))
+    for step in inpaint(denoiser, schedule, known, mask, start, times, jump=99, repeat=1):
+        alpha, sigma = (float(level) for level in schedule.level(step.t))
+        if step.t == times[5]:
+            noise = step.latents - alpha * torch.lerp(known, step.clean, 0.5)
+            assert 0.85 * sigma < float(noise.std()) < 1.15 * sigma
