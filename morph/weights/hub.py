@@ -18,8 +18,8 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
     Raises:
         ModelError: there is no such model, or it cannot be had.
     """
-    from huggingface_hub import list_repo_files, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import model_info, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalEntryNotFoundError
 
     if not fetch:
         try:
@@ -30,7 +30,9 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             ) from None
     try:
         try:
-            wanted = chosen(list_repo_files(hub_id), patterns)
+            # asked once: what lists a repository's tree asks again for half a minute where nobody answers
+            files = model_info(hub_id).siblings or ()
+            wanted = chosen([file.rfilename for file in files], patterns)
         except HFValidationError:
             raise
         except Exception as error:  # whatever the library that asks makes of no answer: it may be in the cache
@@ -45,7 +47,7 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             "it has none of that name, or keeps it to itself" if status in (401, 403, 404) else f"it said {status}"
         )
         raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
-    except (HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except (HFValidationError, LocalEntryNotFoundError, HTTPError, OSError) as error:
         why = reason_of(error, "it cannot be reached, or may not be asked, and it is not in the cache")
         raise ModelError(f"there is no folder {hub_id}, and the hub did not give {hub_id}: {why}") from error
 

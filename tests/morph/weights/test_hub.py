@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -120,3 +122,15 @@ def test_what_the_hub_does_not_have_is_said_in_one_line(hub, tmp_path):
     missing = located(hub, tmp_path, name="owner/none")
     assert missing.returncode
     assert "there is no folder owner/none" in missing.stderr.splitlines()[-1]
+
+
+def test_a_hub_that_nobody_answers_at_is_said_in_one_line_and_soon(tmp_path):
+    with socket.socket() as free:  # bound and not listening: a connection is refused
+        free.bind(("127.0.0.1", 0))
+        began = time.monotonic()
+        missing = located(f"http://127.0.0.1:{free.getsockname()[1]}", tmp_path)
+    assert missing.returncode
+    assert missing.stderr.splitlines()[-1].startswith("morph.errors.ModelError: there is no folder owner/name")
+    assert "it cannot be reached" in missing.stderr.splitlines()[-1]
+    assert "Retry" not in missing.stderr
+    assert time.monotonic() - began < 15
