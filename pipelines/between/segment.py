@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import groupby
 
 import torch
@@ -16,6 +16,7 @@ from morph.blending.warp import Warp
 from morph.diffusion.condition import Condition
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.textual_inversion import Embeddings
+from morph.latest import Latest
 from pipelines.between.aligned import AlignedInfill
 from pipelines.between.anchors import Anchor
 from pipelines.between.filler import Filler
@@ -72,7 +73,7 @@ class Segment:
         self._capture = capture
         self._full_pixels = full_pixels
         self._warp = warp
-        self._end = lru_cache(2)(self._end_of)  # they are large, and a frame stands between two
+        self._ends: Latest[int, End] = Latest(2)  # they are large, and a frame stands between two
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
         """What the model makes of frames at ascending positions between the knots, (B,3,h,w) in [-1,1]."""
@@ -100,7 +101,7 @@ class Segment:
     def finished(self, frame: Tensor, alpha: float) -> Tensor:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
         index = self._before(alpha)
-        ends = self._end(index), self._end(index + 1)
+        ends = self._ends.get(index, self._end_of), self._ends.get(index + 1, self._end_of)
         register = None if self._warp is None else Register(self._warp, self._span(index))
         return finished(frame, self._inside(alpha, index), ends, self._settings.fade, register)
 

@@ -61,7 +61,7 @@ class Morph(Iterator[Frame]):
         self, plan: Plan, work: Maker, notices: Sequence[str], folder: Path, held: ExitStack, bar: Watched
     ) -> None:
         self._plan = plan
-        self._run = in_process(work)
+        self._run: Runner | None = in_process(work)
         self._folder = folder
         self._bar = bar
         self._frames = _made(plan, self._run, folder, bar, notices)
@@ -116,8 +116,9 @@ class Morph(Iterator[Frame]):
         return f'<video controls loop muted autoplay playsinline src="{source}"></video>'
 
     def close(self) -> None:
-        """Make no further frames, and remove what was kept of them."""
+        """Make no further frames, and remove what was kept of them; what a notebook has shown stays."""
         self._frames.close()
+        self._run = self._rendered = None  # they hold pictures
         self._ending()
 
     def save(self, output: str | os.PathLike[str]) -> Path:
@@ -130,7 +131,7 @@ class Morph(Iterator[Frame]):
             InputError: the file cannot be written, or not like this; at once, not after all frames are made.
             EncodeError: the disk is full.
         """
-        if not self._ending.alive:
+        if self._run is None:
             raise SettingsError("this morph was closed, and its frames are gone: ask for it again")
         path = Path(output)
         clip = replace(self._plan.clip, name=path.stem, output=path)

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph.blending.warp import Warp
+from morph.latest import Latest
 from morph.media.stills import read_comment, write_png
 from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from pipelines.between.panels import match_picture
 from pipelines.between.rendered_way import MATCHES
-from pipelines.tasks.mattes import Mattes
+from pipelines.tasks.mattes import Mattes, keyframes_of
 from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
 
@@ -37,10 +38,13 @@ class Fields:
         self._bench = bench
         self._plan = bench.plan
         self._ways = bench.plan.ways
-        self.warp = functools.lru_cache(1)(self._warp)
+        self._warps: Latest[int, Warp | None] = Latest(1)
+
+    def warp(self, number: int) -> Warp | None:
+        """The field of a way, found or kept; None where its keyframes are not brought into register."""
+        return self._warps.get(number, self._warp)
 
     def _warp(self, number: int) -> Warp | None:
-        """The field of a way, found or kept; None where its keyframes are not brought into register."""
         if not self._ways[number].settings.align.on:
             return None
         key = self.key(number)
@@ -85,11 +89,11 @@ class Fields:
 
     def seen(self, number: int) -> Callable[[float, NDArray[Any]], NDArray[Any]] | None:
         """What shows of the frames of a way where keyframes are transparent; None where they are not."""
-        return self._mattes.seen(number) if self._mattes else None
+        return Mattes(self._mattes, self.warp).seen(number) if self._mattes else None
 
     @functools.cached_property
-    def _mattes(self) -> Mattes | None:
-        return Mattes.of(self._plan, self.warp)
+    def _mattes(self) -> list[NDArray[np.uint8]] | None:
+        return keyframes_of(self._plan)
 
     def _match(self, number: int) -> Correspondence:
         align, ends = self._ways[number].settings.align, self._ways[number].ends

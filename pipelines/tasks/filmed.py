@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from morph.latest import Latest
 from morph.media.keyframe import to_levels
 from pipelines.between.filmed import FilmedInfill, places, told
 from pipelines.between.finishing import End, finished
@@ -32,7 +32,7 @@ class FilmedTracks:
         self._fields = fields
         self._model = bench.models.video
         self._tiled: set[int] = set()
-        self._film = functools.lru_cache(1)(self._film_of)  # whether it is whole is looked at once
+        self._films: Latest[Way, Reel] = Latest(1)  # whether it is whole is looked at once
 
     def track(self, way: Way) -> tuple[Track, str]:
         """The track of a way's frames, at full size; the name of its reel.
@@ -43,7 +43,7 @@ class FilmedTracks:
         first, second = (bench.pictures.keyframe(number).pixels for number in way.ends)
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
-            film = self._film(way)
+            film = self._films.get(way, self._film_of)
             ends = [
                 End.of(bench.pictures.pixels(number), _pixels(film, at), full)
                 for number, at, full in zip(way.ends, (0.0, 1.0), (first, second), strict=True)

@@ -124,9 +124,11 @@ class FrameReader:
 
     @cached_property
     def _mattes(self) -> Mattes | None:
+        names, store = self._fields, self._store  # not self, which would then hold itself
+
         def field(number: int) -> Warp | None:
-            name = self._fields[number]
-            return self._store.load(name, lambda tensors, said: Warp.unpacked(tensors)) if name else None
+            name = names[number]
+            return store.load(name, lambda tensors, said: Warp.unpacked(tensors)) if name else None
 
         return Mattes.of(self.plan, field)
 

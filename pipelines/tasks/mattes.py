@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from morph.blending.matte import Matte, on_black
 from morph.blending.warp import Warp
+from morph.latest import Latest
 from morph.scaling import reduced
 from pipelines.request.plan import Plan
 
@@ -24,7 +24,7 @@ class Mattes:
     ) -> None:
         self._ways = list(pairwise(keyframes))
         self._warp = warp
-        self._matte = lru_cache(1)(self._between)
+        self._matte: Latest[int, Matte] = Latest(1)
 
     @classmethod
     def of(cls, plan: Plan, warp: Callable[[int], Warp | None] = lambda number: None) -> Mattes | None:
@@ -35,11 +35,8 @@ class Mattes:
         Raises:
             KeyframeError: an image cannot be used any more.
         """
-        if not plan.transparent:
-            return None
-        numbers = [plan.ways[0].ends[0], *(way.ends[1] for way in plan.ways)]
-        mattes = [plan.picture(number).alpha for number in numbers]
-        return cls([matte for matte in mattes if matte is not None], warp)
+        keyframes = keyframes_of(plan)
+        return None if keyframes is None else cls(keyframes, warp)
 
     def _between(self, number: int) -> Matte:
         first, second = self._ways[number]
@@ -58,7 +55,7 @@ class Mattes:
 
         def laid_on_black(alpha: float, frame: NDArray[Any]) -> NDArray[Any]:
             height, width = frame.shape[:2]
-            return on_black(frame, reduced(self._matte(number).at(alpha), (width, height)))
+            return on_black(frame, reduced(self._matte.get(number, self._between).at(alpha), (width, height)))
 
         return laid_on_black
 
@@ -67,4 +64,17 @@ class Mattes:
         # a keyframe's position is a quotient, and may have lost its last bit
         ways_behind = round(position * len(self._ways), 9)
         number = min(int(ways_behind), len(self._ways) - 1)
-        return self._matte(number).at(ways_behind - number)
+        return self._matte.get(number, self._between).at(ways_behind - number)
+
+
+def keyframes_of(plan: Plan) -> list[NDArray[np.uint8]] | None:
+    """The mattes (H,W) of a clip's keyframes; None unless all have one.
+
+    Raises:
+        KeyframeError: an image cannot be used any more.
+    """
+    if not plan.transparent:
+        return None
+    numbers = [plan.ways[0].ends[0], *(way.ends[1] for way in plan.ways)]
+    mattes = [plan.picture(number).alpha for number in numbers]
+    return [matte for matte in mattes if matte is not None]

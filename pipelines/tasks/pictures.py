@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 from torch import Tensor
 
+from morph.latest import Latest
 from morph.media.keyframe import Keyframe
 from morph.scaling import reduced_pixels
 from pipelines.request.plan import Plan
@@ -20,15 +20,21 @@ class Pictures:
     ) -> None:
         self._plan = plan
         self._edited = edited
-        self.keyframe = functools.lru_cache(2)(self._keyframe)  # of full size, which may be a hundred megabytes
-        self.pixels = functools.lru_cache(plan.clip.settings.batch)(self._pixels)
+        self._keyframes: Latest[int, Keyframe] = Latest(2)  # of full size, which may be a hundred megabytes
+        self._small: Latest[int, Tensor] = Latest(plan.clip.settings.batch)
+
+    def keyframe(self, number: int) -> Keyframe:
+        """An image at the size of the clip's frames, edited, its colour extended if these will have mattes."""
+        return self._keyframes.get(number, self._keyframe)
+
+    def pixels(self, number: int) -> Tensor:
+        """An image (1,3,h,w) in [-1,1] at the size at which the model works."""
+        return self._small.get(number, self._pixels)
 
     def _keyframe(self, number: int) -> Keyframe:
-        """An image at the size of the clip's frames, edited, its colour extended if these will have mattes."""
         entry = self._plan.clip.keyframes[number]
         keyframe = Keyframe.of(self._plan.picture(number), entry.image, entry.prompt)
         return self._edited(number, keyframe.extended() if self._plan.transparent else keyframe)
 
     def _pixels(self, number: int) -> Tensor:
-        """An image (1,3,h,w) in [-1,1] at the size at which the model works."""
         return reduced_pixels(self.keyframe(number).pixels, self._plan.sizes.model)

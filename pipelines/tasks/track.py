@@ -7,7 +7,6 @@ import itertools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from morph import pacing
+from morph.latest import Latest
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
@@ -70,11 +70,11 @@ class Track:
         self.alphas: list[float] = []
         self.gaps: list[float] = []
         # one at a time: rounding must not depend on what else is looked at
-        self._features = lru_cache(REMEMBERED)(self._look_at)
+        self._features: Latest[float, Tensor] = Latest(REMEMBERED)
         self._small: dict[float, NDArray[Any]] = {}
         self.interpolated: set[float] = set()
         self._interpolated_reel = reel
-        self._distance = cache(self._compare)
+        self._distances: dict[tuple[float, float], float] = {}
 
     def survey(self, count: int) -> None:
         """Render until ``count`` positions are known, in rounds, each where the gaps so far are largest."""
@@ -219,10 +219,11 @@ class Track:
             self.gaps[first:index] = [self._gap(i, i + 1) for i in range(first, first + len(around))]
 
     def _gap(self, a: int, b: int) -> float:
-        return self._distance(self.alphas[a], self.alphas[b])
-
-    def _compare(self, first: float, second: float) -> float:
-        return float(self._perception.between(self._features(first), self._features(second)))
+        pair = self.alphas[a], self.alphas[b]
+        if pair not in self._distances:
+            first, second = (self._features.get(alpha, self._look_at) for alpha in pair)
+            self._distances[pair] = float(self._perception.between(first, second))
+        return self._distances[pair]
 
     def _look_at(self, alpha: float) -> Tensor:
         frame = self._small.pop(alpha, None)

@@ -20,6 +20,11 @@ from morph.media.recipe import read_recipe
 from morph.media.stills import read_frames
 from morph.perception.lpips import PerceptualDistance
 from pipelines import MorphPipeline
+from pipelines.between.segment import Segment
+from pipelines.tasks.frames import Rendered
+from pipelines.tasks.mattes import Mattes
+from pipelines.tasks.pictures import Pictures
+from pipelines.tasks.track import Track
 from tests.conftest import SAMPLES
 from tests.pipelines.loras import save_lora
 
@@ -228,6 +233,33 @@ def test_a_notebook_shows_a_film_and_takes_no_frame_for_it(small, tmp_path, how)
     assert morph._repr_html_() == shown
     assert "closed" in repr(morph)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(first._repr_png_()))), first.pixels)
+
+
+@pytest.mark.parametrize("how", ["plain", "warped", "transparent", "painted"])
+def test_a_closed_morph_holds_no_pictures(small, how):
+    pictures = [picture(4, np.uint8, seed) for seed in (1, 2)] if how == "transparent" else PAIR
+    settings = {"painted": QUICK, "plain": WARP}.get(how, {**WARP, "align.on": True})
+    gc.collect()
+    gc.disable()  # what goes, goes with its last holder
+    try:
+        morph = small(pictures, **settings)
+        next(morph)
+        assert held_pictures()
+        morph.close()
+        assert not held_pictures()
+        morph = small(pictures, **settings)
+        list(morph)
+        assert held_pictures()
+        morph.close()
+        assert not held_pictures()
+        morph.close()
+    finally:
+        gc.enable()
+
+
+def held_pictures():
+    """What keeps pictures of a clip."""
+    return [each for each in gc.get_objects() if isinstance(each, Pictures | Track | Rendered | Mattes | Segment)]
 
 
 def test_progress_is_drawn_while_frames_are_made(small, capsys):
