@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Set
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from pipelines.cli.common import assigned, overwrite_option, with_consent
 from pipelines.cli.progress import progress
+
+if TYPE_CHECKING:
+    from pipelines.directions.asked import FitAsked
 
 WIDTH = 100
 
@@ -82,7 +87,9 @@ def _places(command: Any) -> Any:
 @click.option(
     "--methods", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all methods."
 )
+@click.pass_context
 def fit(
+    context: click.Context,
     method: str,
     output: str,
     space: str,
@@ -140,8 +147,33 @@ def fit(
         apart=apart,
         clip=clip,
     )
+    typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    _refuse_unused(asked, typed)
     result = with_consent(lambda may: fit_file(asked, output, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)
+
+
+def _refuse_unused(asked: FitAsked, typed: Set[str]) -> None:
+    """Refuse options that a person wrote and that the space or the method does not heed.
+
+    Raises:
+        SettingsError: with the first of them.
+    """
+    from morph.errors import SettingsError
+
+    method, kind = asked.method, asked.space.kind
+    idle = {}
+    if kind == "glo":
+        why = "a space of --space glo:FILE has its own size, and no steps and texts"
+        idle |= dict.fromkeys(("size", "steps", "guidance", "until", "prompt"), why)
+    elif kind == "text":
+        idle["until"] = "the space of texts has no h that is moved"
+    if not method.several:
+        idle["count"] = f"{method.name} finds one direction"
+    if "score" not in method.needs or (method.name == "boundary" and asked.folders):
+        idle["clip"] = f"{method.name} asks no CLIP here"
+    if found := next((name for name in idle if name in typed), None):
+        raise SettingsError(f"{idle[found]}: leave out --{found}")
 
 
 @directions.command()

@@ -60,8 +60,10 @@ class Result:
     numbers: dict[str, Any] = field(default_factory=dict)
 
 
-def find(generator: Generator, points: Points, asked: FitAsked, tell: Tell) -> Result:
-    """Directions from the places that they start from.
+def find(
+    generator: Generator, points: Points, asked: FitAsked, tell: Tell, apart_from: Sequence[Tensor] = ()
+) -> Result:
+    """Directions from the places that they start from; they have nothing of ``apart_from``, see :func:`others`.
 
     Raises:
         SettingsError: too few places, or too many directions.
@@ -70,15 +72,24 @@ def find(generator: Generator, points: Points, asked: FitAsked, tell: Tell) -> R
     if not isinstance(asked.method, ClosedForm | Region) and not asked.folders:
         check_spread(points.codes)
     result = FINDERS[type(asked.method)](generator, points, asked.method, asked, tell)
-    if not asked.apart:
+    if not apart_from:
         return result
-    if not isinstance(result.directions, Straight):
-        raise SettingsError(f"directions of {asked.method.name} bend: nothing can be kept apart from them")
-    others = [_other(generator, text) for text in asked.apart]
+    assert isinstance(result.directions, Straight)  # see others
     found = result.directions
-    vectors = torch.stack([apart(vector, others) for vector in found.vectors])
+    vectors = torch.stack([apart(vector, list(apart_from)) for vector in found.vectors])
     kept = (vectors * found.vectors.to(vectors)).sum(1)  # of their length: as much of a unit is left
     return Result(Straight(vectors, found.scales * kept.to(found.scales)), result.labels, result.numbers)
+
+
+def others(generator: Generator, asked: FitAsked) -> list[Tensor]:
+    """The directions that those which are found are to have nothing of.
+
+    Raises:
+        InputError: one is not there, is of another space, or bends.
+    """
+    if asked.apart and isinstance(asked.method, Warped):
+        raise SettingsError(f"directions of {asked.method.name} bend: nothing can be kept apart from them")
+    return [_other(generator, text) for text in asked.apart]
 
 
 def _other(generator: Generator, text: str) -> Tensor:

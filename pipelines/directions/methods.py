@@ -20,7 +20,8 @@ class Method(Section):
     """A way of finding directions: its fields are its options.
 
     name: what people call it. does: what it finds, in a line. paper: where it is from. published: the numbers of
-    its authors, where these would take more than minutes. needs: what has to be given. side: pixels of pictures
+    its authors, where these would take more than minutes. needs: what has to be given. several: it finds as many as
+    are asked for, and not one. side: pixels of pictures
     that it looks at unless told otherwise. samples: places that it starts from unless told otherwise.
     """
 
@@ -29,6 +30,7 @@ class Method(Section):
     paper: ClassVar[str]
     published: ClassVar[str]
     needs: ClassVar[frozenset[Given]]
+    several: ClassVar[bool]
     side: ClassVar[int]
     samples: ClassVar[int]
 
@@ -39,12 +41,13 @@ class Method(Section):
         paper: str = "",
         published: str = "",
         needs: tuple[Given, ...] = (),
+        several: bool = True,
         side: int = 128,
         samples: int = 64,
     ) -> None:
         super().__init_subclass__()
         cls.name, cls.does, cls.paper, cls.published = name, does, paper, published
-        cls.needs, cls.side, cls.samples = frozenset(needs), side, samples
+        cls.needs, cls.several, cls.side, cls.samples = frozenset(needs), several, side, samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,7 @@ class AcrossBoundary(
     paper="Shen et al., InterFaceGAN: Interpreting the Disentangled Face Representation Learned by GANs, 2020",
     published="500,000 samples, a share of 0.02",
     needs=("score",),
+    several=False,
     side=64,
     samples=96,
 ):
@@ -101,6 +105,7 @@ class Steer(
     does="that makes a plain change of pictures: larger, moved, brighter",
     paper="Jahanian, Chai & Isola, On the 'Steerability' of Generative Adversarial Networks, 2020",
     published="20,000 samples, rate 1e-4",
+    several=False,
     side=64,
     samples=16,
 ):
@@ -119,6 +124,7 @@ class Ganalyze(
     paper="Goetschalckx et al., GANalyze: Toward Visual Definitions of Cognitive Image Properties, 2019",
     published="400,000 samples, rate 2e-4",
     needs=("score",),
+    several=False,
     side=64,
     samples=16,
 ):
@@ -187,6 +193,7 @@ class Regressor(
     paper="Zhuang, Koyejo & Schwing, Enjoy Your Editing: Controllable GANs for Image Editing via Latent Space "
     "Navigation, 2021",
     needs=("score",),
+    several=False,
     side=64,
     samples=16,
 ):

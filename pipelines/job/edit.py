@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from morph.installed import version
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_parent, frame_numbers, write_png
-from pipelines.output.existing import REMEDY, check_file
+from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
 from pipelines.request.recipe import published_edit
@@ -79,7 +79,7 @@ def edit_file(
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
         raise SettingsError(f"output {output!r} is not the name of {wanted}")
     check_parent(path)
-    _refuse_inputs(path, [Path(image), *edit.files.values()])
+    refuse_inputs(path, [Path(image), *edit.files.values()])
     made = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
@@ -156,9 +156,3 @@ def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:
         check_file(StillPattern.parse(path).path(numbers[0]), known)
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
-
-
-def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
-    for file in inputs:
-        if path.exists() and file.exists() and path.samefile(file):
-            raise SettingsError(f"output {str(path)!r} is the input {str(file)!r} itself; name another file")

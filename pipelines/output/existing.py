@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from morph.errors import ExistsError, InputError
+from morph.errors import ExistsError, InputError, SettingsError
 from morph.media.pattern import StillPattern
 from morph.media.recipe import read_recipe
 from morph.media.stills import frame_numbers
@@ -45,6 +45,17 @@ def check_file(path: Path, known: Known) -> None:
     """
     if os.path.lexists(path) and not _says(path, known):
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
+
+
+def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output that is one of the files that it is made from, whatever it is called.
+
+    Raises:
+        SettingsError: it is, and would be lost.
+    """
+    for file in inputs:
+        if path.exists() and file.exists() and path.samefile(file):
+            raise SettingsError(f"output {str(path)!r} is the input {str(file)!r} itself; name another file")
 
 
 def numbers_there(output: Output, from_start: bool = False) -> set[int]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from morph.directions.card import Found
 from tests.conftest import SAMPLES
+from tests.pipelines.cli.conftest import run
 
 CAT = str(SAMPLES / "cat.jpg")
 SMALL = ["--size", "64", "--steps", "3", "--samples", "6", "--device", "cpu"]
@@ -109,3 +110,22 @@ def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "said"),
+    [
+        ("pca", ["--space", "glo:own.safetensors", "--steps", "3"], "leave out --steps"),
+        ("pca", ["--space", "glo:own.safetensors", "--size", "64"], "leave out --size"),
+        ("pca", ["--space", "glo:own.safetensors", "--prompt", "a cat"], "leave out --prompt"),
+        ("pca", ["--until", ".5"], "leave out --until"),
+        ("pca", ["--clip", "embedded"], "leave out --clip"),
+        ("boundary", ["--having", "a", "--lacking", "b", "--clip", "embedded"], "leave out --clip"),
+        ("boundary", ["--toward", "a cat", "--away", "a dog", "--count", "8"], "boundary finds one direction"),
+        ("steer", ["--count", "2"], "leave out --count"),
+    ],
+)
+def test_options_that_nothing_heeds_are_refused(tmp_path, method, more, said):
+    result = run("directions", "fit", method, "-o", "d.safetensors", *more, cwd=tmp_path)
+    assert result.returncode
+    assert said in result.stderr

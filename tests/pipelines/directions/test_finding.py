@@ -7,7 +7,7 @@ from morph.directions.directions import Bent, Straight
 from morph.directions.generator import pictures_of
 from morph.errors import SettingsError
 from pipelines.directions.asked import FitAsked
-from pipelines.directions.finding import find
+from pipelines.directions.finding import find, others
 from pipelines.directions.fit import fit_file
 from pipelines.directions.methods import method_of
 from pipelines.directions.spaces import SpaceAsked
@@ -21,7 +21,8 @@ def result(space, name, told=None, samples=12, **given):
     generator = asked.space.opened()
     points = generator.sample(samples, 0)
     told = [] if told is None else told
-    return find(generator, points, asked, lambda step, of: told.append((step, of))), generator, points
+    found = find(generator, points, asked, lambda step, of: told.append((step, of)), others(generator, asked))
+    return found, generator, points
 
 
 def test_what_differs_most_and_what_weights_answer_most(space):

@@ -46,3 +46,28 @@ def test_only_what_was_asked_for_in_the_same_way_gives_way(space, tmp_path, bar)
             fit_file(asked(space), str(tmp_path / name), bar)
     with pytest.raises(SettingsError, match="file of directions"):
         fit_file(asked(space), str(tmp_path), bar)
+
+
+def test_what_directions_are_found_from_is_not_written_over(space, tmp_path, bar):
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(space.read_bytes())
+    with pytest.raises(SettingsError, match="is the input"):
+        fit_file(asked(own), str(own), bar, True)
+    assert own.read_bytes() == space.read_bytes()
+    path = tmp_path / "d.safetensors"
+    fit_file(asked(space), str(path), bar)
+    before = path.read_bytes()
+    (tmp_path / "same.safetensors").symlink_to(path)
+    with pytest.raises(SettingsError, match="is the input"):
+        fit_file(asked(space, apart=(f"{path}:1",)), str(tmp_path / "same.safetensors"), bar, True)
+    assert path.read_bytes() == before
+
+
+def test_what_directions_are_to_be_apart_from_is_read_before_anything_is_made(space, tmp_path):
+    class Never:
+        def __init__(self, planned):
+            raise AssertionError("it began")
+
+    missing = tmp_path / "nope.safetensors"
+    with pytest.raises(InputError, match="nope"):
+        fit_file(asked(space, apart=(f"{missing}:1",)), str(tmp_path / "d.safetensors"), Never)
