@@ -64,6 +64,20 @@ def _edits() -> Iterator[str]:
     yield from _assigned({setting.key: setting for setting in listed}.values())
 
 
+def _methods() -> Iterator[str]:
+    from pipelines.directions.methods import METHODS
+
+    yield from METHODS
+
+
+def _of_methods() -> Iterator[str]:
+    from pipelines.directions.methods import METHODS
+    from pipelines.request.options.setting import settings_of
+
+    listed = [setting for method in METHODS.values() for setting in settings_of(method)]
+    yield from _assigned({setting.key: setting for setting in listed}.values())
+
+
 def _assigned(settings: Iterable[Setting]) -> Iterator[str]:
     """``key=``, and ``key=choice`` of those that have choices."""
     for setting in settings:
@@ -82,6 +96,9 @@ WORDS: dict[str, Callable[[], Iterator[str]]] = {
     "part": _groups,
     "--how": _hows,
     "edit --set": _edits,
+    "fit method": _methods,
+    "fit --set": _of_methods,
+    "glo --set": lambda: iter(["width=", "fit_steps=", "batch=", "rate=", "code_rate="]),
 }
 """What else than a file an option or an argument may be, of all commands or of one."""
 
@@ -119,6 +136,8 @@ add_completion_class(_Bash)
 def teach(commands: click.Group) -> None:
     """Have a shell complete what options and arguments of commands may be, as their names and help tell."""
     for command in commands.commands.values():
+        if isinstance(command, click.Group):
+            teach(command)
         for parameter in command.params:
             names = [*(f"{command.name} {option}" for option in parameter.opts), *parameter.opts, parameter.name]
             words = next((WORDS[name] for name in names if name in WORDS), None)

@@ -55,6 +55,9 @@ def test_presets_codecs_and_models_are_completed_beside_files():
         ("rerun", "--images", ""),
         ("measure", "frames", ""),
         ("interpolate", ""),
+        ("directions", "fit", "pca", "-o", ""),
+        ("directions", "show", ""),
+        ("comfy", "install", ""),
     ],
 )
 def test_files_are_left_to_the_shell(words):
@@ -72,6 +75,14 @@ def test_settings_are_completed_and_then_their_choices():
     assert plain("render", "--set", "align.on=t") == ["align.on=true"]
     assert plain("settings", "encode.od") == ["encode.odd"]
     assert "encode" in plain("settings", "enc")
+
+
+def test_commands_of_groups_are_completed_as_others_are():
+    assert plain("directions", "fit", "s") == ["sefa", "steer"]
+    assert plain("directions", "fit", "pca", "--model", "e") == ["embedded"]
+    assert plain("directions", "fit", "pca", "--set", "change=w") == ["change=warmth"]
+    assert plain("directions", "fit", "pca", "--set", "encode") == []
+    assert plain("directions", "glo", "own", "--set", "w") == ["width="]
 
 
 def test_edits_have_settings_of_their_own():
