@@ -72,15 +72,10 @@ class Codes:
         Raises:
             ModelError: it has none, or damaged ones.
         """
-        folder = locate(model.name, fetch=False)[0]
-        part = folder / PART
-        if not (part / _WEIGHTS).is_file():
-            raise ModelError(
-                f"model {model.name} has no semantic codes: take the embedded model, or train them with python -m "
-                "morph.embedded.train semantic"
-            )
-        if folder == EMBEDDED:
-            check_hashes(folder)
+        weights = weights_of(model.name)
+        part = weights.parent
+        if part.parent == EMBEDDED:
+            check_hashes(EMBEDDED)
         config = read_json(part / _CONFIG)
         width, clip = config.get("width"), config.get("clip")
         for value in (width, clip):
@@ -89,13 +84,28 @@ class Codes:
         assert isinstance(width, int)
         assert isinstance(clip, int)
         codes = cls.new(model, width, clip)
-        found = read_weights(part / _WEIGHTS, "")
+        found = read_weights(weights, "")
         network = codes.network
         if wrong := misfit(_state(network), found):
             raise ModelError(f"{part} holds the codes of another model: {wrong}; copy the model again")
         network.load_state_dict(found, strict=False)  # all but AlexNet's own
         network.eval().requires_grad_(False).to(model.device)
         return codes
+
+
+def weights_of(name: str) -> Path:
+    """The file of the semantic codes of a model, which lies in its folder.
+
+    Raises:
+        ModelError: it has none.
+    """
+    file = locate(name, fetch=False)[0] / PART / _WEIGHTS
+    if not file.is_file():
+        raise ModelError(
+            f"model {name} has no semantic codes, and none ship with any model: train them with python -m "
+            "morph.embedded.train semantic --data DATA --out OUT, and name what this writes: --model OUT/model"
+        )
+    return file
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

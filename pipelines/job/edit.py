@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_parent, frame_numbers, write_png
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
+from pipelines.request.edits.codes import CODED
 from pipelines.request.edits.edit import Edit
 from pipelines.request.recipe import published_edit
 from pipelines.tasks.progress import Callback
@@ -125,8 +127,11 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
     Raises:
         ModelError: it cannot be loaded.
     """
+    from morph.semantic.codes import weights_of
     from pipelines.tasks.models import Models, quiet_libraries
 
+    if isinstance(edit.how, CODED) and (options.model == "embedded" or os.path.isdir(options.model)):
+        weights_of(options.model)  # that it has none is said before it is loaded
     quiet_libraries()
     where = {"device": options.device, "dtype": options.dtype}
     return Models.from_pretrained(options.model, **where, offload=options.offload, edits=edit.how.instructs)

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from morph.media.keyframe import Keyframe, to_levels
+from morph.semantic.codes import weights_of
 from pipelines.between.keyframes import Progress
 from pipelines.edit.painting import Kit, identity
+from pipelines.request.contents import hash_of_file
+from pipelines.request.edits.codes import CODED
 from pipelines.request.edits.edit import Edit
 from pipelines.request.plan import Plan
 from pipelines.tasks.facts import VERSIONS
@@ -43,7 +47,9 @@ class Edits:
     def _once(self, keyframe: Keyframe, edit: Edit, number: int) -> Keyframe:
         models, size = self._models, self._plan.sizes.model
         fit = self._plan.clip.keyframes[number].settings.fit
-        decisive = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit)
+        decisive: tuple[Any, ...] = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit)
+        if isinstance(edit.how, CODED):  # which are trained anew, and the model stays what it was
+            decisive = *decisive, hash_of_file(weights_of(models.model.name))
         key = key_of("edit", VERSIONS, models.weights, models.dtype, models.device.type, *decisive)
 
         def unpack(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> Tensor:

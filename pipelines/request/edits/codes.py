@@ -36,3 +36,7 @@ class DeltaEdit(
     """Options of DeltaEdit."""
 
     scale: float = setting(2.0, "Of the change; more than 1 goes beyond the text's own.", 0, 100)
+
+
+CODED = DiffusionAutoencoder, DeltaEdit
+"""Edits that want a model with semantic codes."""

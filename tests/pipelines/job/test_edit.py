@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morph.errors import ExistsError, SettingsError
+from morph.errors import ExistsError, ModelError, SettingsError
 from morph.media.recipe import read_recipe
 from pipelines.job.edit import EditOptions, edit_file
 from pipelines.job.pipeline import MorphPipeline
@@ -92,3 +92,13 @@ def test_the_picture_itself_is_never_replaced(folder, tmp_path):
         cat.save(tmp_path / "cat.png")
     with pytest.raises(SettingsError, match="is the input"):
         edit(tmp_path / "cat.png", folder, image=str(tmp_path / "cat.png"), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "more"), [("diffae", {"reference": str(RACCOON)}), ("delta-edit", {"source": "a"})]
+)
+def test_a_model_without_codes_is_refused_before_it_is_loaded(folder, tmp_path, how, more):
+    (tmp_path / "model").mkdir()  # with nothing in it, which to load is another fault
+    for model in (tmp_path / "model", "embedded"):
+        with pytest.raises(ModelError, match=r"none ship with any model: train them with python -m"):
+            edit(tmp_path / "out.png", model, asked=Edit.of({"how": how, "prompt": "a dog", **more}))

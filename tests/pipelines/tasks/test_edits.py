@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from morph.errors import SettingsError
 from morph.media.stills import read_png
+from morph.semantic.codes import Codes
 from pipelines.job.folder import differences, request_of
 from pipelines.job.job import Job
 from pipelines.job.render import carry_out
@@ -17,7 +19,8 @@ from pipelines.request.presets import load_preset
 from pipelines.request.recipe import clip_from, recipe_of
 from pipelines.request.settings import Settings, changed
 from pipelines.tasks.models import Models
-from tests.pipelines.conftest import CAT, LAID_OVER, bench_of
+from tests.conftest import build_folder
+from tests.pipelines.conftest import CAT, LAID_OVER, RACCOON, bench_of
 
 EDIT = Edit.of({"how": "sdedit", "steps": 3, "guidance": 1, "strength": 1})
 
@@ -42,6 +45,22 @@ def test_it_is_made_once_and_kept(edited, tmp_path):
     other = replace(edited.keyframes[1], edits=(EDIT, EDIT))
     chained = bench_of(models, replace(edited, keyframes=(edited.keyframes[0], other)), tmp_path)
     assert not np.array_equal(chained.pictures.keyframe(1).pixels, last)
+
+
+def test_codes_that_were_trained_anew_edit_anew(edited, tmp_path):
+    folder = build_folder(tmp_path / "model")
+    asked = Edit.of({"how": "diffae", "reference": str(RACCOON), "amount": 0.5, "steps": 3})
+    clip = replace(edited, keyframes=(edited.keyframes[0], replace(edited.keyframes[1], edits=(asked,))))
+    models, made = Models.of(replace(clip, model=str(folder)), "cpu", "float32"), []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        codes = Codes.new(models.model, 6, 512)
+        for layer in codes.adapter.layers:
+            torch.nn.init.normal_(layer.weight)
+        codes.save(folder / "semantic")
+        made.append(bench_of(models, replace(clip, model=str(folder)), tmp_path).pictures.keyframe(1).pixels)
+    assert torch.equal(made[0], made[1])
+    assert not torch.equal(made[1], made[2])
 
 
 def test_a_clip_with_an_edit_needs_a_model_and_says_so(edited, tmp_path):
