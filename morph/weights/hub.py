@@ -19,7 +19,12 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
         ModelError: there is no such model, or it cannot be had.
     """
     from huggingface_hub import model_info, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's, whichever
+        HfHubHTTPError,
+        HFValidationError,
+        HTTPError,
+        LocalEntryNotFoundError,
+    )
 
     if not fetch:
         try:

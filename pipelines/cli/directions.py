@@ -87,9 +87,7 @@ def _places(command: Any) -> Any:
 @click.option(
     "--methods", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List all methods."
 )
-@click.pass_context
 def fit(
-    context: click.Context,
     method: str,
     output: str,
     space: str,
@@ -147,6 +145,7 @@ def fit(
         apart=apart,
         clip=clip,
     )
+    context = click.get_current_context()
     typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     _refuse_unused(asked, typed)
     result = with_consent(lambda may: fit_file(asked, output, progress, may), overwrite)
@@ -162,7 +161,7 @@ def _refuse_unused(asked: FitAsked, typed: Set[str]) -> None:
     from morph.errors import SettingsError
 
     method, kind = asked.method, asked.space.kind
-    idle = {}
+    idle: dict[str, str] = {}
     if kind == "glo":
         why = "a space of --space glo:FILE has its own size, and no steps and texts"
         idle |= dict.fromkeys(("size", "steps", "guidance", "until", "prompt"), why)
