@@ -69,3 +69,9 @@ def test_what_makes_no_sense_of_a_film_is_refused(film, folder, tmp_path):
     with pytest.raises(InputError):
         edit(tmp_path / "none.mp4", tmp_path / "out.mp4", folder)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+def test_another_size_of_the_model_is_other_work(film, folder, tmp_path):
+    edit(film, tmp_path / "out.mkv", folder)
+    with pytest.raises(ExistsError):
+        edit(film, tmp_path / "out.mkv", folder, model_size="128")
