@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -56,6 +57,7 @@ class LatentDiffusion:
         self.words: tuple[str, ...] = ()
         self.offload: Offload = "none"
         self._device = torch.device("cpu")
+        self._watchers: list[Callable[[int], None]] = []
         self._here: tuple[nn.Module, ...] = ()  # the component whose turn it is, where they take turns
         self._lent: list[RemovableHandle] = []
         # now, since a cast changes the weights and not which model they are
@@ -240,8 +242,19 @@ class LatentDiffusion:
             raise ModelError(f"model {self.name} has no ControlNet")
         if condition.tokens.requires_grad:
             self._check_backward()
+        for told in self._watchers:
+            told(len(latents))
         self._take_denoiser()
         return self.denoiser.output(latents, t, condition, control)
+
+    @contextmanager
+    def watched(self, told: Callable[[int], None]) -> Iterator[None]:
+        """Tell how many samples the denoiser is shown, whenever it is, while the ``with`` body runs."""
+        self._watchers.append(told)
+        try:
+            yield
+        finally:
+            self._watchers.remove(told)
 
     def way_up(self, latents: Tensor, t: int, condition: Condition) -> list[Tensor]:
         """What the denoiser's middle layers say of noisy latents (B,C,h,w), from coarse to fine, (B,C,h,w) each.

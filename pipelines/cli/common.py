@@ -101,15 +101,15 @@ def with_consent(work: Callable[[bool], _Made], overwrite: bool, ask: bool = Tru
         return work(True)
 
 
-def assigned(assignments: tuple[str, ...]) -> dict[str, str]:
-    """``--set key=value`` as a mapping."""
+def assigned(assignments: tuple[str, ...], lists: str = "morph settings") -> dict[str, str]:
+    """``--set key=value`` as a mapping; ``lists``: the command that lists the keys."""
     from morph.errors import SettingsError
 
     values = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsError(f"--set {assignment!r}: write it as key=value; morph settings lists the keys")
+            raise SettingsError(f"--set {assignment!r}: write it as key=value; {lists} lists the keys")
         values[key.strip()] = value.strip()
     return values
 

@@ -55,8 +55,8 @@ def _hows() -> Iterator[str]:
 
 
 def _edits() -> Iterator[str]:
-    from pipelines.request.edits.edit import Numbers
     from pipelines.request.edits.hows import HOWS
+    from pipelines.request.edits.numbers import Numbers
     from pipelines.request.options.setting import settings_of
 
     sections: list[type] = [Numbers, *HOWS.values()]

@@ -25,7 +25,7 @@ def _list(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
     for name, how in HOWS.items():
         others = ", ".join(sorted(how.takes - how.needs))
-        needs = ", ".join(sorted(how.needs)) or "nothing"
+        needs = ", ".join([*sorted(how.needs), *(f"--set {option}" for option in how.options)]) or "nothing"
         click.echo(f"{name}: {how.does}")
         click.echo(f"    needs {needs}{f'; takes {others}' if others else ''}. {how.paper}")
         for setting in settings_of(how):
@@ -88,13 +88,17 @@ def edit(
     from dataclasses import asdict
     from pathlib import Path
 
+    from morph.errors import SettingsError
     from morph.media.kinds import FILMS
     from pipelines.job.edit import EditOptions, edit_file
     from pipelines.job.edit_film import edit_film
     from pipelines.request.edits.edit import Edit
 
-    values = {**assigned(assignments), **{key: value for key, value in given.items() if value is not None}}
-    asked = Edit.of(values)
+    options_set = assigned(assignments, "morph edit --hows")
+    given = {key: value for key, value in given.items() if value is not None}
+    if twice := [key for key in options_set if key in given]:
+        raise SettingsError(f"{twice[0]} is given twice, by --{twice[0]} and by --set: leave one of them out")
+    asked = Edit.of(options_set | given)
     options = EditOptions(size, model_size, steps_out, count, model, device, dtype, offload)
     make = edit_film if Path(image).suffix.lower() in FILMS else edit_file
     result = with_consent(lambda may: make(image, output, asked, options, progress, may), overwrite)

@@ -17,7 +17,8 @@ from morph.diffusion.prediction import Predictor
 from morph.diffusion.solvers import Solver, solver_of
 from morph.perception.clip import CLIP
 from morph.perception.lpips import PerceptualDistance
-from pipelines.request.edits.edit import Edit, Numbers
+from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.numbers import Numbers
 
 
 @dataclass(frozen=True, eq=False)

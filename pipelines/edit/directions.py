@@ -15,7 +15,7 @@ from morph.directions.card import Found
 from morph.directions.generator import Generator, pictures_of
 from morph.directions.glo import Glo
 from morph.directions.opened import opened
-from morph.errors import ModelError, SettingsError
+from morph.errors import ModelError
 from morph.scaling import enlarged, reduced_pixels, size_of
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.directions import Direction
@@ -28,11 +28,9 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     yielded for each of what is made.
 
     Raises:
-        SettingsError: no direction was given, or there is none of that number.
+        SettingsError: there is no direction of that number.
         ModelError: the directions are of another model, or of a space whose file is not there.
     """
-    if not how.directions:
-        raise SettingsError("edit direction needs a file of directions: give one, by --set directions=FILE")
     path = Path(how.directions)
     found = Found.load(path)
     number = found.number(how.number)

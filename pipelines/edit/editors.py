@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -53,8 +53,10 @@ SPREAD = 9
 
 def edited(
     canvas: Canvas, pixels: Tensor, mask: Tensor | None, amounts: Sequence[float], tick: Callable[[Step], None]
-) -> list[Tensor]:
+) -> Iterator[Tensor]:
     """A picture (1,3,H,W) in [-1,1] edited by so much each, at its own size; amount 0 is the picture itself.
+
+    All are painted with the first, and brought to full size one by one.
 
     mask (1,1,H,W) in [0,1]: where it may change, as on the canvas. ``tick`` is told of every step.
 
@@ -64,13 +66,15 @@ def edited(
     how = canvas.edit.how
     wanted = [amount for amount in amounts if amount > 0]
     if not wanted:
-        return [pixels] * len(amounts)
+        yield from [pixels] * len(amounts)
+        return
     made = drain(EDITORS[type(how)](canvas, how, wanted), tick).cpu()
     if not made.isfinite().all():
         raise MorphError(f"edit {how.name} overflowed; try --dtype float32, more steps or less guidance")
     end = End.of(canvas.pixels, canvas.model.decode(canvas.latents).cpu(), pixels) if how.detailed else None
     pictures = iter(made.split(1))
-    return [_finished(next(pictures), pixels, end, mask, how) if amount > 0 else pixels for amount in amounts]
+    for amount in amounts:
+        yield _finished(next(pictures), pixels, end, mask, how) if amount > 0 else pixels
 
 
 def _finished(small: Tensor, pixels: Tensor, end: End | None, mask: Tensor | None, how: How) -> Tensor:

@@ -60,13 +60,16 @@ def tuned(canvas: Canvas, how: DiffusionClip, amounts: Sequence[float]) -> Gener
 def shifted(canvas: Canvas, how: Asyrp, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
     """Asyrp; a weaker edit has a smaller shift of h."""
     model, count = canvas.model, len(amounts)
-    middle_block(model)  # before the work
+    middle_block(model)  # before the work, as what the fit needs
+    if how.rounds:
+        check_can_fit(model)
+    directional = _directional(canvas, how.clip) if how.rounds else None
     times = canvas.times()
     inverted = yield from canvas.inverted(times)
     until = round(how.until * model.schedule.length)
     if not how.until:
         until = yield from _recognised(canvas, inverted, times)
-    shifts = yield from _shifts(canvas, how, inverted, times, until)
+    shifts = yield from _shifts(canvas, how, directional, inverted, times, until)
     scaled = asyrp.scaled(shifts, how.scale * torch.tensor(amounts))
     predict = asyrp.asymmetric(canvas.guided(canvas.source.expand(count), 1.0), model, scaled)
     boosted = round(how.boosted * model.schedule.length)
@@ -76,17 +79,22 @@ def shifted(canvas: Canvas, how: Asyrp, amounts: Sequence[float]) -> Generator[S
 
 
 def _shifts(
-    canvas: Canvas, how: Asyrp, inverted: Tensor, times: Sequence[int], until: int
+    canvas: Canvas,
+    how: Asyrp,
+    directional: Directional | None,
+    inverted: Tensor,
+    times: Sequence[int],
+    until: int,
 ) -> Generator[Step, None, Mapping[int, Shift]]:
     """What h is shifted by at each time, fitted or as the texts move it."""
     model = canvas.model
-    if not how.rounds:
+    if directional is None:
         return (yield from asyrp.between_texts(model, inverted, canvas.source, canvas.target, times, until))
     return (
         yield from _steps(
             asyrp.fit(
                 model,
-                _directional(canvas, how.clip),
+                directional,
                 canvas.pixels,
                 inverted,
                 canvas.source,

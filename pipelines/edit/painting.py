@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ from torch import Tensor
 from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.preview import Preview
+from morph.editing.instruction import follows
 from morph.errors import SettingsError
-from morph.media.image import read_image
+from morph.media.image import StillImage, read_image
 from morph.media.keyframe import Fit, Keyframe, fitted
 from morph.perception.clip import CLIP
 from morph.perception.lpips import PerceptualDistance
@@ -28,6 +29,10 @@ from pipelines.edit.canvas import Canvas
 from pipelines.edit.editors import edited
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.prompts import Instruct
+
+SAME_SHAPE = 0.02
+"""How far the proportions of a mask may be from a picture's, as sizes are rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,12 @@ class Kit:
     perception: PerceptualDistance
     clip: Callable[[str], CLIP]
 
+    def forwards(self, edit: Edit, amounts: Sequence[float] = ()) -> int:
+        """What :meth:`Edit.forwards` says, for this model: one made for instructions asks three times a step."""
+        if isinstance(edit.how, Instruct) and follows(self.model):
+            return 3 * edit.numbers.steps * sum(amount > 0 for amount in amounts or (edit.numbers.amount,))
+        return edit.forwards(amounts)
+
     def painted(
         self,
         keyframe: Keyframe,
@@ -46,10 +57,11 @@ class Kit:
         fit: Fit,
         progress: Progress,
         amounts: Sequence[float] = (),
-    ) -> list[Keyframe]:
+    ) -> Iterator[Keyframe]:
         """A keyframe edited by so much each; without ``amounts`` once, as much as the edit says.
 
-        Files of the edit are brought to the keyframe's size as its own image was, by ``fit``.
+        Files of the edit are brought to the keyframe's size as its own image was, by ``fit``. Pictures of full size
+        are made one at a time, as they are asked for.
 
         Raises:
             InputError: a file that the edit names cannot be used, or the model cannot do it.
@@ -68,21 +80,38 @@ class Kit:
             self.perception,
             self.clip,
         )
-        passes = 1 if edit.numbers.guidance == 1 else 2
 
         def tick(step: Step) -> None:
-            progress("edit", passes * len(step.latents), lambda: look(step))
+            progress("edit", 0, lambda: look(step))
 
         def look(step: Step) -> Image:
             return Preview.fit(canvas.latents, canvas.pixels).image(step.clean[:1])
 
-        pictures = edited(canvas, keyframe.pixels, mask, amounts or [edit.numbers.amount], tick)
-        return [replace(keyframe, pixels=pixels) for pixels in pictures]
+        with self.model.watched(lambda forwards: progress("edit", forwards)):
+            for pixels in edited(canvas, keyframe.pixels, mask, amounts or [edit.numbers.amount], tick):
+                yield replace(keyframe, pixels=pixels)
 
 
 def identity(edit: Edit) -> dict[str, Any]:
     """All that decides an edit besides the picture and the model, JSON-ready: its files by their contents."""
     return edit.as_dict() | {name: hash_of_file(file) for name, file in edit.files.items()}
+
+
+def shape_notices(edit: Edit, picture: StillImage) -> list[str]:
+    """What people should know of a mask of other proportions than the picture that is edited has.
+
+    Raises:
+        InputError: the mask cannot be read.
+    """
+    if edit.mask is None:
+        return []
+    (height, width), (of_mask, across) = picture.pixels.shape[:2], read_image(edit.mask).pixels.shape[:2]
+    if abs(across * height / (of_mask * width) - 1) <= SAME_SHAPE:
+        return []
+    return [
+        f"{edit.mask}: {across}x{of_mask} has other proportions than the picture, {width}x{height}: it is "
+        "cropped to the same frame, and may mean other places than it was drawn for"
+    ]
 
 
 def mask_of(file: Path, size: tuple[int, int], fit: Fit) -> Tensor:

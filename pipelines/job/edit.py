@@ -8,14 +8,16 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import ExistsError, SettingsError
 from morph.installed import version
+from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES, RAW
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
-from morph.media.stills import FIRST_FRAME, FrameFolder, check_parent, frame_numbers, write_png
+from morph.media.stills import FIRST_FRAME, FrameFolder, check_folder, check_parent, frame_numbers, write_png
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.codes import CODED
@@ -25,8 +27,15 @@ from pipelines.tasks.progress import Callback
 
 if TYPE_CHECKING:  # what is refused is refused before these are loaded, which takes seconds
     from morph.diffusion.offload import Offload
+    from pipelines.request.sizes import Sizes
     from pipelines.tasks.models import Models
 
+_FRAMES = range(FIRST_FRAME, 10**7)
+"""Numbers of frames that give way to those of an edit."""
+MOST = 1000
+"""Edits of one picture, each made and written before the next."""
+MOST_ON_THE_WAY = 100
+"""Pictures on the way to an edit, which are painted at once: they share an inversion and a fit."""
 log = logging.getLogger("morph")
 
 
@@ -77,48 +86,63 @@ def edit_file(
     """
     path, several = Path(output), options.steps_out is not None or options.count > 1
     check_numbers(edit, options)
+    edit.check_offload(options.offload)
     if several == (path.suffix.lower() == ".png") or (path.is_dir() and not several):
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
         raise SettingsError(f"output {output!r} is not the name of {wanted}")
+    if several and path.suffix.lower() in (*PICTURES, *OTHER_PICTURES, *RAW, *FILMS):
+        raise SettingsError(
+            f"output {output!r} is to be a folder of several pictures: name it without {path.suffix}"
+        )
     check_parent(path)
-    refuse_inputs(path, [Path(image), *edit.files.values()])
-    made = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
+    refuse_inputs(path, [Path(image), *edit.files.values()], path if several else None)
+    made: dict[str, Any] = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
+    if several:
+        check_folder(path, replace=_FRAMES)
 
     models = loaded(options, edit)
 
-    from pipelines.edit.painting import Kit, as_levels
-    from pipelines.job.keyframe import sized
+    from morph.media.image import read_image
+    from pipelines.edit.painting import Kit, as_levels, shape_notices
+    from pipelines.job.keyframe import sized_picture
     from pipelines.tasks.progress import Meter
 
-    keyframe, sizes = sized(image, models.model.geometry, options.size, options.model_size)
+    picture = read_image(image)
+    keyframe, sizes = sized_picture(picture, image, models.model.geometry, options.size, options.model_size)
+    made |= made_by(models, sizes)
+    if not overwrite:  # what is told apart by these is known only now
+        _check_free(path, made, several)
     log.warning("%s", models.said)
-    for notice in keyframe.notices:
+    for notice in (*keyframe.notices, *shape_notices(edit, picture)):
         log.warning("%s", notice)
     numbers = edit.numbers
     steps = options.steps_out
     amounts = [numbers.amount] if steps is None else [numbers.amount * n / (steps - 1) for n in range(steps)]
     edits = [replace(edit, numbers=replace(numbers, seed=numbers.seed + n)) for n in range(options.count)]
-    planned = {"edit": edit.forwards(len(amounts) * len(edits))}
     kit = Kit(models.model, models.perception, models.clip)
+    planned = {"edit": len(edits) * kit.forwards(edit, amounts)}
+    where = {"device": str(models.device), "dtype": models.dtype}
+    recipe = json.dumps({"morph": version(), "image": published(image), **made, **where})
     with bar(planned) as callback:
         meter = Meter(planned, callback)
-        pictures = [
-            picture for one in edits for picture in kit.painted(keyframe, one, sizes.model, "crop", meter, amounts)
-        ]
-    recipe = json.dumps(
-        {"morph": version(), "image": published(image), **made, "model": published(models.model.name)}
-        | {"weights": models.weights, "device": str(models.device), "dtype": models.dtype}
-        | {"size": list(sizes.frame), "model_size": list(sizes.model)}
-    )
-    if several:
-        with FrameFolder(path, comment=recipe, replace=range(FIRST_FRAME, 10**7)) as stills:
-            for picture in pictures:
-                stills.write(as_levels(picture))
-    else:
-        write_png(path, as_levels(pictures[0]), recipe)
-    return Edited(output, len(pictures), models.model.name, sizes.frame, sizes.model)
+        made_one_by_one = (kit.painted(keyframe, one, sizes.model, "crop", meter, amounts) for one in edits)
+        pictures = (as_levels(edited) for painted in made_one_by_one for edited in painted)
+        first = next(pictures)  # before anything gives way to it
+        if several:
+            with FrameFolder(path, comment=recipe, replace=_FRAMES) as stills:
+                for levels in chain([first], pictures):
+                    stills.write(levels)
+        else:
+            write_png(path, first, recipe)
+    return Edited(output, len(amounts) * len(edits), models.model.name, sizes.frame, sizes.model)
+
+
+def made_by(models: Models, sizes: Sizes) -> dict[str, Any]:
+    """What of a recipe says which model made an edit, and at which sizes."""
+    sides = {"size": list(sizes.frame), "model_size": list(sizes.model)}
+    return {"model": published(models.model.name), "weights": models.weights, **sides}
 
 
 def loaded(options: EditOptions, edit: Edit) -> Models:
@@ -143,10 +167,10 @@ def check_numbers(edit: Edit, options: EditOptions) -> None:
     Raises:
         SettingsError: with what does.
     """
-    if options.steps_out is not None and not 2 <= options.steps_out <= 1000:
-        raise SettingsError(f"steps-out is {options.steps_out}; it must be from 2 to 1000")
-    if not 1 <= options.count <= 1000:
-        raise SettingsError(f"count is {options.count}; it must be from 1 to 1000")
+    if options.steps_out is not None and not 2 <= options.steps_out <= MOST_ON_THE_WAY:
+        raise SettingsError(f"steps-out is {options.steps_out}; it must be from 2 to {MOST_ON_THE_WAY}")
+    if not 1 <= options.count <= MOST:
+        raise SettingsError(f"count is {options.count}; it must be from 1 to {MOST}")
     if options.count > 1 and options.steps_out is not None:
         raise SettingsError("count asks for several edits, and steps-out for the way to one: leave one of them out")
 
@@ -158,6 +182,7 @@ def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:
     if not several:
         check_file(path, known)
     elif path.is_dir() and (numbers := sorted(frame_numbers(path))):
-        check_file(StillPattern.parse(path).path(numbers[0]), known)
+        for number in {numbers[0], numbers[-1]}:
+            check_file(StillPattern.parse(path).path(number), known)
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,10 +16,11 @@ from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.footage import Footage, open_footage
 from morph.media.image import StillImage
+from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import published, write_recipe
 from morph.media.target import Stream
-from pipelines.job.edit import Edited, EditOptions, loaded
-from pipelines.output.existing import check_free, holds_recipe, numbers_there
+from pipelines.job.edit import Edited, EditOptions, loaded, made_by
+from pipelines.output.existing import check_free, holds_recipe, numbers_there, refuse_inputs
 from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.output.unfinished import sole_writer
 from pipelines.request.contents import hash_of_file
@@ -49,8 +50,11 @@ def edit_film(
     """
     if options.steps_out is not None or options.count > 1:
         raise SettingsError("a film is edited once: leave out --steps-out and --count")
+    edit.check_offload(options.offload)
     if os.path.exists(output) and os.path.samefile(film, output):
         raise SettingsError(f"output {output!r} is the film itself; name another")
+    stills = StillPattern.parse(output) if is_stills(output) else None
+    refuse_inputs(Path(output), list(edit.files.values()), stills)
     footage = open_footage(film)
     if footage.times.fps is None:
         raise SettingsError(f"{film}: its frames come at uneven times; give it a rate first, by morph interpolate")
@@ -61,25 +65,32 @@ def edit_film(
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)
     made: dict[str, Any] = {"edited": hash_of_file(Path(film)), "edit": published_edit(edit)}
+
+    def known(recipe: Mapping[str, Any]) -> bool:
+        return all(recipe.get(key) == value for key, value in made.items())
+
     if not overwrite:
-        check_free(trial, lambda recipe: all(recipe.get(key) == value for key, value in made.items()))
+        check_free(trial, known)
     for notice in footage.notices:
         log.warning("%s", notice)
     models = loaded(options, edit)
 
-    from pipelines.edit.painting import Kit, as_levels
+    from pipelines.edit.painting import Kit, as_levels, shape_notices
     from pipelines.job.keyframe import sized_picture
     from pipelines.tasks.progress import Meter
 
     frames = _read(footage, film)
     first = next(frames)
     _, sizes = sized_picture(first, film, models.model.geometry, options.size, options.model_size)
-    log.warning("%s", models.said)
-    planned = {"edit": edit.forwards(count)}
+    made |= made_by(models, sizes)
+    if not overwrite:  # what is told apart by these is known only now
+        check_free(trial, known)
+    for notice in (models.said, *shape_notices(edit, first)):
+        log.warning("%s", notice)
     kit = Kit(models.model, models.perception, models.clip)
-    where = {"device": str(models.device), "dtype": models.dtype, "weights": models.weights}
-    recipe = {"morph": version(), "film": published(film), **made, "model": published(models.model.name), **where}
-    recipe |= {"size": list(sizes.frame), "model_size": list(sizes.model)}
+    planned = {"edit": count * kit.forwards(edit)}
+    where = {"device": str(models.device), "dtype": models.dtype}
+    recipe = {"morph": version(), "film": published(film), **made, **where}
     stream = Stream(sizes.frame, rate, count, aspect=footage.aspect)
     file, recipe_file = replace(trial, stream=stream), beside(Path(output), RECIPE)
     file.check(giving)

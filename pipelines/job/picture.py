@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +43,15 @@ def file_of(image: Picture, place: Path) -> Path:
         )
     write_png(place, image)
     return place
+
+
+def grey_file_of(image: Any, place: Path) -> Path:
+    """:func:`file_of`, of an array (H,W) of a mask too: of brightness, or True where it is white.
+
+    Raises:
+        KeyframeError: neither a file nor a picture.
+    """
+    if isinstance(image, np.ndarray) and image.ndim == 2:
+        levels = image.astype(np.uint8) * np.uint8(255) if image.dtype == np.bool_ else image
+        image = np.repeat(levels[..., None], 3, 2)
+    return file_of(image, place)

@@ -18,18 +18,19 @@ import numpy as np
 from PIL import Image
 
 from morph.errors import KeyframeError, SettingsError
+from morph.media.image import read_image
 from morph.media.target import Stream
-from pipelines.edit.painting import Kit, as_levels
+from pipelines.edit.painting import Kit, as_levels, shape_notices
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
-from pipelines.job.keyframe import sized
-from pipelines.job.picture import Picture, file_of
+from pipelines.job.keyframe import sized_picture
+from pipelines.job.picture import Picture, file_of, grey_file_of
 from pipelines.job.produce import produce
 from pipelines.manifest.folder import pictures
 from pipelines.output.outputs import outputs_of
 from pipelines.output.preview import preview
 from pipelines.request.clip import Clip, clip_of
-from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.edit import FILES, Edit
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
@@ -226,18 +227,23 @@ class MorphPipeline(Models):
         """A picture edited, as a Pillow image: ``pipeline.edit("a.jpg", how="sdedit", prompt="a painting")``.
 
         ``values``: ``how``, what it needs (prompt, source, mask, reference), numbers and options by their names, as
-        ``morph edit --hows`` lists them. ``size`` is as that of :class:`Settings`.
+        ``morph edit --hows`` lists them; mask and reference are pictures as the image is, or arrays (H,W) of
+        brightness. ``size`` is as that of :class:`Settings`.
 
         Raises:
             InputError: a picture or a value that cannot be used.
         """
-        edit = Edit.of(values)
         with TemporaryDirectory(prefix="morph-") as folder:
-            file = file_of(image, Path(folder) / "image.png")
-            keyframe, sizes = sized(file, self.model.geometry, size, "auto")
-        planned = {"edit": edit.forwards()}
-        kit = Kit(self.model, self.perception, self.clip)
-        (edited,) = kit.painted(keyframe, edit, sizes.model, "crop", Meter(planned, callback))
+            place = Path(folder)
+            files = {str(key): grey_file_of(values[key], place / f"{key}.png") for key in FILES if key in values}
+            edit = Edit.of(values | files)
+            picture = read_image(file := file_of(image, place / "image.png"))
+            keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
+            for notice in shape_notices(edit, picture):
+                log.warning("%s", notice)
+            kit = Kit(self.model, self.perception, self.clip)
+            planned = {"edit": kit.forwards(edit)}
+            (edited,) = kit.painted(keyframe, edit, sizes.model, "crop", Meter(planned, callback))
         levels = as_levels(edited)
         return Image.fromarray((levels >> 8).astype(np.uint8) if levels.dtype == np.uint16 else levels)
 

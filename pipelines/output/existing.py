@@ -47,15 +47,24 @@ def check_file(path: Path, known: Known) -> None:
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
 
 
-def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
-    """Refuse an output that is one of the files that it is made from, whatever it is called.
+def refuse_inputs(path: Path, inputs: Iterable[Path], stills: StillPattern | Path | None = None) -> None:
+    """Refuse an output that would take the place of what it is made of; ``stills``: the frames that it is.
 
     Raises:
-        SettingsError: it is, and would be lost.
+        SettingsError: which input it is.
     """
     for file in inputs:
         if path.exists() and file.exists() and path.samefile(file):
             raise SettingsError(f"output {str(path)!r} is the input {str(file)!r} itself; name another file")
+        if stills is not None and any(_is_frame(name, stills) for name in (file, file.resolve())):
+            raise SettingsError(f"output {str(path)!r} would replace its input {str(file)!r}; name another folder")
+
+
+def _is_frame(file: Path, stills: StillPattern | Path) -> bool:
+    """Whether a file is one of numbered frames, whatever its number."""
+    pattern = stills if isinstance(stills, StillPattern) else StillPattern.parse(stills)
+    inside = pattern.folder.resolve() == file.parent.resolve()
+    return inside and pattern.number(file.name) is not None
 
 
 def numbers_there(output: Output, from_start: bool = False) -> set[int]:

@@ -121,6 +121,8 @@ def check_offload(clip: Clip, offload: Offload) -> None:
     """
     if offload != "none" and is_filmed(clip):
         raise SettingsError(NO_ADDITIONS)
+    for edit in (edit for keyframe in clip.keyframes for edit in keyframe.edits):
+        edit.check_offload(offload)
     if offload == "blocks" and costs(clip).keys() & {"textual inversion", "fit LoRA", "fit anchors"}:
         raise SettingsError(NOT_BY_BLOCKS)
 

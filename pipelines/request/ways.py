@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from morph.pacing import shares
 from pipelines.request.clip import Clip, looped, timing
+from pipelines.request.edits import numbers
 from pipelines.request.levels import Level, divisions, plan_anchors
 from pipelines.request.settings import Settings
 
@@ -98,7 +99,7 @@ def more_predictions(settings: Settings) -> int:
 
 def inversion_forwards(settings: Settings) -> int:
     """U-Net forwards by which a keyframe is inverted."""
-    return _inversion_forwards(settings, infill_steps(settings), settings.inversion_iterations)
+    return numbers.inversion_forwards(settings.inversion, infill_steps(settings), settings.inversion_iterations)
 
 
 def idle_inversion(way: Way) -> str:
@@ -118,16 +119,12 @@ def aligned_inversion_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which both images of a frame in register are brought to where its ``steps`` begin."""
     align = settings.align
     leaps = align.inversion == "leap"
-    return 2 * (2 if leaps else _inversion_forwards(settings, steps, align.inversion_iterations))
-
-
-def _inversion_forwards(settings: Settings, steps: int, iterations: int) -> int:
-    return {"fixed-point": steps * iterations, "rf-inversion": steps}.get(settings.inversion, steps + 1)
+    return 2 * (2 if leaps else numbers.inversion_forwards(settings.inversion, steps, align.inversion_iterations))
 
 
 def sampling_forwards(settings: Settings, steps: int) -> int:
     """U-Net forwards by which a frame is denoised in so many steps; without steps there are none."""
-    return steps + (settings.inversion == "fireflow" and steps > 0)
+    return numbers.sampling_forwards(settings.inversion, steps)
 
 
 def is_painted(clip: Clip) -> bool:

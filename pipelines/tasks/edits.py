@@ -60,8 +60,8 @@ class Edits:
         pixels = self._store.load(key, unpack)
         if pixels is None:
             kit = Kit(models.model, models.perception, models.clip)
-            paint = partial(kit.painted, keyframe, edit, size, fit, self._progress)
-            (made,) = Batches(models.model, 1).alone(paint)
+            painted = partial(kit.painted, keyframe, edit, size, fit, self._progress)
+            (made,) = Batches(models.model, 1).alone(lambda: list(painted()))
             # as a file of its depth would hold it: the clip's ends are this to the bit
             levels = torch.from_numpy(to_levels(made.pixels, keyframe.depth).astype("float32"))
             pixels = (levels / ((2**keyframe.depth - 1) / 2) - 1).permute(0, 3, 1, 2).contiguous()

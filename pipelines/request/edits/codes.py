@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.options.setting import setting
 
 
@@ -22,6 +24,10 @@ class DiffusionAutoencoder(
 
     noise: float = setting(1.0, "How much of the way the noise goes; with 0 the layout stays.", 0, 1)
 
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return numbers.inverting() * (2 if self.noise else 1) + len(amounts) * numbers.sampling()
+
 
 @dataclass(frozen=True, kw_only=True)
 class DeltaEdit(
@@ -36,6 +42,10 @@ class DeltaEdit(
     """Options of DeltaEdit."""
 
     scale: float = setting(2.0, "Of the change; more than 1 goes beyond the text's own.", 0, 100)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return numbers.inverting() + len(amounts) * numbers.sampling()
 
 
 CODED = DiffusionAutoencoder, DeltaEdit

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from morph.editing.jumps import walked
 from morph.errors import SettingsError
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.edits.terms import REFERENCE, SYNTAX, terms_of
 from pipelines.request.options.setting import setting
 
@@ -31,9 +32,10 @@ class Inpaint(
     jump: int = setting(5, "Steps after which as many are noised again, and taken once more.", 1, 999)
     repeat: int = setting(4, "How often each step is taken; 1 never goes back, and shows seams.", 1, 100)
 
-    def taken(self, steps: int) -> int:
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
         """See :class:`How`."""
-        return walked(steps, self.jump, self.repeat)
+        walks = (walked(numbers.taken(self.strength * amount), self.jump, self.repeat) for amount in amounts)
+        return sum(walks) * numbers.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +67,10 @@ class Restore(
         if self.task == "inpaint" and "mask" not in given:
             raise SettingsError("edit ddnm needs mask with task inpaint: give one")
 
-    def taken(self, steps: int) -> int:
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
         """See :class:`How`."""
-        return walked(steps, self.jump, self.repeat)
+        walks = (walked(numbers.taken(self.strength * amount), self.jump, self.repeat) for amount in amounts)
+        return sum(walks) * numbers.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,10 @@ class Ilvr(
     width: float = setting(32.0, "Pixels of the model's size: what is as wide or wider stays.", 1, 4096)
     free: float = setting(0.2, "The share of the steps, the last ones, in which nothing is held.", 0, 1)
     strength: float = setting(1.0, STRENGTH, 0, 1)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return _weaker(self.strength, numbers, amounts) * numbers.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +130,11 @@ class Hybrid(
         if self.keep == "none" and "reference" in given:
             raise SettingsError("edit hybrid does nothing with reference with keep none: leave it out")
 
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        texts = 2 if self.keep == "none" else 1
+        return _weaker(self.strength, numbers, amounts) * texts * numbers.passes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Anagram(
@@ -143,6 +155,10 @@ class Anagram(
     )
     tiles: int = setting(4, "Tiles along a side; they divide the latents' sides.", 2, 64)
     strength: float = setting(1.0, STRENGTH, 0, 1)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return _weaker(self.strength, numbers, amounts) * 2 * numbers.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,3 +191,12 @@ class Compose(
             raise SettingsError("edit compose needs reference with the place @reference: give one")
         if "reference" in given and not drawn:
             raise SettingsError("edit compose does nothing with reference without the place @reference in terms")
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return _weaker(self.strength, numbers, amounts) * (2 + len(terms_of(self.terms)))
+
+
+def _weaker(strength: float, numbers: Numbers, amounts: Sequence[float]) -> int:
+    """Steps of edits that are painted one after another, of which weaker ones begin later."""
+    return sum(numbers.taken(strength * amount) for amount in amounts)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from morph.errors import SettingsError
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.options.setting import setting
 
 
@@ -17,6 +20,7 @@ class Direction(
     "paper of its directions",
     takes=("source", "mask"),
     published={"guidance": 1.0},
+    options=("directions",),
 ):
     """Options of going along a direction."""
 
@@ -24,3 +28,14 @@ class Direction(
     number: int = setting(1, "Which of its directions, counted from 1.", 1, 512)
     far: float = setting(2.0, "How far an amount of 1 goes, in natural units; below 0 the other way.", -1000, 1000)
     glo: str = setting("", "The space's file, where morph directions glo wrote it elsewhere.", names="file")
+
+    def check(self, given: Collection[str]) -> None:
+        """See :class:`How`."""
+        if not self.directions:
+            raise SettingsError("edit direction needs a file of directions: give one, by --set directions=FILE")
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`; of h, half of whose steps are asked for twice. Spaces of their own ask for none."""
+        inverting = numbers.steps * numbers.inversion_iterations
+        each = numbers.steps + numbers.steps // 2
+        return (inverting + numbers.steps + len(amounts) * each) * numbers.passes

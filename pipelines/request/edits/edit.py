@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from morph.diffusion.offload import Offload
 from morph.errors import SettingsError
 from pipelines.request.edits.how import Given, How
 from pipelines.request.edits.hows import HOWS
-from pipelines.request.options.setting import Section, setting, settings_of
+from pipelines.request.edits.numbers import Numbers
+from pipelines.request.options.setting import settings_of
 from pipelines.request.options.values import keys, with_values
 
 TEXTS: tuple[Given, ...] = ("prompt", "source")
 FILES: tuple[Given, ...] = ("mask", "reference")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Numbers(Section):
-    """What all edits have."""
-
-    negative: str = setting("", "The negative prompt of classifier-free guidance.")
-    steps: int = setting(50, "Of the denoising, from pure noise.", 1, 999)
-    guidance: float = setting(7.5, "Classifier-free guidance; 1 is none.", 0, 100)
-    seed: int = setting(0, "Of every random number.")
-    amount: float = setting(1.0, "How much of the edit: 0 leaves the picture as it is.", 0, 1)
-    inversion: Literal["fixed-point", "uni-inv", "fireflow", "rf-inversion"] = setting(
-        "fixed-point", "How the noise is found that a picture comes back from."
-    )
-    inversion_iterations: int = setting(3, "Iterations of each step of fixed-point.", 1, 100)
 
 
 @dataclass(frozen=True)
@@ -111,6 +98,22 @@ class Edit:
         """The same with each file where ``place`` says, told its name and where it was."""
         return Edit.of(self.as_dict() | {name: str(place(name, file)) for name, file in self.files.items()})
 
-    def forwards(self, count: int = 1) -> int:
-        """U-Net forward equivalents that so many pictures take, more or less; ways of fitting add theirs."""
-        return count * self.how.taken(self.numbers.steps) * (1 if self.numbers.guidance == 1 else 2)
+    def forwards(self, amounts: Sequence[float] = ()) -> int:
+        """U-Net forwards that take it to so many amounts, at once; without, to its own. Nothing for 0.
+
+        What a fit goes through once more on its way back counts, and the way back itself does not.
+        """
+        wanted = [amount for amount in amounts or (self.numbers.amount,) if amount > 0]
+        return self.how.forwards(self.numbers, wanted) if wanted else 0
+
+    def check_offload(self, offload: Offload) -> None:
+        """Refuse to fit with a denoiser of which only a block at a time is on the device.
+
+        Raises:
+            SettingsError: with what to do.
+        """
+        if offload == "blocks" and self.how.fits:
+            raise SettingsError(
+                f"edit {self.how.name} fits something to the picture, which needs the whole denoiser on the "
+                "device, and --offload blocks keeps it off: take --offload components"
+            )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.options.setting import setting
 
 _CLIP = "CLIP by which the edit is fitted: embedded, a folder, or a hub id."
+_TELLING = 2
+"""Forwards by which it is found how large a shift of h tells, at least."""
 _IDENTITY = "Weight of staying as the picture is, place by place."
 
 
@@ -32,6 +37,18 @@ class DiffusionClip(
     identity: float = setting(1.0, _IDENTITY, 0, 1000)
     variants: int = setting(2, "Other noises that the fit sees besides the picture's own.", 0, 256)
     clip: str = setting("embedded", _CLIP, names="weights", known=("embedded",))
+
+    @property
+    def fits(self) -> bool:
+        """See :class:`How`."""
+        return True
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        fitting = (
+            2 * self.fit * min(self.painted, numbers.taken(self.strength))
+        )  # each there, and once more on the way back
+        return numbers.inverting(self.strength) + fitting + len(amounts) * numbers.sampling(self.strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +83,16 @@ class Asyrp(
     direction: float = setting(1.0, "Weight of changing as the texts do.", 0, 1000)
     identity: float = setting(1.0, _IDENTITY, 0, 1000)
     clip: str = setting("embedded", _CLIP, names="weights", known=("embedded",))
+
+    @property
+    def fits(self) -> bool:
+        """See :class:`How`."""
+        return self.rounds > 0
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        # where shifting ends is not known before the picture is recognised: half of the way, as published
+        edited = math.ceil((1 - (self.until or 0.5)) * numbers.steps)
+        looking = 0 if self.until else numbers.steps
+        fitting = _TELLING + 3 * self.rounds * edited if self.rounds else 2 * edited
+        return numbers.inverting() + looking + fitting + len(amounts) * (numbers.steps + edited)

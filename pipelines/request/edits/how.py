@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.options.setting import Section
 
 Given = Literal["prompt", "source", "mask", "reference"]
@@ -21,7 +22,7 @@ class How(Section):
     and takes, what may be. published: values of :class:`Numbers` that its authors work with, if these differ from
     the defaults. detailed: whether what is finer than the model's size comes from the picture again where it did
     not change; False for what brings detail of its own, or holds what it makes to a rule. instructs: whether models
-    that were made to follow instructions can be given.
+    that were made to follow instructions can be given. options: which of its options have to be given.
     """
 
     name: ClassVar[str]
@@ -32,6 +33,7 @@ class How(Section):
     published: ClassVar[dict[str, Any]]
     detailed: ClassVar[bool]
     instructs: ClassVar[bool]
+    options: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(
         cls,
@@ -43,15 +45,22 @@ class How(Section):
         published: dict[str, Any] | None = None,
         detailed: bool = True,
         instructs: bool = False,
+        options: tuple[str, ...] = (),
     ) -> None:
         super().__init_subclass__()
         cls.name, cls.does, cls.paper = name, does, paper
         cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
         cls.published, cls.detailed, cls.instructs = published or {}, detailed, instructs
+        cls.options = options
 
     def check(self, given: Collection[str]) -> None:
         """Refuse options that do not go with what is ``given``, by its names; a SettingsError says which."""
 
-    def taken(self, steps: int) -> int:
-        """How often the denoiser is asked for a picture that is painted by so many steps."""
-        return steps
+    @property
+    def fits(self) -> bool:
+        """Whether something is fitted to the picture, with gradients through the denoiser."""
+        return False
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """U-Net forwards that paint the picture edited by so much each, in (0,1]: samples that it is shown."""
+        return len(amounts) * numbers.steps * numbers.passes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers
 from pipelines.request.options.setting import setting
 
 
@@ -19,6 +21,10 @@ class SdEdit(
     """Options of SDEdit."""
 
     strength: float = setting(0.5, "The share of the steps that paint it anew; 1 keeps nothing of it.", 0, 1)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return sum(numbers.taken(self.strength * amount) for amount in amounts) * numbers.passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,11 @@ class Variation(
     strength: float = setting(1.0, "The share of the steps that the picture is inverted by.", 0, 1)
     fresh: float = setting(0.4, "How far the noise is turned to fresh noise, as a share of a right angle.", 0, 1)
 
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        sampling = numbers.sampling(self.strength) * numbers.passes
+        return numbers.inverting(self.strength) + len(amounts) * sampling
+
 
 @dataclass(frozen=True, kw_only=True)
 class TextDifference(
@@ -50,3 +61,7 @@ class TextDifference(
     """Options of text differences."""
 
     scale: float = setting(1.0, "Of the difference; more than 1 goes beyond the prompt.", 0, 10)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return numbers.inverting() + len(amounts) * numbers.sampling() * numbers.passes

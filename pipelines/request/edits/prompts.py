@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from morph.errors import SettingsError
 from pipelines.request.edits.how import How
+from pipelines.request.edits.numbers import Numbers, passes
 from pipelines.request.options.setting import setting
 
 _LIMIT = 100.0
@@ -44,6 +45,17 @@ class PromptToPrompt(
         """Refuse weights that are none."""
         super().__post_init__()
         _ = self.weighted
+
+    @property
+    def fits(self) -> bool:
+        """See :class:`How`."""
+        return self.null_text
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        steps, pictures = numbers.taken(self.strength), 1 + _predicted(amounts)
+        fitting = (self.null_steps + 2) * steps if self.null_text else 0
+        return numbers.inverting(self.strength) + fitting + steps * pictures * numbers.passes
 
     @property
     def weighted(self) -> Mapping[str, float]:
@@ -86,6 +98,11 @@ class PlugAndPlay(
     features: float = setting(0.8, "The share of the steps in which features are the source's.", 0, 1)
     attention: float = setting(0.5, "The share in which queries and keys are.", 0, 1)
 
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        pictures = 1 + len(amounts) + _predicted(amounts)
+        return numbers.inverting(self.strength) + numbers.taken(self.strength) * pictures
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowEdit(
@@ -104,6 +121,13 @@ class FlowEdit(
     noises: int = setting(1, "How many noises a step's difference is the mean of: n_avg.", 1, 100)
     source_guidance: float = setting(3.5, "Of the source's text; guidance is the prompt's.", 0, 100)
 
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        steps, count = numbers.taken(self.strength), len(amounts)
+        last = min(round(self.last * numbers.steps), steps)
+        of_source = passes(self.source_guidance) * (1 + _predicted(amounts) - count)
+        return (steps - last) * self.noises * (count * numbers.passes + of_source) + last * count * numbers.passes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Instruct(
@@ -120,3 +144,12 @@ class Instruct(
 
     picture_guidance: float = setting(1.5, "How far the picture leads, where a model follows instructions.", 0, 100)
     strength: float = setting(1.0, "Of prompt-to-prompt, where it does not.", 0, 1)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`."""
+        return PromptToPrompt(strength=self.strength).forwards(numbers, amounts)
+
+
+def _predicted(amounts: Sequence[float]) -> int:
+    """Pictures that are predicted in each step: weaker edits under the source's text too."""
+    return len(amounts) * (2 if any(amount != 1 for amount in amounts) else 1)

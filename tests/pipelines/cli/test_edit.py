@@ -55,3 +55,20 @@ def test_what_is_black_in_the_mask_is_written_as_it_was(command, folder, tmp_pat
     )
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("Error: terms has the place 'moon'; it must be left, right")
+
+
+def test_what_is_given_twice_or_half_is_one_line(command, tmp_path):
+    def told(*more):
+        result = command("edit", CAT, "-o", "out.png", "--how", "sdedit", *more, cwd=tmp_path)
+        assert result.returncode == 2
+        return result.stderr
+
+    assert told("--set", "how=variation").startswith("Error: how is given twice, by --how and by --set")
+    assert "steps is given twice" in told("--steps", "3", "--set", "steps=4")
+    assert "morph edit --hows lists the keys" in told("--set", "strength")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_needed_is_listed(command):
+    listed = command("edit", "--hows").stdout
+    assert "needs --set directions; takes mask, source" in listed

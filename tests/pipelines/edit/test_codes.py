@@ -1,6 +1,7 @@
 """Edits of semantic codes, on the model that ships with codes of chance."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe
+from morph.perception.clip import load_clip
 from morph.semantic.codes import Codes
 from morph.steps import drain
 from morph.weights.locate import EMBEDDED
@@ -64,3 +66,13 @@ def test_a_code_moves_as_the_texts_do(canvas, told):
 def test_models_without_codes_are_refused(canvas, folder):
     with pytest.raises(ModelError, match="has no semantic codes"):
         made(canvas(load_model(str(folder)), how="delta-edit", **TEXTS))
+
+
+@pytest.mark.parametrize("how", ["diffae", "delta-edit"])
+def test_as_many_forwards_as_planned(canvas, told, how):
+    texts, other = ({}, torch.zeros(1, 3, 64, 64)) if how == "diffae" else (TEXTS, None)
+    one, seen = canvas(told, other=other, how=how, **texts, **QUICK), []
+    one = replace(one, clip=lambda name: load_clip("embedded"))
+    with told.watched(seen.append):
+        made(one, 0.5, 1.0)
+    assert sum(seen) == pytest.approx(one.edit.forwards([0.5, 1.0]), rel=0.15)

@@ -43,4 +43,4 @@ def test_what_overflows_is_no_picture(canvas, model, pixels, monkeypatch):
     one = canvas(model, how="sdedit", steps=4, guidance=1)
     monkeypatch.setattr(model.autoencoder, "decode", lambda latents: torch.full((1, 3, 64, 64), torch.nan))
     with pytest.raises(MorphError, match="edit sdedit overflowed"):
-        edited(one, pixels, None, [1], lambda step: None)
+        next(edited(one, pixels, None, [1], lambda step: None))

@@ -5,7 +5,7 @@ import torch
 
 from morph.diffusion.backbones.loading import load_model
 from morph.editing.directional import Directional
-from morph.errors import ModelError, SettingsError
+from morph.errors import InputError, ModelError, SettingsError
 from morph.steps import drain
 from pipelines.edit.editors import EDITORS, edited
 from tests.morph.diffusion.backbones.tiny import TINY
@@ -69,3 +69,10 @@ def test_texts_that_say_the_same_are_refused(canvas, embedded):
 def test_models_without_a_middle_are_refused(canvas, tmp_path):
     with pytest.raises(ModelError, match="no middle block"):
         made(canvas(load_model(str(TINY["flux"].build(tmp_path))), **TEXTS, **H))
+
+
+def test_a_wrong_clip_is_told_before_the_inversion(canvas, embedded):
+    one, seen = canvas(embedded, **TEXTS, **H | {"clip": "no-clip-here"}), []
+    with pytest.raises(InputError), embedded.watched(seen.append):
+        made(one)
+    assert not seen

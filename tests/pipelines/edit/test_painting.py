@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from morph.diffusion.backbones.loading import load_model
 from morph.errors import SettingsError
 from morph.perception.clip import load_clip
 from morph.perception.lpips import PerceptualDistance
@@ -11,6 +12,7 @@ from pipelines.edit.painting import Kit, as_levels, identity, mask_of
 from pipelines.job.keyframe import sized
 from pipelines.request.edits.edit import Edit
 from tests.conftest import SAMPLES
+from tests.morph.editing.test_instruction import build_edits
 
 
 def test_progress_and_a_look(model):
@@ -19,7 +21,7 @@ def test_progress_and_a_look(model):
     edit = Edit.of({"how": "sdedit", "steps": 4, "strength": 1})
     told = []
     (picture,) = kit.painted(keyframe, edit, sizes.model, "crop", lambda *step: told.append(step))
-    assert sum(cost for _, cost, _ in told) == edit.forwards() == 8
+    assert sum(step[1] for step in told) == edit.forwards() == 8
     assert told[-1][2]().size == (8, 8)
     assert as_levels(picture).shape == (96, 96, 3)
 
@@ -48,3 +50,12 @@ def test_what_is_transparent_stays_so(model, tmp_path):
     (picture,) = kit.painted(keyframe, edit, sizes.model, "crop", lambda *step: None)
     levels = as_levels(picture)
     assert np.array_equal(levels[..., 3], rgba[..., 3])
+
+
+def test_a_model_that_follows_instructions_takes_its_own(tmp_path):
+    follower = load_model(str(build_edits(tmp_path)), edits=True)
+    kit, seen = Kit(follower, PerceptualDistance(), load_clip), []
+    keyframe, sizes = sized(SAMPLES / "cat.jpg", follower.geometry, "64", "64")
+    edit = Edit.of({"how": "instruct", "prompt": "make it snowy", "steps": 4})
+    list(kit.painted(keyframe, edit, sizes.model, "crop", lambda *step: seen.append(step[1]), [0, 0.5, 1]))
+    assert sum(seen) == kit.forwards(edit, [0, 0.5, 1]) == 4 * 3 * 2

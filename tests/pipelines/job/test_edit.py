@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morph.errors import ExistsError, ModelError, SettingsError
+from morph.errors import ExistsError, KeyframeError, ModelError, SettingsError
 from morph.media.recipe import read_recipe
+from morph.media.stills import write_png
 from pipelines.job.edit import EditOptions, edit_file
 from pipelines.job.pipeline import MorphPipeline
 from pipelines.request.edits.edit import Edit
@@ -102,3 +103,97 @@ def test_a_model_without_codes_is_refused_before_it_is_loaded(folder, tmp_path, 
     for model in (tmp_path / "model", "embedded"):
         with pytest.raises(ModelError, match=r"none ship with any model: train them with python -m"):
             edit(tmp_path / "out.png", model, asked=Edit.of({"how": how, "prompt": "a dog", **more}))
+
+
+@pytest.mark.parametrize("part", ["image", "mask", "reference"])
+def test_frames_that_it_is_made_of_are_never_replaced(folder, tmp_path, part):
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    with Image.open(CAT) as cat:
+        for number in (1001, 1002):
+            cat.save(shots / f"frame.{number}.png")
+    files = {"mask": {"how": "sdedit"}, "reference": {"how": "ilvr"}, "image": {"how": "sdedit"}}[part]
+    frame = str(shots / "frame.1002.png")
+    asked = Edit.of({**files, **({} if part == "image" else {part: frame}), "steps": 3})
+    image = frame if part == "image" else CAT
+    before = [file.read_bytes() for file in sorted(shots.iterdir())]
+    with pytest.raises(SettingsError, match="would replace its input"):
+        edit(shots, folder, image=image, asked=asked, overwrite=True, count=2)
+    assert [file.read_bytes() for file in sorted(shots.iterdir())] == before
+
+
+def test_a_folder_is_not_called_as_a_film_is(folder, tmp_path):
+    for name in ("film.mp4", "picture.JPG", "layers.psd"):
+        with pytest.raises(SettingsError, match="name it without"):
+            edit(tmp_path / name, folder, count=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_size_or_model_is_other_work(folder, tmp_path):
+    out, several = tmp_path / "out.png", tmp_path / "several"
+    edit(out, folder)
+    edit(several, folder, count=2)
+    for other in ({"model_size": "128"}, {"model": "embedded"}):
+        with pytest.raises(ExistsError, match="something else made it"):
+            edit(out, other.pop("model", folder), **other)
+    write_png(several / "frame.1009.png", levels(out))
+    with pytest.raises(ExistsError, match=r"frame\.1009"):
+        edit(several, folder, count=2)
+
+
+def test_edits_are_written_one_by_one(folder, tmp_path):
+    several, told = tmp_path / "several", []
+
+    def stop_at_the_third(stage, step, of, preview=None):
+        told.append((step, of))
+        if step > 2 * of / 3:
+            raise KeyboardInterrupt
+
+    options = EditOptions(size="64", model=str(folder), device="cpu", dtype="float32", count=3)
+    with pytest.raises(KeyboardInterrupt):
+        edit_file(CAT, str(several), EDIT, options, lambda planned: nullcontext(stop_at_the_third))
+    assert len(list(several.iterdir())) == 2
+
+
+def test_progress_ends_where_it_was_planned_to(folder, tmp_path):
+    told = []
+    asked = Edit.of({"how": "variation", "steps": 4})
+    options = EditOptions(size="64", model=str(folder), device="cpu", dtype="float32", steps_out=3)
+    callback = lambda stage, step, of, preview=None: told.append((step, of))  # noqa: E731
+    edit_file(CAT, str(tmp_path / "out"), asked, options, lambda planned: nullcontext(callback))
+    assert told[-1][0] == told[-1][1] == 4 * 3 + 2 * 4
+    assert {of for _, of in told} == {20}
+
+
+def test_a_fit_is_refused_by_blocks_before_a_model_is_loaded(tmp_path):
+    asked = Edit.of({"how": "diffusionclip", "prompt": "a dog", "source": "a cat"})
+    with pytest.raises(SettingsError, match="take --offload components"):
+        edit(tmp_path / "out.png", tmp_path / "no-model", asked=asked, offload="blocks")
+
+
+def test_a_mask_of_other_proportions_is_told_of(folder, tmp_path, caplog):
+    mask = np.full((40, 80), 255, np.uint8)
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    asked = Edit.of({**EDIT.as_dict(), "mask": str(tmp_path / "mask.png")})
+    edit(tmp_path / "out.png", folder, asked=asked)
+    assert "80x40 has other proportions than the picture" in caplog.text
+    caplog.clear()
+    with Image.open(CAT) as cat:
+        Image.new("L", cat.size, 255).save(tmp_path / "mask.png")
+    edit(tmp_path / "out2.png", folder, asked=asked)
+    assert "proportions" not in caplog.text
+
+
+def test_from_python_masks_are_pictures_too(folder):
+    pipeline = MorphPipeline.from_pretrained(str(folder), device="cpu", dtype="float32")
+    white = np.zeros((64, 64), bool)
+    white[:, 32:] = True
+    values = {**EDIT.as_dict(), "strength": 1}
+    with Image.open(CAT) as cat:
+        square = cat.convert("RGB").resize((64, 64))
+    made = [pipeline.edit(square, size="64", mask=mask, **values) for mask in (white, Image.fromarray(white))]
+    assert np.array_equal(*map(np.asarray, made))
+    assert np.array_equal(np.asarray(made[0])[:, :32], np.asarray(square)[:, :32])
+    assert not np.array_equal(made[0], square)
+    with pytest.raises(KeyframeError, match="mask: a int: give"):
+        pipeline.edit(square, mask=7, **values)

@@ -69,3 +69,20 @@ def test_what_makes_no_sense_of_a_film_is_refused(film, folder, tmp_path):
     with pytest.raises(InputError):
         edit(tmp_path / "none.mp4", tmp_path / "out.mp4", folder)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+def test_another_size_of_the_model_is_other_work(film, folder, tmp_path):
+    edit(film, tmp_path / "out.mkv", folder)
+    with pytest.raises(ExistsError):
+        edit(film, tmp_path / "out.mkv", folder, model_size="128")
+
+
+def test_a_mask_among_its_frames_is_never_replaced(film, folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    mask = tmp_path / "out" / "frame.1001.png"
+    Image.new("L", (64, 64), 255).save(mask)
+    asked, before = Edit.of({**EDIT.as_dict(), "mask": str(mask)}), mask.read_bytes()
+    options = EditOptions(size="64", model=str(folder), device="cpu", dtype="float32")
+    with pytest.raises(SettingsError, match="would replace its input"):
+        edit_film(str(film), str(tmp_path / "out"), asked, options, lambda planned: nullcontext(quiet), True)
+    assert mask.read_bytes() == before

@@ -1,10 +1,13 @@
 """What a clip takes."""
 
+from dataclasses import replace
+
 import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import check_offload, costs, disk_bytes
+from pipelines.request.edits.edit import Edit
 from pipelines.request.settings import Settings, changed
 from pipelines.request.sizes import Sizes
 
@@ -76,3 +79,21 @@ def test_a_text_without_guidance_costs_half():
     settings = changed(Settings(), {"textual_inversion.steps": 10, "lora.steps": 0})
     assert costs(pair(settings))["textual inversion"] == 120
     assert costs(pair(changed(settings, {"textual_inversion.guidance": 1})))["textual inversion"] == 60
+
+
+@pytest.mark.parametrize(
+    ("how", "fitting", "plain"),
+    [("asyrp", {}, {"rounds": 0}), ("prompt-to-prompt", {"null_text": True}, {}), ("diffusionclip", {}, None)],
+)
+def test_a_fit_for_an_edit_needs_the_whole_denoiser(how, fitting, plain):
+    def clip(values):
+        first, last = pair(changed(Settings(), {"lora.steps": 0})).keyframes
+        edit = Edit.of({"how": how, "prompt": "a dog", "source": "a cat", **values})
+        made = pair(changed(Settings(), {"lora.steps": 0}))
+        return replace(made, keyframes=(first, replace(last, edits=(edit,))))
+
+    with pytest.raises(SettingsError, match=f"edit {how} fits something"):
+        check_offload(clip(fitting), "blocks")
+    check_offload(clip(fitting), "components")
+    if plain is not None:
+        check_offload(clip(plain), "blocks")

@@ -35,13 +35,13 @@ def edited(folder, tmp_path):
 
 def test_it_is_made_once_and_kept(edited, tmp_path):
     models, spent = Models.of(edited, "cpu", "float32"), []
-    bench = replace(bench_of(models, edited, tmp_path), progress=lambda stage, cost, look=None: spent.append(stage))
+    bench = replace(bench_of(models, edited, tmp_path), progress=lambda stage, cost, look=None: spent.append(cost))
     first, last = (bench.pictures.keyframe(number).pixels for number in (0, 1))
     assert (last - first).abs().mean() > 0.01
-    assert spent == ["edit"] * 3
+    assert sum(spent) == 3
     again = replace(bench)
     assert np.array_equal(again.pictures.keyframe(1).pixels, last)
-    assert spent == ["edit"] * 3
+    assert sum(spent) == 3
     other = replace(edited.keyframes[1], edits=(EDIT, EDIT))
     chained = bench_of(models, replace(edited, keyframes=(edited.keyframes[0], other)), tmp_path)
     assert not np.array_equal(chained.pictures.keyframe(1).pixels, last)

@@ -5,15 +5,16 @@ import pytest
 from morph.errors import SettingsError
 from pipelines.request.edits.constraints import Compose, Ilvr, Inpaint, Restore
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.numbers import Numbers
 
 
 def test_times_that_are_gone_back_are_counted():
-    assert Inpaint(jump=2, repeat=3).taken(4) == 4 + 2 * 2
-    assert Inpaint(jump=10, repeat=10).taken(250) == 2410  # as published
-    assert Restore().taken(100) == 100
-    assert Ilvr().taken(100) == 100
+    plain = Numbers(steps=4, guidance=1)
+    assert Inpaint(jump=2, repeat=3).forwards(plain, [1]) == 4 + 2 * 2
+    assert Inpaint(jump=10, repeat=10).forwards(Numbers(steps=250, guidance=1), [1]) == 2410  # as published
+    assert Restore().forwards(plain, [1]) == Ilvr().forwards(plain, [1]) == 4
     asked = Edit.of({"how": "inpaint", "mask": "m.png", "steps": 4, "jump": 2, "repeat": 3})
-    assert asked.forwards(2) == 2 * 8 * 2
+    assert asked.forwards([0, 1, 1]) == 2 * 8 * 2
 
 
 def test_published_numbers_are_defaults():

@@ -16,6 +16,7 @@ def test_a_file_and_a_number_are_asked_for():
         ({"number": 0}, "from 1 to 512"),
         ({"prompt": "a cat"}, "does nothing with prompt"),
         ({"direction": "d"}, "did you mean directions"),
+        ({}, "needs a file of directions"),
     ):
         with pytest.raises(SettingsError, match=message):
             Edit.of({"how": "direction", **values})

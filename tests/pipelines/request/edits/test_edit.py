@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from morph.errors import SettingsError
-from pipelines.request.edits.edit import Edit, Numbers
+from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.noise import SdEdit, Variation
+from pipelines.request.edits.numbers import Numbers
 
 
 def test_numbers_and_options_are_told_apart():

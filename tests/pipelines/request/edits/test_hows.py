@@ -26,5 +26,5 @@ def test_each_says_what_it_does_and_has_someone_who_does_it(name):
 @pytest.mark.parametrize("name", HOWS)
 def test_each_comes_back_from_plain_values(name):
     given = {need: "it.png" if need in FILES else "it" for need in HOWS[name].needs}
-    edit = Edit.of({"how": name, **given})
+    edit = Edit.of({"how": name, **given, **dict.fromkeys(HOWS[name].options, "it")})
     assert Edit.of(edit.as_dict()) == edit
