@@ -56,6 +56,8 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             own_word(token.file)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
             _check_clip(clip_model)
+        for source in dict.fromkeys(source for edit in clip.edits for source in edit.weights.values()):
+            _check_clip(source)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
     elif clip.tokens:

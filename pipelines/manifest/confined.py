@@ -98,9 +98,13 @@ class Confined:
             self._problems.add(line, f"{label} is that of the clip on line {first_line} too; choose another")
         self._outputs.setdefault(real_path, (line, label))
 
-    def weights(self, line: int, text: str, key: str) -> str | None:
-        """Weights as ``locate`` takes them: a known name or allowed hub id as it is, a folder made absolute."""
-        known = MODELS[key] if key in MODELS else every_setting()[key].about.known
+    def weights(self, line: int, text: str, key: str, known: tuple[str, ...] | None = None) -> str | None:
+        """Weights as ``locate`` takes them: a known name or allowed hub id as it is, a folder made absolute.
+
+        ``known`` are the known names of what is no setting.
+        """
+        if known is None:
+            known = MODELS[key] if key in MODELS else every_setting()[key].about.known
         is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
         if text in known:
             return text

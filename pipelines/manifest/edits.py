@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from morph.errors import SettingsError
 from pipelines.manifest.confined import Confined
 from pipelines.manifest.nodes import Node, Problems
 from pipelines.request.edits.edit import Edit
+from pipelines.request.options.setting import settings_of
 
 
 def edits_of(node: Node, disk: Confined, problems: Problems) -> tuple[Edit, ...] | None:
@@ -38,7 +41,12 @@ def _edit(node: Node, disk: Confined, problems: Problems) -> Edit | None:
     except SettingsError as error:
         problems.add(node.line, str(error))
         return None
-    places = {name: disk.file(node.value[name].line, name, str(file)) for name, file in edit.files.items()}
-    if None in places.values():
-        return None
-    return edit.with_files(lambda name, file: places[name] or file)
+    known = {option.key: option.about.known for option in settings_of(type(edit.how))}
+    found: dict[str, Path | str | None] = {
+        name: disk.file(node.value[name].line, name, str(file)) for name, file in edit.files.items()
+    }
+    found |= {
+        name: disk.weights(node.value[name].line, text, name, known[name]) for name, text in edit.weights.items()
+    }
+    names = {name: str(place) for name, place in found.items() if place is not None}
+    return edit.with_names(names) if len(names) == len(found) else None

@@ -43,7 +43,7 @@ class Edits:
     def _once(self, keyframe: Keyframe, edit: Edit, number: int) -> Keyframe:
         models, size = self._models, self._plan.sizes.model
         fit = self._plan.clip.keyframes[number].settings.fit
-        decisive = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit)
+        decisive = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit, models.clip)
         key = key_of("edit", VERSIONS, models.weights, models.dtype, models.device.type, *decisive)
 
         def unpack(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> Tensor:
