@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +79,7 @@ def edit_file(
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
         raise SettingsError(f"output {output!r} is not the name of {wanted}")
     check_parent(path)
-    _refuse_inputs(path, [Path(image), *edit.files.values()])
+    refuse_inputs(_there(path) if several else [path], [Path(image), *edit.files.values()])
     made = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
@@ -158,7 +158,19 @@ def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
 
 
-def _refuse_inputs(path: Path, inputs: Sequence[Path]) -> None:
-    for file in inputs:
-        if path.exists() and file.exists() and path.samefile(file):
-            raise SettingsError(f"output {str(path)!r} is the input {str(file)!r} itself; name another file")
+def _there(folder: Path) -> list[Path]:
+    """The pictures of a folder that give way when others are written into it."""
+    return [StillPattern.parse(folder).path(n) for n in frame_numbers(folder)] if folder.is_dir() else []
+
+
+def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write over what an edit is made from.
+
+    Raises:
+        SettingsError: an output is an input.
+    """
+    there = [file for file in inputs if file.exists()]
+    for path in outputs:
+        for file in there:
+            if path.exists() and path.samefile(file):
+                raise SettingsError(f"output {str(path)!r} is the input {str(file)!r} itself; name another file")

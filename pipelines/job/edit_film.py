@@ -18,7 +18,7 @@ from morph.media.footage import Footage, open_footage
 from morph.media.image import StillImage
 from morph.media.recipe import published, write_recipe
 from morph.media.target import Stream
-from pipelines.job.edit import Edited, EditOptions, loaded
+from pipelines.job.edit import Edited, EditOptions, loaded, refuse_inputs
 from pipelines.output.existing import check_free, holds_recipe, numbers_there
 from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.output.unfinished import sole_writer
@@ -60,6 +60,7 @@ def edit_film(
     trial = Output.of(Path(output), Stream(_ANY_SIZE, rate, count), encode, carried)
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)
+    refuse_inputs(trial.replaces(giving), [Path(film), *edit.files.values()])
     made: dict[str, Any] = {"edited": hash_of_file(Path(film)), "edit": published_edit(edit)}
     if not overwrite:
         check_free(trial, lambda recipe: all(recipe.get(key) == value for key, value in made.items()))

@@ -91,7 +91,7 @@ class Clip:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that is read for it by a name: images, and the files and weights of settings and edits. Some may be hub ids."""
+        """All that is read for it by a name: images, and what settings and edits name. Some may be hub ids."""
         named = [str(file_of(keyframe.image)) for keyframe in self.keyframes]
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,3 +93,13 @@ def test_the_picture_itself_is_never_replaced(folder, tmp_path):
         cat.save(tmp_path / "cat.png")
     with pytest.raises(SettingsError, match="is the input"):
         edit(tmp_path / "cat.png", folder, image=str(tmp_path / "cat.png"), overwrite=True)
+
+
+def test_several_do_not_replace_what_they_are_made_from(folder, tmp_path):
+    (tmp_path / "way").mkdir()
+    for name in ("image", "mask"):
+        file = tmp_path / "way" / "frame.1001.png"
+        Image.new("RGB", (64, 64), "white").save(file)
+        asked = replace(EDIT, mask=file) if name == "mask" else EDIT
+        with pytest.raises(SettingsError, match=r"is the input .*frame\.1001\.png' itself"):
+            edit(tmp_path / "way", folder, str(file) if name == "image" else CAT, asked, overwrite=True, count=2)

@@ -1,6 +1,7 @@
 """Films edited frame by frame."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -34,9 +35,9 @@ def film(tmp_path):
     return path
 
 
-def edit(film, output, folder, overwrite=False, **options):
+def edit(film, output, folder, overwrite=False, asked=EDIT, **options):
     options = EditOptions(size="64", model=str(folder), device="cpu", dtype="float32", **options)
-    return edit_film(str(film), str(output), EDIT, options, lambda planned: nullcontext(quiet), overwrite)
+    return edit_film(str(film), str(output), asked, options, lambda planned: nullcontext(quiet), overwrite)
 
 
 def test_what_stands_still_stays_still(film, folder, tmp_path):
@@ -69,3 +70,11 @@ def test_what_makes_no_sense_of_a_film_is_refused(film, folder, tmp_path):
     with pytest.raises(InputError):
         edit(tmp_path / "none.mp4", tmp_path / "out.mp4", folder)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+def test_frames_do_not_replace_a_mask(film, folder, tmp_path):
+    (tmp_path / "out").mkdir()
+    mask = tmp_path / "out" / "frame.1001.png"
+    Image.new("L", (64, 64), "white").save(mask)
+    with pytest.raises(SettingsError, match="is the input"):
+        edit(film, tmp_path / "out", folder, overwrite=True, asked=replace(EDIT, mask=mask))

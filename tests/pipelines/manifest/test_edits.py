@@ -53,6 +53,12 @@ def test_weights_are_those_of_the_manifests_folder_and_a_hub_is_asked_where_it_m
     assert read("a.png", {"image": "b.png", "edit": {**FITTED, "clip": "embedded"}})[1].edits[0].weights == {}
 
 
+def test_no_output_is_a_file_that_an_edit_is_made_from(read, tmp_path):
+    (tmp_path / "mask.png").rename(tmp_path / "out.mp4")
+    with pytest.raises(ManifestError, match=r"output out\.mp4 is the mask on line \d+; choose another"):
+        read("a.png", {"image": "b.png", "edit": {**PRIMED, "mask": "out.mp4"}})
+
+
 @pytest.mark.parametrize(
     ("keyframe", "told"),
     [
