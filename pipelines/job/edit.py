@@ -15,6 +15,7 @@ from morph.installed import version
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_parent, frame_numbers, write_png
+from pipelines.job.needs import check_directions
 from pipelines.output.existing import REMEDY, check_file
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
@@ -124,7 +125,9 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
 
     Raises:
         ModelError: it cannot be loaded.
+        SettingsError: directions, and what they need is not named.
     """
+    check_directions(edit)
     from pipelines.tasks.models import Models, quiet_libraries
 
     quiet_libraries()

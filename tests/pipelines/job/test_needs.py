@@ -121,9 +121,13 @@ def test_the_embedded_model_is_supported_and_measured():
     assert needs.checked_geometry(clip, [], fetch=False) == Geometry.from_folder(EMBEDDED)
 
 
-def test_a_clip_of_an_edit_that_is_nowhere(tmp_path):
+def test_what_edits_name_and_is_nowhere(tmp_path):
     clip = clip_of(PAIR, (), changed(Settings(), {"size": "64"}), tmp_path / "a.mp4")
     edit = Edit.of({"how": "asyrp", "prompt": "a dog", "source": "a cat", "clip": "nowhere"})
     clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
     with pytest.raises(ModelError, match="'nowhere' is neither"):
+        Job.of(clip, tmp_path / "a.job")
+    edit = Edit.of({"how": "direction", "directions": str(tmp_path / "none.safetensors")})
+    clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
+    with pytest.raises(ModelError, match=r"none\.safetensors is not there"):
         Job.of(clip, tmp_path / "a.job")
