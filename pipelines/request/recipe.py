@@ -172,6 +172,11 @@ def clip_from(
                 for name, entry in named.items()
             }
             edit = Edit.of({**values, **found})
+            if bare := sorted(edit.files.keys() - found.keys()):
+                raise SettingsError(
+                    f"{file or 'this'} names {values[bare[0]]} as {bare[0]} of an edit, and no hash of it, "
+                    "by which it would be known: it is not read"
+                )
             return edit.with_names({name: _weights(source, contents) for name, source in edit.weights.items()})
 
         keyframes = tuple(

@@ -91,6 +91,22 @@ def test_weights_of_edits_are_named_as_those_of_settings_are(clip, tmp_path):
     assert remote(clip_from(told(with_clip("some/one")), None, [tmp_path])) == ["some/one"]
 
 
+@pytest.mark.parametrize(
+    ("key", "edit"),
+    [
+        ("mask", {"how": "sdedit"}),
+        ("reference", {"how": "diffae"}),
+        ("directions", {"how": "direction"}),
+        ("glo", {"how": "direction"}),
+    ],
+)
+def test_a_file_of_an_edit_is_read_by_its_hash_alone(clip, tmp_path, key, edit):
+    recipe = told(replace(clip, model="embedded"))
+    recipe["keyframes"][1]["edits"] = [{**edit, key: str(tmp_path / "cat.jpg")}]
+    with pytest.raises(SettingsError, match=rf"cat\.jpg as {key} of an edit, and no hash of it"):
+        clip_from(recipe, None, [tmp_path])
+
+
 def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):
     recipe, away = told(clip), tmp_path / "away"
     away.mkdir()
