@@ -10,10 +10,15 @@ from pipelines.manifest.nodes import Node, Problems
 from pipelines.request.edits.edit import Edit
 from pipelines.request.options.setting import settings_of
 
+_WRITTEN = "{how: sdedit, prompt: ...}, or a list of such"
+
 
 def edits_of(node: Node, disk: Confined, problems: Problems) -> tuple[Edit, ...] | None:
     """A mapping with ``how`` and more, or a list of such; None where one is wrong, which is reported."""
     if node.wrong:
+        return None
+    if not node.value:
+        problems.add(node.line, f"edit is empty; write {_WRITTEN}, or leave it out")
         return None
     entries = node.value if isinstance(node.value, list) else [node]
     found = [_edit(entry, disk, problems) for entry in entries]
@@ -25,7 +30,7 @@ def _edit(node: Node, disk: Confined, problems: Problems) -> Edit | None:
     if node.wrong:
         return None
     if not isinstance(node.value, dict):
-        problems.add(node.line, "an edit is a mapping: {how: sdedit, prompt: ...}, or a list of such")
+        problems.add(node.line, f"an edit is a mapping: {_WRITTEN}")
         return None
     values: dict[str, str] = {}
     for key, part in node.value.items():

@@ -71,6 +71,11 @@ def test_no_output_is_a_file_that_an_edit_is_made_from(read, tmp_path):
         ({"image": "b.png", "of": "previous", "edit": PRIMED}, "of is previous, beside an edit and without"),
         ({"image": "b.png", "edit": {"how": ["sdedit"]}}, "how of an edit is one value"),
         ({"edit": PRIMED}, "a keyframe has no image"),
+        ({"image": "b.png", "edit": None}, "edit is empty"),
+        ({"image": "b.png", "edit": []}, "edit is empty"),
+        ({"image": "b.png", "edit": {}}, "edit is empty"),
+        ({"image": "b.png", "edit": [PRIMED, None]}, "an edit is a mapping"),
+        ({"of": "previous", "edit": None}, "edit is empty"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(read, keyframe, told):
@@ -83,3 +88,13 @@ def test_what_is_wrong_is_said_with_its_line(read, keyframe, told):
 def test_the_first_has_none_before_it(read):
     with pytest.raises(ManifestError, match="the first keyframe has none before it"):
         read({"of": "previous", "edit": PRIMED}, Path("a.png").name)
+
+
+@pytest.mark.parametrize("wrong", [["a.png"], {"image": "a.png", "settings": {"fit": "none"}, "imag": "b.png"}])
+def test_one_of_a_wrong_keyframe_is_not_told_to_be_the_first(read, wrong):
+    with pytest.raises(ManifestError) as error:
+        read(wrong, {"of": "previous", "edit": PRIMED})
+    assert "none before it" not in str(error.value)
+    with pytest.raises(ManifestError) as error:
+        read("a.png", wrong, {"of": "previous", "edit": PRIMED})
+    assert "is the keyframe" not in str(error.value)
