@@ -90,11 +90,8 @@ def test_the_first_has_none_before_it(read):
         read({"of": "previous", "edit": PRIMED}, Path("a.png").name)
 
 
-@pytest.mark.parametrize("wrong", [["a.png"], {"image": "a.png", "settings": {"fit": "none"}, "imag": "b.png"}])
-def test_one_of_a_wrong_keyframe_is_not_told_to_be_the_first(read, wrong):
+def test_one_of_a_wrong_keyframe_is_not_told_to_be_the_first(read):
     with pytest.raises(ManifestError) as error:
-        read(wrong, {"of": "previous", "edit": PRIMED})
-    assert "none before it" not in str(error.value)
-    with pytest.raises(ManifestError) as error:
-        read("a.png", wrong, {"of": "previous", "edit": PRIMED})
-    assert "is the keyframe" not in str(error.value)
+        read(["a.png"], {"of": "previous", "edit": PRIMED})
+    (line,) = str(error.value).splitlines()
+    assert "a keyframe is a list" in line
