@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from morph.errors import ModelError, reason_of
 from morph.perception.tower import AlexNetTower, TextPerceptron
+from morph.weights.fingerprint import fingerprint
 from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
 from morph.weights.read import DAMAGED, misfit
@@ -46,6 +47,12 @@ class CLIP:
     def device(self) -> torch.device:
         """Where the model is."""
         return self.model.device
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of all that decides what it says: weights, words and colour statistics."""
+        read = f"{self.tokenizer.backend_tokenizer.to_str()} {self._mean.tolist()} {self._std.tolist()}"
+        return fingerprint(read, self.model)
 
     def to(self, device: torch.device | str) -> Self:
         """Move to a device, in place."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.manifest.confined import MODELS
 from pipelines.request.clip import Clip
+from pipelines.request.edits.edit import Edit
 from pipelines.request.lora_file import LoraFile
 from pipelines.request.options.values import keys
 from pipelines.request.settings import Settings, changed, every_setting, naming
@@ -32,6 +33,10 @@ def absolute(clip: Clip) -> Clip:
     def absolute_loras(loras: tuple[LoraFile, ...]) -> tuple[LoraFile, ...]:
         return tuple(replace(entry, file=entry.file.absolute()) for entry in loras)
 
+    def absolute_edit(edit: Edit) -> Edit:
+        files = {name: str(file.absolute()) for name, file in edit.files.items()}
+        return edit.with_names(files | {name: absolute_name(text, ()) for name, text in edit.weights.items()})
+
     return replace(
         clip,
         keyframes=tuple(
@@ -40,6 +45,7 @@ def absolute(clip: Clip) -> Clip:
                 image=entry.image.absolute(),
                 settings=absolute_settings(entry.settings),
                 loras=absolute_loras(entry.loras),
+                edits=tuple(map(absolute_edit, entry.edits)),
             )
             for entry in clip.keyframes
         ),

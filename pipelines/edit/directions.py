@@ -15,7 +15,7 @@ from morph.directions.card import Found
 from morph.directions.generator import Generator, pictures_of
 from morph.directions.glo import Glo
 from morph.directions.opened import opened
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.scaling import enlarged, reduced_pixels, size_of
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.directions import Direction
@@ -28,11 +28,10 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     yielded for each of what is made.
 
     Raises:
-        SettingsError: there is no direction of that number.
-        ModelError: the directions are of another model, or of a space whose file is not there.
+        SettingsError: as :func:`found_of`; there is no direction of that number.
+        ModelError: likewise; the directions are of another model.
     """
-    path = Path(how.directions)
-    found = Found.load(path)
+    path, found = Path(how.directions), found_of(how)
     number = found.number(how.number)
     size = size_of(canvas.pixels)
     generator = _space(canvas, how, found, path, size)
@@ -51,15 +50,34 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     return torch.cat(made).clamp(-1, 1)
 
 
+def found_of(how: Direction) -> Found:
+    """The directions that an edit goes along, once all that they need is seen to be named.
+
+    What lies beside them unnamed is not taken: it would be in no recipe, and might change.
+
+    Raises:
+        SettingsError: no file was given, or none of their space, or there is no direction of that number.
+        ModelError: no such file, or something else in it.
+    """
+    if not how.directions:
+        raise SettingsError("edit direction needs a file of directions: give one, by --set directions=FILE")
+    path = Path(how.directions)
+    found = Found.load(path)
+    found.number(how.number)
+    if found.card.space.get("space") == "glo" and not how.glo:
+        name = Path(str(found.card.space.get("file", ""))).name
+        beside = path.with_name(name) if name.endswith(".safetensors") else Path("FILE")
+        raise SettingsError(
+            f"directions {path} are of a space that is in a file of its own: give --set glo={beside}"
+        )
+    return found
+
+
 def _space(canvas: Canvas, how: Direction, found: Found, path: Path, size: tuple[int, int]) -> Generator:
     """The space that directions of a file are of, at the size of the canvas."""
     space, numbers = found.card.space, canvas.numbers
     if space.get("space") == "glo":
-        name = str(space.get("file", ""))
-        beside = path.with_name(name) if name and Path(name).name == name else None
-        if not how.glo and (beside is None or not beside.is_file()):
-            raise ModelError(f"directions {path} are of a space that is not beside them: give --set glo=FILE")
-        return Glo.load(Path(how.glo) if how.glo else beside or path)
+        return Glo.load(Path(how.glo))
     until = space.get("until", 0.5)
     if not isinstance(until, int | float) or not 0 <= until <= 1:
         raise ModelError(f"directions {path} do not say where h is moved; find them again")

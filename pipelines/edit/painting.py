@@ -92,9 +92,16 @@ class Kit:
                 yield replace(keyframe, pixels=pixels)
 
 
-def identity(edit: Edit) -> dict[str, Any]:
-    """All that decides an edit besides the picture and the model, JSON-ready: its files by their contents."""
-    return edit.as_dict() | {name: hash_of_file(file) for name, file in edit.files.items()}
+def identity(edit: Edit, clip: Callable[[str], CLIP]) -> dict[str, Any]:
+    """All that decides an edit besides the picture and the model, JSON-ready: files and weights by their contents.
+
+    clip: the CLIP of a name.
+
+    Raises:
+        InputError: a file or weights that cannot be read.
+    """
+    weights = {name: clip(source).fingerprint for name, source in edit.weights.items()}
+    return edit.as_dict() | weights | {name: hash_of_file(file) for name, file in edit.files.items()}
 
 
 def shape_notices(edit: Edit, picture: StillImage) -> list[str]:

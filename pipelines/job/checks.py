@@ -101,6 +101,7 @@ def _check_sources(clip: Clip, files: Iterable[Path]) -> None:
     sources = [(file_of(keyframe.image), "one of the images") for keyframe in clip.keyframes]
     points = (keyframe.settings.align.points for keyframe in clip.keyframes)
     sources += [(Path(name), "a file of points") for name in points if name]
+    sources += [(file, f"the {name} of an edit") for edit in clip.edits for name, file in edit.files.items()]
     sources += [(Path(encode.audio), "the sound")] if encode.audio else []
     sources += [(Path(encode.preset), "the encode preset")] if names_file(encode.preset) else []
     roles: dict[tuple[int, int] | None, str] = {_identity(path): role for path, role in sources}

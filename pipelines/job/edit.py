@@ -18,6 +18,7 @@ from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES, RAW
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_folder, check_parent, frame_numbers, write_png
+from pipelines.job.needs import check_directions
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.codes import CODED
@@ -150,7 +151,9 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
 
     Raises:
         ModelError: it cannot be loaded.
+        SettingsError: directions, and what they need is not named.
     """
+    check_directions(edit)
     from morph.semantic.codes import weights_of
     from pipelines.tasks.models import Models, quiet_libraries
 

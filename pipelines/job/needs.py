@@ -17,6 +17,8 @@ from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
+from pipelines.request.edits.directions import Direction
+from pipelines.request.edits.edit import Edit
 from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, Way, is_filmed, needs_model
 
 MEDIAPIPE = "mediapipe"
@@ -56,11 +58,27 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             own_word(token.file)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
             _check_clip(clip_model)
+        for source in dict.fromkeys(source for edit in clip.edits for source in edit.weights.values()):
+            _check_clip(source)
+        for edit in clip.edits:
+            check_directions(edit)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
     elif clip.tokens:
         raise SettingsError("tokens are of a diffusion model, and between=dissolve needs none: leave them out")
     return Geometry.from_folder(folder)
+
+
+def check_directions(edit: Edit) -> None:
+    """Refuse an edit along directions that cannot be had, before a model is loaded.
+
+    Raises:
+        InputError: what is missing.
+    """
+    if isinstance(edit.how, Direction):
+        from pipelines.edit.directions import found_of  # what reads them takes seconds to load
+
+        found_of(edit.how)
 
 
 def _checked_video(clip: Clip, folder: Path, name: str, fetch: bool) -> Geometry:

@@ -35,7 +35,7 @@ class Confined:
         self._problems = problems
         self._allow_outside = allow_outside
         self._hub = hub
-        self._images: dict[str, int] = {}
+        self._files: dict[str, tuple[int, str]] = {}
         self._outputs: dict[str, tuple[int, str]] = {}
         self._presets: dict[str, Settings] = {}
 
@@ -43,8 +43,6 @@ class Confined:
         """A picture's file, or a frame of a film; it is not opened."""
         moment = Moment.parse(self._folder / text)
         path = self.file(line, "image", text.removesuffix(f"@{moment.when}") if moment else text)
-        if path:
-            self._images.setdefault(os.path.realpath(path), line)
         return Path(str(replace(moment, film=path))) if moment and path else path
 
     def file(self, line: int, label: str, text: str) -> Path | None:
@@ -54,6 +52,7 @@ class Confined:
             return None
         try:
             if stat.S_ISREG(path.stat().st_mode):
+                self._files.setdefault(os.path.realpath(path), (line, label))
                 return path
             reason = "is not a regular file; name one"
         except OSError as error:
@@ -86,11 +85,11 @@ class Confined:
         self._reserve(line, f"encode.timeline {Path(text).name}", os.path.realpath(text))
 
     def check_apart(self) -> None:
-        """Report outputs that are one of the images."""
+        """Report outputs that are one of the images, or another file that is read."""
         for real_path, (line, label) in self._outputs.items():
-            if real_path in self._images:
-                image_line = self._images[real_path]
-                self._problems.add(line, f"{label} is the image on line {image_line}; choose another")
+            if real_path in self._files:
+                file_line, file_label = self._files[real_path]
+                self._problems.add(line, f"{label} is the {file_label} on line {file_line}; choose another")
 
     def _reserve(self, line: int, label: str, real_path: str) -> None:
         if real_path in self._outputs:
@@ -98,9 +97,13 @@ class Confined:
             self._problems.add(line, f"{label} is that of the clip on line {first_line} too; choose another")
         self._outputs.setdefault(real_path, (line, label))
 
-    def weights(self, line: int, text: str, key: str) -> str | None:
-        """Weights as ``locate`` takes them: a known name or allowed hub id as it is, a folder made absolute."""
-        known = MODELS[key] if key in MODELS else every_setting()[key].about.known
+    def weights(self, line: int, text: str, key: str, known: tuple[str, ...] | None = None) -> str | None:
+        """Weights as ``locate`` takes them: a known name or allowed hub id as it is, a folder made absolute.
+
+        ``known`` are the known names of what is no setting.
+        """
+        if known is None:
+            known = MODELS[key] if key in MODELS else every_setting()[key].about.known
         is_id = HUB_ID.fullmatch(text) and not {".", ".."} & set(text.split("/"))
         if text in known:
             return text

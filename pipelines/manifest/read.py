@@ -211,10 +211,10 @@ class _Manifest:
             return None
         if len(items) < 2:
             self.problems.add(fields["keyframes"].line, f"a clip needs at least two keyframes; it has {len(items)}")
-        placed: list[_Timed] = []
+        found: list[_Timed | None] = []
         for item in items:
-            before = placed[-1].keyframe if placed else None
-            placed += [entry] if (entry := self.keyframe(item, settings, prompt, before)) else []
+            found.append(self.keyframe(item, settings, prompt, found))
+        placed = [entry for entry in found if entry]
         if placed and placed[0].keyframe.at is None and any(entry.keyframe.at is not None for entry in placed):
             first = replace(placed[0].keyframe, at=0)  # where else would a clip begin
             placed[0] = replace(placed[0], keyframe=first)
@@ -222,8 +222,8 @@ class _Manifest:
             return None
         return tuple(entry.keyframe for entry in placed)
 
-    def keyframe(self, node: Node, settings: Settings, prompt: str, before: ClipKeyframe | None) -> _Timed | None:
-        """A keyframe: the name of an image, or a mapping, which may edit the one ``before`` it."""
+    def keyframe(self, node: Node, settings: Settings, prompt: str, before: list[_Timed | None]) -> _Timed | None:
+        """A keyframe: the name of an image, or a mapping, which may edit the last of those ``before`` it."""
         mapping = Node(node.line, {"image": node}) if isinstance(node.value, str) else node
         fields = self.fields(mapping, "a keyframe", _KEYFRAME)
         if fields is None:
@@ -247,17 +247,17 @@ class _Manifest:
         return _Timed(fields["at"].line if "at" in fields else node.line, keyframe, valid)
 
     def picture(
-        self, fields: Mapping[str, Node], line: int, before: ClipKeyframe | None
+        self, fields: Mapping[str, Node], line: int, before: list[_Timed | None]
     ) -> tuple[Path | None, tuple[Edit, ...]]:
-        """The image of a keyframe and its edits, after those of the keyframe ``before`` where they are of that."""
+        """The image of a keyframe and its edits, after those of the one ``before`` where they are of that."""
         image, edits = self.on_disk(fields, "image", self.disk.image), tuple[Edit, ...]()
         if of := self.text(fields, "of"):
             if of != "previous" or image or "edit" not in fields:
                 self.problems.add(fields["of"].line, "of is previous, beside an edit and without an image")
-            elif before is None:
+            elif not before:
                 self.problems.add(fields["of"].line, "the first keyframe has none before it; name its image")
-            else:
-                image, edits = before.image, before.edits
+            elif last := before[-1]:  # else it was wrong, which is reported
+                image, edits = last.keyframe.image, last.keyframe.edits
         elif "image" not in fields:
             self.problems.add(line, "a keyframe has no image; name one")
         if "edit" in fields:
@@ -380,7 +380,7 @@ class _Manifest:
         return None
 
     def fields(self, node: Node, label: str, known: tuple[str, ...]) -> dict[str, Node] | None:
-        """A mapping's known fields, less those with nothing in them."""
+        """A mapping's known fields, less those with nothing in them; an edit with nothing in it is an error."""
         if not isinstance(node.value, dict):
             if not node.wrong:
                 self.problems.add(node.line, f"{label} is {_kind(node)}; write a mapping of {', '.join(known)}")
@@ -391,7 +391,9 @@ class _Manifest:
             elif key not in known:
                 self.problems.unknown(value.line, "key", key, known)
         known_fields = {key: value for key, value in node.value.items() if key in known}
-        return {key: value for key, value in known_fields.items() if value.wrong or value.value is not None}
+        return {
+            key: node for key, node in known_fields.items() if node.wrong or node.value is not None or key == "edit"
+        }
 
 
 def _kind(node: Node) -> str:

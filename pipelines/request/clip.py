@@ -91,7 +91,7 @@ class Clip:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that is read for it by a name: images, and the files and weights of settings. Some may be hub ids."""
+        """All that is read for it by a name: images, and what settings and edits name. Some may be hub ids."""
         named = [str(file_of(keyframe.image)) for keyframe in self.keyframes]
         for settings in (self.settings, *(keyframe.settings for keyframe in self.keyframes)):
             values = keys(settings)
@@ -99,6 +99,7 @@ class Clip:
         named += [str(entry.file) for entry in self.lora_files]
         named += [str(token.file) for token in self.tokens]
         named += [str(file) for edit in self.edits for file in edit.files.values()]
+        named += [source for edit in self.edits for source in edit.weights.values()]
         return tuple(dict.fromkeys([*named, self.model, *([self.controlnet] if self.controlnet else [])]))
 
 

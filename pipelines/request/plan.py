@@ -59,6 +59,12 @@ class Plan:
             picture = images.prepared(entry.image, sizes.frame, entry.settings.fit)
             mattes.append(picture.alpha is not None)
             notices += picture.notices
+        notices += [
+            f"keyframe {number} is edited without its own LoRAs, which fade along the way: give them to the whole "
+            "clip if the edit is to have them"
+            for number, entry in enumerate(clip.keyframes, 1)
+            if entry.edits and entry.loras
+        ]
         if not all(mattes):
             notices += [
                 laid_on_black(entry.image) for entry, matte in zip(clip.keyframes, mattes, strict=True) if matte

@@ -76,8 +76,9 @@ def _published_file(file: Path) -> dict[str, Any]:
 
 
 def published_edit(edit: Edit) -> dict[str, Any]:
-    """An edit for a recipe: its files are named, and known by their hashes."""
-    return edit.as_dict() | {name: _published_file(file) for name, file in edit.files.items()}
+    """An edit for a recipe: its files are named, and known by their hashes; weights are named."""
+    weights = {name: published(source) for name, source in edit.weights.items()}
+    return edit.as_dict() | weights | {name: _published_file(file) for name, file in edit.files.items()}
 
 
 def published_settings(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +171,13 @@ def clip_from(
                 name: str(contents.find("file", Path(entry["file"]), entry["sha256"], entry.get("bytes")))
                 for name, entry in named.items()
             }
-            return Edit.of({**values, **found})
+            edit = Edit.of({**values, **found})
+            if bare := sorted(edit.files.keys() - found.keys()):
+                raise SettingsError(
+                    f"{file or 'this'} names {values[bare[0]]} as {bare[0]} of an edit, and no hash of it, "
+                    "by which it would be known: it is not read"
+                )
+            return edit.with_names({name: _weights(source, contents) for name, source in edit.weights.items()})
 
         keyframes = tuple(
             ClipKeyframe(
@@ -263,6 +270,7 @@ def remote(clip: Clip) -> list[str]:
     """Hub ids among the weights that a clip names."""
     settings = clip.settings
     named = [settings.ranking.clip, settings.pose.detector]
+    named += [source for edit in clip.edits for source in edit.weights.values()]
     named += [clip.model, clip.controlnet or ""] if needs_model(clip) else []
     return [name for name in dict.fromkeys(named) if HUB_ID.fullmatch(name) and not os.path.isdir(name)]
 

@@ -47,7 +47,7 @@ class Edits:
     def _once(self, keyframe: Keyframe, edit: Edit, number: int) -> Keyframe:
         models, size = self._models, self._plan.sizes.model
         fit = self._plan.clip.keyframes[number].settings.fit
-        decisive: tuple[Any, ...] = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit)
+        decisive: tuple[Any, ...] = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit, models.clip)
         if isinstance(edit.how, CODED):  # which are trained anew, and the model stays what it was
             decisive = *decisive, hash_of_file(weights_of(models.model.name))
         key = key_of("edit", VERSIONS, models.weights, models.dtype, models.device.type, *decisive)

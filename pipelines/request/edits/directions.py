@@ -27,7 +27,9 @@ class Direction(
     directions: str = setting("", "The file that morph directions fit wrote.", names="file")
     number: int = setting(1, "Which of its directions, counted from 1.", 1, 512)
     far: float = setting(2.0, "How far an amount of 1 goes, in natural units; below 0 the other way.", -1000, 1000)
-    glo: str = setting("", "The space's file, where morph directions glo wrote it elsewhere.", names="file")
+    glo: str = setting(
+        "", "The file of their space, for directions of one that morph directions glo wrote.", names="file"
+    )
 
     def check(self, given: Collection[str]) -> None:
         """See :class:`How`."""

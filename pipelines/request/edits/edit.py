@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from morph.errors import SettingsError
 from pipelines.request.edits.how import Given, How
 from pipelines.request.edits.hows import HOWS
 from pipelines.request.edits.numbers import Numbers
-from pipelines.request.options.setting import settings_of
+from pipelines.request.options.setting import Names, settings_of
 from pipelines.request.options.values import keys, with_values
 
 TEXTS: tuple[Given, ...] = ("prompt", "source")
@@ -89,14 +89,23 @@ class Edit:
     @property
     def files(self) -> dict[str, Path]:
         """All files that it is made of, by their names among its values."""
-        named = [entry.key for entry in settings_of(type(self.how)) if entry.about.names == "file"]
-        values = keys(self.how)
-        own = {key: Path(values[key]) for key in named if values[key]}
+        own = {key: Path(value) for key, value in self._named("file").items() if value}
         return {str(key): file for key in FILES if (file := getattr(self, key))} | own
 
-    def with_files(self, place: Callable[[str, Path], Path]) -> Edit:
-        """The same with each file where ``place`` says, told its name and where it was."""
-        return Edit.of(self.as_dict() | {name: str(place(name, file)) for name, file in self.files.items()})
+    @property
+    def weights(self) -> dict[str, str]:
+        """All weights that it is made with, folders and hub ids, by their names among its values."""
+        return self._named("weights")
+
+    def _named(self, names: Names) -> dict[str, str]:
+        """What its options name of a kind, less what is known by that name."""
+        values, options = keys(self.how), settings_of(type(self.how))
+        named = {entry.key: entry.about.known for entry in options if entry.about.names == names}
+        return {key: values[key] for key, known in named.items() if values[key] not in known}
+
+    def with_names(self, names: Mapping[str, str]) -> Edit:
+        """The same with other files and weights, by their names among its values."""
+        return Edit.of(self.as_dict() | dict(names))
 
     def forwards(self, amounts: Sequence[float] = ()) -> int:
         """U-Net forwards that take it to so many amounts, at once; without, to its own. Nothing for 0.

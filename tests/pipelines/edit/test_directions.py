@@ -7,7 +7,9 @@ from morph.directions.glo import Glo, Network
 from morph.directions.opened import opened
 from morph.errors import ModelError, SettingsError
 from morph.steps import drain
+from pipelines.edit.directions import found_of
 from pipelines.edit.editors import EDITORS
+from pipelines.request.edits.directions import Direction
 
 SPACE = {"steps": 6, "inversion_iterations": 2}
 
@@ -45,15 +47,24 @@ def test_a_space_of_ones_own_moves_the_picture_too(canvas, model, tmp_path):
     glo.save(tmp_path / "own.safetensors")
     space = {**glo.settings, "file": "own.safetensors"}
     file = kept(glo, tmp_path / "d.safetensors", torch.eye(4)[1], **space)
-    one = canvas(model, how="direction", directions=file)
+    one = canvas(model, how="direction", directions=file, glo=str(tmp_path / "own.safetensors"))
     decoded = model.decode(one.latents)
     assert (made(one, 1.0) - decoded).abs().mean() > 1e-3
     (tmp_path / "there").mkdir()
     moved = (tmp_path / "own.safetensors").rename(tmp_path / "there" / "own.safetensors")
-    with pytest.raises(ModelError, match="give --set glo=FILE"):
-        made(one, 1.0)
     there = canvas(model, how="direction", directions=file, glo=str(moved))
     assert torch.equal(made(there, 1.0), made(there, 1.0))
+
+
+def test_a_space_beside_directions_that_nobody_named_is_not_taken(canvas, model, tmp_path):
+    glo = Glo(Network(4, 32, 16), torch.eye(4), 32, 16, "own.safetensors")
+    glo.save(tmp_path / "own.safetensors")
+    file = kept(glo, tmp_path / "d.safetensors", torch.eye(4)[1], **glo.settings, file="own.safetensors")
+    with pytest.raises(SettingsError, match=rf"give --set glo={tmp_path}/own\.safetensors"):
+        made(canvas(model, how="direction", directions=file), 1.0)
+    outside = kept(glo, tmp_path / "d.safetensors", torch.eye(4)[1], **glo.settings, file="own.exe")
+    with pytest.raises(SettingsError, match="give --set glo=FILE"):
+        found_of(Direction(directions=outside))
 
 
 def test_what_is_of_another_model_is_refused(canvas, model, embedded, tmp_path):

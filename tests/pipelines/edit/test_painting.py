@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import SettingsError
@@ -11,7 +12,7 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.edit.painting import Kit, as_levels, identity, mask_of
 from pipelines.job.keyframe import sized
 from pipelines.request.edits.edit import Edit
-from tests.conftest import SAMPLES
+from tests.conftest import SAMPLES, build_clip_folder
 from tests.morph.editing.test_instruction import build_edits
 
 
@@ -33,11 +34,21 @@ def test_a_mask_is_brought_to_the_size_and_may_not_be_black(tmp_path):
     assert mask.shape == (1, 1, 32, 32)
     assert mask[..., :12].max() == 0
     assert mask[..., 20:].min() == 1
-    before = identity(Edit.of({"how": "sdedit", "mask": str(file)}))
+    before = identity(Edit.of({"how": "sdedit", "mask": str(file)}), load_clip)
     Image.new("L", (64, 64)).save(file)
-    assert identity(Edit.of({"how": "sdedit", "mask": str(file)})) != before
+    assert identity(Edit.of({"how": "sdedit", "mask": str(file)}), load_clip) != before
     with pytest.raises(SettingsError, match="black all over"):
         mask_of(file, (32, 32), "crop")
+
+
+def test_other_weights_under_the_same_name_are_another_edit(tmp_path):
+    texts = {"how": "diffusionclip", "prompt": "a dog", "source": "a cat"}
+    edit = Edit.of({**texts, "clip": str(build_clip_folder(tmp_path / "vit"))})
+    before = identity(edit, load_clip)
+    assert identity(edit, load_clip) == before
+    weights = tmp_path / "vit" / "model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
+    assert identity(edit, load_clip) != before
 
 
 def test_what_is_transparent_stays_so(model, tmp_path):

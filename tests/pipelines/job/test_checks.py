@@ -1,11 +1,15 @@
 """No file is replaced that a clip is made from, or that nobody named and its job did not write."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
+from morph.errors import SettingsError
+from pipelines.job.job import Job
 from pipelines.job.written import claim
+from pipelines.request.edits.edit import Edit
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import CLIPS, QUICK
 
@@ -175,3 +179,12 @@ def test_a_batch_is_refused_before_any_of_its_clips_is_made(command, manifest):
     assert done.returncode == 0, done.stdout
     assert (path.parent / "three.mp4").stat().st_size > 100
     assert command("batch", str(path)).returncode == 0
+
+
+def test_an_output_that_an_edit_is_made_from(dissolve, tmp_path):
+    clip = dissolve("pair")
+    shutil.copy(SAMPLES / "cat.jpg", clip.output)
+    edit = Edit.of({"how": "sdedit", "mask": str(clip.output)})
+    clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
+    with pytest.raises(SettingsError, match=r"pair\.mp4: would be written over, and is the mask of an edit"):
+        Job.of(clip, tmp_path / "job", overwrite=True)

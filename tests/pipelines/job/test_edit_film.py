@@ -34,9 +34,9 @@ def film(tmp_path):
     return path
 
 
-def edit(film, output, folder, overwrite=False, **options):
+def edit(film, output, folder, overwrite=False, asked=EDIT, **options):
     options = EditOptions(size="64", model=str(folder), device="cpu", dtype="float32", **options)
-    return edit_film(str(film), str(output), EDIT, options, lambda planned: nullcontext(quiet), overwrite)
+    return edit_film(str(film), str(output), asked, options, lambda planned: nullcontext(quiet), overwrite)
 
 
 def test_what_stands_still_stays_still(film, folder, tmp_path):

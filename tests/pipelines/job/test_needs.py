@@ -14,6 +14,7 @@ from morph.weights.locate import EMBEDDED
 from pipelines.job import needs
 from pipelines.job.job import Job
 from pipelines.request.clip import clip_of
+from pipelines.request.edits.edit import Edit
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
@@ -118,3 +119,15 @@ def test_a_controlnet_must_suit_the_model(folder, tmp_path, monkeypatch):
 def test_the_embedded_model_is_supported_and_measured():
     clip = clip_of(PAIR, (), Settings())
     assert needs.checked_geometry(clip, [], fetch=False) == Geometry.from_folder(EMBEDDED)
+
+
+def test_what_edits_name_and_is_nowhere(tmp_path):
+    clip = clip_of(PAIR, (), changed(Settings(), {"size": "64"}), tmp_path / "a.mp4")
+    edit = Edit.of({"how": "asyrp", "prompt": "a dog", "source": "a cat", "clip": "nowhere"})
+    clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
+    with pytest.raises(ModelError, match="'nowhere' is neither"):
+        Job.of(clip, tmp_path / "a.job")
+    edit = Edit.of({"how": "direction", "directions": str(tmp_path / "none.safetensors")})
+    clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
+    with pytest.raises(ModelError, match=r"none\.safetensors is not there"):
+        Job.of(clip, tmp_path / "a.job")

@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from morph.diffusion.geometry import Geometry
 from morph.errors import KeyframeError, ModelError
 from morph.media.image import read_image
 from pipelines.request.clip import clip_of
+from pipelines.request.edits.edit import Edit
+from pipelines.request.lora_file import LoraFile
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
@@ -126,3 +129,17 @@ def test_what_does_nothing_is_among_the_notices():
     clip = clip_of([SAMPLES / name for name in ("cat.jpg", "raccoon.jpg", "coffee.jpg")], (), settings)
     told = [one for one in Plan.of(clip, lambda: GEOMETRY).notices if "inversion=uni-inv" in one]
     assert len(told) == 1
+
+
+def test_a_keyframe_edited_without_its_own_loras_is_told_of():
+    clip = clip_of(PAIR, (), Settings())
+    edits, loras = (Edit.of({"how": "sdedit"}),), (LoraFile(Path("a.safetensors")),)
+    first, last = clip.keyframes
+    for more, told in (
+        ({}, 0),
+        ({"edits": edits}, 0),
+        ({"loras": loras}, 0),
+        ({"edits": edits, "loras": loras}, 1),
+    ):
+        made = Plan.of(replace(clip, keyframes=(first, replace(last, **more))), lambda: GEOMETRY)
+        assert ["keyframe 2 is edited without its own LoRAs" in line for line in made.notices] == [True] * told

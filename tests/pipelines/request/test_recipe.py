@@ -11,6 +11,7 @@ from morph.errors import InputError, SettingsError
 from morph.media.recipe import published
 from pipelines.request.clip import clip_of
 from pipelines.request.contents import hash_of_file
+from pipelines.request.edits.edit import Edit
 from pipelines.request.recipe import choices_of, clip_from, recipe_of, remote
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
@@ -69,6 +70,41 @@ def test_a_recipe_names_no_folder_above_the_files(clip, tmp_path):
         "b.png",
         "b.png",
     ]
+
+
+def test_weights_of_edits_are_named_as_those_of_settings_are(clip, tmp_path):
+    fitted = {"how": "asyrp", "prompt": "a dog", "source": "a cat"}
+    weights = tmp_path / "weights" / "clip-vit"
+    weights.mkdir(parents=True)
+
+    def with_clip(name):
+        edit = Edit.of({**fitted, "clip": name})
+        first, last = clip.keyframes
+        return replace(clip, keyframes=(first, replace(last, edits=(edit,))), model="embedded")
+
+    recipe = told(with_clip(str(weights)))
+    assert recipe["keyframes"][1]["edits"][0]["clip"] == "clip-vit"
+    again = clip_from(recipe, None, [tmp_path], known=[Path(name) for name in with_clip(str(weights)).files])
+    assert again.edits[0].weights == {"clip": str(weights)}
+    assert clip_from(recipe, None, [tmp_path, weights.parent]).edits == again.edits
+    assert remote(again) == []
+    assert remote(clip_from(told(with_clip("some/one")), None, [tmp_path])) == ["some/one"]
+
+
+@pytest.mark.parametrize(
+    ("key", "edit"),
+    [
+        ("mask", {"how": "sdedit"}),
+        ("reference", {"how": "diffae"}),
+        ("directions", {"how": "direction"}),
+        ("glo", {"how": "direction"}),
+    ],
+)
+def test_a_file_of_an_edit_is_read_by_its_hash_alone(clip, tmp_path, key, edit):
+    recipe = told(replace(clip, model="embedded"))
+    recipe["keyframes"][1]["edits"] = [{**edit, key: str(tmp_path / "cat.jpg")}]
+    with pytest.raises(SettingsError, match=rf"cat\.jpg as {key} of an edit, and no hash of it"):
+        clip_from(recipe, None, [tmp_path])
 
 
 def test_what_has_moved_is_found_by_its_bytes(clip, tmp_path):

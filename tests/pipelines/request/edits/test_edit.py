@@ -20,9 +20,13 @@ def test_what_its_authors_work_with_is_its_default():
     assert Edit.of({"how": "variation", "guidance": 3}).numbers.guidance == 3
 
 
-def test_files_may_move():
-    edit = Edit.of({"how": "sdedit", "mask": "m.png"})
-    assert edit.with_files(lambda name, file: Path("there") / file).mask == Path("there/m.png")
+def test_files_and_weights_may_move():
+    assert Edit.of({"how": "sdedit", "mask": "m.png"}).with_names({"mask": "a/m.png"}).mask == Path("a/m.png")
+    texts = {"how": "asyrp", "prompt": "a dog", "source": "a cat"}
+    assert Edit.of(texts).weights == {}
+    edit = Edit.of({**texts, "clip": "vit"})
+    assert (edit.files, edit.weights) == ({}, {"clip": "vit"})
+    assert edit.with_names({"clip": "a/vit"}) == Edit.of({**texts, "clip": "a/vit"})
 
 
 @pytest.mark.parametrize(
