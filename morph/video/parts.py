@@ -55,7 +55,8 @@ def scheduler(folder: Path) -> Any:
     import diffusers
 
     config = read_json(folder / "scheduler_config.json")
-    config_number(config, "num_train_timesteps", 1000, 2, 100_000)  # the library makes a list of as many
+    for name, usual, low, high in (("num_train_timesteps", 1000, 2, 100_000), ("solver_order", 2, 1, 10)):
+        config_number(config, name, usual, low, high)  # the library makes a list of as many
     return weightless(lambda: getattr(diffusers, config["_class_name"]).from_config(config), folder)
 
 

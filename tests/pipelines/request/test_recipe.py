@@ -97,7 +97,6 @@ def test_weights_of_edits_are_named_as_those_of_settings_are(clip, tmp_path):
         ("mask", {"how": "sdedit"}),
         ("reference", {"how": "diffae"}),
         ("directions", {"how": "direction"}),
-        ("glo", {"how": "direction"}),
     ],
 )
 def test_a_file_of_an_edit_is_read_by_its_hash_alone(clip, tmp_path, key, edit):
