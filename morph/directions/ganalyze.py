@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Generator as Steps
 
-import torch
+from torch import Tensor
 
-from morph.directions.descent import Fit, amounts_of
-from morph.directions.directions import Straight, of_its_length
-from morph.directions.generator import Generator, Points, Scorer, pictures_of
+from morph.directions.descent import Fit, descended
+from morph.directions.directions import Straight
+from morph.directions.generator import Generator, Points, Scorer, pictures_of, scores_of
 
 
 def ganalyze(
@@ -23,20 +23,10 @@ def ganalyze(
 
     reach: the largest change of the score that is asked for. An amount of 1 is the way for ``reach``.
     """
-    scale = points.codes.std(0).norm().clamp_min(1e-6)
-    way = torch.zeros(1, points.codes.shape[1], device=points.codes.device, requires_grad=True)
-    optimizer = torch.optim.Adam([way], lr=fit.rate)
-    plain = pictures_of(generator, points)
-    with torch.no_grad():
-        scores = torch.cat([share(part) for part in plain.split(8)])
-    for step in range(fit.steps):
-        rows = fit.rows(len(points), step, "ganalyze")
-        amounts = amounts_of(fit, len(rows), step, "ganalyze").to(scores)
-        with torch.enable_grad():
-            made = generator.picture(points[rows], amounts[:, None].to(way) * way * scale)
-            loss = (share(made) - scores[rows] - reach * amounts).square().mean()
-            loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        yield float(loss.detach())
-    return of_its_length(way * scale)
+    scores = scores_of(share, pictures_of(generator, points))
+
+    def loss(rows: Tensor, amounts: Tensor, shifts: Tensor) -> Tensor:
+        made = generator.picture(points[rows], shifts)
+        return (share(made) - scores[rows] - reach * amounts.to(scores)).square().mean()
+
+    return (yield from descended(points, fit, "ganalyze", loss))

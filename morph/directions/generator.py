@@ -94,3 +94,9 @@ def pictures_of(generator: Generator, points: Points, shifts: Shifts | None = No
     rows = torch.arange(len(points)).split(BATCH)
     made = [generator.picture(points[part], None if shifts is None else shifts[part]) for part in rows]
     return torch.cat(made).clamp(-1, 1)
+
+
+@torch.no_grad()
+def scores_of(scorer: Scorer, pictures: Tensor) -> Tensor:
+    """A scorer's numbers (N,) of pictures (N,3,H,W), without gradients, batch by batch."""
+    return torch.cat([scorer(part) for part in pictures.split(BATCH)])

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Generator as Steps
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.directions.descent import Fit, amounts_of
-from morph.directions.directions import Straight, of_its_length
-from morph.directions.generator import Generator, Points, Scorer, pictures_of
+from morph.directions.descent import Fit, descended
+from morph.directions.directions import Straight
+from morph.directions.generator import Generator, Points, Scorer, pictures_of, scores_of
 from morph.perception.lpips import PerceptualDistance
 
 
@@ -35,29 +34,20 @@ def regressed(
     content, realism: how much looking alike and lying among the codes count beside the score.
     """
     mean, spread = points.codes.mean(0), points.codes.std(0).clamp_min(1e-6)
-    scale = spread.norm()
-    way = torch.zeros(1, points.codes.shape[1], device=points.codes.device, requires_grad=True)
-    optimizer = torch.optim.Adam([way], lr=fit.rate)
     plain = pictures_of(generator, points)
-    with torch.no_grad():
-        scores = torch.cat([share(part) for part in plain.split(8)])
-    for step in range(fit.steps):
-        rows = fit.rows(len(points), step, "regressor")
-        amounts = amounts_of(fit, len(rows), step, "regressor").to(scores)
-        with torch.enable_grad():
-            shifts = amounts[:, None].to(way) * way * scale
-            made = generator.picture(points[rows], shifts)
-            wanted = (scores[rows] + amounts).clamp(0, 1)
-            loss = F.binary_cross_entropy(share(made).clamp(1e-4, 1 - 1e-4), wanted)
-            if content:
-                loss = loss + content * perception.loss(made.clamp(-1, 1), plain[rows]).to(loss)
-            if realism:
-                loss = loss + realism * outside(points.codes[rows] + shifts, mean, spread)
-            loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        yield float(loss.detach())
-    return of_its_length(way * scale)
+    scores = scores_of(share, plain)
+
+    def loss(rows: Tensor, amounts: Tensor, shifts: Tensor) -> Tensor:
+        made = generator.picture(points[rows], shifts)
+        wanted = (scores[rows] + amounts.to(scores)).clamp(0, 1)
+        lost = F.binary_cross_entropy(share(made).clamp(1e-4, 1 - 1e-4), wanted)
+        if content:
+            lost = lost + content * perception.loss(made.clamp(-1, 1), plain[rows]).to(lost)
+        if realism:
+            lost = lost + realism * outside(points.codes[rows] + shifts, mean, spread)
+        return lost
+
+    return (yield from descended(points, fit, "regressor", loss))
 
 
 def outside(codes: Tensor, mean: Tensor, spread: Tensor) -> Tensor:

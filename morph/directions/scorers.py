@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from morph.directions.boundary import separated
-from morph.directions.generator import Scorer
+from morph.directions.generator import Scorer, scores_of
 from morph.perception.clip import CLIP
 
 
@@ -44,8 +44,7 @@ def by_pictures(clip: CLIP, having: Tensor, lacking: Tensor, seed: int) -> Score
 
 def as_share(scorer: Scorer, pictures: Tensor) -> Callable[[Tensor], Tensor]:
     """A scorer's scores as shares in [0,1], by how they are spread over pictures (N,3,H,W)."""
-    with torch.no_grad():
-        known = torch.cat([scorer(part) for part in pictures.split(8)])
+    known = scores_of(scorer, pictures)
     middle, spread = known.mean(), known.std().clamp_min(1e-6)
 
     def share(made: Tensor) -> Tensor:

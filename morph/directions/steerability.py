@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator as Steps
 
-import torch
 from torch import Tensor
 
 from morph.directions.changes import Change
-from morph.directions.descent import Fit, amounts_of
-from morph.directions.directions import Straight, of_its_length
+from morph.directions.descent import Fit, descended
+from morph.directions.directions import Straight
 from morph.directions.generator import Generator, Points, pictures_of
 
 
@@ -22,25 +21,13 @@ def steer(generator: Generator, points: Points, change: Change, fit: Fit) -> Ste
 
     Yields losses.
     """
-    width = points.codes.shape[1]
-    scale = points.codes.std(0).norm().clamp_min(1e-6)
-    way = torch.zeros(
-        1, width, device=points.codes.device, requires_grad=True
-    )  # in units of how far codes lie apart
-    optimizer = torch.optim.Adam([way], lr=fit.rate)
     plain = pictures_of(generator, points)
-    for step in range(fit.steps):
-        rows = fit.rows(len(points), step, "steer")
-        amounts = amounts_of(fit, len(rows), step, "steer").to(plain)
-        wanted, counted = change(plain[rows], amounts)
-        with torch.enable_grad():
-            made = generator.picture(points[rows], amounts[:, None] * way * scale)
-            loss = masked_error(made, wanted, counted)
-            loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        yield float(loss.detach())
-    return of_its_length(way * scale)
+
+    def loss(rows: Tensor, amounts: Tensor, shifts: Tensor) -> Tensor:
+        wanted, counted = change(plain[rows], amounts.to(plain))
+        return masked_error(generator.picture(points[rows], shifts), wanted, counted)
+
+    return (yield from descended(points, fit, "steer", loss))
 
 
 def masked_error(made: Tensor, wanted: Tensor, counted: Tensor) -> Tensor:

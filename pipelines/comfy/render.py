@@ -64,6 +64,6 @@ def render(
                 images[frame.index] = image_of(frame.colour)
                 if frame.matte is not None:
                     masks[frame.index] = mask_of(frame.matte)
-                if not callback.planned:  # without a model nothing else is told
+                if not callback.planned:  # no stage has a measure: frames are one
                     callback("frames", frame.index + 1, count, lambda frame=frame: frame.image)  # type: ignore[misc]
     return images, masks

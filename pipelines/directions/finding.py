@@ -17,7 +17,7 @@ from morph.directions.closed_form import factorized
 from morph.directions.descent import Fit
 from morph.directions.directions import Directions, Straight, check_spread, straight
 from morph.directions.ganalyze import ganalyze
-from morph.directions.generator import BATCH, Generator, Points, Scorer, pictures_of
+from morph.directions.generator import BATCH, Generator, Points, Scorer, pictures_of, scores_of
 from morph.directions.lowrank import answers, regional
 from morph.directions.pca import principal
 from morph.directions.regressor import regressed
@@ -121,7 +121,7 @@ def _across_boundary(
         known = torch.cat([points.codes, having, lacking])
     else:
         made = _made(generator, points, tell)
-        scores = torch.cat([_scorer(generator, asked)(part) for part in made.split(BATCH)]).cpu()
+        scores = scores_of(_scorer(generator, asked), made).cpu()
         having, lacking = (points.codes[rows] for rows in extremes(scores, method.share))
         known = points.codes
     found = separated(having, lacking, asked.seed, method.penalty)

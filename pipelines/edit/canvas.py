@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from morph.diffusion.guidance import guided
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Predictor
 from morph.diffusion.solvers import Solver, solver_of
+from morph.latest import Latest
 from morph.perception.clip import CLIP
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.edits.edit import Edit
@@ -26,7 +27,8 @@ class Canvas:
     """A picture at the size at which a model works, and the edit that is asked for.
 
     pixels (1,3,h,w) in [-1,1]; mask (1,1,h,w) in [0,1], 1 where it may change; None: everywhere. other
-    (1,3,h,w), the reference, or None. clip loads the CLIP of a name, and perception is LPIPS.
+    (1,3,h,w), the reference, or None. clip loads the CLIP of a name, and perception is LPIPS. embedded
+    keeps the texts as the model reads them, for whoever paints several pictures under the same.
     """
 
     model: LatentDiffusion
@@ -36,6 +38,7 @@ class Canvas:
     other: Tensor | None
     perception: PerceptualDistance
     clip: Callable[[str], CLIP]
+    embedded: Latest[tuple[str, ...], Condition] = field(default_factory=lambda: Latest(1))
 
     @property
     def numbers(self) -> Numbers:
@@ -49,7 +52,7 @@ class Canvas:
 
     @cached_property
     def _texts(self) -> Condition:
-        return self.model.embed([self.edit.source, self.edit.prompt, self.edit.numbers.negative])
+        return self.embedded.get((self.edit.source, self.edit.prompt, self.numbers.negative), self.model.embed)
 
     @property
     def source(self) -> Condition:

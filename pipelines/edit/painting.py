@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
+from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.preview import Preview
 from morph.editing.instruction import follows
 from morph.errors import SettingsError
+from morph.latest import Latest
 from morph.media.image import StillImage, read_image
 from morph.media.keyframe import Fit, Keyframe, fitted
 from morph.perception.clip import CLIP
@@ -42,6 +44,7 @@ class Kit:
     model: LatentDiffusion
     perception: PerceptualDistance
     clip: Callable[[str], CLIP]
+    _embedded: Latest[tuple[str, ...], Condition] = field(default_factory=lambda: Latest(1))
 
     def forwards(self, edit: Edit, amounts: Sequence[float] = ()) -> int:
         """What :meth:`Edit.forwards` says, for this model: one made for instructions asks three times a step."""
@@ -79,6 +82,7 @@ class Kit:
             None if other is None else small(other),
             self.perception,
             self.clip,
+            self._embedded,
         )
 
         def tick(step: Step) -> None:

@@ -22,7 +22,7 @@ from morph.media.points import MarkedPoints, read_points
 from morph.media.recipe import read_recipe
 from morph.media.stills import check_parent, write_png
 from pipelines.job.picture import Picture, file_of
-from pipelines.output.existing import REMEDY, check_file
+from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.output.field import field_arrays, field_files, write_field
 from pipelines.request.alignment import Features
 from pipelines.request.contents import hash_of_file
@@ -137,7 +137,9 @@ def match_files(
             f"--model {options.model} has no part in --features {options.features}; add --features unet"
         )
     files = field_files(Path(field)) if field else []
-    _refuse_inputs([path, *files], [*images, *([options.points] if isinstance(options.points, str) else [])])
+    inputs = [*images, *([options.points] if isinstance(options.points, str) else [])]
+    for file in (path, *files):
+        refuse_inputs(file, map(Path, inputs))
     made = {"matched": [hash_of_file(Path(image)) for image in images], "field": [file.name for file in files]}
     if not overwrite:
         _check_free(path, files, made)
@@ -185,10 +187,3 @@ def _check_free(path: Path, files: Sequence[Path], made: Mapping[str, Any]) -> N
         is_ours = path.exists() and file.name in (read_recipe(path).get("field") or ())
         if not is_ours and os.path.lexists(file):
             raise ExistsError(f"{file}: is there already, and something else made it: {REMEDY}")
-
-
-def _refuse_inputs(outputs: Sequence[Path], inputs: Sequence[str]) -> None:
-    for path in outputs:
-        for name in inputs:
-            if path.exists() and Path(name).exists() and path.samefile(name):
-                raise SettingsError(f"output {str(path)!r} is the input {name!r} itself; name another file")

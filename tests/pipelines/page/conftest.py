@@ -15,10 +15,6 @@ LAID_OVER = (("between", "dissolve"), ("align.on", False), ("pacing", "uniform")
 """Settings of a film that neither paints nor moves anything."""
 
 
-LEFT_OPEN = ("ignore:unclosed event loop:ResourceWarning", "ignore:unclosed <socket:ResourceWarning")
-"""What Gradio leaves open: a loop for each of its locks, and the socket by which it looks for a port."""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _collected():
     """What a module has left open goes with it, and not in the middle of another's tests."""

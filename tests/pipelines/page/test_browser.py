@@ -15,14 +15,13 @@ from playwright import sync_api as playwright
 
 from pipelines.page.desk import Desk
 from pipelines.page.serve import Options, served
-from tests.pipelines.page.conftest import LEFT_OPEN, small
+from tests.pipelines.page.conftest import small
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PROGRAM = next((found for name in NAMES if (found := shutil.which(name))), None)
 PATIENCE = 120_000
 """Milliseconds until something on the page counts as missing."""
 pytestmark = [
-    pytest.mark.filterwarnings(*LEFT_OPEN),
     pytest.mark.skipif(PROGRAM is None, reason=f"no browser: none of {', '.join(NAMES)} is on the path"),
     pytest.mark.slow,
 ]

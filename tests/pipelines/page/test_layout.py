@@ -8,9 +8,6 @@ from pipelines.page.draft import SIDES, Draft
 from pipelines.page.layout import EASES, KINDS, REPEATS, SIZES, choices, kinds
 from pipelines.request.presets import preset_names
 from pipelines.request.settings import Settings, changed
-from tests.pipelines.page.conftest import LEFT_OPEN
-
-pytestmark = pytest.mark.filterwarnings(*LEFT_OPEN)
 
 
 def test_all_kinds_are_offered_those_in_plain_words_first():

@@ -14,10 +14,9 @@ pytest.importorskip("gradio")
 
 from morph.errors import SettingsError
 from pipelines.page.serve import Options, served
-from tests.pipelines.page.conftest import LEFT_OPEN, small
+from tests.pipelines.page.conftest import small
 
 BOUNDARY = "----morph"
-pytestmark = pytest.mark.filterwarnings(*LEFT_OPEN)
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,6 @@ from pipelines.page.draft import Draft
 from pipelines.page.layout import RECIPE
 from pipelines.page.shown import shown
 from pipelines.page.wire import Page
-from tests.pipelines.page.conftest import LEFT_OPEN
-
-pytestmark = pytest.mark.filterwarnings(*LEFT_OPEN)
 
 
 @pytest.fixture
