@@ -25,8 +25,8 @@ def is_large(network: nn.Module) -> bool:
 def lend(network: nn.Module, device: torch.device) -> list[RemovableHandle]:
     """Have a frozen network compute in float32 on a device, one block at a time; between, it stays as it is.
 
-    So one in 16 bits says exactly what it would in float32 throughout, but that Qwen2.5-VL rounds the pixels that it
-    sees to these, and needs no more than 2 bytes a parameter and one block in float32. Removing the handles ends it.
+    So one in 16 bits says exactly what it would in float32 throughout, and needs no more than 2 bytes a parameter
+    and one block in float32; but Qwen2.5-VL rounds the pixels that it sees. Removing the handles ends it.
     """
     handles: list[RemovableHandle] = []
     for module in _parts(network):

@@ -17,7 +17,7 @@ _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258
 _DONE = "do_resize", "do_rescale", "do_normalize"
 _PATCHES = {"patch_size": ("patch_size", 14), "temporal_patch_size": ("temporal_patch_size", 2)}
 _PATCHES |= {"merge_size": ("spatial_merge_size", 2)}
-"""By what a processor's config calls them: what a text encoder's calls them, and what both mean by saying nothing."""
+"""By a processor's name for them: a text encoder's, and what both mean by saying nothing."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,11 @@ class Sight:
         """
         own = encoder.get("vision_config")
         own = own if isinstance(own, dict) else {}
-        for (key, (name, default)), value in zip(_PATCHES.items(), (self.patch, self.frames, self.merge), strict=True):
+        for (key, (name, default)), value in zip(
+            _PATCHES.items(), (self.patch, self.frames, self.merge), strict=True
+        ):
             if (wanted := own.get(name, default)) != value:
                 raise ModelError(
-                    f"the processor's {key} is {value}, and the text encoder's {name} {wanted}: they are not of one model"
+                    f"the processor's {key} is {value}, and the text encoder's {name} {wanted}: "
+                    "they are not of one model; copy it again"
                 )

@@ -52,8 +52,8 @@ def check_weights(folder: Path) -> None:
 def check_configs(folder: Path, edits: bool = False) -> None:
     """Refuse other architectures, and what only looks like one of ours: for inpainting, or a refiner.
 
-    With ``edits`` it may be one that only changes pictures as a text says: a U-Net that is shown a picture's latents
-    too, as InstructPix2Pix's, or Qwen-Image-Edit.
+    With ``edits`` it may be one that only changes pictures as a text says: a U-Net that is shown a picture's
+    latents too, as InstructPix2Pix's, or Qwen-Image-Edit.
 
     Raises:
         ModelError: what it is, and what is supported.

@@ -1,8 +1,8 @@
 """A picture changed as an instruction says, by a denoiser that was trained to, which is shown the picture as well.
 
 A U-Net is shown its latents as further channels: Brooks et al., "InstructPix2Pix: Learning to Follow Image Editing
-Instructions", 2022, section 3.2. A transformer is shown them as further tokens: Black Forest Labs, "FLUX.1 Kontext",
-2025, and Wu et al., "Qwen-Image Technical Report", 2025, whose text encoder sees the picture too.
+Instructions", 2022, section 3.2. A transformer is shown them as further tokens: Black Forest Labs, "FLUX.1
+Kontext", 2025, and Wu et al., "Qwen-Image Technical Report", 2025, whose text encoder sees the picture too.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def sample(
 
     One text each; for N ``amounts`` N pictures (N,C,h,w): a weaker edit has so much of the guidance by the text.
 
-    A transformer that was distilled is told the ``guidance``, others are guided by two predictions. Of a U-Net, what
-    is said of neither text nor picture, of the picture alone, and of both, is mixed as in equation 3 of Brooks et
-    al.: nothing + ``picture_guidance`` (picture - nothing) + guidance (both - picture).
+    A transformer that was distilled is told the ``guidance``, others are guided by two predictions. Of a U-Net,
+    what is said of neither text nor picture, of the picture alone, and of both, is mixed as in equation 3 of Brooks
+    et al.: nothing + ``picture_guidance`` (picture - nothing) + guidance (both - picture).
     """
     denoiser, count = model.denoiser, len(amounts)
     instruction = instruction.expand(count)
@@ -89,7 +89,7 @@ def _mixed(
     picture_guidance: float,
     guidances: Sequence[float],
 ) -> Predictor:
-    """What a U-Net says of the picture of clean latents (1,C,h,w), under instructions of N and a guidance for each."""
+    """A U-Net that is shown the picture of clean latents (1,C,h,w), under N instructions with guidances."""
     predict, count = model.conditional(), len(guidances)
     scale = torch.tensor(guidances).reshape(-1, 1, 1, 1).to(latents)
     picture = _unscaled(model, latents).expand(count, -1, -1, -1)

@@ -74,8 +74,8 @@ def _check_instructions(clip: Clip, folder: Path, name: str) -> None:
     """Refuse to do in another way what a model was made to follow, which a clip has it for no more."""
     if editing_of(folder) and any(edit.how.instructs for edit in clip.edits):
         raise SettingsError(
-            f"model {name} follows instructions in morph edit alone: make the edited picture by that, and give it as a "
-            "keyframe"
+            f"model {name} follows instructions in morph edit alone: make the edited picture by that, and give it "
+            "as a keyframe"
         )
 
 

@@ -26,8 +26,8 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.schedule import Flow, Schedule, VariancePreserving
 
-Tower = tuple[Any, ...]
-"""A text encoder and its tokenizer, and of one that is shown a picture its :class:`morph.diffusion.sight.Sight`."""
+Tower = tuple[Any, Any]
+"""A text encoder and its tokenizer; of one that sees, that and its :class:`morph.diffusion.sight.Sight`."""
 _FLUX_T5_TOKENS = 512
 
 
@@ -103,9 +103,10 @@ def _qwen_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: G
 def _qwen_image_edit(
     vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry, numbered: bool = False
 ) -> Parts:
-    """A transformer that is shown a picture, as its language model is; ``numbered`` is how that one is told of it."""
-    (qwen,) = towers
-    return QwenEdit(*qwen, numbered), QwenImage(transformer, edits=True), QwenKL(vae, geometry.factor)
+    """A transformer that is shown a picture, as its language model is, which has a number there or none."""
+    ((encoder, (tokenizer, sight)),) = towers
+    texts = QwenEdit(encoder, tokenizer, sight, numbered)
+    return texts, QwenImage(transformer, edits=True), QwenKL(vae, geometry.factor)
 
 
 _BUILDERS: Mapping[Family, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {

@@ -13,7 +13,7 @@ from morph.diffusion.backbones.transformer import Transformer, packed
 
 
 class Shown(Transformer):
-    """A transformer of diffusers whose tokens are patches of latents, ``patch`` wide. edits: made to change pictures."""
+    """A transformer of diffusers, whose tokens are patches of so many latents. edits: made to change pictures."""
 
     patch: int
 
@@ -30,7 +30,7 @@ class Shown(Transformer):
 
     @contextmanager
     def shown(self, picture: Tensor, guidance: float = 1.0) -> Iterator[None]:
-        """In the ``with`` body it is shown a picture's clean latents (1,C,h,w), and told a guidance, if it can be."""
+        """In the ``with`` body it is shown clean latents (1,C,h,w), and told a guidance if it can be."""
         self._picture, self._guidance = picture, guidance
         try:
             yield

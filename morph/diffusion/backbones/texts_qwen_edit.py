@@ -20,8 +20,9 @@ from morph.scaling import size_of
 
 TEMPLATE = (
     "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, "
-    "background), then explain how the user's text instruction should alter or modify the image. Generate a new image "
-    "that meets the user's requirements while maintaining consistency with the original input where appropriate."
+    "background), then explain how the user's text instruction should alter or modify the image. Generate a new "
+    "image that meets the user's requirements while maintaining consistency with the original input where "
+    "appropriate."
     "<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
 """What a picture and a prompt are put into (Wu et al., "Qwen-Image Technical Report", 2025)."""
@@ -103,9 +104,7 @@ class QwenEdit(Reader):
             # by these it knows where in the picture a token is; without, it would take all for a row of words
             kinds = (tokens.input_ids == self.network.config.image_token_id).int()
             places = {**self._picture, "mm_token_type_ids": kinds}
-        said = self.network.model(
-            tokens.input_ids, attention_mask=tokens.attention_mask, use_cache=False, **places
-        )
+        said = self.network.model(tokens.input_ids, attention_mask=tokens.attention_mask, use_cache=False, **places)
         embedded: Tensor = said.last_hidden_state[0, ASKED:]
         return embedded.float()
 

@@ -51,9 +51,7 @@ def edited(model, pixels, guidance, prompt="make the cat a dog", amounts=(1.0,))
     read = instruction.seen(model, pixels, [prompt, "a cat"])
     text, negative = (model.embed([prompt, "a cat"]) if read is None else read).split(1)
     times = model.times(STEPS, latents.shape)
-    return noise, drain(
-        instruction.sample(model, latents, noise, text, negative, times, guidance, 1.5, amounts)
-    )
+    return noise, drain(instruction.sample(model, latents, noise, text, negative, times, guidance, 1.5, amounts))
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])

@@ -36,7 +36,7 @@ def build_kontext(folder, distilled=True):
 
 
 def build_qwen_edit(folder, plus=False, zero_cond_t=False):
-    """Of Qwen-Image-Edit's layout, or with ``plus`` of later ones'; some of these know a clean picture by its time."""
+    """Of Qwen-Image-Edit's layout, or of later ones; some of these know a clean picture by its time."""
     build_qwen(folder)
     # the template's words are a token each, as in Qwen's own
     known = [TEMPLATE.format("Picture 1: make the cat a dog, a photo of a cat")] * 2
@@ -117,5 +117,3 @@ def _qwen(model, folder, parts, picture, latents, asked):
 def _run(pipeline, **asked):
     pipeline.set_progress_bar_config(disable=True)
     return pipeline(output_type="latent", **asked).images
-
-
