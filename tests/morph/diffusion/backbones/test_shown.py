@@ -16,6 +16,8 @@ from morph.errors import ModelError
 from morph.media.keyframe import to_uint8
 from morph.steps import drain
 from morph.weights import stored
+from morph.weights.hub import chosen
+from morph.weights.locate import DENOISER_FILES
 from tests.morph.diffusion.backbones.tiny import _flux_packed, build_flux
 from tests.morph.diffusion.backbones.tiny_edits import build_kontext, build_qwen_edit, edited_by_diffusers, indexed
 
@@ -125,6 +127,11 @@ def test_long_instructions_are_told_of(tmp_path):
     texts = load_model(str(build_qwen_edit(tmp_path)), edits=True).texts
     overlong = "a cat " * 700
     assert texts.overlong(["a cat", overlong]) == [overlong]
+
+
+def test_what_tells_them_is_fetched_of_a_hub_model():
+    names = ["model_index.json", "processor/preprocessor_config.json"]
+    assert set(names) <= set(chosen([*names, "processor/merges.txt"], DENOISER_FILES))
 
 
 def test_families_are_told_by_the_index(tmp_path):
