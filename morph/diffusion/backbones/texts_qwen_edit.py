@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 from transformers import Qwen2VLImageProcessor
 
-from morph.diffusion.backbones.reader import Reader, filled
+from morph.diffusion.backbones.reader import filled
+from morph.diffusion.backbones.texts_qwen import Qwen
 from morph.diffusion.condition import Condition
 from morph.diffusion.sight import Sight
 from morph.errors import ModelError
@@ -36,7 +37,7 @@ _GLANCED, _STEP = 384**2, 32
 """How many pixels a numbered picture is seen at, whose sides are multiples of so many."""
 
 
-class QwenEdit(Reader):
+class QwenEdit(Qwen):
     """Qwen2.5-VL: the tokens (B,L,D) of its last layer of a picture and a prompt, and a mask of those that count.
 
     sight: how it is shown pictures. numbered: whether a picture has a number and is seen small, as since September
