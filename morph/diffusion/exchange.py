@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from morph.blending.interpolation import lerp
 
-AT_ONCE = 2**24
-"""How many probabilities of an attention are held at once, 64 MiB of them, and a few times as many that follow."""
+AT_ONCE = 2**25
+"""How many probabilities of an attention are held at once, 128 MiB of them, and a few times as many on the way."""
 
 
 @dataclass(frozen=True)
