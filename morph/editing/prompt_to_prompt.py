@@ -18,7 +18,8 @@ Where all words are the source's, and own maps are, a row is the source's own ro
 stays the target's: Shin et al., "Exploring Multimodal Diffusion Transformers for Enhanced Prompt-based Image
 Editing", 2025, find that a picture no longer fits its text where a text's queries and keys are replaced too, and
 that those of the picture keep its layout. Their code can also put in the source's scores of words, before the
-softmax; how much of a row words are then depends on the target's picture, and is not the source's.
+softmax; how much of a row words are then depends on the target's picture, and is not the source's. Attention of the
+picture alone that some blocks have besides, as those of Stable Diffusion 3.5 medium, stays, as in theirs.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Control:
 
     alignment: which maps of words go where; None leaves each target its own. factors (L,): what maps of the
     target's words are multiplied by, for as long as the source's are put in. cross, own: for which share of the
-    steps, from the first, maps of words and the coarse ones of the picture, in a transformer all, are the source's.
+    steps, from the first, maps of words and the coarse ones of the picture, or all that are of both, are the source's.
     """
 
     alignment: Alignment | None
