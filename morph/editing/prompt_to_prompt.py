@@ -68,7 +68,7 @@ class Control:
 
     alignment: which maps of words go where; None leaves each target its own. factors (L,): what maps of the
     target's words are multiplied by, for as long as the source's are put in. cross, own: for which share of the
-    steps, from the first, maps of words and the coarse ones of the picture, or all that are of both, are the source's.
+    steps, from the first, maps of words and the picture's own, a U-Net's coarse ones, are the source's.
     """
 
     alignment: Alignment | None
