@@ -104,11 +104,11 @@ def _control(canvas: Canvas, how: PromptToPrompt) -> Control:
         known = source[0].words, target[0].words
         if lost := next((word for word in how.blended if word not in (*known[0], *known[1])), None):
             raise SettingsError(f"blend has {lost!r}, which is a word of neither prompt: source has {known[0]}")
-        looked_at = [
+        in_source, in_target = (
             torch.cat([places(part, [word for word in how.blended if word in part.words]) for part in text])
             for text in (source, target)
-        ]
-        blend = Blend(*looked_at, how.threshold, how.blend_after)
+        )
+        blend = Blend(in_source, in_target, how.threshold, how.blend_after)
     weights = torch.cat([factors(part, how.weighted) for part in target]) if how.weights else None
     swaps = how.words == "replace"
     alignment = Alignment.cat([aligned(*parts, swaps) for parts in zip(source, target, strict=True)])
