@@ -79,7 +79,7 @@ def _kontext(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geom
 
 def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
     """A transformer told by a language model."""
-    texts = Chat(*towers[0], families.Z_IMAGE_TOKENS)
+    texts = Chat(*towers[0], families.Z_IMAGE_TOKENS, families.Z_IMAGE_FILLED)
     return texts, ZImage(transformer), KL(vae, geometry.factor)
 
 
