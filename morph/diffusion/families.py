@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from morph.diffusion.spacing import Sigmas
 from morph.errors import ModelError
@@ -22,7 +23,8 @@ class Family:
     flow: how the sigmas of a flow are spaced; None for a diffusion. patch: how many latents one token of the
     denoiser is wide, and native: the side in pixels that it was trained for; 0 where its config says so.
     autoencoders: the classes of its autoencoder; folded: how many of that one's latents a latent here is wide.
-    layers: of a text encoder, those that the denoiser is told; empty where that is the last ones.
+    layers: of a text encoder, those that the denoiser is told; empty where that is the last ones. edits: whether it
+    was made to change a picture as a text says, beside painting one from a text alone, or only that.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Family:
     autoencoders: tuple[str, ...] = ("AutoencoderKL", "AutoencoderTiny")
     folded: int = 1
     layers: tuple[int, ...] = ()
+    edits: Literal["", "too", "only"] = ""
 
     def text_parts(self, folder: Path) -> dict[str, str]:
         """The folders of the text encoders of the model in ``folder``, with their classes."""
@@ -110,6 +113,15 @@ QWEN_IMAGE = Family(
     native=1024,
     autoencoders=("AutoencoderKLQwenImage",),
 )
+FLUX1_KONTEXT = replace(FLUX1, title="FLUX.1 Kontext", edits="too")
+QWEN_IMAGE_EDIT = replace(QWEN_IMAGE, title="Qwen-Image-Edit", edits="only")
+QWEN_IMAGE_EDIT_PLUS = replace(QWEN_IMAGE_EDIT, title="Qwen-Image-Edit Plus")
+_EDITING = {
+    "FluxKontextPipeline": FLUX1_KONTEXT,
+    "QwenImageEditPipeline": QWEN_IMAGE_EDIT,
+    "QwenImageEditPlusPipeline": QWEN_IMAGE_EDIT_PLUS,
+}
+"""By the pipeline that a folder's index names: their networks are of the classes of those that only paint."""
 _TRANSFORMERS = {family.denoiser[1]: family for family in (SD3, FLUX1, Z_IMAGE, FLUX2_KLEIN, QWEN_IMAGE)}
 FLUX2 = {"qwen3": FLUX2_KLEIN, "mistral3": FLUX2_DEV}
 """By what the config of the text encoder calls it: the denoisers are of one class."""
@@ -117,7 +129,7 @@ SUPPORTED = "Stable Diffusion 1.x, 2.x, XL and 3.x, FLUX.1, FLUX.2, Z-Image and 
 
 
 def family_of(folder: Path) -> Family:
-    """Which family the model in a folder is of, told by its denoiser.
+    """Which family the model in a folder is of, told by its denoiser, and by its index where it edits pictures.
 
     Raises:
         ModelError: a config is missing or damaged, or the denoiser is of no family that is known.
@@ -128,9 +140,22 @@ def family_of(folder: Path) -> Family:
             named = f"is a {found}" if found else "has a config.json that names no class"
             raise ModelError(f"{part} {named}; supported are {SUPPORTED}")
         family = _TRANSFORMERS[found]
+        if (editing := editing_of(folder)) and editing.denoiser == family.denoiser:
+            return editing
         return _flux2_of(folder) if family is FLUX2_KLEIN else family
     sizes = read_json(folder / "unet" / "config.json").get("addition_embed_type") == SIZES
     return SDXL if sizes else STABLE_DIFFUSION
+
+
+def editing_of(folder: Path) -> Family | None:
+    """The family of transformers that change a picture as a text says, if the index of a folder names such.
+
+    Raises:
+        ModelError: the index is damaged.
+    """
+    index = folder / "model_index.json"
+    named = read_json(index).get("_class_name") if index.is_file() else None
+    return _EDITING.get(named) if isinstance(named, str) else None
 
 
 def _flux2_of(folder: Path) -> Family:

@@ -26,7 +26,7 @@ def lend(network: nn.Module, device: torch.device) -> list[RemovableHandle]:
     """Have a frozen network compute in float32 on a device, one block at a time; between, it stays as it is.
 
     So one in 16 bits says exactly what it would in float32 throughout, and needs no more than 2 bytes a parameter
-    and one block in float32. Removing the handles ends it.
+    and one block in float32; but Qwen2.5-VL rounds the pixels that it sees. Removing the handles ends it.
     """
     handles: list[RemovableHandle] = []
     for module in _parts(network):
@@ -75,7 +75,7 @@ class _Lent:
         return data.to(self._device, torch.float32 if data.is_floating_point() else None)
 
     def _here(self, value: Any) -> Any:
-        return value.to(self._device) if isinstance(value, Tensor) else value
+        return self._computing(value) if isinstance(value, Tensor) else value
 
 
 def _parts(module: nn.Module) -> Iterator[nn.Module]:

@@ -104,6 +104,8 @@ class Denoiser(Protocol):
     controlnet: Any
     rescaled: int
     """See :class:`morph.diffusion.prediction.Conditional`."""
+    edits: bool
+    """Whether it can be shown a picture's clean latents as well, and was made to change it as a text says."""
 
     @property
     def dtype(self) -> torch.dtype:

@@ -18,6 +18,7 @@ from morph.diffusion.families import (
     Z_IMAGE_TOKENS,
     family_of,
 )
+from morph.diffusion.sight import Sight
 from morph.diffusion.spacing import FlowSpacing, Spacing
 from morph.errors import ModelError
 from morph.weights.locate import WEIGHT_FILES, read_json
@@ -25,8 +26,8 @@ from morph.weights.stored import stored
 
 # What diffusers and transformers take where a config says nothing.
 _CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
-_NOT_OURS = "guidance_embeds", "zero_cond_t", "use_additional_t_cond", "use_layer3d_rope"
-"""What Qwen-Image's denoisers have that edit pictures, or paint them in layers."""
+_NOT_OURS = "guidance_embeds", "use_additional_t_cond", "use_layer3d_rope"
+"""What Qwen-Image's denoisers have that are guided otherwise, or paint pictures in layers."""
 _STATISTIC = 1e-6, 1e6
 """What a deviation of latents is between."""
 _GUIDED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")
@@ -51,12 +52,18 @@ def check_weights(folder: Path) -> None:
 def check_configs(folder: Path, edits: bool = False) -> None:
     """Refuse other architectures, and what only looks like one of ours: for inpainting, or a refiner.
 
-    With ``edits`` a U-Net may be one that is shown a picture's latents too, as InstructPix2Pix's.
+    With ``edits`` it may be one that only changes pictures as a text says: a U-Net that is shown a picture's
+    latents too, as InstructPix2Pix's, or Qwen-Image-Edit.
 
     Raises:
         ModelError: what it is, and what is supported.
     """
     family = family_of(folder)
+    if family.edits == "only" and not edits:
+        raise ModelError(
+            f"model {folder} is {family.title}, which changes a picture as it is told and paints none from a text "
+            "alone: it is for morph edit --how instruct"
+        )
     part, denoiser = family.denoiser
     classes_of = {"vae": family.autoencoders, part: (denoiser,)}
     configs = {part: read_json(folder / part / "config.json") for part in (*classes_of, *family.text_parts(folder))}
@@ -152,7 +159,8 @@ def _check_qwen(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], 
         for channels in (latents, transformer.get("out_channels", 16) or inner)
     ]
     widths = [transformer.get("joint_attention_dim", 3584), _text(qwen).get("hidden_size", _HIDDEN)]
-    extra = [key for key in _NOT_OURS if transformer.get(key)]
+    edits = family_of(folder).edits
+    extra = [key for key in (*_NOT_OURS, *(() if edits else ("zero_cond_t",))) if transformer.get(key)]
     pictures = vae.get("input_channels", 3) == 3 and transformer.get("patch_size", 2) == QWEN_IMAGE.patch
     if not _same([*packed, inner]) or not _same(widths) or extra or not pictures:
         raise _other(folder, [*packed, inner], f"text widths {widths}, extra {', '.join(extra) or None}")
@@ -162,6 +170,8 @@ def _check_qwen(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], 
         given: list[Any] = values if isinstance(values, list) and len(values) == latents else [None]
         if not all(type(value) in (int, float) and lowest <= value <= most for value in given):
             raise ModelError(f"{folder / 'vae'}: {key} must be {latents} numbers from {lowest:g} to {most:g}")
+    if edits:
+        Sight.from_folder(folder).check(qwen)
 
 
 def _text(tower: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.preview import Preview
-from morph.editing.instruction import follows
+from morph.editing import instruction
 from morph.errors import SettingsError
 from morph.latest import Latest
 from morph.media.image import StillImage, read_image
@@ -31,7 +31,6 @@ from pipelines.edit.canvas import Canvas
 from pipelines.edit.editors import edited
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
-from pipelines.request.edits.prompts import Instruct
 
 SAME_SHAPE = 0.02
 """How far the proportions of a mask may be from a picture's, as sizes are rounded."""
@@ -47,9 +46,11 @@ class Kit:
     _embedded: Latest[tuple[str, ...], Condition] = field(default_factory=lambda: Latest(1))
 
     def forwards(self, edit: Edit, amounts: Sequence[float] = ()) -> int:
-        """What :meth:`Edit.forwards` says, for this model: one made for instructions asks three times a step."""
-        if isinstance(edit.how, Instruct) and follows(self.model):
-            return 3 * edit.numbers.steps * sum(amount > 0 for amount in amounts or (edit.numbers.amount,))
+        """What :meth:`Edit.forwards` says, for this model: one that was made for instructions has its own way."""
+        numbers = edit.numbers
+        if edit.how.instructs and instruction.follows(self.model):
+            wanted = [amount for amount in amounts or (numbers.amount,) if amount > 0]
+            return instruction.forwards(self.model, numbers.steps, numbers.guidance, wanted)
         return edit.forwards(amounts)
 
     def painted(

@@ -82,16 +82,18 @@ def instructed(canvas: Canvas, how: Instruct, amounts: Sequence[float]) -> Gener
         by_pair = PromptToPrompt(strength=how.strength)
         pair = replace(canvas.edit, how=by_pair, source=source, prompt=prompt)
         return (yield from attended(replace(canvas, edit=pair), by_pair, amounts))
-    guidances = [numbers.guidance * amount for amount in amounts]
+    seen = instruction.seen(model, canvas.pixels, [canvas.edit.prompt, numbers.negative])
+    target, negative = seen.split(1) if seen else (canvas.target, canvas.negative)
     latents = yield from instruction.sample(
         model,
         canvas.latents,
         canvas.noise("instruct"),
-        canvas.target,
-        canvas.negative,
+        target,
+        negative,
         canvas.times(),
+        numbers.guidance,
         how.picture_guidance,
-        guidances,
+        amounts,
     )
     return model.decode(latents)
 

@@ -23,6 +23,7 @@ from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.codes import CODED
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.instruction import suited
 from pipelines.request.recipe import published_edit
 from pipelines.tasks.progress import Callback
 
@@ -97,6 +98,7 @@ def edit_file(
         )
     check_parent(path)
     refuse_inputs(path, [Path(image), *edit.files.values()], path if several else None)
+    edit = suited(edit, options.model)
     made: dict[str, Any] = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)

@@ -25,6 +25,7 @@ from pipelines.output.outputs import RECIPE, Output, beside
 from pipelines.output.unfinished import sole_writer
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.instruction import suited
 from pipelines.request.encode import Encode
 from pipelines.request.recipe import published_edit
 
@@ -64,6 +65,7 @@ def edit_film(
     trial = Output.of(Path(output), Stream(_ANY_SIZE, rate, count), encode, carried)
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)
+    edit = suited(edit, options.model)
     made: dict[str, Any] = {"edited": hash_of_file(Path(film)), "edit": published_edit(edit)}
 
     def known(recipe: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from morph.diffusion.families import family_of
+from morph.diffusion.families import editing_of, family_of
 from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
@@ -48,6 +48,7 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
         if fetch or os.path.isdir(clip.model):
             check_weights(folder)
         check_configs(folder)
+        _check_instructions(clip, folder, name)
         for steps in dict.fromkeys(settings.steps for settings in (clip.settings, *(way.settings for way in ways))):
             check_steps(folder, steps)
         if clip.controlnet:
@@ -67,6 +68,15 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
     elif clip.tokens:
         raise SettingsError("tokens are of a diffusion model, and between=dissolve needs none: leave them out")
     return Geometry.from_folder(folder)
+
+
+def _check_instructions(clip: Clip, folder: Path, name: str) -> None:
+    """Refuse to do in another way what a model was made to follow, which a clip has it for no more."""
+    if editing_of(folder) and any(edit.how.instructs for edit in clip.edits):
+        raise SettingsError(
+            f"model {name} follows instructions in morph edit alone: make the edited picture by that, and give it "
+            "as a keyframe"
+        )
 
 
 def check_directions(edit: Edit) -> None:

@@ -31,6 +31,7 @@ from pipelines.output.outputs import outputs_of
 from pipelines.output.preview import preview
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.edits.edit import FILES, Edit
+from pipelines.request.edits.instruction import suited
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
@@ -236,7 +237,7 @@ class MorphPipeline(Models):
         with TemporaryDirectory(prefix="morph-") as folder:
             place = Path(folder)
             files = {str(key): grey_file_of(values[key], place / f"{key}.png") for key in FILES if key in values}
-            edit = Edit.of(values | files)
+            edit = suited(Edit.of(values | files), self.model.name, fetch=False)
             picture = read_image(file := file_of(image, place / "image.png"))
             keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
             for notice in shape_notices(edit, picture):

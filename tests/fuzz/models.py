@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from morph.diffusion.geometry import Geometry
+from morph.diffusion.sight import Sight
 from morph.diffusion.spacing import Spacing
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps
 from morph.weights.locate import EMBEDDED, WEIGHT_FILES, check_hashes, read_json
@@ -187,6 +188,19 @@ def transformer_seeds(family: str, part: str) -> Any:
     return lambda: [json.dumps(TRANSFORMERS[family][part]).encode()]
 
 
+def read_sight(folder: Path) -> None:
+    (folder / "processor").mkdir(exist_ok=True)
+    (folder / "processor" / "preprocessor_config.json").write_bytes((folder / "sight.json").read_bytes())
+    Sight.from_folder(folder).check({"vision_config": {"patch_size": 14}})
+
+
+def sight_seeds() -> list[bytes]:
+    patches = {"patch_size": 14, "temporal_patch_size": 2, "merge_size": 2, "do_resize": True}
+    levels = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.3, 0.4]}
+    sizes = {"size": {"shortest_edge": 3136, "longest_edge": 12_845_056}, "min_pixels": 3136, "max_pixels": None}
+    return [json.dumps(patches | levels | sizes).encode()]
+
+
 def read_hashes(folder: Path) -> None:
     check_hashes(folder)
 
@@ -269,6 +283,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
     ),
     ("controlnet.json", read_controlnet, controlnet_seeds, (json_values,), with_model),
     ("sha256.json", read_hashes, lambda: [b'{"vae/config.json": "00", "x": 3}'], (json_values,), with_model),
+    ("sight.json", read_sight, sight_seeds, (json_values,)),
     ("lora.safetensors", read_lora, lora_seeds, (header,)),
     ("spiece.model", read_vocabulary, vocabulary_seeds),
     ("token.safetensors", read_token, token_seeds, (header,)),

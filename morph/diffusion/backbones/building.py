@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from morph.diffusion import families
@@ -16,6 +17,7 @@ from morph.diffusion.backbones.qwen import QwenImage
 from morph.diffusion.backbones.sd3 import SD3
 from morph.diffusion.backbones.texts import T5, Clip, ClipAndT5, ThreeTowers, TwoClips
 from morph.diffusion.backbones.texts_qwen import Qwen
+from morph.diffusion.backbones.texts_qwen_edit import QwenEdit
 from morph.diffusion.backbones.unet import UNet
 from morph.diffusion.backbones.z_image import ZImage
 from morph.diffusion.families import Family
@@ -25,7 +27,7 @@ from morph.diffusion.parts import Autoencoder, Denoiser, Texts
 from morph.diffusion.schedule import Flow, Schedule, VariancePreserving
 
 Tower = tuple[Any, Any]
-"""A text encoder and its tokenizer."""
+"""A text encoder and its tokenizer; of one that sees, that and its :class:`morph.diffusion.sight.Sight`."""
 _FLUX_T5_TOKENS = 512
 
 
@@ -41,7 +43,7 @@ def build(
     schedule: Schedule = (
         Flow.from_config(scheduler, family.flow) if family.flow else VariancePreserving.from_config(scheduler)
     )
-    texts, denoiser, autoencoder = _BUILDERS[family.denoiser[1]](vae, network, towers, geometry)
+    texts, denoiser, autoencoder = _BUILDERS[family](vae, network, towers, geometry)
     return LatentDiffusion(autoencoder, texts, denoiser, schedule, geometry, name)
 
 
@@ -69,6 +71,12 @@ def _flux(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometr
     return ClipAndT5(Clip(*clip), T5(*t5, _FLUX_T5_TOKENS)), Flux(transformer), KL(vae, geometry.factor)
 
 
+def _kontext(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
+    """FLUX.1's parts, of which the transformer may be shown a picture."""
+    texts, _, autoencoder = _flux(vae, transformer, towers, geometry)
+    return texts, Flux(transformer, edits=True), autoencoder
+
+
 def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
     """A transformer told by a language model."""
     texts = Chat(*towers[0], families.Z_IMAGE_TOKENS, families.Z_IMAGE_FILLED)
@@ -92,12 +100,25 @@ def _qwen_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: G
     return Qwen(*qwen), QwenImage(transformer), QwenKL(vae, geometry.factor)
 
 
-_BUILDERS: Mapping[str, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
-    families.STABLE_DIFFUSION.denoiser[1]: _stable_diffusion,
-    families.SD3.denoiser[1]: _stable_diffusion_3,
-    families.FLUX1.denoiser[1]: _flux,
-    families.Z_IMAGE.denoiser[1]: _z_image,
-    families.FLUX2_KLEIN.denoiser[1]: _flux2,
-    families.QWEN_IMAGE.denoiser[1]: _qwen_image,
+def _qwen_image_edit(
+    vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry, numbered: bool = False
+) -> Parts:
+    """A transformer that is shown a picture, as its language model is, which has a number there or none."""
+    ((encoder, (tokenizer, sight)),) = towers
+    texts = QwenEdit(encoder, tokenizer, sight, numbered)
+    return texts, QwenImage(transformer, edits=True), QwenKL(vae, geometry.factor)
+
+
+_BUILDERS: Mapping[Family, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {
+    families.STABLE_DIFFUSION: _stable_diffusion,
+    families.SDXL: _stable_diffusion,
+    families.SD3: _stable_diffusion_3,
+    families.FLUX1: _flux,
+    families.FLUX1_KONTEXT: _kontext,
+    families.Z_IMAGE: _z_image,
+    families.FLUX2_KLEIN: _flux2,
+    families.FLUX2_DEV: _flux2,
+    families.QWEN_IMAGE: _qwen_image,
+    families.QWEN_IMAGE_EDIT: _qwen_image_edit,
+    families.QWEN_IMAGE_EDIT_PLUS: partial(_qwen_image_edit, numbered=True),
 }
-"""By the class of the denoiser."""

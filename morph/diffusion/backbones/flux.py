@@ -13,7 +13,8 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor, nn
 
-from morph.diffusion.backbones.transformer import Transformer, grid, packed, sigma, unpacked
+from morph.diffusion.backbones.shown import Shown
+from morph.diffusion.backbones.transformer import grid, sigma, unpacked
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard, Joint, Site
 from morph.diffusion.prediction import Control
@@ -26,16 +27,19 @@ _BY_CONTENT = 0, 7, 8, 9, 10, 18, 25, 28, 37, 42, 45, 50, 56
 _BLOCKS = 57
 
 
-class Flux(Transformer):
+class Flux(Shown):
     """diffusers' FluxTransformer2DModel, told T5's tokens, a vector for the whole text, and sigma.
 
     One that was distilled for guidance is told 1, which is none: as all others, it is guided by two predictions.
+    While Kontext is shown a picture it is told how far to be guided (Black Forest Labs, "FLUX.1 Kontext: Flow
+    Matching for In-Context Image Generation and Editing in Latent Space", 2025).
     """
 
     title = "FLUX.1"
+    patch = PATCH
 
-    def __init__(self, network: Any) -> None:
-        super().__init__(network)
+    def __init__(self, network: Any, edits: bool = False) -> None:
+        super().__init__(network, edits)
         self._texts = 0
 
     @property
@@ -72,20 +76,21 @@ class Flux(Transformer):
         if condition.pooled is None:
             raise ValueError("this model takes a vector for the whole text, and the condition has none")
         height, width = (side // PATCH for side in latents.shape[2:])
-        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        places = torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1).to(latents)
+        places = _places(0, height, width)
+        if self.picture_shape:
+            places = torch.cat([places, _places(1, *self.picture_shape)])
+        places = places.to(latents)
         self._texts = condition.tokens.shape[1]
-        guided = torch.ones(len(latents), device=latents.device) if self.network.config.guidance_embeds else None
         said = self.network(
-            packed(latents, PATCH).to(self.dtype),
+            self.tokens(latents),
             condition.tokens.to(self.dtype),
             condition.pooled.to(self.dtype),
             sigma(t, latents),
             places,
             places.new_zeros(self._texts, 3),
-            guided,
+            self.guidances(latents),
             return_dict=False,
-        )[0]
+        )[0][:, : height * width]
         return unpacked(said.float(), height, PATCH)
 
     def picture(self, output: Any, latents: Tensor) -> Tensor:
@@ -95,6 +100,12 @@ class Flux(Transformer):
     def _text_tokens(self) -> int:
         """How many of the text stand before the picture's, in the prediction that is being made."""
         return self._texts
+
+
+def _places(number: int, height: int, width: int) -> Tensor:
+    """Where tokens stand (N,3), row after row: the number of their picture, row and column."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([torch.full_like(rows, number), rows, columns], -1).flatten(0, 1)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.offload import Offload
 from morph.diffusion.published import Published
+from morph.diffusion.sight import Sight
 from morph.diffusion.supported import check_configs, check_controlnet, check_weights
 from morph.diffusion.word import Word
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
@@ -92,6 +93,7 @@ def from_folder(folder: Path, name: str, edits: bool = False) -> LatentDiffusion
         return (weights.variant, getattr(torch, weights.kept)) if weights else ("", torch.float32)
 
     family = family_of(folder)
+    sight = Sight.from_folder(folder) if family.edits == "only" else None
     towers = []
     for part, kind in family.text_parts(folder).items():
         variant, dtype = kept(part)
@@ -100,7 +102,7 @@ def from_folder(folder: Path, name: str, edits: bool = False) -> LatentDiffusion
             weight.data = weight.data.to(dtype)
         reader = getattr(transformers, TOKENIZERS[kind])
         tokenizer = load_tokenizer(reader, folder / part.replace("text_encoder", "tokenizer"))
-        towers.append((encoder, tokenizer))
+        towers.append((encoder, (tokenizer, sight) if sight else tokenizer))
     config = read_json(folder / "scheduler" / "scheduler_config.json")
     model = build(family, network("vae"), network(family.denoiser[0]), towers, config, name)
     model.geometry = Geometry.from_folder(folder)

@@ -14,11 +14,12 @@ class Network:
     """A denoiser of diffusers, frozen.
 
     projected: what the names of its ``projections`` end in. rescaled: see
-    :class:`morph.diffusion.prediction.Conditional`.
+    :class:`morph.diffusion.prediction.Conditional`. edits: see :class:`morph.diffusion.parts.Denoiser`.
     """
 
     projected: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     rescaled = 0
+    edits = False
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval().requires_grad_(False)

@@ -13,7 +13,8 @@ import torch
 from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
 from torch import Tensor, nn
 
-from morph.diffusion.backbones.transformer import Transformer, grid, packed, sigma, unpacked
+from morph.diffusion.backbones.shown import Shown
+from morph.diffusion.backbones.transformer import grid, sigma, unpacked
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard, Joint, Site
 from morph.diffusion.prediction import Control
@@ -22,11 +23,11 @@ PATCH = 2
 """How many latents a token is wide."""
 
 
-class QwenImage(Transformer):
+class QwenImage(Shown):
     """diffusers' QwenImageTransformer2DModel, told tokens of texts, which of them count, and sigma."""
 
     title = "Qwen-Image"
-    rescaled = PATCH
+    rescaled = patch = PATCH
 
     @property
     def channels(self) -> int:
@@ -66,13 +67,13 @@ class QwenImage(Transformer):
         longest = int(condition.mask.sum(1).max())
         mask = condition.mask[:, :longest]
         said = self.network(
-            packed(latents, PATCH).to(self.dtype),
+            self.tokens(latents),
             condition.tokens[:, :longest].to(self.dtype),
             None if mask.all() else mask,
             sigma(t, latents),
-            [[(1, height, width)]] * len(latents),
+            [[(1, *shape) for shape in ((height, width), self.picture_shape) if shape]] * len(latents),
             return_dict=False,
-        )[0]
+        )[0][:, : height * width]
         return unpacked(said.float(), height, PATCH)
 
     def picture(self, output: Any, latents: Tensor) -> Tensor:

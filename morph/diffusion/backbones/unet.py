@@ -33,16 +33,13 @@ class UNet(Network):
         self._factor = factor
         self.sizes = network.config.addition_embed_type == "text_time"
         self.controlnet: Any = None
+        # as InstructPix2Pix's: a clean picture's latents stand behind the noisy ones
+        self.edits = int(network.config.in_channels) == 2 * self.channels
 
     @property
     def channels(self) -> int:
         """Of the noisy latents that it is shown."""
         return int(self.network.config.out_channels)
-
-    @property
-    def edits(self) -> bool:
-        """Whether it is shown a clean picture's latents behind the noisy ones, as InstructPix2Pix's."""
-        return int(self.network.config.in_channels) == 2 * self.channels
 
     @cached_property
     def sites(self) -> list[Site]:

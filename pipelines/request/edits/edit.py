@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ class Edit:
     """How a picture is edited, with the texts and the files that this takes.
 
     prompt: what is wanted. source: what the picture shows. mask: a picture that is white where it may change.
-    reference: another picture.
+    reference: another picture. left: numbers that nobody gave.
     """
 
     how: How
@@ -34,6 +34,7 @@ class Edit:
     source: str = ""
     mask: Path | None = None
     reference: Path | None = None
+    left: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is missing or of no use; a SettingsError says which."""
@@ -79,7 +80,13 @@ class Edit:
             str(given.get("source", "")),
             files.get("mask"),
             files.get("reference"),
+            frozenset({part.name for part in fields(Numbers)} - rest.keys()),
         )
+
+    def with_published(self, numbers: Mapping[str, Any]) -> Edit:
+        """The same with these numbers in place of those that nobody gave."""
+        values = {name: value for name, value in numbers.items() if name in self.left}
+        return replace(self, numbers=replace(self.numbers, **values))
 
     def as_dict(self) -> dict[str, Any]:
         """What :meth:`of` makes an equal one of; JSON-ready, files by their paths."""

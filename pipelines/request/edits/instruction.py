@@ -1,10 +1,37 @@
-"""What an instruction says of two prompts: of the picture as it is, and as it is wanted."""
+"""What an instruction says: to models that were made to follow it, and of two prompts to others."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from morph.diffusion.families import FLUX1_KONTEXT, QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS, Family, editing_of
 from morph.errors import SettingsError
+from morph.weights.locate import locate
+from pipelines.request.edits.edit import Edit
+
+_PUBLISHED: Mapping[Family, Mapping[str, Any]] = {
+    FLUX1_KONTEXT: {"steps": 28, "guidance": 2.5},
+    QWEN_IMAGE_EDIT: {"steps": 50, "guidance": 4.0, "negative": " "},
+    QWEN_IMAGE_EDIT_PLUS: {"steps": 40, "guidance": 4.0, "negative": " "},
+}
+"""What their authors work with, if that is something else than InstructPix2Pix's."""
+
+
+def suited(edit: Edit, model: str, fetch: bool = True) -> Edit:
+    """An edit with the numbers of the authors of the model that will follow its instruction, where none were given.
+
+    fetch: a model of the hub is fetched if it is not here.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    if not edit.how.instructs:
+        return edit
+    family = editing_of(locate(model, fetch=fetch)[0])
+    return edit.with_published(_PUBLISHED.get(family, {})) if family else edit
+
 
 _FORMS = (
     r"(?:please )?(?:replace|swap|exchange) (?P<old>.+?) (?:with|by|for) (?P<new>.+)",

@@ -133,7 +133,8 @@ class FlowEdit(
 class Instruct(
     How,
     name="instruct",
-    does="what an instruction says, with InstructPix2Pix's weights; else a pair of prompts, of 'turn A into B'",
+    does="what an instruction says, by a model for that (InstructPix2Pix, FLUX.1 Kontext, Qwen-Image-Edit); else a "
+    "pair of prompts, of 'turn A into B'",
     paper="Brooks et al., InstructPix2Pix: Learning to Follow Image Editing Instructions, 2022",
     needs=("prompt",),
     takes=("source", "mask"),
@@ -142,7 +143,7 @@ class Instruct(
 ):
     """Options of instructions; the prompt is one."""
 
-    picture_guidance: float = setting(1.5, "How far the picture leads, where a model follows instructions.", 0, 100)
+    picture_guidance: float = setting(1.5, "How far the picture leads, with InstructPix2Pix.", 0, 100)
     strength: float = setting(1.0, "Of prompt-to-prompt, where it does not.", 0, 1)
 
     def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:

@@ -32,7 +32,7 @@ def test_three_predictions_are_mixed_as_published(edits):
     clean, noise = torch.randn(2, 1, 4, 8, 8)
     text, empty = model.embed(["make it a dog"]), model.embed([""])
     times = model.times(10, clean.shape)[:2]
-    step, *_ = instruction.sample(model, clean, noise, text, empty, times, 1.5, (7.5, 3.0))
+    step, *_ = instruction.sample(model, clean, noise, text, empty, times, 7.5, 1.5, (1.0, 0.4))
     picture = clean / model.autoencoder.scaling[0]
     with torch.no_grad():
         nothing, of_picture, both = (
@@ -57,6 +57,6 @@ def test_all_steps_lead_to_a_picture(edits):
     clean, noise = torch.randn(2, 1, 4, 8, 8)
     text, empty = model.embed(["make it a dog"]), model.embed([""])
     times = model.times(3, clean.shape)
-    made = drain(instruction.sample(model, clean, noise, text, empty, times, 1.5, (7.5,)))
+    made = drain(instruction.sample(model, clean, noise, text, empty, times, 7.5, 1.5))
     assert made.shape == clean.shape
     assert made.isfinite().all()

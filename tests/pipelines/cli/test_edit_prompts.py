@@ -1,8 +1,12 @@
 """``morph edit`` by prompts, as a person meets it."""
 
+import shutil
+
 import pytest
 
+from morph.media.recipe import read_recipe
 from tests.morph.diffusion.backbones.tiny import TINY, build_sd3, build_z_image
+from tests.morph.diffusion.backbones.tiny_edits import build_kontext, build_qwen_edit
 from tests.morph.editing.test_instruction import build_edits
 from tests.pipelines.conftest import CAT
 
@@ -60,3 +64,57 @@ def test_instructions_are_followed_by_a_model_for_them_or_as_a_pair_of_prompts(c
     unclear = command(*asked, "make it snowy", "-o", "unclear.png", *plain, cwd=tmp_path)
     assert unclear.returncode == 2
     assert "take prompt-to-prompt with --source and --prompt" in unclear.stderr
+
+
+@pytest.mark.parametrize("build", [build_kontext, build_qwen_edit], ids=["kontext", "qwen"])
+def test_they_are_followed_by_transformers_with_their_authors_numbers(command, tmp_path, build):
+    model = str(build(tmp_path / "model"))
+    asked = ("edit", CAT, "--size", "64", "--device", "cpu", "--how", "instruct", "--prompt", "make it snowy")
+    made = command(*asked, "-o", "snow.png", "--steps", "2", "--model", model, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    edit = read_recipe(tmp_path / "snow.png")["edit"]
+    assert (edit["steps"], edit["guidance"]) == (2, 2.5 if build is build_kontext else 4.0)
+    assert edit["negative"] == ("" if build is build_kontext else " ")
+    way = command(
+        *asked,
+        "-o",
+        "way",
+        "--steps",
+        "2",
+        "--steps-out",
+        "3",
+        "--offload",
+        "blocks",
+        "--model",
+        model,
+        cwd=tmp_path,
+    )
+    assert way.returncode == 0, way.stderr
+    assert len(list((tmp_path / "way").iterdir())) == 3
+
+
+def test_a_render_refuses_what_only_edits_and_instructions_in_a_clip(command, tmp_path):
+    build_qwen_edit(tmp_path / "qwen")
+    build_kontext(tmp_path / "kontext")
+    shutil.copy(CAT, tmp_path / "cat.jpg")
+    edited = "{image: cat.jpg, edit: {how: instruct, prompt: make it snowy}}"
+    (tmp_path / "clip.yaml").write_text(f"model: kontext\nkeyframes: [cat.jpg, {edited}]\n")
+    for asked, told in (
+        ((CAT, CAT, "--model", "qwen"), "is Qwen-Image-Edit, which changes a picture as it is told"),
+        (("clip.yaml",), "follows instructions in morph edit alone"),
+    ):
+        made = command("render", *asked, "-o", "a.mp4", "--dry-run", cwd=tmp_path)
+        assert made.returncode == 2, made.stdout
+        assert told in made.stderr.splitlines()[-1]
+    painted = command("render", CAT, CAT, "--model", "kontext", "-o", "a.mp4", "--dry-run", cwd=tmp_path)
+    assert painted.returncode == 0, painted.stderr
+
+
+def test_a_model_without_its_processor_is_one_line(command, tmp_path):
+    model = build_qwen_edit(tmp_path / "model")
+    (model / "processor" / "preprocessor_config.json").unlink()
+    asked = ("--how", "instruct", "--prompt", "make it snowy", "--model", str(model), *QUICK)
+    made = command("edit", CAT, "-o", "out.png", *asked, cwd=tmp_path)
+    assert made.returncode == 2
+    assert "preprocessor_config.json is missing" in made.stderr.splitlines()[-1]
+    assert not (tmp_path / "out.png").exists()

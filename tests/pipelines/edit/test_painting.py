@@ -13,6 +13,7 @@ from pipelines.edit.painting import Kit, as_levels, identity, mask_of
 from pipelines.job.keyframe import sized
 from pipelines.request.edits.edit import Edit
 from tests.conftest import SAMPLES, build_clip_folder
+from tests.morph.diffusion.backbones.tiny_edits import build_kontext, build_qwen_edit
 from tests.morph.editing.test_instruction import build_edits
 
 
@@ -63,10 +64,11 @@ def test_what_is_transparent_stays_so(model, tmp_path):
     assert np.array_equal(levels[..., 3], rgba[..., 3])
 
 
-def test_a_model_that_follows_instructions_takes_its_own(tmp_path):
-    follower = load_model(str(build_edits(tmp_path)), edits=True)
+@pytest.mark.parametrize(("build", "each"), [(build_edits, 3), (build_kontext, 2), (build_qwen_edit, 2)])
+def test_a_model_that_follows_instructions_takes_its_own(tmp_path, build, each):
+    follower = load_model(str(build(tmp_path)), edits=True)
     kit, seen = Kit(follower, PerceptualDistance(), load_clip), []
     keyframe, sizes = sized(SAMPLES / "cat.jpg", follower.geometry, "64", "64")
     edit = Edit.of({"how": "instruct", "prompt": "make it snowy", "steps": 4})
     list(kit.painted(keyframe, edit, sizes.model, "crop", lambda *step: seen.append(step[1]), [0, 0.5, 1]))
-    assert sum(seen) == kit.forwards(edit, [0, 0.5, 1]) == 4 * 3 * 2
+    assert sum(seen) == kit.forwards(edit, [0, 0.5, 1]) == 4 * each * 2

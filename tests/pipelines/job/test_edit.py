@@ -14,6 +14,7 @@ from pipelines.job.edit import EditOptions, edit_file
 from pipelines.job.pipeline import MorphPipeline
 from pipelines.request.edits.edit import Edit
 from pipelines.tasks.progress import quiet
+from tests.morph.diffusion.backbones.tiny_edits import build_kontext
 from tests.pipelines.conftest import CAT, RACCOON
 
 EDIT = Edit.of({"how": "sdedit", "prompt": "a dog", "steps": 3, "guidance": 1})
@@ -197,3 +198,18 @@ def test_from_python_masks_are_pictures_too(folder):
     assert not np.array_equal(made[0], square)
     with pytest.raises(KeyframeError, match="mask: a int: give"):
         pipeline.edit(square, mask=7, **values)
+
+
+def test_in_python_an_instruction_has_the_numbers_of_its_model(tmp_path):
+    folder = build_kontext(tmp_path)
+    pipeline = MorphPipeline.from_pretrained(str(folder), device="cpu", edits=True)
+    asked = {"how": "instruct", "prompt": "make it snowy", "size": "64"}
+    assert len(seen_by(pipeline, steps=3, **asked)) == 3
+    assert len(seen_by(pipeline, **asked)) == 28
+
+
+def seen_by(pipeline, **asked):
+    seen = []
+    with pipeline.model.watched(seen.append):
+        pipeline.edit(CAT, **asked)
+    return seen

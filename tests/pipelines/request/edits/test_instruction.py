@@ -1,7 +1,8 @@
 import pytest
 
 from morph.errors import SettingsError
-from pipelines.request.edits.instruction import prompts_of
+from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.instruction import prompts_of, suited
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,13 @@ def test_others_are_refused():
         prompts_of("make it snowy")
     with pytest.raises(SettingsError, match="which source 'a dog' does not name"):
         prompts_of("turn the cat into a lion", "a dog")
+
+
+def test_numbers_that_nobody_gave_are_those_of_the_models_authors(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "QwenImageEditPlusPipeline"}')
+    asked = Edit.of({"how": "instruct", "prompt": "make it snowy", "guidance": 7.5})
+    numbers = suited(asked, str(tmp_path)).numbers
+    assert (numbers.steps, numbers.guidance, numbers.negative) == (40, 7.5, " ")
+    assert suited(asked, "embedded") == asked
+    other = Edit.of({"how": "sdedit"})
+    assert suited(other, str(tmp_path)) == other
