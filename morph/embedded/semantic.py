@@ -27,8 +27,8 @@ from morph.semantic.adapter import Adapter
 from morph.semantic.codes import PART, Codes, mapped
 from morph.steps import drain
 
-WIDTH = 160
-"""Numbers of a code."""
+LEVELS, WIDTH = 3, 64
+"""Levels that have a code of their own, those of the embedded U-Net, and the numbers of each."""
 SIZE = 128
 """Side of the photographs, in pixels."""
 SHOWN = 8
@@ -50,7 +50,7 @@ class Semantic:
         self.batch, self.seed = run.batch, run.seed
         torch.manual_seed(run.seed)
         self.clip = load_clip(str(run.base)).to(run.device)
-        self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim)
+        self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim, LEVELS)
         self.encoder, self.adapter = self.codes.encoder.to(run.device), self.codes.adapter.to(run.device)
         self.codes.mapper.to(run.device).requires_grad_(False)  # solved for at the end
         self.networks = self.codes.network

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import ModelError
 from morph.semantic.adapter import Adapter
-from morph.semantic.encoder import SemanticEncoder
+from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
 from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
 from morph.weights.read import misfit, read_weights
 
@@ -44,6 +44,16 @@ class Codes:
         return self.adapter.told(model, self.encoder.original(codes))
 
     @property
+    def levels(self) -> int:
+        """How many levels of the U-Net have a code of their own."""
+        return len(self.encoder.projections)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a level's code."""
+        return len(self.encoder.mean) // self.levels
+
+    @property
     def network(self) -> nn.ModuleDict:
         """All of it."""
         return nn.ModuleDict({"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper})
@@ -53,17 +63,18 @@ class Codes:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.half().cpu().contiguous() for name, value in _state(self.network).items()}
         save_file(tensors, folder / _WEIGHTS)
-        config = {"width": len(self.encoder.mean), "clip": self.mapper.in_features}
+        config = {"levels": self.levels, "width": self.width, "clip": self.mapper.in_features}
         (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def new(cls, model: LatentDiffusion, width: int, clip: int) -> Codes:
-        """New ones, which say nothing yet; ``clip`` is the width of CLIP's vectors.
+    def new(cls, model: LatentDiffusion, width: int, clip: int, levels: int) -> Codes:
+        """New ones, which say nothing yet: of ``levels`` times ``width`` numbers, for a CLIP's vectors of ``clip``.
 
         Raises:
             ModelError: a model that cannot be told codes.
         """
-        return cls(SemanticEncoder(width), Adapter.of(model, width), nn.Linear(clip, width, bias=False))
+        mapper = nn.Linear(clip, levels * width, bias=False)
+        return cls(SemanticEncoder(width, levels), Adapter.of(model, width, levels), mapper)
 
     @classmethod
     def load(cls, model: LatentDiffusion) -> Codes:
@@ -77,13 +88,13 @@ class Codes:
         if part.parent == EMBEDDED:
             check_hashes(EMBEDDED)
         config = read_json(part / _CONFIG)
-        width, clip = config.get("width"), config.get("clip")
-        for value in (width, clip):
-            if type(value) is not int or not 1 <= value <= _WIDEST:
-                raise ModelError(f"{part / _CONFIG}: its widths are no numbers from 1 to {_WIDEST}; copy it again")
-        assert isinstance(width, int)
-        assert isinstance(clip, int)
-        codes = cls.new(model, width, clip)
+        sizes = {}
+        for key, most in (("levels", MOST_LEVELS), ("width", _WIDEST), ("clip", _WIDEST)):
+            value = config.get(key)
+            if type(value) is not int or not 1 <= value <= most:
+                raise ModelError(f"{part / _CONFIG}: {key} is no number from 1 to {most}; copy the model again")
+            sizes[key] = value
+        codes = cls.new(model, **sizes)
         found = read_weights(weights, "")
         network = codes.network
         if wrong := misfit(_state(network), found):

@@ -13,7 +13,7 @@ from tests.conftest import build_folder
 def told(tmp_path):
     """A random model with random codes in its folder."""
     model = load_model(str(build_folder(tmp_path / "model")))
-    codes = Codes.new(model, 6, 8)
+    codes = Codes.new(model, 3, 8, 2)
     torch.manual_seed(0)
     for layer in codes.adapter.layers:
         torch.nn.init.normal_(layer.weight, std=0.1)
@@ -40,10 +40,12 @@ def test_a_model_without_codes_is_refused(folder):
         Codes.load(load_model(str(folder)))
 
 
-@pytest.mark.parametrize("width", [0, 5, -1, 10**9, "6", True, None])
-def test_codes_of_other_sizes_are_refused(told, width):
+@pytest.mark.parametrize("key", ["levels", "width", "clip"])
+@pytest.mark.parametrize("value", [0, 1, -1, 10**9, "3", True, None])
+def test_codes_of_other_sizes_are_refused(told, key, value):
     model, _, part = told
-    (part / "config.json").write_text(json.dumps({"width": width, "clip": 8}))
+    config = json.loads((part / "config.json").read_text())
+    (part / "config.json").write_text(json.dumps(config | {key: value}))
     with pytest.raises(ModelError, match="copy"):
         Codes.load(model)
 

@@ -25,7 +25,7 @@ def told(tmp_path_factory):
     """The model that ships, and codes of chance in its folder."""
     folder = tmp_path_factory.mktemp("told") / "model"
     shutil.copytree(EMBEDDED, folder)
-    codes = Codes.new(load_model("embedded"), 8, 512)
+    codes = Codes.new(load_model("embedded"), 4, 512, 3)
     torch.manual_seed(0)
     for layer in codes.adapter.layers:
         torch.nn.init.normal_(layer.weight, std=0.03)
