@@ -24,7 +24,8 @@ from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.clip import load_clip
 from morph.semantic.adapter import Adapter
-from morph.semantic.codes import PART, Codes, mapped
+from morph.semantic.codes import Codes, mapped
+from morph.semantic.located import PART
 from morph.steps import drain
 
 LEVELS, WIDTH = 3, 64

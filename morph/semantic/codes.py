@@ -6,6 +6,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 from safetensors.torch import save_file
@@ -15,13 +16,11 @@ from morph.diffusion.model import LatentDiffusion
 from morph.errors import ModelError
 from morph.semantic.adapter import Adapter
 from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
-from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
+from morph.semantic.located import CONFIG, WEIGHTS, weights_of
+from morph.weights.locate import EMBEDDED, check_hashes, read_json
 from morph.weights.read import misfit, read_weights
 
-PART = "semantic"
-"""The folder of a model's codes."""
 _WIDEST = 4096
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +42,11 @@ class Codes:
         """In the ``with`` body the denoiser is told codes (B,D), for batches that are a multiple of B."""
         return self.adapter.told(model, self.encoder.original(codes))
 
+    def check(self, code: Tensor) -> None:
+        """Refuse what is no code (1,D) of these, with a ValueError."""
+        if code.shape != (1, len(self.encoder.mean)) or not code.isfinite().all():
+            raise ValueError(f"{tuple(code.shape)} is no code of {len(self.encoder.mean)} finite numbers")
+
     @property
     def levels(self) -> int:
         """How many levels of the U-Net have a code of their own."""
@@ -62,9 +66,9 @@ class Codes:
         """Write as float16 safetensors, without AlexNet, which ships anyway."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.half().cpu().contiguous() for name, value in _state(self.network).items()}
-        save_file(tensors, folder / _WEIGHTS)
+        save_file(tensors, folder / WEIGHTS)
         config = {"levels": self.levels, "width": self.width, "clip": self.mapper.in_features}
-        (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
     def new(cls, model: LatentDiffusion, width: int, clip: int, levels: int) -> Codes:
@@ -87,12 +91,12 @@ class Codes:
         part = weights.parent
         if part.parent == EMBEDDED:
             check_hashes(EMBEDDED)
-        config = read_json(part / _CONFIG)
+        config = read_json(part / CONFIG)
         sizes = {}
         for key, most in (("levels", MOST_LEVELS), ("width", _WIDEST), ("clip", _WIDEST)):
             value = config.get(key)
             if type(value) is not int or not 1 <= value <= most:
-                raise ModelError(f"{part / _CONFIG}: {key} is no number from 1 to {most}; copy the model again")
+                raise ModelError(f"{part / CONFIG}: {key} is no number from 1 to {most}; copy the model again")
             sizes[key] = value
         codes = cls.new(model, **sizes)
         found = read_weights(weights, "")
@@ -104,19 +108,19 @@ class Codes:
         return codes
 
 
-def weights_of(name: str) -> Path:
-    """The file of the semantic codes of a model, which lies in its folder.
+_LOADED: WeakKeyDictionary[LatentDiffusion, Codes] = WeakKeyDictionary()
+
+
+def codes_of(model: LatentDiffusion) -> Codes:
+    """:meth:`Codes.load`, once for each loaded model, and where it computes now.
 
     Raises:
-        ModelError: it has none.
+        ModelError: it has none, or damaged ones.
     """
-    file = locate(name, fetch=False)[0] / PART / _WEIGHTS
-    if not file.is_file():
-        raise ModelError(
-            f"model {name} has no semantic codes, and none ship with any model: train them with python -m "
-            "morph.embedded.train semantic --data DATA --out OUT, and name what this writes: --model OUT/model"
-        )
-    return file
+    if model not in _LOADED:
+        _LOADED[model] = Codes.load(model)
+    _LOADED[model].network.to(model.device)
+    return _LOADED[model]
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

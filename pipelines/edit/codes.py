@@ -10,7 +10,7 @@ from torch import Tensor
 from morph.blending.interpolation import lerp, slerp
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
-from morph.semantic.codes import Codes
+from morph.semantic.codes import Codes, codes_of
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
 
@@ -18,7 +18,7 @@ from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
 def towards(canvas: Canvas, how: DiffusionAutoencoder, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
     """Diffusion autoencoders; a weaker edit is nearer to the picture than to the reference."""
     model, times, device = canvas.model, canvas.times(), canvas.model.device
-    codes, alpha = Codes.load(model), torch.tensor(amounts, device=device)
+    codes, alpha = codes_of(model), torch.tensor(amounts, device=device)
     assert canvas.other is not None  # the edit needs a reference
     first, second = codes.of(canvas.pixels), codes.of(canvas.other)
     with codes.told(model, first):
@@ -36,7 +36,7 @@ def towards(canvas: Canvas, how: DiffusionAutoencoder, amounts: Sequence[float])
 def moved(canvas: Canvas, how: DeltaEdit, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
     """DeltaEdit; a weaker edit moves the code less. The texts move the code, and are not told to the denoiser."""
     model, times, device = canvas.model, canvas.times(), canvas.model.device
-    codes = Codes.load(model)
+    codes = codes_of(model)
     before, after = canvas.clip(model.name).texts([canvas.edit.source, canvas.edit.prompt]).to(device)
     own = codes.of(canvas.pixels)
     with codes.told(model, own):

@@ -154,7 +154,7 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
         SettingsError: directions, and what they need is not named.
     """
     check_directions(edit)
-    from morph.semantic.codes import weights_of
+    from morph.semantic.located import weights_of
     from pipelines.tasks.models import Models, quiet_libraries
 
     if isinstance(edit.how, CODED) and (options.model == "embedded" or os.path.isdir(options.model)):

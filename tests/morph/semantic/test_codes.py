@@ -5,20 +5,16 @@ import torch
 
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import ModelError
-from morph.semantic.codes import Codes, mapped
+from morph.semantic.codes import Codes, codes_of, mapped
+from tests.codes import give_codes
 from tests.conftest import build_folder
 
 
 @pytest.fixture
 def told(tmp_path):
     """A random model with random codes in its folder."""
-    model = load_model(str(build_folder(tmp_path / "model")))
-    codes = Codes.new(model, 3, 8, 2)
-    torch.manual_seed(0)
-    for layer in codes.adapter.layers:
-        torch.nn.init.normal_(layer.weight, std=0.1)
-    codes.save(tmp_path / "model" / "semantic")
-    return model, codes.network.eval() and codes, tmp_path / "model" / "semantic"
+    folder = build_folder(tmp_path / "model")
+    return *give_codes(folder), folder / "semantic"
 
 
 def test_what_is_saved_is_read(told):
@@ -33,6 +29,21 @@ def test_what_is_saved_is_read(told):
         with again.told(model, again.of(picture)):
             assert torch.allclose(model.output(latents, 400, condition), expected, atol=1e-2)
         assert (model.output(latents, 400, condition) - expected).abs().max() > 0.05
+
+
+def test_codes_are_loaded_once_for_a_model(told):
+    model, _, part = told
+    codes = codes_of(model)
+    assert codes_of(model) is codes
+    assert codes_of(load_model(str(part.parent))) is not codes
+
+
+def test_what_is_no_code_is_refused(told):
+    _, codes, _ = told
+    codes.check(torch.zeros(1, 6))
+    for wrong in (torch.zeros(1, 5), torch.zeros(2, 6), torch.full((1, 6), torch.nan)):
+        with pytest.raises(ValueError, match="no code"):
+            codes.check(wrong)
 
 
 def test_a_model_without_codes_is_refused(folder):

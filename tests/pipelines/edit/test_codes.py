@@ -1,6 +1,5 @@
 """Edits of semantic codes, on the model that ships with codes of chance."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,10 +9,9 @@ from morph.diffusion.backbones.loading import load_model
 from morph.errors import ModelError
 from morph.media.keyframe import load_keyframe
 from morph.perception.clip import load_clip
-from morph.semantic.codes import Codes
 from morph.steps import drain
-from morph.weights.locate import EMBEDDED
 from pipelines.edit.editors import EDITORS
+from tests.codes import embedded_with_codes
 from tests.conftest import SAMPLES
 
 TEXTS = {"prompt": "a photo of a dog", "source": "a photo of a cat"}
@@ -23,14 +21,8 @@ QUICK = {"steps": 6, "inversion_iterations": 6}
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """The model that ships, and codes of chance in its folder."""
-    folder = tmp_path_factory.mktemp("told") / "model"
-    shutil.copytree(EMBEDDED, folder)
-    codes = Codes.new(load_model("embedded"), 4, 512, 3)
-    torch.manual_seed(0)
-    for layer in codes.adapter.layers:
-        torch.nn.init.normal_(layer.weight, std=0.03)
-    codes.save(folder / "semantic")
-    return load_model(str(folder))
+    model, _ = embedded_with_codes(tmp_path_factory.mktemp("told") / "model")
+    return model
 
 
 def made(canvas, *amounts):
