@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from morph import random
 from morph.diffusion import ddim
@@ -32,6 +34,8 @@ LEVELS, WIDTH = 3, 64
 """Levels that have a code of their own, those of the embedded U-Net, and the numbers of each."""
 SIZE = 128
 """Side of the photographs, in pixels."""
+PRIOR, ATTRIBUTE = (3000, 256, 1e-3), (1500, 256, 1e-3)
+"""Steps, batch and rate of what is fitted to finished codes: the diffusion of codes, and codes of attributes."""
 SHOWN = 8
 """Held-out photographs on a sheet."""
 
@@ -53,7 +57,8 @@ class Semantic:
         self.clip = load_clip(str(run.base)).to(run.device)
         self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim, LEVELS)
         self.encoder, self.adapter = self.codes.encoder.to(run.device), self.codes.adapter.to(run.device)
-        self.codes.mapper.to(run.device).requires_grad_(False)  # solved for at the end
+        for part in (self.codes.mapper, self.codes.prior, self.codes.attribute):
+            part.to(run.device).requires_grad_(False)  # fitted at the end, to finished codes
         self.networks = self.codes.network
         known = read_captions(run.data)
         train_set = [photograph for photograph in known if not photograph.held_out][::3][:photographs]
@@ -70,6 +75,7 @@ class Semantic:
         self.latents = torch.from_numpy(latents.astype(np.float32)).to(run.device)
         self.held_out_latents = torch.from_numpy(held_out_latents.astype(np.float32)).to(run.device)
         self.held_out_texts = self.model.embed([photograph.caption for photograph in held_out_set])
+        self.captions = [photograph.caption for photograph in train_set]
         self.prompts = [phrasings(photograph.caption) for photograph in train_set]
         self.batches = LatentBatches({}, (), run.batch, 0, run.seed)  # for its noise
 
@@ -116,8 +122,23 @@ class Semantic:
         network = self.clip.model
         seen = network.visual_projection(network.vision_model.standardize(self.statistics))
         codes = (raw - self.encoder.mean) / self.encoder.deviation
-        self.codes.mapper.weight.copy_(mapped(F.normalize(seen.float(), dim=-1), codes))
+        seen = F.normalize(seen.float(), dim=-1)
+        self.codes.mapper.weight.copy_(mapped(seen, codes))
+        texts = list(dict.fromkeys(self.captions))
+        kinds = [texts.index(caption) for caption in self.captions]
+        self.codes.prior.requires_grad_(True)
+        _fit("fit prior", self.codes.prior.fit(codes, *PRIOR, self.seed), PRIOR[0])
+        self.codes.attribute.requires_grad_(True)
+        told = self.codes.attribute.fit(codes, seen, self.clip.texts(texts), kinds, *ATTRIBUTE, self.seed)
+        _fit("fit attribute", told, ATTRIBUTE[0])
         self.codes.save(folder / PART)
+
+
+def _fit(what: str, losses: Iterator[float], steps: int) -> None:
+    """Go through a fit, and say how its loss fell."""
+    values = list(tqdm(losses, what, steps, mininterval=30))
+    tenth = max(1, steps // 10)
+    print(f"{what}: {sum(values[:tenth]) / tenth:.4f} to {sum(values[-tenth:]) / tenth:.4f}", flush=True)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from morph.diffusion.model import LatentDiffusion
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.semantic.adapter import Adapter
+from morph.semantic.attribute import Attribute
 from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
 from morph.semantic.located import CONFIG, WEIGHTS, weights_of
+from morph.semantic.prior import Prior
 from morph.weights.locate import EMBEDDED, check_hashes, read_json
 from morph.weights.read import misfit, read_weights
 
@@ -27,12 +30,15 @@ _WIDEST = 4096
 class Codes:
     """encoder: pictures to codes. adapter: what the denoiser is told of them. mapper: changes of CLIP to theirs.
 
-    mapper is linear, from the difference of two CLIP vectors (N,E) to a change of codes (N,D).
+    mapper is linear, from the difference of two CLIP vectors (N,E) to a change of codes (N,D). prior: what codes
+    there are. attribute: what codes pictures have that CLIP says something of.
     """
 
     encoder: SemanticEncoder
     adapter: Adapter
     mapper: nn.Linear
+    prior: Prior
+    attribute: Attribute
 
     def of(self, pictures: Tensor) -> Tensor:
         """Codes (B,D) of pictures (B,3,H,W) in [-1,1]."""
@@ -47,6 +53,19 @@ class Codes:
         if code.shape != (1, len(self.encoder.mean)) or not code.isfinite().all():
             raise ValueError(f"{tuple(code.shape)} is no code of {len(self.encoder.mean)} finite numbers")
 
+    def of_levels(self, numbers: Sequence[int]) -> Tensor:
+        """A mask (D,) that is 1 for codes of these levels, counted from 1, the finest; of none, for all.
+
+        Raises:
+            SettingsError: there is no such level.
+        """
+        if wrong := [number for number in numbers if not 1 <= number <= self.levels]:
+            raise SettingsError(f"there is no level {wrong[0]}; codes have {self.levels}, counted from the finest")
+        chosen = [not numbers or level + 1 in numbers for level in range(self.levels)]
+        return torch.tensor(chosen, dtype=torch.float32, device=self.encoder.mean.device).repeat_interleave(
+            self.width
+        )
+
     @property
     def levels(self) -> int:
         """How many levels of the U-Net have a code of their own."""
@@ -60,7 +79,8 @@ class Codes:
     @property
     def network(self) -> nn.ModuleDict:
         """All of it."""
-        return nn.ModuleDict({"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper})
+        parts = {"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper}
+        return nn.ModuleDict({**parts, "prior": self.prior, "attribute": self.attribute})
 
     def save(self, folder: Path) -> None:
         """Write as float16 safetensors, without AlexNet, which ships anyway."""
@@ -77,8 +97,14 @@ class Codes:
         Raises:
             ModelError: a model that cannot be told codes.
         """
-        mapper = nn.Linear(clip, levels * width, bias=False)
-        return cls(SemanticEncoder(width, levels), Adapter.of(model, width, levels), mapper)
+        numbers = levels * width
+        return cls(
+            SemanticEncoder(width, levels),
+            Adapter.of(model, width, levels),
+            nn.Linear(clip, numbers, bias=False),
+            Prior(numbers),
+            Attribute(clip, numbers),
+        )
 
     @classmethod
     def load(cls, model: LatentDiffusion) -> Codes:

@@ -18,7 +18,7 @@ from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
-from pipelines.request.edits.codes import CODED
+from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.edit import Edit
 from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, Way, is_filmed, needs_model
@@ -64,7 +64,7 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             _check_clip(source)
         for edit in clip.edits:
             check_directions(edit)
-        if clip.settings.infill.codes or any(isinstance(edit.how, CODED) for edit in clip.edits):
+        if clip.settings.infill.codes or any(isinstance(edit.how, Coded) for edit in clip.edits):
             weights_of(clip.model)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
