@@ -46,9 +46,7 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     made, levels = [], levels_of(how.levels)
     moves = generator.all_codes.of_levels(levels) if isinstance(generator, SemanticSpace) else None
     if levels and moves is None:
-        raise SettingsError(
-            f"levels are of semantic codes, and directions {path} are of {generator.name}: leave it out"
-        )
+        raise SettingsError(f"levels are of semantic codes, not of {generator.name}: leave them out")
     for amount in amounts:
         shift = found.directions.shifts(points.codes, number, torch.tensor([how.far * amount]))
         shift = shift if moves is None else shift * moves.to(shift)

@@ -102,7 +102,8 @@ class Resample(
 class Pluralistic(
     Coded,
     name="pada",
-    does="gives the picture what a text or a reference shows, in one of several ways: each seed is another answer",
+    does="gives the picture what a text or a reference shows, or again what it shows, in one of several ways: each "
+    "seed is another answer",
     paper="Li et al., Pluralistic Aging Diffusion Autoencoder, 2023, for any attribute",
     takes=("prompt", "source", "reference", "mask"),
     published={"guidance": 1.0},
@@ -111,8 +112,8 @@ class Pluralistic(
 
     fresh: float = setting(
         0.5,
-        "How far answers lie apart, as a share of a right angle; with 0 there is one, with 1 nothing is left of the "
-        "picture's own code.",
+        "How far answers lie apart, as a share of a right angle; with 0 there is one, with 1 nothing is left of "
+        "the picture's own code.",
         0,
         1,
     )
@@ -120,7 +121,7 @@ class Pluralistic(
     def check(self, given: Collection[str]) -> None:
         """See :class:`How`."""
         super().check(given)
-        if ("prompt" in given) == ("reference" in given):
+        if {"prompt", "reference"} <= set(given):
             raise SettingsError("edit pada goes by a text or by a picture: give prompt, or reference")
 
     def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
