@@ -52,8 +52,8 @@ class SemanticSpace(Diffused):
     def fingerprint(self) -> str:
         """See :class:`morph.directions.generator.Generator`: codes may be trained anew, and the model stays."""
         digest = hashlib.blake2b(f"{self.model.fingerprint} {self.space}".encode(), digest_size=8)
-        for projection in self.all_codes.encoder.projections:
-            digest.update(projection.weight.detach().float().cpu().numpy().tobytes())
+        for weight in self.all_codes.encoder.projections.parameters():
+            digest.update(weight.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def sample(self, count: int, seed: int) -> Points:
@@ -89,9 +89,9 @@ class SemanticSpace(Diffused):
         """See :class:`morph.directions.generator.Generator`: of the adapter, each layer at its level's numbers."""
         adapter, (levels, width) = self.all_codes.adapter, self.shape
         rows = []
-        for level, layer in zip(adapter.levels, adapter.layers, strict=True):
+        for level, weight in zip(adapter.levels, adapter.weights, strict=True):
             before, after = width * level, width * (levels - 1 - level)
-            rows.append(torch.nn.functional.pad(layer.weight.detach().float(), (before, after)))
+            rows.append(torch.nn.functional.pad(weight.float(), (before, after)))
         return torch.cat(rows) * self.all_codes.encoder.deviation
 
     def _predictor(self, count: int) -> Predictor:

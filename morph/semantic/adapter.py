@@ -29,8 +29,11 @@ def depths(network: nn.Module) -> list[int]:
     """Of each of those norms how often its pictures were halved: 0 at the finest level, the same up as down."""
     places = [name.split(".")[:2] for name in norms(network)]
     deepest = max((int(number) for part, number in places if part == "down_blocks"), default=0)
-    ups = {"up_blocks": lambda number: deepest - int(number), "down_blocks": int}
-    return [ups[part](number) if part in ups else deepest for part, number in places]
+    found = []
+    for part, number in places:
+        up = deepest - int(number) if part == "up_blocks" else deepest
+        found.append(int(number) if part == "down_blocks" else up)
+    return found
 
 
 class Adapter(nn.Module):
@@ -62,6 +65,11 @@ class Adapter(nn.Module):
             raise ModelError(f"model {model.name} has no blocks that a code could scale: take a U-Net")
         at = [min(depth, levels - 1) for depth in depths(network)]
         return cls(width, at, [layer.num_channels for layer in layers.values()])
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Of each norm's layer, (2C,width)."""
+        return [parameter.detach() for name, parameter in self.named_parameters() if name.endswith("weight")]
 
     @contextmanager
     def told(self, model: LatentDiffusion, codes: Tensor) -> Iterator[None]:

@@ -133,7 +133,7 @@ def test_options_that_nothing_heeds_are_refused(tmp_path, method, more, said):
 
 
 def test_a_classifier_of_codes_is_found_in_folders_and_gone_along(command, tmp_path, pictures):
-    model, _ = embedded_with_codes(tmp_path / "model")
+    embedded_with_codes(tmp_path / "model")
     (tmp_path / "dark").mkdir()
     for file in sorted(pictures.iterdir()):
         Image.eval(Image.open(file), lambda value: value // 4).save(tmp_path / "dark" / file.name)
