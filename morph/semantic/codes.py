@@ -134,19 +134,22 @@ class Codes:
         return codes
 
 
-_LOADED: WeakKeyDictionary[LatentDiffusion, Codes] = WeakKeyDictionary()
+_LOADED: WeakKeyDictionary[LatentDiffusion, tuple[tuple[int, int], Codes]] = WeakKeyDictionary()
 
 
 def codes_of(model: LatentDiffusion) -> Codes:
-    """:meth:`Codes.load`, once for each loaded model, and where it computes now.
+    """:meth:`Codes.load`, once for each loaded model and file, and where it computes now.
 
     Raises:
         ModelError: it has none, or damaged ones.
     """
-    if model not in _LOADED:
-        _LOADED[model] = Codes.load(model)
-    _LOADED[model].network.to(model.device)
-    return _LOADED[model]
+    file = weights_of(model.name).stat()
+    stamp = file.st_mtime_ns, file.st_size
+    known = _LOADED.get(model)
+    codes = known[1] if known and known[0] == stamp else Codes.load(model)
+    codes.network.to(model.device)
+    _LOADED[model] = stamp, codes
+    return codes
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

@@ -22,8 +22,9 @@ def weights_of(name: str) -> Path:
     file = locate(name, fetch=False)[0] / PART / WEIGHTS
     if not file.is_file():
         raise ModelError(
-            f"model {name} has no semantic codes, and none ship with any model: train them with python -m "
-            "morph.embedded.train semantic --data DATA --out OUT, and name what this writes: --model OUT/model"
+            f"model {name} has no semantic codes, and the embedded model has: take that one, or train codes with "
+            "python -m morph.embedded.train semantic --base FOLDER --data DATA --out OUT, and name what this "
+            "writes: --model OUT/model"
         )
     return file
 
