@@ -34,8 +34,9 @@ LEVELS, WIDTH = 3, 64
 """Levels that have a code of their own, those of the embedded U-Net, and the numbers of each."""
 SIZE = 128
 """Side of the photographs, in pixels."""
-PRIOR, ATTRIBUTE = (3000, 256, 1e-3), (1500, 256, 1e-3)
-"""Steps, batch and rate of what is fitted to finished codes: the diffusion of codes, and codes of attributes."""
+FITS = (3000, 1500)
+"""Steps of what is fitted to finished codes: the diffusion of codes, and codes of attributes."""
+FIT_BATCH, FIT_RATE = 256, 1e-3
 SHOWN = 8
 """Held-out photographs on a sheet."""
 
@@ -45,14 +46,14 @@ class Semantic:
 
     The denoiser, its texts and the autoencoder are the base's and stay as they are. Half of the texts are empty:
     the code is to say what the picture shows by itself. ``photographs``: how many are trained on, every third of
-    the data from the first on.
+    the data from the first on. ``fits``: steps of what is fitted to finished codes.
     """
 
     figures = ("held_out", "without", *(f"t{i}" for i in range(BINS)))
 
-    def __init__(self, run: Run, photographs: int) -> None:
+    def __init__(self, run: Run, photographs: int, fits: tuple[int, int] = FITS) -> None:
         self.model = assemble(run)
-        self.batch, self.seed = run.batch, run.seed
+        self.batch, self.seed, self.fits = run.batch, run.seed, fits
         torch.manual_seed(run.seed)
         self.clip = load_clip(str(run.base)).to(run.device)
         self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim, LEVELS)
@@ -127,10 +128,13 @@ class Semantic:
         texts = list(dict.fromkeys(self.captions))
         kinds = [texts.index(caption) for caption in self.captions]
         self.codes.prior.requires_grad_(True)
-        _fit("fit prior", self.codes.prior.fit(codes, *PRIOR, self.seed), PRIOR[0])
+        prior, attribute = self.fits
+        _fit("fit prior", self.codes.prior.fit(codes, prior, FIT_BATCH, FIT_RATE, self.seed), prior)
         self.codes.attribute.requires_grad_(True)
-        told = self.codes.attribute.fit(codes, seen, self.clip.texts(texts), kinds, *ATTRIBUTE, self.seed)
-        _fit("fit attribute", told, ATTRIBUTE[0])
+        told = self.codes.attribute.fit(
+            *(codes, seen, self.clip.texts(texts), kinds), attribute, FIT_BATCH, FIT_RATE, self.seed
+        )
+        _fit("fit attribute", told, attribute)
         self.codes.save(folder / PART)
 
 

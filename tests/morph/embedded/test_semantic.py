@@ -13,7 +13,7 @@ from morph.weights.locate import EMBEDDED
 @pytest.mark.slow
 def test_codes_are_trained_on_a_denoiser_that_stays_as_it_is(data, tmp_path):
     run = Run(data, tmp_path, EMBEDDED, steps=3, batch=4)
-    stage = Semantic(run, 8)
+    stage = Semantic(run, 8, (3, 3))
     trainer = Trainer(stage.networks, 0.9)
     before = {name: value.clone() for name, value in stage.model.denoiser.network.state_dict().items()}
     with trainer.averaged():
@@ -37,3 +37,5 @@ def test_codes_are_trained_on_a_denoiser_that_stays_as_it_is(data, tmp_path):
     assert usual.mean(0).abs().max() < 0.1
     assert (usual.std(0) - 1).abs().max() < 0.1
     assert codes.mapper.weight.abs().max() > 0
+    assert codes.attribute.picture.abs().max() > 0
+    assert codes.prior.drawn(2, 0).isfinite().all()

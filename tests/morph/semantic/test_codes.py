@@ -5,9 +5,10 @@ import torch
 
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import ModelError
+from morph.media.keyframe import load_keyframe
 from morph.semantic.codes import Codes, codes_of, mapped
 from tests.codes import give_codes
-from tests.conftest import build_folder
+from tests.conftest import SAMPLES, build_folder
 
 
 @pytest.fixture
@@ -36,6 +37,19 @@ def test_codes_are_loaded_once_for_a_model(told):
     codes = codes_of(model)
     assert codes_of(model) is codes
     assert codes_of(load_model(str(part.parent))) is not codes
+
+
+def test_the_codes_that_ship_are_usual_ones_and_so_are_those_that_are_drawn(embedded):
+    codes = codes_of(embedded)
+    assert (codes.levels, codes.width) == (3, 64)
+    drawn = codes.prior.drawn(256, 0)
+    assert drawn.mean(0).abs().mean() < 0.15
+    assert 0.75 < drawn.std(0).mean() < 1.15
+    pictures = torch.cat([load_keyframe(SAMPLES / name, "", (96, 96)).pixels for name in ("cat.jpg", "rocket.jpg")])
+    cat, rocket = codes.of(pictures)
+    assert 0.4 < cat.norm() / drawn.norm(dim=1).mean() < 2.5
+    near = codes.prior.another(cat[None], 0.3, 0)[0]
+    assert (near - cat).norm() < (near - rocket).norm()
 
 
 def test_what_is_no_code_is_refused(told):
