@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from morph.blending.interpolation import lerp
 
+AT_ONCE = 2**25
+"""How many probabilities of an attention are held at once, 128 MiB of them, and a few times as many on the way."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -28,14 +31,27 @@ class Site:
     shared: bool
 
 
+class Joint(NamedTuple):
+    """Of an attention to a picture and its text at once: which queries are the picture's, which keys the text's.
+
+    picture: the places of the picture's queries among all. texts: how many keys, the last, are the text's tokens.
+    """
+
+    picture: slice
+    texts: int
+
+
 class Answer(Protocol):
     """What answers the queries of an attention."""
 
     def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Answer:
         """The same with other keys and values (B,H,S,D) beside what it knows; ``mask`` (B,S): those that count."""
 
-    def answer(self, query: Tensor) -> Tensor:
-        """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype."""
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
+        """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype.
+
+        ``joint`` tells a picture from its text, where the attention is to both at once.
+        """
 
 
 class Heard(NamedTuple):
@@ -56,7 +72,7 @@ class Heard(NamedTuple):
             bias = counts if bias is None else bias + counts
         return Heard(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2), bias)
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """What queries (B,H,T,D) are answered: (B,T,H D), in their dtype."""
         bias = None if self.bias is None else self.bias.to(query)
         mixed = F.scaled_dot_product_attention(query, self.keys.to(query), self.values.to(query), attn_mask=bias)
@@ -93,9 +109,9 @@ class Mixed(NamedTuple):
         first, second = (each.beside(keys, values, mask) for each in (self.first, self.second))
         return Mixed(first, second, self.weight)
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """See :class:`Answer`."""
-        return lerp(self.first.answer(query), self.second.answer(query), self.weight)
+        return lerp(self.first.answer(query, joint), self.second.answer(query, joint), self.weight)
 
 
 class Averaged(NamedTuple):
@@ -107,9 +123,9 @@ class Averaged(NamedTuple):
         """See :class:`Answer`."""
         return Averaged(self.own.beside(keys, values, mask))
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """See :class:`Answer`."""
-        answers = self.own.answer(query)
+        answers = self.own.answer(query, joint)
         return answers.mean(0, keepdim=True).expand_as(answers)
 
 
@@ -128,27 +144,50 @@ class Apart(NamedTuple):
         )
         return Apart(self.ahead, head, rest)
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """See :class:`Answer`."""
-        return torch.cat([self.head.answer(query[: self.ahead]), self.rest.answer(query[self.ahead :])])
+        head, rest = query.tensor_split([self.ahead])
+        return torch.cat([self.head.answer(head, joint), self.rest.answer(rest, joint)])
 
 
 class Weighed(NamedTuple):
     """The answers of a batch where ``weigh`` says how much of each value goes into them.
 
-    It is given the batch's own :meth:`Heard.probabilities`, (B,H,T,S) float32, and returns as many.
+    It is given the batch's own :meth:`Heard.probabilities`, (B,H,T,S) float32, of some of the queries at a time, so
+    that few are held at once however large a picture is, and returns as many. Of attention to a picture and its
+    text at once, these queries are the picture's, and what the text's own hear stays. ``watch`` is told what it
+    returned of the text's keys: the mean over heads (B,T,S), of all queries together.
     """
 
     own: Heard
-    weigh: Callable[[Tensor], Tensor]
+    weigh: Callable[[Tensor, Joint | None], Tensor]
+    watch: Callable[[Tensor], None] | None = None
 
     def beside(self, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Weighed:
         """See :class:`Answer`."""
-        return Weighed(self.own.beside(keys, values, mask), self.weigh)
+        return self._replace(own=self.own.beside(keys, values, mask))
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """See :class:`Answer`."""
-        return self.own.weighed(self.weigh(self.own.probabilities(query))).to(query)
+        start, stop, _ = (joint.picture if joint else slice(None)).indices(query.shape[2])
+        answers = [self._weighed(query[:, :, start:stop], joint)]
+        if start:
+            answers.insert(0, self.own.answer(query[:, :, :start]))
+        if stop < query.shape[2]:
+            answers.append(self.own.answer(query[:, :, stop:]))
+        return torch.cat(answers, 1)
+
+    def _weighed(self, query: Tensor, joint: Joint | None) -> Tensor:
+        at_once = max(1, AT_ONCE // (query.shape[0] * query.shape[1] * self.own.keys.shape[2]))
+        answers, watched = [], []
+        for part in query.split(at_once, 2):
+            probabilities = self.weigh(self.own.probabilities(part), joint)
+            answers.append(self.own.weighed(probabilities))
+            if self.watch:
+                watched.append(probabilities[..., -joint.texts if joint else 0 :].mean(1))
+        if self.watch:
+            self.watch(torch.cat(watched, 1))
+        return torch.cat(answers, 1).to(query)
 
 
 class Led(NamedTuple):
@@ -160,7 +199,7 @@ class Led(NamedTuple):
         """See :class:`Answer`."""
         return Led(self.own.beside(keys, values, mask))
 
-    def answer(self, query: Tensor) -> Tensor:
+    def answer(self, query: Tensor, joint: Joint | None = None) -> Tensor:
         """See :class:`Answer`."""
         first = self.own.rows(slice(1)).expand(len(query))
         return first._replace(values=self.own.values).answer(query[:1].expand_as(query))

@@ -86,6 +86,8 @@ Z_IMAGE = Family(
 )
 Z_IMAGE_TOKENS = 512
 """How many tokens of a text Z-Image is told at most."""
+Z_IMAGE_FILLED = 32
+"""To multiples of how many tokens it fills up what it is told, pictures and texts."""
 FLUX2_KLEIN = Family(
     "FLUX.2 klein",
     ("transformer", "Flux2Transformer2DModel"),

@@ -84,6 +84,15 @@ class Texts(Protocol):
     def embed(self, prompts: Sequence[str]) -> Condition:
         """Prompts to a condition of B, float32."""
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """The words of a prompt by the tokens of its condition: for each encoder that says some of these, in order.
+
+        Tokens that do not count, by which a text is filled up behind them, are not told.
+
+        Raises:
+            ModelError: which token is of which word cannot be told.
+        """
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """Those prompts that hold more tokens than are read."""
 

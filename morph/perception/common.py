@@ -18,13 +18,31 @@ COMPONENTS = 64
 """Main components of a layer that are kept, and then of all layers together."""
 
 
-def seen(first: Tensor, second: Tensor, look: Looker, ratio: float) -> list[tuple[float, Tensor]]:
-    """What two pictures have in common when the second is looked at ``ratio`` times smaller than the first."""
-    layers = [
-        look(_reduced(picture, SIDE * scale))
-        for picture, scale in ((first, math.sqrt(ratio)), (second, 1 / math.sqrt(ratio)))
-    ]
-    return _common_layers(*layers)
+class Sights:
+    """Two pictures (1,3,H,W) in [-1,1] as a network sees them at several sizes; each is looked at once."""
+
+    def __init__(self, first: Tensor, second: Tensor, look: Looker) -> None:
+        self.name = look.name
+        self._pictures = first, second, second.flip(3)
+        self._look = look
+        self._seen: dict[tuple[int, float], Sequence[tuple[float, Tensor]]] = {}
+
+    def common(self, sides: tuple[float, float], mirrored: bool = False) -> list[tuple[float, Tensor]]:
+        """What they have in common, the first and the second reduced to squares of ``sides`` pixels, or as large.
+
+        mirrored: the second one flipped left to right.
+        """
+        return _common_layers(self._layers(0, sides[0]), self._layers(2 if mirrored else 1, sides[1]))
+
+    def _layers(self, which: int, side: float) -> Sequence[tuple[float, Tensor]]:
+        if (which, side) not in self._seen:
+            self._seen[which, side] = self._look(_reduced(self._pictures[which], side))
+        return self._seen[which, side]
+
+
+def sides(ratio: float) -> tuple[float, float]:
+    """How large two pictures are to be looked at, if things are ``ratio`` times as large in the second."""
+    return SIDE * math.sqrt(ratio), SIDE / math.sqrt(ratio)
 
 
 def _reduced(picture: Tensor, root_area: float) -> Tensor:

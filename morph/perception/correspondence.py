@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.blending.warp import Warp, basis, cells, extent_of, refined
-from morph.perception.common import main_components, seen
+from morph.perception.common import Sights, main_components, sides
 from morph.perception.dense import Looker
 from morph.perception.landmarks import Landmarks
-from morph.perception.smooth import Fixed, obedient, stiffness, unfolded
+from morph.perception.placement import RATIOS, Placement
+from morph.perception.smooth import Fixed, LandmarkTerm, obedient, stiffness, unfolded
 
 PLACES = 32
 """Places of the halfway picture at which the two are compared, along either side of a square."""
@@ -29,8 +30,6 @@ LEVELS = ((4, 0.02), (8, 0.01), (16, 0.005))
 STEPS = 60
 OUTSIDE, FOLDS, POINTS = 1.0, 10.0, 20.0
 """Weights of the terms beside unlikeness and stiffness."""
-LANDMARKS, SLACK = 6.0, 0.02
-"""Weight of landmarks, and how far off, in sides of a square, they begin to cost only in proportion."""
 ROOM = 0.3
 """The det J below which a fold begins to cost."""
 RATIO, LARGEST_RATIO = 1.4, 3.0
@@ -38,6 +37,12 @@ RATIO, LARGEST_RATIO = 1.4, 3.0
 (what networks see of a thing depends on its size), and how much is made up for."""
 CLOSER = 0.99
 """The share of the energy that this must bring it down to."""
+TRUSTED = 0.4
+"""The trust, in the mean of all places, below which parts of other sizes are looked for elsewhere."""
+PLAINER = 1.4
+"""How many times as well these have to match as the best ones of the same size."""
+AS_SURE = 0.9
+"""The share of the trust in the field without them that they must have: they leave less of the surroundings."""
 MIRRORED = 0.85
 """The share of the energy that a mirrored picture may have at most to be named as the better match."""
 
@@ -88,29 +93,11 @@ def find(
         points = None if points is None else points[:, [2, 3, 0, 1]]
         landmarks = None if landmarks is None else landmarks.swapped()
     fixed = None if points is None else Fixed.of(points, (width, height))
-    landmark_term = None if landmarks is None else _LandmarkTerm.of(landmarks, (width, height))
+    landmark_term = None if landmarks is None else LandmarkTerm.of(landmarks, (width, height))
     correspondence = _ordered_correspondence(first, second, look, fixed, landmark_term, tick)
     if not swap:
         return correspondence
     return replace(correspondence, warp=correspondence.warp.swapped(), ratio=1 / correspondence.ratio)
-
-
-@dataclass(frozen=True)
-class _LandmarkTerm:
-    """Where landmarks are, what the field probably is there, and how much each counts, (N,)."""
-
-    places: Fixed
-    weight: Tensor
-
-    @classmethod
-    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> _LandmarkTerm:
-        return cls(Fixed.of(landmarks.points, size), landmarks.weight)
-
-    def cost(self, field: Tensor) -> Tensor:
-        """Huber's, smoothed, of a field (N,2) there: one that is wrong pulls no harder the further off it is."""
-        # a field is half of the way, in halves of a side: what it is off is what the way is, in sides
-        squared_error = (field - self.places.field).square().sum(1)
-        return LANDMARKS * (self.weight * ((squared_error + SLACK**2).sqrt() - SLACK)).sum()
 
 
 def _ordered_correspondence(
@@ -118,14 +105,15 @@ def _ordered_correspondence(
     second: Tensor,
     look: Looker,
     fixed: Fixed | None,
-    landmark_term: _LandmarkTerm | None,
+    landmark_term: LandmarkTerm | None,
     tick: Callable[[], None],
 ) -> Correspondence:
     extent = extent_of((first.shape[3], first.shape[2]))
     no_motion = torch.zeros(2, *(count + 3 for count in cells(extent, LEVELS[0][0])))
+    sights = Sights(first, second, look)
 
     def begun(ratio: float, *controls: Tensor) -> _Begun:
-        layers = seen(first, second, look, ratio)
+        layers = sights.common(sides(ratio))
         # where to start is found without the finest layer, which is of use only close to what matches
         search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term, tick)
         starts = [search.improved(start, *LEVELS[0]) for start in (*controls, search.similarity())]
@@ -137,9 +125,11 @@ def _ordered_correspondence(
     if not 1 / RATIO < ratio < RATIO:
         again = begun(ratio, chosen.control)
         chosen = again if again.energy < CLOSER * chosen.energy else chosen
+    if fixed is None and landmark_term is None and chosen.trust < TRUSTED:
+        chosen = _placed(chosen, sights)
     mirrored = False
     if fixed is None:
-        with_mirrored = seen(first, second.flip(3), look, chosen.ratio)
+        with_mirrored = sights.common(sides(chosen.ratio), mirrored=True)
         mirrored_search = _Search.of(with_mirrored[1:] or with_mirrored, extent, tick=tick)
         mirrored_control = mirrored_search.improved(mirrored_search.similarity(), *LEVELS[0])
         plain_search = replace(chosen.search, landmarks=None)  # none are looked for in a mirrored picture
@@ -166,6 +156,35 @@ class _Begun:
     control: Tensor
     energy: float
 
+    @cached_property
+    def trust(self) -> float:
+        """How far the field is to be trusted, in the mean of all places."""
+        return float(self.search.trust(self.control).mean())
+
+
+def _placed(begun: _Begun, sights: Sights) -> _Begun:
+    """The field that begins where a part of one picture looks like a larger or smaller one of the other.
+
+    If that is to be trusted: things three times as large, elsewhere, are not found by the descent alone.
+    """
+    extent, placements = begun.search.extent, []
+    for ratio, sizes in RATIOS.items():
+        begun.search.tick()
+        layers = sights.common(sizes)
+        placements.append(Placement.of(_Search.of(layers[1:] or layers, extent).features, ratio, extent))
+    best = max(placements, key=lambda placement: placement.score)
+    as_large = next(placement for placement in placements if placement.ratio == 1)
+    if best.score < PLAINER * as_large.score:
+        return begun
+    layers, (count, _), (_, rate) = sights.common(sides(best.ratio)), LEVELS[1], LEVELS[0]
+    search = _Search.of(layers[1:] or layers, extent, tick=begun.search.tick)
+    still = torch.zeros(2, *(count + 3 for count in cells(extent, count)))
+    start = unfolded(obedient(still, extent, best.places), extent, None, still)
+    control = search.improved(start, count, rate)
+    placed = _Begun(best.ratio, layers, search, control, search.energy(control))
+    rival = replace(begun, control=begun.search.improved(begun.control, count, rate))  # by as many intervals
+    return placed if placed.trust > AS_SURE * rival.trust else begun
+
 
 @dataclass(frozen=True)
 class _Search:
@@ -179,7 +198,7 @@ class _Search:
     weight: float
     extent: tuple[float, float]
     fixed: Fixed | None
-    landmarks: _LandmarkTerm | None
+    landmarks: LandmarkTerm | None
     tick: Callable[[], None]
 
     @classmethod
@@ -188,7 +207,7 @@ class _Search:
         layers: Sequence[tuple[float, Tensor]],
         extent: tuple[float, float],
         fixed: Fixed | None = None,
-        landmarks: _LandmarkTerm | None = None,
+        landmarks: LandmarkTerm | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> _Search:
         """From what ``_common_layers`` gives."""

@@ -1,4 +1,4 @@
-"""What keeps a field smooth, without folds, and where a person's points say it is to be."""
+"""What keeps a field smooth, without folds, and where a person's points and landmarks say it is to be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from morph.blending.warp import areas, basis, extent_of
+from morph.perception.landmarks import Landmarks
 
 BENDING, STRAIN, EDGES = 0.002, 0.05, 0.5
 """What it costs to bend, to stretch, and to cross the picture's borders."""
@@ -17,6 +18,8 @@ LEAST = 0.1
 ROOM = 1.5 * LEAST
 """The det J that is aimed at where it is less than that."""
 EASING = 60
+LANDMARKS, SLACK = 6.0, 0.02
+"""Weight of landmarks, and how far off, in sides of a square, they begin to cost only in proportion."""
 SAMPLES = 4
 """Places between two knots at which folds are looked for."""
 
@@ -41,6 +44,25 @@ class Fixed:
             basis(control.shape[2 - axis] - 3, self.at[:, axis] / extent[axis]) for axis in (0, 1)
         )
         return torch.einsum("ny,nx->nyx", y_weights, x_weights).flatten(1)
+
+
+@dataclass(frozen=True)
+class LandmarkTerm:
+    """Where landmarks are, what the field probably is there, and how much each counts, (N,)."""
+
+    places: Fixed
+    weight: Tensor
+
+    @classmethod
+    def of(cls, landmarks: Landmarks, size: tuple[int, int]) -> LandmarkTerm:
+        """From landmarks in pixels of pictures of ``size`` (width, height)."""
+        return cls(Fixed.of(landmarks.points, size), landmarks.weight)
+
+    def cost(self, field: Tensor) -> Tensor:
+        """Huber's, smoothed, of a field (N,2) there: one that is wrong pulls no harder the further off it is."""
+        # a field is half of the way, in halves of a side: what it is off is what the way is, in sides
+        squared_error = (field - self.places.field).square().sum(1)
+        return LANDMARKS * (self.weight * ((squared_error + SLACK**2).sqrt() - SLACK)).sum()
 
 
 def stiffness(control: Tensor, extent: tuple[float, float]) -> Tensor:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from morph.diffusion.condition import Condition
@@ -13,7 +14,7 @@ from morph.diffusion.ddim import Step
 from morph.editing import flowedit, instruction, null_text, plug_and_play, prompt_to_prompt
 from morph.editing.path import inverted
 from morph.editing.prompt_to_prompt import Blend, Control
-from morph.editing.words import aligned, factors, places
+from morph.editing.words import Alignment, aligned, factors, places
 from morph.errors import SettingsError
 from pipelines.edit.canvas import Canvas
 from pipelines.request.edits.instruction import prompts_of
@@ -25,7 +26,6 @@ log = logging.getLogger("morph")
 def attended(canvas: Canvas, how: PromptToPrompt, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
     """Prompt-to-prompt; a weaker edit does less in each step of what its text does otherwise."""
     model, numbers, times = canvas.model, canvas.numbers, canvas.times(how.strength)
-    prompt_to_prompt.check(model)
     control = _control(canvas, how)
     path = yield from inverted(
         canvas.guided(canvas.source, 1.0), model.schedule, canvas.latents, times, canvas.solver
@@ -98,13 +98,18 @@ def instructed(canvas: Canvas, how: Instruct, amounts: Sequence[float]) -> Gener
 
 def _control(canvas: Canvas, how: PromptToPrompt) -> Control:
     """What the options of prompt-to-prompt mean for the tokens of the two prompts."""
-    read = canvas.model.texts.clips[0].words
-    source, target = read(canvas.edit.source), read(canvas.edit.prompt)
+    source, target = (canvas.model.texts.read(text) for text in (canvas.edit.source, canvas.edit.prompt))
     blend = None
     if how.blended:
-        if lost := next((word for word in how.blended if word not in (*source.words, *target.words)), None):
-            raise SettingsError(f"blend has {lost!r}, which is a word of neither prompt: source has {source.words}")
-        words = [[word for word in how.blended if word in text.words] for text in (source, target)]
-        blend = Blend(places(source, words[0]), places(target, words[1]), how.threshold, how.blend_after)
-    weights = factors(target, how.weighted) if how.weights else None
-    return Control(aligned(source, target, how.words == "replace"), weights, how.cross, how.own, blend)
+        known = source[0].words, target[0].words
+        if lost := next((word for word in how.blended if word not in (*known[0], *known[1])), None):
+            raise SettingsError(f"blend has {lost!r}, which is a word of neither prompt: source has {known[0]}")
+        in_source, in_target = (
+            torch.cat([places(part, [word for word in how.blended if word in part.words]) for part in text])
+            for text in (source, target)
+        )
+        blend = Blend(in_source, in_target, how.threshold, how.blend_after)
+    weights = torch.cat([factors(part, how.weighted) for part in target]) if how.weights else None
+    swaps = how.words == "replace"
+    alignment = Alignment.cat([aligned(*parts, swaps) for parts in zip(source, target, strict=True)])
+    return Control(alignment, weights, how.cross, how.own, blend)

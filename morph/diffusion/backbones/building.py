@@ -71,7 +71,7 @@ def _flux(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometr
 
 def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
     """A transformer told by a language model."""
-    texts = Chat(*towers[0], families.Z_IMAGE_TOKENS)
+    texts = Chat(*towers[0], families.Z_IMAGE_TOKENS, families.Z_IMAGE_FILLED)
     return texts, ZImage(transformer), KL(vae, geometry.factor)
 
 

@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from morph.diffusion.backbones import located
+from morph.diffusion.backbones.located import Spoken
 from morph.diffusion.backbones.reader import Reader, filled
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Words
 
 
 class Chat(Reader):
@@ -17,15 +20,15 @@ class Chat(Reader):
 
     As Z-Image is told (Z-Image Team, "Z-Image: An Efficient Image Generation Foundation Model with Single-Stream
     Diffusion Transformer", 2025). Texts are as long as they are: zeros, that do not count, fill them up to
-    ``length``.
+    ``length``. A denoiser may itself fill them up to ``multiples`` of so many tokens.
 
     Raises:
         ModelError: the tokenizer does not know how a chat is written.
     """
 
-    def __init__(self, network: Any, tokenizer: Any, length: int) -> None:
+    def __init__(self, network: Any, tokenizer: Any, length: int, multiples: int = 1) -> None:
         super().__init__(network, tokenizer)
-        self._length = length
+        self._length, self._multiples = length, multiples
         self.check_template(self._tokens)
 
     @torch.no_grad()
@@ -33,17 +36,27 @@ class Chat(Reader):
         """See :class:`morph.diffusion.parts.Texts`."""
         return filled([self._embedded(prompt) for prompt in prompts], self._length)
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`; what its denoiser fills a text up by is of no word."""
+        spoken = Spoken.in_chat(self._chat, prompt, self.tokenizer.name_or_path)
+        of_all = located.words(self.tokenizer, spoken)
+        tokens = of_all.tokens[: self._length]
+        return [of_all._replace(tokens=tokens + (None,) * (-len(tokens) % self._multiples))]
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [prompt for prompt in prompts if len(self._tokens(prompt)) > self._length]
 
     def _tokens(self, prompt: str) -> list[int]:
         """The ids of a chat that is about to be answered."""
+        return list(self.tokenizer(self._chat(prompt)).input_ids)
+
+    def _chat(self, prompt: str) -> str:
         messages = [{"role": "user", "content": prompt}]
-        chat = self.tokenizer.apply_chat_template(
+        chat: str = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, enable_thinking=True
         )
-        return list(self.tokenizer(chat).input_ids)
+        return chat
 
     def _embedded(self, prompt: str) -> Tensor:
         """Tokens (L,D) float32; alone, since no token looks at what would fill its text up."""

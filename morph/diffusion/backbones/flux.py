@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, packed, sigma, unpacked
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard, Site
+from morph.diffusion.exchange import Exchange, Heard, Joint, Site
 from morph.diffusion.prediction import Control
 
 PATCH = 2
@@ -141,7 +141,9 @@ class _JointAttention:
         query = placed(layer.norm_q(heads(layer.to_q(picture))), count)
         text_query = placed(text_norm_q(heads(text_q(text))), 0)
         keys, values = placed(text_norm_k(heads(text_k(text))), 0), heads(text_v(text))
-        answers = heard.beside(keys, values).answer(torch.cat([text_query, query], 2))
+        answers = heard.beside(keys, values).answer(
+            torch.cat([text_query, query], 2), Joint(slice(count, None), count)
+        )
         if encoder_hidden_states is None:
             return answers
         of_text, of_picture = answers.split([count, picture.shape[1]], 1)

@@ -15,7 +15,7 @@ from morph.diffusion.backbones.flux import Flux, turned
 from morph.diffusion.backbones.network import Network
 from morph.diffusion.backbones.transformer import grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard
+from morph.diffusion.exchange import Exchange, Heard, Joint
 from morph.diffusion.prediction import Control
 
 
@@ -95,6 +95,7 @@ class _ParallelAttention:
         )
         query, keys = turned(layer.norm_q(query), image_rotary_emb), turned(layer.norm_k(keys), image_rotary_emb)
         heard = self.exchange(self.name, lambda: Heard(keys[:, :, count:], values[:, :, count:]))
-        answers = heard.beside(keys[:, :, :count], values[:, :, :count]).answer(query)
+        heard = heard.beside(keys[:, :, :count], values[:, :, :count])
+        answers = heard.answer(query, Joint(slice(count, None), count))
         answer: Tensor = layer.to_out(torch.cat([answers, layer.mlp_act_fn(rest)], -1))
         return answer

@@ -8,11 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from morph.diffusion.backbones import located
+from morph.diffusion.backbones.located import Spoken
 from morph.diffusion.backbones.reader import Reader
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Words
 
 TOKENS = 512
 """How many tokens of a chat it is shown."""
+_ALL_OF_THEM = {"padding": "max_length", "max_length": TOKENS, "truncation": True}
 
 
 class LanguageModel(Reader):
@@ -34,9 +38,7 @@ class LanguageModel(Reader):
     @torch.no_grad()
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
-        read = self._tokenize(
-            prompts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
-        )
+        read = self._tokenize(prompts, **_ALL_OF_THEM, return_tensors="pt")
         # without the words that it would say next, which is large
         output = self.network.base_model(
             input_ids=read.input_ids.to(self.network.device),
@@ -47,15 +49,24 @@ class LanguageModel(Reader):
         layers: list[Tensor] = [output.hidden_states[number].float() for number in self._layers]
         return Condition(torch.cat(layers, -1))
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        spoken = Spoken.in_chat(self._chat, prompt, self.tokenizer.name_or_path)
+        marked = self._marked([spoken.text])
+        return [located.words(self.tokenizer, spoken, add_special_tokens=marked, **_ALL_OF_THEM)]
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return [prompt for prompt in prompts if len(self._tokenize([prompt]).input_ids[0]) > TOKENS]
 
     def _tokenize(self, prompts: Sequence[str], **options: Any) -> Any:
-        chats, start = [self._chat(prompt) for prompt in prompts], self.tokenizer.bos_token
-        # some templates write the token of the start themselves
-        written = start is not None and all(chat.startswith(start) for chat in chats)
-        return self.tokenizer(chats, add_special_tokens=not written, **options)
+        chats = [self._chat(prompt) for prompt in prompts]
+        return self.tokenizer(chats, add_special_tokens=self._marked(chats), **options)
+
+    def _marked(self, chats: Sequence[str]) -> bool:
+        """Whether the token of the start is still to be put ahead: some templates write it themselves."""
+        start = self.tokenizer.bos_token
+        return start is None or not all(chat.startswith(start) for chat in chats)
 
     def _chat(self, prompt: str) -> str:
         """A prompt as the model reads it."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, packed, sigma, unpacked
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard, Site
+from morph.diffusion.exchange import Exchange, Heard, Joint, Site
 from morph.diffusion.prediction import Control
 
 PATCH = 2
@@ -115,8 +115,8 @@ class _Attention:
         text_query = placed(layer.add_q_proj(text), layer.norm_added_q, of_words)
         keys = placed(layer.add_k_proj(text), layer.norm_added_k, of_words)
         answer = answer.beside(keys, heads(layer.add_v_proj(text)), encoder_hidden_states_mask)
-        of_text, of_picture = answer.answer(torch.cat([text_query, query], 2)).split(
-            [text.shape[1], hidden_states.shape[1]], 1
-        )
+        texts = text.shape[1]
+        answers = answer.answer(torch.cat([text_query, query], 2), Joint(slice(texts, None), texts))
+        of_text, of_picture = answers.split([texts, hidden_states.shape[1]], 1)
         project, dropout = layer.to_out
         return dropout(project(of_picture)), layer.to_add_out(of_text)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard, Site
+from morph.diffusion.exchange import Exchange, Heard, Joint, Site
 from morph.diffusion.prediction import Control
 
 _TIMES = 1000
@@ -89,6 +89,7 @@ class _JointAttention:
             return dropout(project(heard.answer(query)))
         keys, values = heads(layer.add_k_proj(text), layer.norm_added_k), heads(layer.add_v_proj(text))
         queries = torch.cat([query, heads(layer.add_q_proj(text), layer.norm_added_q)], 2)
-        answers = heard.beside(keys, values).answer(queries)
+        joint = Joint(slice(query.shape[2]), text.shape[1])
+        answers = heard.beside(keys, values).answer(queries, joint)
         of_picture, of_text = answers.split([hidden_states.shape[1], text.shape[1]], 1)
         return dropout(project(of_picture)), of_text if layer.context_pre_only else layer.to_add_out(of_text)

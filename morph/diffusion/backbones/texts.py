@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from morph.diffusion.backbones import located
+from morph.diffusion.backbones.located import Spoken
 from morph.diffusion.condition import Condition
 from morph.diffusion.parts import Words
 
 T5_TOKENS = 256
 """How many tokens T5 is shown where nothing else is said."""
-_WORD = re.compile(r"[^\s,.;:!?]+|[,.;:!?]")
 
 
 class Clip:
@@ -82,22 +83,12 @@ class Clip:
 
     def words(self, prompt: str) -> Words:
         """See :class:`morph.diffusion.parts.Clip`; a learnt word of several tokens is as many words."""
-        spelt = self._spelt(prompt)
-        found = list(_WORD.finditer(spelt))
-        read = self.tokenizer(
-            spelt,
-            padding="max_length",
-            max_length=self.tokenizer.model_max_length,
-            truncation=True,
-            return_offsets_mapping=True,
-        )
-        tokens = tuple(
-            next((number for number, word in enumerate(found) if word.start() <= start < word.end()), None)
-            if end > start
-            else None
-            for start, end in read.offset_mapping
-        )
-        return Words(tuple(word[0].lower() for word in found), tokens)
+        options = {"padding": "max_length", "max_length": self.tokenizer.model_max_length, "truncation": True}
+        return located.words(self.tokenizer, Spoken.of(self._spelt(prompt)), **options)
+
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        return [self.words(prompt)]
 
     def tokenize(self, prompts: Sequence[str]) -> Tensor:
         """Prompts to token ids (B,L), padded and cut to the tokenizer's length."""
@@ -142,6 +133,10 @@ class TwoClips:
         tokens = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
         return Condition(tokens.float(), pooled=outputs[1].text_embeds.float())
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`; a token of both is of the same word."""
+        return self._towers[0].read(prompt)
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""
         return self._towers[0].overlong(prompts)
@@ -178,6 +173,11 @@ class ThreeTowers:
         pooled = torch.cat([output.text_embeds for output in outputs], dim=-1)
         return Condition(torch.cat([clip, t5.to(clip)], dim=1), pooled=pooled.float())
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`; without T5 what stands in its place is of no word."""
+        of_clip = self._clips[0].words(prompt)
+        return [of_clip, self._t5.words(prompt) if self._t5 else of_clip._replace(tokens=(None,) * T5_TOKENS)]
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`; what T5 reads is read."""
         return self._t5.overlong(prompts) if self._t5 else self._clips[0].overlong(prompts)
@@ -205,6 +205,10 @@ class ClipAndT5:
         pooled = self._clip.network(self._clip.tokenize(prompts)).pooler_output.float()
         return Condition(self._t5.embed(prompts).to(pooled), pooled=pooled)
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`; of CLIP no token is told."""
+        return [self._t5.words(prompt)]
+
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`; what T5 reads is read."""
         return self._t5.overlong(prompts)
@@ -225,6 +229,11 @@ class T5:
         )
         embedded: Tensor = self.network(tokens.input_ids.to(self.network.device))[0]
         return embedded.float()
+
+    def words(self, prompt: str) -> Words:
+        """Which of the tokens that it reads are which words of a prompt."""
+        options = {"padding": "max_length", "max_length": self._length, "truncation": True}
+        return located.words(self.tokenizer, Spoken.of(prompt), **options)
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """Those prompts that hold more tokens than are read."""

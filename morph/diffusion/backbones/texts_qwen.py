@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from morph.diffusion.backbones import located
+from morph.diffusion.backbones.located import Spoken
 from morph.diffusion.backbones.reader import Reader, filled
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Words
 
 TEMPLATE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial "
@@ -31,6 +34,12 @@ class Qwen(Reader):
     def embed(self, prompts: Sequence[str]) -> Condition:
         """See :class:`morph.diffusion.parts.Texts`."""
         return filled([self._embedded(prompt) for prompt in prompts], LONGEST)
+
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`."""
+        spoken = Spoken.in_chat(TEMPLATE.format, prompt, "Qwen-Image")
+        of_all = located.words(self.tokenizer, spoken, truncation=True, max_length=ASKED + LONGEST)
+        return [of_all._replace(tokens=of_all.tokens[ASKED:])]
 
     def overlong(self, prompts: Iterable[str]) -> list[str]:
         """See :class:`morph.diffusion.parts.Texts`."""

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from morph.diffusion.backbones.transformer import Transformer, grid, sigma
 from morph.diffusion.condition import Condition
-from morph.diffusion.exchange import Exchange, Heard, Site
-from morph.diffusion.families import Z_IMAGE
+from morph.diffusion.exchange import Exchange, Heard, Joint, Site
+from morph.diffusion.families import Z_IMAGE, Z_IMAGE_FILLED
 from morph.diffusion.prediction import Control
 
 
@@ -87,9 +87,10 @@ class ZImage(Transformer):
 class _Attention:
     """Attention, as diffusers' own processor has it, of what an exchange says for the picture's tokens.
 
-    What fills a picture and its text up to multiples of 32 tokens stays, as the text does. A picture's place along
-    the first axis is behind its text: all places are counted from the picture's, which changes no attention, so
-    that pictures with longer and shorter texts hear one another as if they stood at one place.
+    What fills a picture and its text up to multiples of 32 tokens stays, as the text does; it counts as the text's
+    where it is. A picture's place along the first axis is behind its text: all places are counted from the
+    picture's, which changes no attention, so that pictures with longer and shorter texts hear one another as if
+    they stood at one place.
     """
 
     name: str
@@ -121,7 +122,8 @@ class _Attention:
         counts = None if attention_mask is None else attention_mask[:, count:]
         query = _turned(heads(layer.to_q(hidden_states), layer.norm_q), places)
         project, dropout = layer.to_out
-        answers: Tensor = dropout(project(heard.beside(keys, values, counts).answer(query)))
+        joint = Joint(slice(count), rest.shape[1] - -count % Z_IMAGE_FILLED)
+        answers: Tensor = dropout(project(heard.beside(keys, values, counts).answer(query, joint)))
         return answers
 
 

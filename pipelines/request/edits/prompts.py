@@ -32,7 +32,7 @@ class PromptToPrompt(
         "Which words take the source's maps: refine, those of both prompts; replace, their stand-ins too.",
     )
     cross: float = setting(0.8, "The share of the steps in which maps of words are the source's.", 0, 1)
-    own: float = setting(0.4, "The share in which coarse maps of the picture itself are.", 0, 1)
+    own: float = setting(0.4, "The share in which the picture's own maps are, in a U-Net the coarse ones.", 0, 1)
     weights: str = setting("", "What maps of words are multiplied by: snowy=2, trees=0.5.")
     blend: str = setting("", "Words of either prompt: elsewhere than they are looked at, nothing changes.")
     threshold: float = setting(0.3, "How much of its maximum a map has there at least.", 0, 1)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from morph.diffusion.exchange import Apart, Averaged, Heard, Led, Mixed, Weighed
+from morph.diffusion.exchange import Apart, Averaged, Heard, Joint, Led, Mixed, Weighed
 
 
 @pytest.fixture
@@ -40,10 +40,29 @@ def test_own_probabilities_give_the_own_answer_and_others_another(query):
     biased = own._replace(bias=torch.tensor([0.0, 1.0, -1.0]).reshape(1, 1, 1, 3))
     for one in (own, biased):
         assert torch.allclose(one.probabilities(query).sum(-1), torch.ones(2, 2, 5))
-        assert torch.allclose(Weighed(one, lambda maps: maps).answer(query), one.answer(query), atol=1e-6)
-    first_alone = Weighed(own, lambda maps: maps * torch.tensor([1.0, 0, 0])).answer(query)
+        assert torch.allclose(Weighed(one, lambda maps, joint: maps).answer(query), one.answer(query), atol=1e-6)
+    first_alone = Weighed(own, lambda maps, joint: maps * torch.tensor([1.0, 0, 0])).answer(query)
     weights = own.probabilities(query)[..., :1]
     assert torch.allclose(first_alone, (weights * own.values[:, :, :1]).transpose(1, 2).flatten(2), atol=1e-6)
+
+
+def test_of_a_picture_beside_its_text_the_pictures_queries_are_weighed_few_at_a_time(query, monkeypatch):
+    """In any order of the queries; the text's own hear what they did."""
+    monkeypatch.setattr("morph.diffusion.exchange.AT_ONCE", 2 * 2 * 3)
+    own, seen, watched = heard(), [], []
+
+    def words_alone(maps, joint):
+        seen.append(maps.numel())
+        return maps * (torch.arange(3) >= 3 - joint.texts)
+
+    for picture, text in ((slice(4), slice(4, None)), (slice(1, None), slice(1))):
+        answers = Weighed(own, words_alone, watched.append).answer(query, Joint(picture, 1))
+        assert torch.allclose(answers[:, text], own.answer(query)[:, text], atol=1e-6)
+        weights = own.probabilities(query[:, :, picture])[..., 2:]
+        expected = (weights * own.values[:, :, 2:]).transpose(1, 2).flatten(2)
+        assert torch.allclose(answers[:, picture], expected, atol=1e-6)
+        assert torch.allclose(watched.pop(), weights.mean(1))
+    assert seen == [12] * 8
 
 
 def test_a_batch_is_led_by_its_first_sample(query):
@@ -61,7 +80,7 @@ def test_what_stands_beside_is_beside_every_answer(query, kind):
     made = {
         "mixed": lambda first, second: Mixed(first, second, torch.tensor([0.3, 0.6])),
         "averaged": lambda first, second: Averaged(first),
-        "weighed": lambda first, second: Weighed(first, lambda maps: maps.square()),
+        "weighed": lambda first, second: Weighed(first, lambda maps, joint: maps.square()),
         "led": lambda first, second: Led(first),
         "apart": lambda first, second: Apart(1, first.rows(slice(1)), second.rows(slice(1, None))),
     }[kind]

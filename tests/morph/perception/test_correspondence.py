@@ -114,3 +114,11 @@ def test_things_that_are_twice_as_large_are_found_as_large():
     error = (found.warp.at(halfway) - halfway / 3).norm(dim=1)  # in sides of the picture, since both ends move
     assert error.median() < 0.005
     assert error.quantile(0.95) < 0.02
+
+
+def test_a_face_that_is_three_times_as_large_elsewhere_is_found():
+    warp = find(sample("hopper", 256), sample("cat", 256), Vgg16()).warp
+    eyes_and_nose = torch.tensor([[111, 93], [154, 92], [131, 113]])  # read off the pictures, x and y
+    wanted = torch.tensor([[64.0, 99.0], [189.0, 116.0], [141.0, 205.0]])
+    found = warp.pixels(0.0, (256, 256))[1][eyes_and_nose[:, 1], eyes_and_nose[:, 0]]
+    assert (found - wanted).norm(dim=1).max() < 36  # with sizes left as they are, 74

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.morph.diffusion.backbones.tiny import build_sd3
+from tests.morph.diffusion.backbones.tiny import TINY, build_sd3, build_z_image
 from tests.morph.editing.test_instruction import build_edits
 from tests.pipelines.conftest import CAT
 
@@ -18,10 +18,26 @@ def test_the_way_of_an_edit_is_written(command, folder, tmp_path, how):
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
+@pytest.mark.parametrize("family", TINY)
+def test_transformers_look_at_words_where_the_source_does(family, command, tmp_path):
+    model = str(TINY[family].build(tmp_path / "model"))
+    options = "--set=weights=dog=3", "--set=blend=cat dog", "--set=words=refine", "--guidance", "4"
+    asked = ("edit", CAT, "--how", "prompt-to-prompt", *PAIR, *QUICK, "--model", model)
+    for out, more in (("plain.png", ()), ("asked.png", options)):
+        result = command(*asked, "-o", out, *more, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "asked.png").read_bytes()
+
+
 def test_what_a_model_cannot_do_is_one_line_and_writes_nothing(command, tmp_path):
-    model = str(build_sd3(tmp_path / "sd3"))
-    for how, told in (("prompt-to-prompt", "needs maps of words apart"), ("plug-and-play", "is no U-Net")):
-        result = command("edit", CAT, "-o", "out.png", "--how", how, *PAIR, *QUICK, "--model", model, cwd=tmp_path)
+    sd3, mute = build_sd3(tmp_path / "sd3"), build_z_image(tmp_path / "z")
+    (mute / "tokenizer" / "chat_template.jinja").write_text("{{ messages[0].content | length }}")
+    for model, how, told in (
+        (sd3, "plug-and-play", "is no U-Net"),
+        (mute, "prompt-to-prompt", "does not keep prompts as they are"),
+    ):
+        asked = ("--how", how, *PAIR, *QUICK, "--model", str(model))
+        result = command("edit", CAT, "-o", "out.png", *asked, cwd=tmp_path)
         assert result.returncode == 2
         assert told in result.stderr.splitlines()[-1]
         assert not (tmp_path / "out.png").exists()
