@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from morph import random
 from morph.directions.directions import check_spread
 from morph.errors import SettingsError
+from morph.semantic.classifier import direction
 
 FITTED = 0.7
 """The share of the codes that the boundary is fitted to; the others check it."""
@@ -57,13 +58,7 @@ def separated(having: Tensor, lacking: Tensor, seed: int, penalty: float = 1.0) 
     Raises:
         SettingsError: too few of either, or codes that are all the same.
     """
-    if min(len(having), len(lacking)) < FEWEST:
-        raise SettingsError(
-            f"{len(having)} that have it and {len(lacking)} that lack it: a boundary needs {FEWEST} of each"
-        )
-    check_spread(torch.cat([having, lacking]))
-    parts = [_parted(codes, seed, purpose) for codes, purpose in ((having, "having"), (lacking, "lacking"))]
-    fitted, checked = ([part[index] for part in parts] for index in (0, 1))
+    fitted, checked = _fitted_and_checked(having, lacking, seed)
     codes = torch.cat(fitted).double().cpu().numpy()
     sides = np.repeat([1.0, -1.0], [len(part) for part in fitted])
     middle = codes.mean(0)
@@ -73,6 +68,35 @@ def separated(having: Tensor, lacking: Tensor, seed: int, penalty: float = 1.0) 
     right = int((answers[0] > 0).sum()) + int((answers[1] < 0).sum())
     accuracy = right / sum(map(len, checked))
     return Boundary(F.normalize(torch.from_numpy(normal), dim=0).float(), accuracy)
+
+
+def classified(having: Tensor, lacking: Tensor, seed: int, decay: float, sparsity: float) -> Boundary:
+    """The same by the logistic regression of :func:`morph.semantic.classifier.direction`.
+
+    accuracy: at the threshold halfway between the means of either, of the codes that are kept to check.
+
+    Raises:
+        SettingsError: as :func:`separated`; or so much sparsity that no number of a code is left.
+    """
+    (has, lacks), checked = _fitted_and_checked(having, lacking, seed)
+    try:
+        normal = direction(lacks, has, decay, sparsity).to(has)
+    except ValueError as error:
+        raise SettingsError(f"{error}, by --set sparsity=") from None
+    middle = (has.mean(0) + lacks.mean(0)) @ normal / 2
+    right = int((checked[0] @ normal > middle).sum()) + int((checked[1] @ normal < middle).sum())
+    return Boundary(normal.cpu(), right / sum(map(len, checked)))
+
+
+def _fitted_and_checked(having: Tensor, lacking: Tensor, seed: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Of both kinds, having first, the codes that a boundary is fitted to, and those that check it."""
+    if min(len(having), len(lacking)) < FEWEST:
+        raise SettingsError(
+            f"{len(having)} that have it and {len(lacking)} that lack it: a boundary needs {FEWEST} of each"
+        )
+    check_spread(torch.cat([having, lacking]))
+    parts = [_parted(codes, seed, purpose) for codes, purpose in ((having, "having"), (lacking, "lacking"))]
+    return [part[0] for part in parts], [part[1] for part in parts]
 
 
 def support_vectors(

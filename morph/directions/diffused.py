@@ -104,6 +104,10 @@ class Diffused(ABC):
     def project(self, pictures: Tensor) -> Points:
         """See :class:`morph.directions.generator.Generator`."""
 
+    def coded(self, pictures: Tensor) -> Tensor:
+        """See :class:`morph.directions.generator.Generator`."""
+        return self.project(pictures).codes
+
     @abstractmethod
     def picture(self, points: Points, shifts: Shifts | None = None) -> Tensor:
         """See :class:`morph.directions.generator.Generator`."""

@@ -70,6 +70,9 @@ class Generator(Protocol):
     def project(self, pictures: Tensor) -> Points:
         """The places whose pictures are nearest to these (N,3,H,W) in [-1,1], of the generator's size."""
 
+    def coded(self, pictures: Tensor) -> Tensor:
+        """The codes (N,D) of :meth:`project` alone, which some spaces find sooner."""
+
     def picture(self, points: Points, shifts: Shifts | None = None) -> Tensor:
         """Pictures (N,3,H,W) in [-1,1] of places moved by ``shifts`` (N,D), with gradients to the shifts."""
 

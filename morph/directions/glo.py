@@ -120,6 +120,10 @@ class Glo:
         drawn = [random.normal((len(spread),), seed, "glo", index).double() for index in range(count)]
         return Points(on_ball((mean + torch.stack(drawn) @ spread).float()))
 
+    def coded(self, pictures: Tensor) -> Tensor:
+        """See :class:`morph.directions.generator.Generator`."""
+        return self.project(pictures).codes
+
     def project(self, pictures: Tensor) -> Points:
         """See :class:`morph.directions.generator.Generator`: by descent from the nearest of the learnt codes."""
         if tuple(pictures.shape[:1:-1]) != self.size:

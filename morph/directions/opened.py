@@ -5,10 +5,11 @@ from __future__ import annotations
 from morph.diffusion.model import LatentDiffusion
 from morph.directions.generator import Generator
 from morph.directions.h import HSpace
+from morph.directions.semantic import SemanticSpace
 from morph.directions.text import TextSpace
 from morph.errors import ModelError
 
-KINDS = ("h", "h map", "text")
+KINDS = ("h", "h map", "text", "semantic")
 
 
 def opened(
@@ -22,7 +23,9 @@ def opened(
     prompt: str = "",
     inversions: int = 2,
 ) -> Generator:
-    """The space of a kind, see :class:`HSpace` and :class:`TextSpace`; ``until`` matters to h alone.
+    """The space of a kind, see :class:`HSpace`, :class:`TextSpace` and :class:`SemanticSpace`.
+
+    ``until`` matters to h alone.
 
     Raises:
         ModelError: there is no such kind, or the model has no such space.
@@ -32,4 +35,6 @@ def opened(
         raise ModelError(f"a model has no space {kind!r}; it has {', '.join(KINDS)}")
     if kind == "text":
         return TextSpace(model, size, steps, guidance, prompt=prompt, inversions=inversions)
+    if kind == "semantic":
+        return SemanticSpace(model, size, steps, guidance, prompt, inversions)
     return HSpace(model, size, steps, guidance, until, kind == "h map", prompt, inversions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from morph import random
 from morph.diffusion import ddim
@@ -24,13 +26,17 @@ from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
 from morph.perception.clip import load_clip
 from morph.semantic.adapter import Adapter
-from morph.semantic.codes import PART, Codes, mapped
+from morph.semantic.codes import Codes, mapped
+from morph.semantic.located import PART
 from morph.steps import drain
 
-WIDTH = 160
-"""Numbers of a code."""
+LEVELS, WIDTH = 3, 64
+"""Levels that have a code of their own, those of the embedded U-Net, and the numbers of each."""
 SIZE = 128
 """Side of the photographs, in pixels."""
+FITS = (3000, 1500)
+"""Steps of what is fitted to finished codes: the diffusion of codes, and codes of attributes."""
+FIT_BATCH, FIT_RATE = 256, 1e-3
 SHOWN = 8
 """Held-out photographs on a sheet."""
 
@@ -40,19 +46,20 @@ class Semantic:
 
     The denoiser, its texts and the autoencoder are the base's and stay as they are. Half of the texts are empty:
     the code is to say what the picture shows by itself. ``photographs``: how many are trained on, every third of
-    the data from the first on.
+    the data from the first on. ``fits``: steps of what is fitted to finished codes.
     """
 
     figures = ("held_out", "without", *(f"t{i}" for i in range(BINS)))
 
-    def __init__(self, run: Run, photographs: int) -> None:
+    def __init__(self, run: Run, photographs: int, fits: tuple[int, int] = FITS) -> None:
         self.model = assemble(run)
-        self.batch, self.seed = run.batch, run.seed
+        self.batch, self.seed, self.fits = run.batch, run.seed, fits
         torch.manual_seed(run.seed)
         self.clip = load_clip(str(run.base)).to(run.device)
-        self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim)
+        self.codes = Codes.new(self.model, WIDTH, self.clip.model.config.projection_dim, LEVELS)
         self.encoder, self.adapter = self.codes.encoder.to(run.device), self.codes.adapter.to(run.device)
-        self.codes.mapper.to(run.device).requires_grad_(False)  # solved for at the end
+        for part in (self.codes.mapper, self.codes.prior, self.codes.attribute):
+            part.to(run.device).requires_grad_(False)  # fitted at the end, to finished codes
         self.networks = self.codes.network
         known = read_captions(run.data)
         train_set = [photograph for photograph in known if not photograph.held_out][::3][:photographs]
@@ -69,6 +76,7 @@ class Semantic:
         self.latents = torch.from_numpy(latents.astype(np.float32)).to(run.device)
         self.held_out_latents = torch.from_numpy(held_out_latents.astype(np.float32)).to(run.device)
         self.held_out_texts = self.model.embed([photograph.caption for photograph in held_out_set])
+        self.captions = [photograph.caption for photograph in train_set]
         self.prompts = [phrasings(photograph.caption) for photograph in train_set]
         self.batches = LatentBatches({}, (), run.batch, 0, run.seed)  # for its noise
 
@@ -115,8 +123,26 @@ class Semantic:
         network = self.clip.model
         seen = network.visual_projection(network.vision_model.standardize(self.statistics))
         codes = (raw - self.encoder.mean) / self.encoder.deviation
-        self.codes.mapper.weight.copy_(mapped(F.normalize(seen.float(), dim=-1), codes))
+        seen = F.normalize(seen.float(), dim=-1)
+        self.codes.mapper.weight.copy_(mapped(seen, codes))
+        texts = list(dict.fromkeys(self.captions))
+        kinds = [texts.index(caption) for caption in self.captions]
+        self.codes.prior.requires_grad_(True)
+        prior, attribute = self.fits
+        _fit("fit prior", self.codes.prior.fit(codes, prior, FIT_BATCH, FIT_RATE, self.seed), prior)
+        self.codes.attribute.requires_grad_(True)
+        told = self.codes.attribute.fit(
+            *(codes, seen, self.clip.texts(texts), kinds), attribute, FIT_BATCH, FIT_RATE, self.seed
+        )
+        _fit("fit attribute", told, attribute)
         self.codes.save(folder / PART)
+
+
+def _fit(what: str, losses: Iterator[float], steps: int) -> None:
+    """Go through a fit, and say how its loss fell."""
+    values = list(tqdm(losses, what, steps, mininterval=30))
+    tenth = max(1, steps // 10)
+    print(f"{what}: {sum(values[:tenth]) / tenth:.4f} to {sum(values[-tenth:]) / tenth:.4f}", flush=True)
 
 
 @torch.no_grad()

@@ -25,29 +25,51 @@ def norms(network: nn.Module) -> dict[str, Any]:
     }
 
 
+def depths(network: nn.Module) -> list[int]:
+    """Of each of those norms how often its pictures were halved: 0 at the finest level, the same up as down."""
+    places = [name.split(".")[:2] for name in norms(network)]
+    deepest = max((int(number) for part, number in places if part == "down_blocks"), default=0)
+    found = []
+    for part, number in places:
+        up = deepest - int(number) if part == "up_blocks" else deepest
+        found.append(int(number) if part == "down_blocks" else up)
+    return found
+
+
 class Adapter(nn.Module):
     """Adaptive group normalisation (Preechakul et al., 2022, eq. 7): h becomes h (1 + scale(z)) + shift(z).
 
-    One linear layer for each norm of a U-Net. All start at zero, so that a new one changes nothing.
+    One linear layer for each norm of a U-Net, which sees the code of its own level alone (Lu et al., "Hierarchical
+    Diffusion Autoencoders and Disentangled Image Manipulation", 2023): the first ``width`` numbers of a code are
+    of the finest level. Norms deeper than the last level share that one's. All start at zero, so that a new
+    adapter changes nothing.
     """
 
-    def __init__(self, width: int, channels: Sequence[int]) -> None:
+    def __init__(self, width: int, levels: Sequence[int], channels: Sequence[int]) -> None:
         super().__init__()
+        self.width, self.levels = width, tuple(levels)
         self.layers = nn.ModuleList(nn.Linear(width, 2 * count) for count in channels)
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
     @classmethod
-    def of(cls, model: LatentDiffusion, width: int) -> Adapter:
-        """A new one for a model.
+    def of(cls, model: LatentDiffusion, width: int, levels: int) -> Adapter:
+        """A new one for a model, for codes of ``levels`` times ``width`` numbers.
 
         Raises:
             ModelError: its denoiser has no such norms.
         """
-        layers = norms(model.denoiser.network)
+        network = model.denoiser.network
+        layers = norms(network)
         if not layers:
             raise ModelError(f"model {model.name} has no blocks that a code could scale: take a U-Net")
-        return cls(width, [layer.num_channels for layer in layers.values()])
+        at = [min(depth, levels - 1) for depth in depths(network)]
+        return cls(width, at, [layer.num_channels for layer in layers.values()])
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """Of each norm's layer, (2C,width)."""
+        return [parameter.detach() for name, parameter in self.named_parameters() if name.endswith("weight")]
 
     @contextmanager
     def told(self, model: LatentDiffusion, codes: Tensor) -> Iterator[None]:
@@ -55,9 +77,11 @@ class Adapter(nn.Module):
 
         A batch that is a multiple of B, as under guidance, repeats them.
         """
+        parts = codes.split(self.width, dim=1)
         with ExitStack() as hooks:
-            for norm, layer in zip(norms(model.denoiser.network).values(), self.layers, strict=True):
-                hooks.callback(norm.register_forward_hook(_Scaled(layer(codes))).remove)
+            layers = zip(norms(model.denoiser.network).values(), self.levels, self.layers, strict=True)
+            for norm, level, layer in layers:
+                hooks.callback(norm.register_forward_hook(_Scaled(layer(parts[level]))).remove)
             yield
 
 

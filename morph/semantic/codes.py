@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from morph.diffusion.model import LatentDiffusion
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.semantic.adapter import Adapter
-from morph.semantic.encoder import SemanticEncoder
-from morph.weights.locate import EMBEDDED, check_hashes, locate, read_json
+from morph.semantic.attribute import Attribute
+from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
+from morph.semantic.located import CONFIG, WEIGHTS, weights_of
+from morph.semantic.prior import Prior
+from morph.weights.locate import EMBEDDED, check_hashes, read_json
 from morph.weights.read import misfit, read_weights
 
-PART = "semantic"
-"""The folder of a model's codes."""
 _WIDEST = 4096
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
     """encoder: pictures to codes. adapter: what the denoiser is told of them. mapper: changes of CLIP to theirs.
 
-    mapper is linear, from the difference of two CLIP vectors (N,E) to a change of codes (N,D).
+    mapper is linear, from the difference of two CLIP vectors (N,E) to a change of codes (N,D). prior: what codes
+    there are. attribute: what codes pictures have that CLIP says something of.
     """
 
     encoder: SemanticEncoder
     adapter: Adapter
     mapper: nn.Linear
+    prior: Prior
+    attribute: Attribute
 
     def of(self, pictures: Tensor) -> Tensor:
         """Codes (B,D) of pictures (B,3,H,W) in [-1,1]."""
@@ -43,27 +48,63 @@ class Codes:
         """In the ``with`` body the denoiser is told codes (B,D), for batches that are a multiple of B."""
         return self.adapter.told(model, self.encoder.original(codes))
 
+    def check(self, code: Tensor) -> None:
+        """Refuse what is no code (1,D) of these, with a ValueError."""
+        if code.shape != (1, len(self.encoder.mean)) or not code.isfinite().all():
+            raise ValueError(f"{tuple(code.shape)} is no code of {len(self.encoder.mean)} finite numbers")
+
+    def of_levels(self, numbers: Sequence[int]) -> Tensor:
+        """A mask (D,) that is 1 for codes of these levels, counted from 1, the finest; of none, for all.
+
+        Raises:
+            SettingsError: there is no such level.
+        """
+        if wrong := [number for number in numbers if not 1 <= number <= self.levels]:
+            raise SettingsError(f"there is no level {wrong[0]}; codes have {self.levels}, counted from the finest")
+        chosen = [not numbers or level + 1 in numbers for level in range(self.levels)]
+        return torch.tensor(chosen, dtype=torch.float32, device=self.encoder.mean.device).repeat_interleave(
+            self.width
+        )
+
+    @property
+    def levels(self) -> int:
+        """How many levels of the U-Net have a code of their own."""
+        return len(self.encoder.projections)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a level's code."""
+        return len(self.encoder.mean) // self.levels
+
     @property
     def network(self) -> nn.ModuleDict:
         """All of it."""
-        return nn.ModuleDict({"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper})
+        parts = {"encoder": self.encoder, "adapter": self.adapter, "mapper": self.mapper}
+        return nn.ModuleDict({**parts, "prior": self.prior, "attribute": self.attribute})
 
     def save(self, folder: Path) -> None:
         """Write as float16 safetensors, without AlexNet, which ships anyway."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: value.half().cpu().contiguous() for name, value in _state(self.network).items()}
-        save_file(tensors, folder / _WEIGHTS)
-        config = {"width": len(self.encoder.mean), "clip": self.mapper.in_features}
-        (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        save_file(tensors, folder / WEIGHTS)
+        config = {"levels": self.levels, "width": self.width, "clip": self.mapper.in_features}
+        (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
 
     @classmethod
-    def new(cls, model: LatentDiffusion, width: int, clip: int) -> Codes:
-        """New ones, which say nothing yet; ``clip`` is the width of CLIP's vectors.
+    def new(cls, model: LatentDiffusion, width: int, clip: int, levels: int) -> Codes:
+        """New ones, which say nothing yet: of ``levels`` times ``width`` numbers, for a CLIP's vectors of ``clip``.
 
         Raises:
             ModelError: a model that cannot be told codes.
         """
-        return cls(SemanticEncoder(width), Adapter.of(model, width), nn.Linear(clip, width, bias=False))
+        numbers = levels * width
+        return cls(
+            SemanticEncoder(width, levels),
+            Adapter.of(model, width, levels),
+            nn.Linear(clip, numbers, bias=False),
+            Prior(numbers),
+            Attribute(clip, numbers),
+        )
 
     @classmethod
     def load(cls, model: LatentDiffusion) -> Codes:
@@ -76,14 +117,14 @@ class Codes:
         part = weights.parent
         if part.parent == EMBEDDED:
             check_hashes(EMBEDDED)
-        config = read_json(part / _CONFIG)
-        width, clip = config.get("width"), config.get("clip")
-        for value in (width, clip):
-            if type(value) is not int or not 1 <= value <= _WIDEST:
-                raise ModelError(f"{part / _CONFIG}: its widths are no numbers from 1 to {_WIDEST}; copy it again")
-        assert isinstance(width, int)
-        assert isinstance(clip, int)
-        codes = cls.new(model, width, clip)
+        config = read_json(part / CONFIG)
+        sizes = {}
+        for key, most in (("levels", MOST_LEVELS), ("width", _WIDEST), ("clip", _WIDEST)):
+            value = config.get(key)
+            if type(value) is not int or not 1 <= value <= most:
+                raise ModelError(f"{part / CONFIG}: {key} is no number from 1 to {most}; copy the model again")
+            sizes[key] = value
+        codes = cls.new(model, **sizes)
         found = read_weights(weights, "")
         network = codes.network
         if wrong := misfit(_state(network), found):
@@ -93,19 +134,22 @@ class Codes:
         return codes
 
 
-def weights_of(name: str) -> Path:
-    """The file of the semantic codes of a model, which lies in its folder.
+_LOADED: WeakKeyDictionary[LatentDiffusion, tuple[tuple[int, int], Codes]] = WeakKeyDictionary()
+
+
+def codes_of(model: LatentDiffusion) -> Codes:
+    """:meth:`Codes.load`, once for each loaded model and file, and where it computes now.
 
     Raises:
-        ModelError: it has none.
+        ModelError: it has none, or damaged ones.
     """
-    file = locate(name, fetch=False)[0] / PART / _WEIGHTS
-    if not file.is_file():
-        raise ModelError(
-            f"model {name} has no semantic codes, and none ship with any model: train them with python -m "
-            "morph.embedded.train semantic --data DATA --out OUT, and name what this writes: --model OUT/model"
-        )
-    return file
+    file = weights_of(model.name).stat()
+    stamp = file.st_mtime_ns, file.st_size
+    known = _LOADED.get(model)
+    codes = known[1] if known and known[0] == stamp else Codes.load(model)
+    codes.network.to(model.device)
+    _LOADED[model] = stamp, codes
+    return codes
 
 
 def _state(network: nn.Module) -> dict[str, Tensor]:

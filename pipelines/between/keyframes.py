@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from morph.errors import MorphError
 from morph.media.keyframe import to_uint8
 from morph.perception.detectors import Detector
 from morph.perception.pose import KEYPOINTS, Person, Pose, draw
+from morph.semantic.codes import codes_of
 from morph.steps import drain
 from pipelines.between.hearing import Hearing
 from pipelines.request.fitting import Lora as LoraSettings
@@ -55,7 +56,8 @@ class FittedKeyframe:
     pixels (1,3,h,w) in [-1,1]; latents (1,C,h,w), clean; condition and negative, one text each; lora or None; pose,
     or None if poses guide nothing; noise (1,C,h,w), the inverted latents, or None if nothing starts from them.
     negative_lora: what the denoiser has under the negative text of guidance, where that is not ``lora``.
-    published: other LoRAs that it was given, which are not packed with the rest.
+    published: other LoRAs that it was given, which are not packed with the rest. code: its semantic code (1,D), or
+    None where the denoiser is told none.
     """
 
     pixels: Tensor
@@ -67,6 +69,7 @@ class FittedKeyframe:
     noise: Tensor | None = None
     published: tuple[Lora, ...] = ()
     negative_lora: Lora | None = None
+    code: Tensor | None = None
 
     @property
     def loras(self) -> tuple[Lora, ...]:
@@ -86,6 +89,7 @@ class FittedKeyframe:
     def packed(self) -> dict[str, Tensor]:
         """As named tensors, to be kept in a file."""
         tensors = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        tensors |= {} if self.code is None else {_CODE: self.code}
         tensors |= self.condition.packed("condition") | self.negative.packed("negative")
         for prefix, fitted in (("", self.lora), (_NEGATIVE, self.negative_lora)):
             for part in ("down", "up") if fitted else ():
@@ -125,11 +129,14 @@ class FittedKeyframe:
         pose = None
         if "pose" in named:
             pose = tuple(Person(person[:, :2], person[:, 2]) for person in named["pose"].numpy())
-        inverted = noise[0] if noise else None
-        return cls(pixels, latents, condition, negative, loras[0], pose, inverted, negative_lora=loras[1])
+        inverted, code = noise[0] if noise else None, None
+        if _CODE in named:
+            code = named[_CODE].to(device)
+            codes_of(model).check(code)
+        return cls(pixels, latents, condition, negative, loras[0], pose, inverted, (), loras[1], code)
 
 
-_NEGATIVE = "negative_"
+_NEGATIVE, _CODE = "negative_", "code"
 _TENSORS = ("pixels", "latents", "noise")
 _LOOKED_AT = 0.261  # of all times: DreamMover's 14 steps of 50
 
@@ -173,13 +180,28 @@ def control_of(poses: Sequence[Pose | None], pixels: Tensor, positions: Tensor, 
     return Control(images.permute(0, 3, 1, 2).float() / 255, scale - 2 * (positions - 0.5).abs() * (scale - 1))
 
 
+@contextmanager
 def updated(
     model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], weights: Tensor, guided: bool = False
-) -> AbstractContextManager[None]:
+) -> Iterator[None]:
     """In the ``with`` body sample b has ``weights[b, k]`` (B,K) of the LoRAs of keyframe k, mixed exactly.
 
-    guided: the B samples come twice, first under the negative text.
+    So it has of their semantic codes, where they have some. guided: the B samples come twice, first under the
+    negative text.
     """
+    told = [keyframe.code for keyframe in keyframes if keyframe.code is not None]
+    with ExitStack() as stack:
+        stack.enter_context(_with_loras(model, keyframes, weights, guided))
+        if told:
+            codes = codes_of(model)
+            stack.enter_context(codes.told(model, weights.to(told[0]) @ torch.cat(told)))
+        yield
+
+
+def _with_loras(
+    model: LatentDiffusion, keyframes: Sequence[FittedKeyframe], weights: Tensor, guided: bool
+) -> AbstractContextManager[None]:
+    """See :func:`updated`."""
     columns = [column for column, keyframe in enumerate(keyframes) for _ in keyframe.loras]
     loras = [each for keyframe in keyframes for each in keyframe.loras]
     rows = weights[:, columns]
@@ -210,7 +232,7 @@ def fit_keyframes(
     detector: Detector | None = None,
     published: Sequence[Lora] = (),
 ) -> list[FittedKeyframe]:
-    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs, on top of ``published`` ones, and poses."""
+    """Fit the user's keyframes (K,3,H,W) in one batch: LoRAs, on top of ``published`` ones, poses and codes."""
     pixels = pixels.to(model.device)
     mean, std = model.posterior(pixels)
     given = [tuple(published)] * len(pixels)
@@ -236,9 +258,11 @@ def fit_latents(
     count = len(pixels)
     conditions = embeddings.conditions.to(model.device)
     negative = embeddings.negative.to(model.device)
-    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), published, strict=True)
+    codes = codes_of(model).of(pixels).split(1) if settings.infill.codes else [None] * count
+    parts = zip(pixels.split(1), mean.split(1), conditions.split(1), published, codes, strict=True)
     keyframes = [
-        FittedKeyframe(image, z, condition, negative, None, published=given) for image, z, condition, given in parts
+        FittedKeyframe(image, z, condition, negative, None, published=given, code=code)
+        for image, z, condition, given, code in parts
     ]
     if not settings.lora.steps:
         return keyframes

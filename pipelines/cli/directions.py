@@ -25,8 +25,8 @@ def directions() -> None:
     """Find directions in which pictures change, look at what each does, and keep those that are of use.
 
     They lie in a space that pictures are made from: h, what the middle of a U-Net says (h-map: and where); text,
-    what it is told; or glo:FILE, a space that was learnt of a folder of pictures of your own. An image is moved
-    along one by morph edit --how direction.
+    what it is told; semantic, the codes that say what a picture shows; or glo:FILE, a space that was learnt of a
+    folder of pictures of your own. An image is moved along one by morph edit --how direction.
     """
 
 
@@ -59,7 +59,7 @@ def _places(command: Any) -> Any:
 @directions.command()
 @click.argument("method", metavar="METHOD")
 @click.option("-o", "--output", required=True, metavar="OUT.safetensors")
-@click.option("--space", default="text", show_default=True, metavar="h|h-map|text|glo:FILE")
+@click.option("--space", default="text", show_default=True, metavar="h|h-map|text|semantic|glo:FILE")
 @click.option("--count", default=8, show_default=True, help="Of directions, where several are found.")
 @click.option("--samples", type=int, help="Pictures that they are found in; see --methods.")
 @click.option(
@@ -165,11 +165,11 @@ def _refuse_unused(asked: FitAsked, typed: Set[str]) -> None:
     if kind == "glo":
         why = "a space of --space glo:FILE has its own size, and no steps and texts"
         idle |= dict.fromkeys(("size", "steps", "guidance", "until", "prompt"), why)
-    elif kind == "text":
-        idle["until"] = "the space of texts has no h that is moved"
+    elif kind in ("text", "semantic"):
+        idle["until"] = f"the space {kind} has no h that is moved"
     if not method.several:
         idle["count"] = f"{method.name} finds one direction"
-    if "score" not in method.needs or (method.name == "boundary" and asked.folders):
+    if "score" not in method.needs or (method.name in ("boundary", "classifier") and asked.folders):
         idle["clip"] = f"{method.name} asks no CLIP here"
     if found := next((name for name in idle if name in typed), None):
         raise SettingsError(f"{idle[found]}: leave out --{found}")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from morph.directions.boundary import apart, extremes, separated
+from morph.directions.boundary import apart, classified, extremes, separated
 from morph.directions.card import Found, parse_direction
 from morph.directions.changes import CHANGES
 from morph.directions.closed_form import factorized
@@ -31,6 +31,7 @@ from morph.perception.lpips import PerceptualDistance
 from pipelines.directions.asked import FitAsked
 from pipelines.directions.methods import (
     AcrossBoundary,
+    Classifier,
     ClosedForm,
     Descent,
     Ganalyze,
@@ -113,17 +114,30 @@ def _closed_form(generator: Generator, points: Points, method: ClosedForm, asked
     return Result(straight(vectors, points.codes), tuple(f"{value:.2f}" for value in values.tolist()))
 
 
+def _two_kinds(
+    generator: Generator, points: Points, share: float, asked: FitAsked, tell: Tell
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Codes that have something, codes that lack it, and all that are known."""
+    if asked.folders:
+        having, lacking = map(generator.coded, _groups(generator, asked))
+        return having, lacking, torch.cat([points.codes, having, lacking])
+    scores = scores_of(_scorer(generator, asked), _made(generator, points, tell)).cpu()
+    having, lacking = (points.codes[rows] for rows in extremes(scores, share))
+    return having, lacking, points.codes
+
+
+def _classifier(generator: Generator, points: Points, method: Classifier, asked: FitAsked, tell: Tell) -> Result:
+    having, lacking, known = _two_kinds(generator, points, method.share, asked, tell)
+    found = classified(having, lacking, asked.seed, method.decay, method.sparsity)
+    numbers = {"accuracy": found.accuracy, "having": len(having), "lacking": len(lacking)}
+    numbers |= {"moved": int((found.normal != 0).sum()), "of": len(found.normal)}
+    return Result(straight(found.normal[None], known, signed=True), (_what(asked),), numbers)
+
+
 def _across_boundary(
     generator: Generator, points: Points, method: AcrossBoundary, asked: FitAsked, tell: Tell
 ) -> Result:
-    if asked.folders:
-        having, lacking = (generator.project(group).codes for group in _groups(generator, asked))
-        known = torch.cat([points.codes, having, lacking])
-    else:
-        made = _made(generator, points, tell)
-        scores = scores_of(_scorer(generator, asked), made).cpu()
-        having, lacking = (points.codes[rows] for rows in extremes(scores, method.share))
-        known = points.codes
+    having, lacking, known = _two_kinds(generator, points, method.share, asked, tell)
     found = separated(having, lacking, asked.seed, method.penalty)
     numbers = {"accuracy": found.accuracy, "having": len(having), "lacking": len(lacking)}
     return Result(straight(found.normal[None], known, signed=True), (_what(asked),), numbers)
@@ -188,6 +202,7 @@ FINDERS: dict[type[Method], Finder] = {
     Pca: _pca,
     ClosedForm: _closed_form,
     AcrossBoundary: _across_boundary,
+    Classifier: _classifier,
     Steer: _steer,
     Ganalyze: _ganalyze,
     Unsupervised: _unsupervised,

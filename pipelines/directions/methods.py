@@ -90,6 +90,26 @@ class AcrossBoundary(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Classifier(
+    Method,
+    name="classifier",
+    does="from what lacks something to what has it: by a logistic regression, which may be sparse",
+    paper="Preechakul et al., Diffusion Autoencoders: Toward a Meaningful and Decodable Representation, 2022, of "
+    "semantic codes; few numbers of them: Lu et al., Hierarchical Diffusion Autoencoders and Disentangled Image "
+    "Manipulation, 2023",
+    needs=("score",),
+    several=False,
+):
+    """Options of the logistic regression."""
+
+    share: float = setting(0.25, "Of the samples on either side that a score of texts picks.", 0.001, 0.5)
+    decay: float = setting(0.01, "Of the coefficients, by their squares.", 0, 1e6)
+    sparsity: float = setting(
+        0.0, "Of the coefficients, by their sizes: 0.02 or so leaves few numbers of a code that move.", 0, 1e6
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Descent(Method):
     """Options of ways that go downhill."""
 
@@ -205,7 +225,9 @@ class Regressor(
 
 METHODS: Mapping[str, type[Method]] = {
     method.name: method
-    for method in (*(Pca, ClosedForm, AcrossBoundary, Steer, Ganalyze, Unsupervised, Warped, Region, Regressor),)
+    for method in (
+        *(Pca, ClosedForm, AcrossBoundary, Classifier, Steer, Ganalyze, Unsupervised, Warped, Region, Regressor),
+    )
 }
 
 

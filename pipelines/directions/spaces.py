@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from morph.errors import ModelError, SettingsError
 from morph.media.keyframe import load_keyframe
+from morph.semantic.located import weights_of
 from pipelines.request.options.setting import Section, setting
 from pipelines.request.options.values import keys, with_values
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # what is refused is refused before these are loaded, which t
 
     from morph.directions.generator import Generator
 
-KINDS = ("h", "h map", "text", "glo")
+KINDS = ("h", "h map", "text", "semantic", "glo")
 GLO = "glo:"
 
 
@@ -51,7 +52,7 @@ class SpaceAsked:
     def of(
         cls, text: str, values: Mapping[str, Any], model: str, device: str = "auto", dtype: str = "auto"
     ) -> Self:
-        """Read ``h``, ``h-map``, ``text`` or ``glo:FILE``.
+        """Read ``h``, ``h-map``, ``text``, ``semantic`` or ``glo:FILE``.
 
         Raises:
             SettingsError: another kind, or an option that is out of its bounds.
@@ -59,7 +60,7 @@ class SpaceAsked:
         file = Path(text.removeprefix(GLO)) if text.startswith(GLO) and text != GLO else None
         kind = "glo" if file else text.replace("h-map", "h map")
         if kind not in KINDS or (kind == "glo" and not file):
-            raise SettingsError(f"there is no space {text!r}; there are h, h-map, text and glo:FILE")
+            raise SettingsError(f"there is no space {text!r}; there are h, h-map, text, semantic and glo:FILE")
 
         def unknown(key: str) -> SettingsError:
             return SettingsError(
@@ -106,6 +107,8 @@ class SpaceAsked:
         from morph.diffusion.backbones.loading import load_model
         from pipelines.tasks.models import choose_device, quiet_libraries
 
+        if self.kind == "semantic" and (self.model == "embedded" or (self.model and Path(self.model).is_dir())):
+            weights_of(self.model)  # that it has none is said before it is loaded
         quiet_libraries()
         return generator_of(
             load_model(self.model, *choose_device(self.device, self.dtype)), self.kind, self.options

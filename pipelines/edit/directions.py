@@ -15,9 +15,11 @@ from morph.directions.card import Found
 from morph.directions.generator import Generator, pictures_of
 from morph.directions.glo import Glo
 from morph.directions.opened import opened
+from morph.directions.semantic import SemanticSpace
 from morph.errors import ModelError, SettingsError
 from morph.scaling import enlarged, reduced_pixels, size_of
 from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.codes import levels_of
 from pipelines.request.edits.directions import Direction
 
 
@@ -41,9 +43,13 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     yield Step(CLEAN, canvas.latents, canvas.latents)
     plain = pictures_of(generator, points)
     start = canvas.model.decode(canvas.latents)
-    made = []
+    made, levels = [], levels_of(how.levels)
+    moves = generator.all_codes.of_levels(levels) if isinstance(generator, SemanticSpace) else None
+    if levels and moves is None:
+        raise SettingsError(f"levels are of semantic codes, not of {generator.name}: leave them out")
     for amount in amounts:
         shift = found.directions.shifts(points.codes, number, torch.tensor([how.far * amount]))
+        shift = shift if moves is None else shift * moves.to(shift)
         change = (pictures_of(generator, points, shift) - plain).to(start)
         made.append(start + (change if own == size else enlarged(change, size)))
         yield Step(CLEAN, canvas.latents, canvas.latents)

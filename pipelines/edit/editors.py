@@ -15,7 +15,7 @@ from morph.steps import drain
 from pipelines.between.finishing import End
 from pipelines.edit import codes, constraints, directions, fitted, noise, prompts
 from pipelines.edit.canvas import Canvas
-from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder
+from pipelines.request.edits.codes import DeltaEdit, DiffusionAutoencoder, Pluralistic, Resample
 from pipelines.request.edits.constraints import Anagram, Compose, Hybrid, Ilvr, Inpaint, Restore
 from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.fitted import Asyrp, DiffusionClip
@@ -34,6 +34,8 @@ EDITORS: Mapping[type[How], Editor] = {
     Asyrp: fitted.shifted,
     DiffusionAutoencoder: codes.towards,
     DeltaEdit: codes.moved,
+    Resample: codes.drawn,
+    Pluralistic: codes.answered,
     Inpaint: constraints.repainted,
     Restore: constraints.restored,
     Ilvr: constraints.refined,

@@ -21,7 +21,7 @@ from morph.media.stills import FIRST_FRAME, FrameFolder, check_folder, check_par
 from pipelines.job.needs import check_directions
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
-from pipelines.request.edits.codes import CODED
+from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import suited
 from pipelines.request.recipe import published_edit
@@ -156,10 +156,10 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
         SettingsError: directions, and what they need is not named.
     """
     check_directions(edit)
-    from morph.semantic.codes import weights_of
+    from morph.semantic.located import weights_of
     from pipelines.tasks.models import Models, quiet_libraries
 
-    if isinstance(edit.how, CODED) and (options.model == "embedded" or os.path.isdir(options.model)):
+    if isinstance(edit.how, Coded) and (options.model == "embedded" or os.path.isdir(options.model)):
         weights_of(options.model)  # that it has none is said before it is loaded
     quiet_libraries()
     where = {"device": options.device, "dtype": options.dtype}

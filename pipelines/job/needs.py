@@ -12,11 +12,13 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
+from morph.semantic.located import weights_of
 from morph.video.supported import check_frames, check_video, is_video, latent_frames, video_geometry
 from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
+from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.edit import Edit
 from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, Way, is_filmed, needs_model
@@ -63,6 +65,8 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
             _check_clip(source)
         for edit in clip.edits:
             check_directions(edit)
+        if clip.settings.infill.codes or any(isinstance(edit.how, Coded) for edit in clip.edits):
+            weights_of(clip.model)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
     elif clip.tokens:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import ExistsError, SettingsError
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, atomic_path, check_parent, write_png
+from morph.semantic.located import has_codes
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import check_offload
 from pipelines.request.options.values import keys
@@ -103,7 +104,7 @@ def compare_presets(
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise ExistsError(f"{output}: is there already and not empty: name another folder, or add --overwrite")
     check_parent(folder)
-    chosen = comparable(presets, given)
+    chosen = comparable(presets, given, computing.model)
     chosen = _with_aligned(chosen) if align else chosen
     clips = {name: clip_of(images, prompts, settings) for name, settings in chosen.items()}
     for clip in clips.values():
@@ -154,13 +155,13 @@ def compare_presets(
     return comparison
 
 
-def comparable(presets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Settings]:
-    """The settings of presets by their names, with ``given`` over them; of none, all but a video model's.
+def comparable(presets: Sequence[str], given: Mapping[str, Any], model: str = "embedded") -> dict[str, Settings]:
+    """The settings of presets by their names, with ``given`` over them; of none, all that suit the model.
 
     Raises:
         SettingsError: two of one name, one that shows more than one way, or sizes that differ.
     """
-    names = list(dict.fromkeys(presets)) or _of_pictures()
+    names = list(dict.fromkeys(presets)) or _suitable(model)
     chosen = {Path(name).stem: _changed(name, given) for name in names}
     if len(chosen) < len(names):
         raise SettingsError(f"two of the presets {', '.join(names)} have the same name")
@@ -193,9 +194,10 @@ def _with_aligned(chosen: Mapping[str, Settings]) -> dict[str, Settings]:
     return settings_of
 
 
-def _of_pictures() -> list[str]:
-    """The presets for which no video model is needed: one model makes all that is compared."""
-    return [name for name in preset_names() if load_preset(name).between != "video"]
+def _suitable(model: str) -> list[str]:
+    """The presets that a model of pictures can make: one makes all that is compared."""
+    names = [name for name in preset_names() if load_preset(name).between != "video"]
+    return names if has_codes(model) else [name for name in names if not load_preset(name).infill.codes]
 
 
 def _changed(preset: str, given: Mapping[str, Any]) -> Settings:

@@ -64,6 +64,13 @@ class Infill(Section, prefix="infill."):
         1000,
     )
 
+    codes: bool = setting(
+        False,
+        "Tell the denoiser the semantic codes of both images, lerped in between, as diffusion autoencoders do. The "
+        "model needs codes; see configs/edits.md.",
+        scope="fit",
+    )
+
     @property
     def guided(self) -> bool:
         """Whether frames are guided anywhere."""

@@ -210,6 +210,8 @@ class Settings(Section):
             raise SettingsError(
                 f"infill.mix is moved, which goes by DDIM and not by {self.inversion}: set inversion=uni-inv"
             )
+        if self.infill.codes and self.anchors.depth:
+            raise SettingsError("infill.codes is on, and anchors are told no codes: set anchors.depth=0")
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":
@@ -225,6 +227,7 @@ class Settings(Section):
                     "inbetween.frames=0": self.inbetween.frames != "0",
                     "infill.guidance=1 or more": self.infill.guidance < 1,
                     "infill.guidance_halfway=1": self.infill.guidance_halfway != 1,
+                    "infill.codes=false": self.infill.codes,
                 }
             )
         if self.depth not in (8, 16):

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from morph.media.keyframe import Keyframe, to_levels
-from morph.semantic.codes import weights_of
+from morph.semantic.located import weights_of
 from pipelines.between.keyframes import Progress
 from pipelines.edit.painting import Kit, identity
 from pipelines.request.contents import hash_of_file
-from pipelines.request.edits.codes import CODED
+from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.edit import Edit
 from pipelines.request.plan import Plan
 from pipelines.tasks.facts import VERSIONS
@@ -48,7 +48,7 @@ class Edits:
         models, size = self._models, self._plan.sizes.model
         fit = self._plan.clip.keyframes[number].settings.fit
         decisive: tuple[Any, ...] = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit, models.clip)
-        if isinstance(edit.how, CODED):  # which are trained anew, and the model stays what it was
+        if isinstance(edit.how, Coded):  # which are trained anew, and the model stays what it was
             decisive = *decisive, hash_of_file(weights_of(models.model.name))
         key = key_of("edit", VERSIONS, models.weights, models.dtype, models.device.type, *decisive)
 

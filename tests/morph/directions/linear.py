@@ -36,6 +36,9 @@ class Linear:
         flat = (pictures - self.base).flatten(1)
         return Points(torch.linalg.lstsq(self.basis.flatten(1).T, flat.T).solution.T)
 
+    def coded(self, pictures):
+        return self.project(pictures).codes
+
     def picture(self, points, shifts=None):
         codes = points.codes if shifts is None else points.codes + shifts
         return torch.einsum("nd,dchw->nchw", codes, self.basis) + self.base

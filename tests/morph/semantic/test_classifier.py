@@ -22,3 +22,19 @@ def test_the_direction_is_that_in_which_the_kinds_differ():
 def test_both_kinds_are_needed():
     with pytest.raises(ValueError, match="both kinds"):
         direction(torch.zeros(0, 3), torch.zeros(2, 3))
+
+
+def test_a_sparse_direction_moves_few_numbers():
+    generator = torch.Generator().manual_seed(0)
+    without, having = torch.randn(80, 40, generator=generator), torch.randn(80, 40, generator=generator)
+    having[:, 3] += 2
+    having[:, 7] -= 2
+    dense, sparse = direction(without, having), direction(without, having, sparsity=0.05)
+    assert (dense != 0).sum() == 40
+    assert {3, 7} <= set(sparse.nonzero()[:, 0].tolist())
+    assert (sparse != 0).sum() < 15
+    assert float(sparse.norm()) == pytest.approx(1, abs=1e-5)
+    assert sparse[3] > 0.4
+    assert sparse[7] < -0.4
+    with pytest.raises(ValueError, match="take less"):
+        direction(without, having, sparsity=100)

@@ -5,20 +5,17 @@ import torch
 
 from morph.diffusion.backbones.loading import load_model
 from morph.errors import ModelError
-from morph.semantic.codes import Codes, mapped
-from tests.conftest import build_folder
+from morph.media.keyframe import load_keyframe
+from morph.semantic.codes import Codes, codes_of, mapped
+from tests.codes import give_codes
+from tests.conftest import SAMPLES, build_folder
 
 
 @pytest.fixture
 def told(tmp_path):
     """A random model with random codes in its folder."""
-    model = load_model(str(build_folder(tmp_path / "model")))
-    codes = Codes.new(model, 6, 8)
-    torch.manual_seed(0)
-    for layer in codes.adapter.layers:
-        torch.nn.init.normal_(layer.weight, std=0.1)
-    codes.save(tmp_path / "model" / "semantic")
-    return model, codes.network.eval() and codes, tmp_path / "model" / "semantic"
+    folder = build_folder(tmp_path / "model")
+    return *give_codes(folder), folder / "semantic"
 
 
 def test_what_is_saved_is_read(told):
@@ -35,15 +32,45 @@ def test_what_is_saved_is_read(told):
         assert (model.output(latents, 400, condition) - expected).abs().max() > 0.05
 
 
+def test_codes_are_loaded_once_for_a_model(told):
+    model, _, part = told
+    codes = codes_of(model)
+    assert codes_of(model) is codes
+    assert codes_of(load_model(str(part.parent))) is not codes
+
+
+def test_the_codes_that_ship_are_usual_ones_and_so_are_those_that_are_drawn(embedded):
+    codes = codes_of(embedded)
+    assert (codes.levels, codes.width) == (3, 64)
+    drawn = codes.prior.drawn(256, 0)
+    assert drawn.mean(0).abs().mean() < 0.15
+    assert 0.75 < drawn.std(0).mean() < 1.15
+    pictures = torch.cat([load_keyframe(SAMPLES / name, "", (96, 96)).pixels for name in ("cat.jpg", "rocket.jpg")])
+    cat, rocket = codes.of(pictures)
+    assert 0.4 < cat.norm() / drawn.norm(dim=1).mean() < 2.5
+    near = codes.prior.another(cat[None], 0.3, 0)[0]
+    assert (near - cat).norm() < (near - rocket).norm()
+
+
+def test_what_is_no_code_is_refused(told):
+    _, codes, _ = told
+    codes.check(torch.zeros(1, 6))
+    for wrong in (torch.zeros(1, 5), torch.zeros(2, 6), torch.full((1, 6), torch.nan)):
+        with pytest.raises(ValueError, match="no code"):
+            codes.check(wrong)
+
+
 def test_a_model_without_codes_is_refused(folder):
     with pytest.raises(ModelError, match="has no semantic codes"):
         Codes.load(load_model(str(folder)))
 
 
-@pytest.mark.parametrize("width", [0, 5, -1, 10**9, "6", True, None])
-def test_codes_of_other_sizes_are_refused(told, width):
+@pytest.mark.parametrize("key", ["levels", "width", "clip"])
+@pytest.mark.parametrize("value", [0, 1, -1, 10**9, "3", True, None])
+def test_codes_of_other_sizes_are_refused(told, key, value):
     model, _, part = told
-    (part / "config.json").write_text(json.dumps({"width": width, "clip": 8}))
+    config = json.loads((part / "config.json").read_text())
+    (part / "config.json").write_text(json.dumps(config | {key: value}))
     with pytest.raises(ModelError, match="copy"):
         Codes.load(model)
 

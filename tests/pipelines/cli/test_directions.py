@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from morph.directions.card import Found
+from tests.codes import embedded_with_codes
 from tests.conftest import SAMPLES
 from tests.pipelines.cli.conftest import run
 
@@ -129,3 +130,34 @@ def test_options_that_nothing_heeds_are_refused(tmp_path, method, more, said):
     result = run("directions", "fit", method, "-o", "d.safetensors", *more, cwd=tmp_path)
     assert result.returncode
     assert said in result.stderr
+
+
+def test_a_classifier_of_codes_is_found_in_folders_and_gone_along(command, tmp_path, pictures):
+    embedded_with_codes(tmp_path / "model")
+    (tmp_path / "dark").mkdir()
+    for file in sorted(pictures.iterdir()):
+        Image.eval(Image.open(file), lambda value: value // 4).save(tmp_path / "dark" / file.name)
+    fitted = command(
+        *("directions", "fit", "classifier", "-o", "d.safetensors", "--space", "semantic", "--model", "model"),
+        *("--having", "dark", "--lacking", str(pictures), *SMALL, "--json"),
+        cwd=tmp_path,
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    said = json.loads(fitted.stdout)
+    assert said["space"].startswith("the semantic of model")
+    assert said["numbers"]["of"] == 12
+    edit = ["edit", CAT, "--how", "direction", "--set", "directions=d.safetensors", "--model", "model"]
+    small = ["--steps", "3", "--size", "64", "--model-size", "64", "--device", "cpu"]
+    for name, levels in (("all", ""), ("fine", "1")):
+        edited = command(*edit, "-o", f"{name}.png", "--set", f"levels={levels}", *small, cwd=tmp_path)
+        assert edited.returncode == 0, edited.stderr
+    assert (tmp_path / "all.png").read_bytes() != (tmp_path / "fine.png").read_bytes()
+
+
+def test_the_space_of_codes_wants_a_model_with_codes(command, folder, tmp_path):
+    fit = "directions", "fit", "pca", "-o", "d.safetensors", "--space", "semantic"
+    refused = command(*fit, "--model", str(folder), cwd=tmp_path)
+    assert refused.returncode != 0
+    assert refused.stderr.count("\n") == 1
+    assert "has no semantic codes" in refused.stderr
+    assert not (tmp_path / "d.safetensors").exists()

@@ -94,3 +94,13 @@ def test_a_region_is_taken_from_a_mask(space, tmp_path):
     found, _, _ = result(space, "region", values=values, count=2, mask=tmp_path / "mask.png")
     assert found.numbers["basis"] == 6
     assert 1 <= found.numbers["rank of the rest"] < 6
+
+
+def test_a_classifier_may_move_few_numbers(space, painted):
+    folders = (painted / "red", painted / "blue")
+    dense, _, _ = result(space, "classifier", folders=folders)
+    sparse, _, _ = result(space, "classifier", values={"sparsity": 0.05}, folders=folders)
+    assert dense.numbers["accuracy"] > 0.7
+    assert sparse.numbers["moved"] < dense.numbers["moved"] == dense.numbers["of"]
+    with pytest.raises(SettingsError, match="take less, by --set sparsity="):
+        result(space, "classifier", values={"sparsity": 1000}, folders=folders)

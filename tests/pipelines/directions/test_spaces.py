@@ -35,7 +35,7 @@ def test_kinds_differ_by_their_fingerprints(model):
 
 @pytest.mark.parametrize("text", ["w", "glo", "glo:", "H", ""])
 def test_other_spaces_are_refused(text):
-    with pytest.raises(SettingsError, match="there are h, h-map, text and glo:FILE"):
+    with pytest.raises(SettingsError, match="there are h, h-map, text, semantic and glo:FILE"):
         SpaceAsked.of(text, {}, "embedded")
 
 

@@ -1,19 +1,17 @@
 """Edits of semantic codes, on the model that ships with codes of chance."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
 from morph.diffusion.backbones.loading import load_model
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.media.keyframe import load_keyframe
 from morph.perception.clip import load_clip
-from morph.semantic.codes import Codes
 from morph.steps import drain
-from morph.weights.locate import EMBEDDED
 from pipelines.edit.editors import EDITORS
+from tests.codes import embedded_with_codes
 from tests.conftest import SAMPLES
 
 TEXTS = {"prompt": "a photo of a dog", "source": "a photo of a cat"}
@@ -23,14 +21,8 @@ QUICK = {"steps": 6, "inversion_iterations": 6}
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """The model that ships, and codes of chance in its folder."""
-    folder = tmp_path_factory.mktemp("told") / "model"
-    shutil.copytree(EMBEDDED, folder)
-    codes = Codes.new(load_model("embedded"), 8, 512)
-    torch.manual_seed(0)
-    for layer in codes.adapter.layers:
-        torch.nn.init.normal_(layer.weight, std=0.03)
-    codes.save(folder / "semantic")
-    return load_model(str(folder))
+    model, _ = embedded_with_codes(tmp_path_factory.mktemp("told") / "model")
+    return model
 
 
 def made(canvas, *amounts):
@@ -63,14 +55,48 @@ def test_a_code_moves_as_the_texts_do(canvas, told):
     assert strong > weak > 1e-6
 
 
+@pytest.mark.parametrize("how", ["resample", "pada"])
+def test_each_seed_is_another_answer_and_a_weaker_one_is_nearer(canvas, told, how):
+    values = {"how": how, **QUICK, "levels": "1,3"} | ({} if how == "resample" else {"prompt": "a photo of a dog"})
+    one = canvas(told, **values)
+    own = told.decode(one.latents)
+    weak, strong = distance(made(one, 0.1, 1.0), own)
+    assert strong > 2 * weak
+    assert torch.allclose(made(canvas(told, **values)), made(one), atol=1e-5), "the same for a seed"
+    other = made(canvas(told, **values, seed=1))
+    assert distance(other, made(one))[0] > 1e-6
+    assert distance(other, own)[0] > 1e-6
+
+
+def test_answers_to_what_the_picture_shows_without_freshness_are_the_picture(canvas, told):
+    text = "a photo of a cat"
+    same = canvas(told, how="pada", prompt=text, source=text, fresh=0, **QUICK)
+    assert distance(made(same), told.decode(same.latents))[0] < 2e-3
+    seen = canvas(told, how="pada", other=same.pixels, reference="cat.jpg", fresh=0, **QUICK)
+    assert distance(made(seen), told.decode(seen.latents))[0] < 2e-3
+
+
+def test_levels_that_do_not_move_keep_their_codes(canvas, told):
+    other = load_keyframe(SAMPLES / "raccoon.jpg", "", (64, 64)).pixels
+    values = {"other": other, "how": "diffae", "reference": "raccoon.jpg", "noise": 0, **QUICK}
+    whole, *parts = (made(canvas(told, **values, levels=levels)) for levels in ("", "1", "2", "3"))
+    own = told.decode(canvas(told, **values).latents)
+    assert all(distance(part, own)[0] > 1e-6 for part in parts)
+    assert all((part - whole).abs().max() > 1e-4 for part in parts)
+    with pytest.raises(SettingsError, match="no level 4"):
+        made(canvas(told, **values, levels="4"))
+
+
 def test_models_without_codes_are_refused(canvas, folder):
     with pytest.raises(ModelError, match="has no semantic codes"):
         made(canvas(load_model(str(folder)), how="delta-edit", **TEXTS))
 
 
-@pytest.mark.parametrize("how", ["diffae", "delta-edit"])
+@pytest.mark.parametrize("how", ["diffae", "delta-edit", "resample", "pada"])
 def test_as_many_forwards_as_planned(canvas, told, how):
-    texts, other = ({}, torch.zeros(1, 3, 64, 64)) if how == "diffae" else (TEXTS, None)
+    texts, other = {} if how == "resample" else TEXTS, None
+    if how == "diffae":
+        texts, other = {}, torch.zeros(1, 3, 64, 64)
     one, seen = canvas(told, other=other, how=how, **texts, **QUICK), []
     one = replace(one, clip=lambda name: load_clip("embedded"))
     with told.watched(seen.append):

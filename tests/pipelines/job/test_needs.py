@@ -17,7 +17,8 @@ from pipelines.request.clip import clip_of
 from pipelines.request.edits.edit import Edit
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed
-from tests.conftest import SAMPLES
+from tests.codes import give_codes
+from tests.conftest import SAMPLES, build_folder
 
 PAIR = [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
 CANDIDATES = {"anchors.depth": 1, "anchors.candidates": 2}
@@ -45,6 +46,14 @@ def planned(tmp_path, model="embedded", controlnet=None, preset="default", **val
 def test_settings_that_a_render_refuses(tmp_path, values, message):
     with pytest.raises(InputError, match=message):
         planned(tmp_path, **values)
+
+
+def test_codes_are_looked_for_where_they_are_told_or_edited(tmp_path, folder):
+    with pytest.raises(ModelError, match="has no semantic codes"):
+        planned(tmp_path, model=folder, preset="diffae")
+    coded = build_folder(tmp_path / "model")
+    give_codes(coded)
+    assert all(plan.clip.settings.infill.codes for plan in planned(tmp_path, model=coded, preset="diffae"))
 
 
 def test_what_is_not_used_is_not_looked_for(tmp_path):

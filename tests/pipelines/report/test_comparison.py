@@ -11,6 +11,8 @@ from pipelines.report.comparison import Computing, comparable, compare_presets
 from pipelines.request.presets import preset_names
 from pipelines.request.ways import NO_MODEL
 from pipelines.tasks.progress import quiet
+from tests.codes import give_codes
+from tests.conftest import build_folder
 from tests.pipelines.conftest import CAT, RACCOON
 
 WARP = {"size": "64", "frames": 3, "align.on": False}
@@ -43,7 +45,12 @@ def test_what_is_written_is_what_is_returned(folder, tmp_path, caplog):
 
 
 def test_presets_that_cannot_be_compared_are_refused(tmp_path):
-    assert list(comparable([], {})) == [name for name in preset_names() if name != "video"]
+    of_pictures = [name for name in preset_names() if name != "video"]
+    folder = build_folder(tmp_path / "model")
+    without = [name for name in of_pictures if name != "diffae"]
+    assert list(comparable([], {}, str(folder))) == without
+    give_codes(folder)
+    assert list(comparable([], {}, str(folder))) == of_pictures
     assert comparable(["warp"], WARP)["warp"].frames == 3
     for name, text in (("warp", ""), ("small", 'size = "128"')):
         (tmp_path / f"{name}.toml").write_text(text)

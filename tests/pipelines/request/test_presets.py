@@ -95,6 +95,14 @@ def test_impus_has_its_codes_numbers():
     assert (paper.infill.guidance, paper.infill.guidance_most, paper.infill.mix) == (1.5, 3, "slerp")
 
 
+def test_the_preset_of_diffusion_autoencoders_has_nothing_but_codes_and_noise():
+    paper = load_preset("diffae")
+    assert paper.infill.codes
+    assert (paper.attention, paper.adain, paper.lora.steps, paper.anchors.depth) == (0, False, 0, 0)
+    assert (paper.infill.mix, paper.infill.guidance, paper.inversion, paper.noise) == ("slerp", 1, "fixed-point", 0)
+    assert not paper.align.on
+
+
 def test_a_preset_file_is_read_and_its_errors_name_it(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("frames = 9\n[lora]\nsteps = 5\n")

@@ -54,7 +54,7 @@ def test_codes_that_were_trained_anew_edit_anew(edited, tmp_path):
     models, made = Models.of(replace(clip, model=str(folder)), "cpu", "float32"), []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        codes = Codes.new(models.model, 6, 512)
+        codes = Codes.new(models.model, 6, 512, 1)
         for layer in codes.adapter.layers:
             torch.nn.init.normal_(layer.weight)
         codes.save(folder / "semantic")
