@@ -41,6 +41,8 @@ TRUSTED = 0.4
 """The trust, in the mean of all places, below which parts of other sizes are looked for elsewhere."""
 PLAINER = 1.4
 """How many times as well these have to match as the best ones of the same size."""
+LIKELY = 2
+"""How many sizes that do are tried at most."""
 AS_SURE = 0.9
 """The share of the trust in the field without them that they must have: they leave less of the surroundings."""
 MIRRORED = 0.85
@@ -163,27 +165,30 @@ class _Begun:
 
 
 def _placed(begun: _Begun, sights: Sights) -> _Begun:
-    """The field that begins where a part of one picture looks like a larger or smaller one of the other.
-
-    If that is to be trusted: things three times as large, elsewhere, are not found by the descent alone.
-    """
+    """The field that begins where a part of one picture looks like a larger one of the other, if that is sure."""
     extent, placements = begun.search.extent, []
     for ratio, sizes in RATIOS.items():
         begun.search.tick()
         layers = sights.common(sizes)
         placements.append(Placement.of(_Search.of(layers[1:] or layers, extent).features, ratio, extent))
-    best = max(placements, key=lambda placement: placement.score)
-    as_large = next(placement for placement in placements if placement.ratio == 1)
-    if best.score < PLAINER * as_large.score:
+    as_large = next(placement.score for placement in placements if placement.ratio == 1)
+    better = [placement for placement in placements if placement.score > PLAINER * as_large]
+    if not better:
         return begun
-    layers, (count, _), (_, rate) = sights.common(sides(best.ratio)), LEVELS[1], LEVELS[0]
-    search = _Search.of(layers[1:] or layers, extent, tick=begun.search.tick)
-    still = torch.zeros(2, *(count + 3 for count in cells(extent, count)))
-    start = unfolded(obedient(still, extent, best.places), extent, None, still)
-    control = search.improved(start, count, rate)
-    placed = _Begun(best.ratio, layers, search, control, search.energy(control))
+    count, rate = LEVELS[1][0], LEVELS[0][1]
+
+    def placed(placement: Placement) -> _Begun:
+        layers = sights.common(sides(placement.ratio))
+        search = _Search.of(layers[1:] or layers, extent, tick=begun.search.tick)
+        still = torch.zeros(2, *(intervals + 3 for intervals in cells(extent, count)))
+        start = unfolded(obedient(still, extent, placement.places), extent, None, still)
+        control = search.improved(start, count, rate)
+        return _Begun(placement.ratio, layers, search, control, search.energy(control))
+
+    likely = sorted(better, key=lambda placement: placement.score)[-LIKELY:]
+    surest = max(map(placed, likely), key=lambda candidate: candidate.trust)
     rival = replace(begun, control=begun.search.improved(begun.control, count, rate))  # by as many intervals
-    return placed if placed.trust > AS_SURE * rival.trust else begun
+    return surest if surest.trust > AS_SURE * rival.trust else begun
 
 
 @dataclass(frozen=True)
