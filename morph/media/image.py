@@ -8,11 +8,8 @@ matte is the caller's choice, and so the caller's to tell, see :func:`laid_on_bl
 from __future__ import annotations
 
 import logging
-import re
 import stat
-import struct
 import warnings
-import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -26,33 +23,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 from morph.errors import KeyframeError, reason_of
 from morph.media import deep, heif, kinds, limits, srgb, whole
 from morph.media.moment import Moment, file_of
-from morph.media.quiet import quiet
+from morph.media.quiet import DECODER_ERRORS, quiet, words_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 """Pillow's decoders that untrusted files may reach, and HEIC's beside them; a name's suffix is never believed."""
 
 _ANIMATIONS = ("PNG", "WEBP", "GIF", "AVIF")  # what else has several pictures in it does not move
 _DNG_VERSION = 50706
-_NOT_SAID = (LookupError, TypeError, ArithmeticError, MemoryError, struct.error, RuntimeError, SyntaxError)
-"""Errors whose own words tell people nothing."""
-_OF_NO_USE = re.compile("decoder error|could not create decoder|failed to decode next frame")
-
-# What Pillow's decoders are known to raise on a damaged file.
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    RuntimeError,  # of HEIC's
-)
-
 # EXIF orientation -> how to turn the stored picture upright.
 _UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: np.fliplr,
@@ -112,7 +89,7 @@ def read_image(path: Path | str) -> StillImage:
                 colour, alpha, orientation, notices = _decoded(path)
         except Image.DecompressionBombError as error:
             raise limits.too_large(path) from error
-        except _DECODER_ERRORS as error:
+        except DECODER_ERRORS as error:
             raise _unreadable(path, error) from error
     if orientation in _UPRIGHT:
         turned = _UPRIGHT[orientation]
@@ -168,7 +145,7 @@ def check_image(path: Path | str) -> None:
                 pass
         except Image.DecompressionBombError as error:
             raise limits.too_large(path) from error
-        except _DECODER_ERRORS:  # what is wrong is said better where all of it is read
+        except DECODER_ERRORS:  # what is wrong is said better where all of it is read
             read_image(path)
 
 
@@ -211,7 +188,7 @@ def _unreadable(path: Path, error: Exception) -> KeyframeError:
             f"{path}: not a PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC picture, or damaged: "
             "save it as one of these"
         )
-    reason = "" if isinstance(error, _NOT_SAID) or _OF_NO_USE.match(str(error)) else " ".join(str(error).split())
+    reason = words_of(error)
     return KeyframeError(f"{path}: cannot be read ({reason or 'it is damaged'}): save it again as a PNG")
 
 
@@ -270,7 +247,7 @@ def _orientation(path: Path, image: Image.Image, notices: list[str]) -> int:
     try:
         limits.check_exif(path, image)
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except (*_DECODER_ERRORS, KeyframeError):
+    except (*DECODER_ERRORS, KeyframeError):
         notices.append("EXIF data is damaged: orientation ignored")
         return 1
 

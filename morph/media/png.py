@@ -16,7 +16,7 @@ from PIL import Image
 
 from morph.media.frame import FrameArray, checked_frame, coloured
 from morph.media.limits import MAX_PIXELS
-from morph.media.quiet import quiet
+from morph.media.quiet import DECODER_ERRORS, quiet, words_of
 from morph.media.strips import rows_of, strips
 
 LEVEL = 1
@@ -30,8 +30,6 @@ _AFTER_HEADER = len(_SIGNATURE) + 25
 _KEYWORD = b"Comment"
 _COSTS = (9, 17)
 """Bytes that a pixel of up to 8 bits takes while it is decoded, and one of 16."""
-_DAMAGED = (OSError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AssertionError, zlib.error)
-"""What Pillow raises on a damaged PNG, and ValueError."""
 _MAX_CHUNKS = 1_000_000  # a file can be made of empty ones
 
 # What says sRGB: the chunk of that name (0: perceptual), and the newer code points that some editors prefer
@@ -88,8 +86,8 @@ def decode_png(data: bytes, memory: int | None = None) -> FrameArray:
             for rows in strips(image.height, image.width):
                 pixels[rows] = np.asarray(rows_of(image, rows).convert(mode))
             return pixels
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
-        raise ValueError(str(error) or "it is damaged") from error
+    except (*DECODER_ERRORS, Image.DecompressionBombError) as error:
+        raise ValueError(words_of(error) or "it is damaged") from error
 
 
 def png_comment(file: IO[bytes]) -> str | None:

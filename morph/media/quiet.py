@@ -1,15 +1,38 @@
-"""Keeps what decoders written in C print to stderr off the screen; what is wrong is told once, in one line."""
+"""What decoders raise, and a guard that keeps what those written in C print to stderr off the screen.
+
+What is wrong is told once, in one line.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import struct
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    RuntimeError,  # of HEIC's
+)
+"""What Pillow's decoders are known to raise on a damaged file."""
+_NOT_SAID = (LookupError, TypeError, ArithmeticError, MemoryError, struct.error, RuntimeError, SyntaxError)
+"""Errors whose own words tell people nothing."""
+_OF_NO_USE = re.compile("decoder error|could not create decoder|failed to decode next frame")
 _STDERR = 2
 _CHATTER = re.compile(
     rb"libpng (warning|error): |\[ ?(WARN|ERROR|INFO|FATAL)[:@]|(Corrupt|Premature|Invalid|Unsupported) .*JPEG"
@@ -20,6 +43,11 @@ _lock = threading.Lock()
 _depth = 0
 _real: int | None = None
 _caught: int | None = None
+
+
+def words_of(error: Exception) -> str:
+    """What a decoder says of a damaged file, in one line; nothing where that would tell people nothing."""
+    return "" if isinstance(error, _NOT_SAID) or _OF_NO_USE.match(str(error)) else " ".join(str(error).split())
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from PIL import Image
 
 from morph.errors import EncodeError, ExistsError
 from morph.media.frame import to_rgb8
+from morph.media.quiet import DECODER_ERRORS
 from morph.media.stills import atomic_path
 from morph.media.target import Stream
 from pipelines.between.rendered_way import CANDIDATES, MATCHES, Choice
@@ -342,5 +343,5 @@ def _cells(sheet: Path, count: int, longest: int = SMALL) -> list[str | None]:
             width, height = image.width // count, image.height
             boxes = [(number * width, 0, (number + 1) * width, height) for number in range(count)]
             return [_jpeg(image.crop(box), longest) for box in boxes]
-    except (OSError, SyntaxError):
+    except DECODER_ERRORS:
         return [None] * count

@@ -55,7 +55,9 @@ CASES: Mapping[str, Mapping[str, Any]] = {
     "diffusionclip": PAIR,
     "asyrp": PAIR,
     "diffae": {"reference": REFERENCE},
-    "delta-edit": PAIR,
+    "delta-edit": {**PAIR, "scale": 3},
+    "resample": {"strength": 1},
+    "pada": {"prompt": "a photo of a lion"},
 }
 """What is asked of each: its own numbers, but where the embedded model makes only noise or glare of these."""
 _COLUMNS, _GAP, _LINE = 5, 6, 15

@@ -116,6 +116,12 @@ def test_a_palette_png_without_its_palette():
     assert fuzzed("still.png", b"\x89PNG\r\n\x1a\n" + header + body) is None
 
 
+@pytest.mark.parametrize(("kind", "length"), [(b"tRNS", 0), (b"cHRM", 3), (b"gAMA", 0), (b"pHYs", 1)])
+def test_a_png_whose_late_chunk_is_too_short(kind, length):
+    data = cached(TARGETS["still.png"])[0]  # what comes behind the pixels is read when they have been
+    assert fuzzed("still.png", data[:-12] + png_chunk(kind, bytes(length)) + data[-12:]) is None
+
+
 def test_a_frame_that_pillow_warns_of_is_read_without_a_word():
     data = cached(TARGETS["still.png"])[3]  # pytest makes an error of a warning
     assert fuzzed("still.png", data[:33] + png_chunk(b"acTL", bytes(8)) + data[33:]) is None
