@@ -86,6 +86,10 @@ class LatentDiffusion:
         self.merged += (name,)
         self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
 
+    def carry(self, identity: str) -> None:
+        """Have what comes with the weights, by its hash, as a part of the fingerprint."""
+        self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
+
     def learn(self, word: str, identity: str, vectors: Sequence[Tensor]) -> None:
         """Have each of CLIP's text towers read a word as its own vectors (N,D); ``identity`` is a hash of these.
 

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from morph.diffusion.backbones.flux import Flux
 from morph.diffusion.backbones.shown import Shown
 from morph.diffusion.backbones.texts_qwen_edit import QwenEdit
 from morph.diffusion.condition import Condition
@@ -26,6 +27,11 @@ from morph.diffusion.prediction import Prediction, Predictor
 def follows(model: LatentDiffusion) -> bool:
     """Whether a model was made to follow instructions: its denoiser can be shown a picture's latents too."""
     return model.denoiser.edits
+
+
+def paints(model: LatentDiffusion) -> bool:
+    """Whether a model makes pictures of texts alone, as FLUX.1 Kontext does too."""
+    return not follows(model) or isinstance(model.denoiser, Flux)
 
 
 def seen(model: LatentDiffusion, picture: Tensor, prompts: Sequence[str]) -> Condition | None:

@@ -27,8 +27,8 @@ from morph.media.stills import write_png
 from morph.perception.clip import load_clip
 from morph.semantic.adapter import Adapter
 from morph.semantic.codes import Codes, mapped
-from morph.semantic.located import PART
 from morph.steps import drain
+from morph.weights.semantic import PART
 
 LEVELS, WIDTH = 3, 64
 """Levels that have a code of their own, those of the embedded U-Net, and the numbers of each."""

@@ -18,10 +18,10 @@ from morph.errors import ModelError, SettingsError
 from morph.semantic.adapter import Adapter
 from morph.semantic.attribute import Attribute
 from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
-from morph.semantic.located import CONFIG, WEIGHTS, weights_of
 from morph.semantic.prior import Prior
 from morph.weights.locate import EMBEDDED, check_hashes, read_json
 from morph.weights.read import misfit, read_weights
+from morph.weights.semantic import CONFIG, WEIGHTS, weights_of
 
 _WIDEST = 4096
 

@@ -22,6 +22,7 @@ WEIGHT_FILES = {
     "transformer": "diffusion_pytorch_model.safetensors",
     "text_encoder_3": "model.safetensors",
     "image_encoder": "model.safetensors",
+    "semantic": "model.safetensors",
 }
 MAX_JSON = 32 * 1024**2
 """Bytes of a model's configuration, of a tokenizer (Mistral's has 17 MB), or of the list of its hashes."""

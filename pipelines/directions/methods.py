@@ -105,7 +105,7 @@ class Classifier(
     share: float = setting(0.25, "Of the samples on either side that a score of texts picks.", 0.001, 0.5)
     decay: float = setting(0.01, "Of the coefficients, by their squares.", 0, 1e6)
     sparsity: float = setting(
-        0.0, "Of the coefficients, by their sizes: 0.02 or so leaves few numbers of a code that move.", 0, 1e6
+        0.0, "Of the coefficients, by their sizes: 0.03 or so leaves few numbers of a code that move.", 0, 1e6
     )
 
 

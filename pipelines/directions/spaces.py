@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from morph.errors import ModelError, SettingsError
 from morph.media.keyframe import load_keyframe
-from morph.semantic.located import weights_of
+from morph.weights.semantic import weights_of
 from pipelines.request.options.setting import Section, setting
 from pipelines.request.options.values import keys, with_values
 

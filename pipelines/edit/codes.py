@@ -33,6 +33,7 @@ def towards(canvas: Canvas, how: DiffusionAutoencoder, amounts: Sequence[float])
     codes, alpha = codes_of(model), torch.tensor(amounts, device=device)
     assert canvas.other is not None  # the edit needs a reference
     first, second = codes.of(canvas.pixels), codes.of(canvas.other)
+    way = _way(codes, how, first, second, amounts)
     start = yield from _inverted(canvas, codes, first, times)
     noise = start.expand(len(amounts), -1, -1, -1)
     if how.noise:
@@ -41,7 +42,7 @@ def towards(canvas: Canvas, how: DiffusionAutoencoder, amounts: Sequence[float])
             end = yield from canvas.solver.invert(predict, model.schedule, latents, times)
         noise = slerp(start, end, how.noise * alpha)
     texts = canvas.source.lerp(canvas.target, alpha)
-    return (yield from _painted(canvas, codes, _way(codes, how, first, second, amounts), noise, texts, times))
+    return (yield from _painted(canvas, codes, way, noise, texts, times))
 
 
 def moved(canvas: Canvas, how: DeltaEdit, amounts: Sequence[float]) -> Edited:
@@ -75,7 +76,11 @@ def answered(canvas: Canvas, how: Pluralistic, amounts: Sequence[float]) -> Edit
         return codes.attribute.of_pictures(clip.images(picture).to(own))
 
     source = spread(canvas.edit.source, canvas.pixels)
-    target = spread(canvas.edit.prompt, canvas.pixels if canvas.other is None else canvas.other)
+    asked = bool(canvas.edit.prompt) or canvas.other is not None
+    # with neither a text nor a reference it is another answer to what is there
+    target = (
+        spread(canvas.edit.prompt, canvas.pixels if canvas.other is None else canvas.other) if asked else source
+    )
     noise = random.normal(own.shape, canvas.numbers.seed, "answer").to(own)
     return (yield from _recoded(canvas, how, own, fused(own, source, target, how.fresh, noise), amounts))
 
@@ -91,10 +96,11 @@ def _recoded(
 ) -> Edited:
     """The picture under other codes, from its noise under its own, which is turned to fresh noise."""
     codes, times = codes_of(canvas.model), canvas.times()
+    way = _way(codes, how, own, wanted, amounts)  # levels that do not exist are refused before the work
     start = yield from _inverted(canvas, codes, own, times)
     noise = torch.cat([turned(start, canvas.noise("codes"), fresh * amount) for amount in amounts])
     texts = canvas.source.expand(len(amounts))
-    return (yield from _painted(canvas, codes, _way(codes, how, own, wanted, amounts), noise, texts, times))
+    return (yield from _painted(canvas, codes, way, noise, texts, times))
 
 
 def _inverted(canvas: Canvas, codes: Codes, own: Tensor, times: Sequence[int]) -> Edited:

@@ -39,14 +39,15 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     generator = _space(canvas, how, found, path, size)
     found.check(generator, path)
     own = size_of(canvas.pixels) if not isinstance(generator, Glo) else generator.size
+    levels = levels_of(how.levels)
+    moves = generator.all_codes.of_levels(levels) if isinstance(generator, SemanticSpace) else None
+    if levels and moves is None:
+        raise SettingsError("levels are of directions of semantic codes: leave them out")
     points = generator.project(reduced_pixels(canvas.pixels, own))
     yield Step(CLEAN, canvas.latents, canvas.latents)
     plain = pictures_of(generator, points)
     start = canvas.model.decode(canvas.latents)
-    made, levels = [], levels_of(how.levels)
-    moves = generator.all_codes.of_levels(levels) if isinstance(generator, SemanticSpace) else None
-    if levels and moves is None:
-        raise SettingsError(f"levels are of semantic codes, not of {generator.name}: leave them out")
+    made = []
     for amount in amounts:
         shift = found.directions.shifts(points.codes, number, torch.tensor([how.far * amount]))
         shift = shift if moves is None else shift * moves.to(shift)

@@ -71,6 +71,8 @@ class Kit:
             InputError: a file that the edit names cannot be used, or the model cannot do it.
             MorphError: it came to nothing.
         """
+        if not edit.how.instructs and not instruction.paints(self.model):
+            raise SettingsError(f"model {self.model.name} only does what an instruction says: take how=instruct")
         size = size_of(keyframe.pixels)
         mask = None if edit.mask is None else mask_of(edit.mask, size, fit)
         other = None if edit.reference is None else _pixels(edit.reference, size, fit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -18,10 +17,9 @@ from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES, RAW
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_folder, check_parent, frame_numbers, write_png
-from pipelines.job.needs import check_directions
+from pipelines.job.needs import check_edit
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
-from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import suited
 from pipelines.request.recipe import published_edit
@@ -98,8 +96,9 @@ def edit_file(
         )
     check_parent(path)
     refuse_inputs(path, [Path(image), *edit.files.values()], path if several else None)
+    source = hash_of_file(Path(image))  # before a model is fetched
     edit = suited(edit, options.model)
-    made: dict[str, Any] = {"edited": hash_of_file(Path(image)), "edit": published_edit(edit)}
+    made: dict[str, Any] = {"edited": source, "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
     if several:
@@ -155,12 +154,9 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
         ModelError: it cannot be loaded.
         SettingsError: directions, and what they need is not named.
     """
-    check_directions(edit)
-    from morph.semantic.located import weights_of
+    check_edit(edit, options.model)
     from pipelines.tasks.models import Models, quiet_libraries
 
-    if isinstance(edit.how, Coded) and (options.model == "embedded" or os.path.isdir(options.model)):
-        weights_of(options.model)  # that it has none is said before it is loaded
     quiet_libraries()
     where = {"device": options.device, "dtype": options.dtype}
     return Models.from_pretrained(options.model, **where, offload=options.offload, edits=edit.how.instructs)

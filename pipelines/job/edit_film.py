@@ -65,8 +65,9 @@ def edit_film(
     trial = Output.of(Path(output), Stream(_ANY_SIZE, rate, count), encode, carried)
     giving = numbers_there(trial, from_start=True)
     trial.check(giving)
+    source = hash_of_file(Path(film))  # before a model is fetched
     edit = suited(edit, options.model)
-    made: dict[str, Any] = {"edited": hash_of_file(Path(film)), "edit": published_edit(edit)}
+    made: dict[str, Any] = {"edited": source, "edit": published_edit(edit)}
 
     def known(recipe: Mapping[str, Any]) -> bool:
         return all(recipe.get(key) == value for key, value in made.items())

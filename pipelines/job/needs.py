@@ -12,10 +12,10 @@ from morph.diffusion.geometry import Geometry
 from morph.diffusion.supported import check_configs, check_controlnet, check_steps, check_weights
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
-from morph.semantic.located import weights_of
 from morph.video.supported import check_frames, check_video, is_video, latent_frames, video_geometry
 from morph.weights.locate import HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
+from morph.weights.semantic import weights_of
 from morph.weights.vectors import own_word
 from pipelines.request.clip import Clip
 from pipelines.request.edits.codes import Coded
@@ -64,8 +64,8 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
         for source in dict.fromkeys(source for edit in clip.edits for source in edit.weights.values()):
             _check_clip(source)
         for edit in clip.edits:
-            check_directions(edit)
-        if clip.settings.infill.codes or any(isinstance(edit.how, Coded) for edit in clip.edits):
+            check_edit(edit, clip.model)
+        if clip.settings.infill.codes:
             weights_of(clip.model)
     elif clip.lora_files:
         raise SettingsError("LoRAs are of a diffusion model, and between=dissolve needs none: leave them out")
@@ -83,16 +83,21 @@ def _check_instructions(clip: Clip, folder: Path, name: str) -> None:
         )
 
 
-def check_directions(edit: Edit) -> None:
-    """Refuse an edit along directions that cannot be had, before a model is loaded.
+def check_edit(edit: Edit, model: str) -> None:
+    """Refuse an edit along directions, or of codes, that cannot be had, before a model is loaded.
 
     Raises:
         InputError: what is missing.
     """
+    coded = isinstance(edit.how, Coded)
     if isinstance(edit.how, Direction):
         from pipelines.edit.directions import found_of  # what reads them takes seconds to load
 
-        found_of(edit.how)
+        coded = found_of(edit.how).card.space.get("space") == "semantic"
+        if edit.how.levels and not coded:
+            raise SettingsError("levels are of directions of semantic codes: leave them out")
+    if coded and (model == "embedded" or os.path.isdir(model)):  # one of a hub may not be here yet
+        weights_of(model)
 
 
 def _checked_video(clip: Clip, folder: Path, name: str, fetch: bool) -> Geometry:

@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from morph.editing.instruction import follows
 from morph.errors import KeyframeError, SettingsError
 from morph.media.image import read_image
 from morph.media.target import Stream
@@ -237,7 +238,8 @@ class MorphPipeline(Models):
         with TemporaryDirectory(prefix="morph-") as folder:
             place = Path(folder)
             files = {str(key): grey_file_of(values[key], place / f"{key}.png") for key in FILES if key in values}
-            edit = suited(Edit.of(values | files), self.model.name, fetch=False)
+            edit = Edit.of(values | files)
+            edit = suited(edit, self.model.name, fetch=False) if follows(self.model) else edit
             picture = read_image(file := file_of(image, place / "image.png"))
             keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
             for notice in shape_notices(edit, picture):

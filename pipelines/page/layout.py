@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from morph.weights.semantic import has_codes
 from pipelines.page.editor import SCRIPT
-from pipelines.request.presets import preset_names
+from pipelines.request.presets import load_preset, preset_names
 
 KINDS = {
     "default": "Morph: moved, and painted anew",
@@ -78,7 +79,14 @@ class Parts:
 
 def kinds(model: str) -> list[tuple[str, str]]:
     """The kinds of film that the page offers, with their names, the presets of papers last."""
-    papers = [name for name in preset_names() if name not in KINDS and (name != "video" or model != "embedded")]
+    told_codes = has_codes(model)
+    papers = [
+        name
+        for name in preset_names()
+        if name not in KINDS
+        and (name != "video" or model != "embedded")
+        and (told_codes or not load_preset(name).infill.codes)
+    ]
     return [
         *((words, name) for name, words in KINDS.items()),
         *((f"{name}: of a paper, slow", name) for name in papers),

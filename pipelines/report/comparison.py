@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from morph.errors import ExistsError, SettingsError
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, atomic_path, check_parent, write_png
-from morph.semantic.located import has_codes
+from morph.weights.semantic import has_codes
 from pipelines.request.clip import clip_of
 from pipelines.request.costs import check_offload
 from pipelines.request.options.values import keys

@@ -71,6 +71,8 @@ class Clip:
                 "textual inversion fits texts to one model, and keyframes have LoRAs of their own: give these to "
                 "the whole clip, or set textual_inversion.steps=0"
             )
+        if any(keyframe.settings.infill.codes != self.settings.infill.codes for keyframe in self.keyframes):
+            raise SettingsError("infill.codes is of a whole clip: keyframes have it as the clip has")
         if self.edits and self.settings.between == "video":
             raise SettingsError("between is video, and keyframes are edited by diffusion models: edit them before")
 

@@ -212,6 +212,10 @@ class Settings(Section):
             )
         if self.infill.codes and self.anchors.depth:
             raise SettingsError("infill.codes is on, and anchors are told no codes: set anchors.depth=0")
+        if self.infill.codes and self.textual_inversion.steps:
+            raise SettingsError(
+                "infill.codes is on, and textual inversion is told no codes: set textual_inversion.steps=0"
+            )
         if self.between == "dissolve" and self.anchors.depth:
             raise SettingsError("between is dissolve, which has no anchors: set anchors.depth=0")
         if self.between == "dissolve" and self.align.on and self.align.features == "unet":

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from morph.editing.instruction import paints
+from morph.errors import SettingsError
+from morph.weights.semantic import weights_of
 from pipelines.between.ranking import Chooser
 from pipelines.between.rendered_way import RenderedWay, WayFrames
 from pipelines.between.segment import Knot
@@ -48,6 +51,10 @@ class DiffusionMaker:
         """
         models, model, clip = self._models, self._models.model, self._plan.clip
         settings = clip.settings
+        if settings.infill.codes:
+            weights_of(model.name)
+        if not paints(model):
+            raise SettingsError(f"model {model.name} only does what an instruction says, and makes no morphs")
         model.times(settings.steps, model.latent_shape(self._plan.sizes.model))
         prompts = [*(keyframe.prompt for keyframe in clip.keyframes), settings.infill.guide]
         overlong = model.overlong(dict.fromkeys(prompts))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from morph.media.keyframe import Keyframe, to_levels
-from morph.semantic.located import weights_of
+from morph.weights.semantic import weights_of
 from pipelines.between.keyframes import Progress
 from pipelines.edit.painting import Kit, identity
 from pipelines.request.contents import hash_of_file

@@ -12,7 +12,7 @@ from torch import Tensor
 from morph.diffusion.lora import Lora as LoraUpdate
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
-from morph.semantic.located import weights_of
+from morph.weights.semantic import weights_of
 from pipelines.between.keyframes import FittedKeyframe, fit_keyframes, invert_keyframes
 from pipelines.request.contents import hash_of_file
 from pipelines.request.fitting import Lora

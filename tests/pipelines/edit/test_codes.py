@@ -76,6 +76,20 @@ def test_answers_to_what_the_picture_shows_without_freshness_are_the_picture(can
     assert distance(made(seen), told.decode(seen.latents))[0] < 2e-3
 
 
+def test_what_the_source_says_is_kept_where_nothing_is_asked_for(canvas, told):
+    same = canvas(told, how="pada", fresh=0, source="a photo of a dog", **QUICK)
+    assert distance(made(same), told.decode(same.latents))[0] < 2e-3
+
+
+@pytest.mark.parametrize("how", ["diffae", "resample"])
+def test_levels_that_do_not_exist_are_refused_before_the_work(canvas, told, how):
+    other = {"other": torch.zeros(1, 3, 64, 64), "reference": "raccoon.jpg"} if how == "diffae" else {}
+    one, seen = canvas(told, how=how, levels="9", **other, **QUICK), []
+    with told.watched(seen.append), pytest.raises(SettingsError, match="level"):
+        made(one)
+    assert not seen
+
+
 def test_levels_that_do_not_move_keep_their_codes(canvas, told):
     other = load_keyframe(SAMPLES / "raccoon.jpg", "", (64, 64)).pixels
     values = {"other": other, "how": "diffae", "reference": "raccoon.jpg", "noise": 0, **QUICK}

@@ -18,15 +18,8 @@ MORE = {
     "instruct": {"prompt": "turn the cat into a lion"},
     "inpaint": {"jump": 2, "repeat": 2},
 }
-WITHOUT = (
-    "direction",
-    "diffae",
-    "delta-edit",
-    "resample",
-    "pada",
-)  # the model that ships has no codes: see test_codes.py
 CASES = [
-    *((name, {}, (1.0,)) for name in HOWS if name not in WITHOUT),
+    *((name, {}, (1.0,)) for name in HOWS if name != "direction"),
     *(
         (name, {}, (0.0, 0.5, 1.0))
         for name in ("sdedit", "variation", "prompt-to-prompt", "plug-and-play", "flowedit")

@@ -51,6 +51,10 @@ def test_settings_that_a_render_refuses(tmp_path, values, message):
 def test_codes_are_looked_for_where_they_are_told_or_edited(tmp_path, folder):
     with pytest.raises(ModelError, match="has no semantic codes"):
         planned(tmp_path, model=folder, preset="diffae")
+    clip = clip_of(PAIR, (), changed(load_preset("default"), {"size": "64"}), tmp_path / "b.mp4", model=str(folder))
+    resampled = replace(clip.keyframes[0], edits=(Edit.of({"how": "resample"}),))
+    with pytest.raises(ModelError, match="has no semantic codes"):
+        needs.checked_geometry(replace(clip, keyframes=(resampled, *clip.keyframes[1:])), (), fetch=False)
     coded = build_folder(tmp_path / "model")
     give_codes(coded)
     assert all(plan.clip.settings.infill.codes for plan in planned(tmp_path, model=coded, preset="diffae"))

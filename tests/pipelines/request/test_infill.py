@@ -1,9 +1,12 @@
 """The settings of in-fill: by default DiffMorpher's, and how many steps they leave."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from morph.errors import SettingsError
+from pipelines.request.clip import clip_of
 from pipelines.request.infill import Infill
 from pipelines.request.settings import Settings, changed
 from pipelines.request.ways import frame_steps, infill_steps
@@ -58,3 +61,11 @@ def test_frames_that_are_moved_go_by_ddim(inversion):
     with pytest.raises(SettingsError, match=f"goes by DDIM and not by {inversion}"):
         changed(Settings(), {"infill.mix": "moved", "inversion": inversion})
     assert changed(Settings(), {"infill.mix": "moved", "inversion": "uni-inv"}).inversion == "uni-inv"
+
+
+def test_codes_are_of_a_whole_clip_and_of_texts_that_are_not_fitted():
+    with pytest.raises(SettingsError, match="textual inversion is told no codes"):
+        changed(Settings(), {"infill.codes": True, "textual_inversion.steps": 3})
+    clip = clip_of(["a.png", "b.png"], (), changed(Settings(), {"infill.codes": True}))
+    with pytest.raises(SettingsError, match="of a whole clip"):
+        replace(clip, keyframes=(clip.keyframes[0], replace(clip.keyframes[1], settings=Settings())))
