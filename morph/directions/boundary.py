@@ -82,7 +82,7 @@ def classified(having: Tensor, lacking: Tensor, seed: int, decay: float, sparsit
     try:
         normal = direction(lacks, has, decay, sparsity).to(has)
     except ValueError as error:
-        raise SettingsError(f"{error}, by --set sparsity=") from None
+        raise SettingsError(f"{error}, by --set sparsity=" if sparsity else str(error)) from None
     middle = (has.mean(0) + lacks.mean(0)) @ normal / 2
     right = int((checked[0] @ normal > middle).sum()) + int((checked[1] @ normal < middle).sum())
     return Boundary(normal.cpu(), right / sum(map(len, checked)))

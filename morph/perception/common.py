@@ -79,7 +79,10 @@ def main_components(features: Tensor) -> Tensor:
     second_moment = sum((picture @ picture.T for picture in flattened), torch.tensor(0.0)) / (
         2 * flattened.shape[2]
     )
-    components = torch.linalg.eigh(second_moment - mean[:, None] * mean)[1][:, -COMPONENTS:].T
+    covariance = second_moment - mean[:, None] * mean
+    # of a picture of one colour most of it is 0, on which the solver fails; this moves no component
+    ridge = (1e-6 * covariance.diagonal().mean()).clamp_min(1e-12) * torch.eye(len(covariance))
+    components = torch.linalg.eigh(covariance + ridge)[1][:, -COMPONENTS:].T
     return (components @ flattened - (components @ mean)[:, None]).unflatten(2, features.shape[2:])
 
 

@@ -86,7 +86,7 @@ def find(
     first one's centre; they are obeyed. landmarks: places that are probably the same; they help. tick: called
     before every step of the search; what it raises ends that.
 
-    The pictures swapped give the negative field, bit for bit.
+    The pictures swapped give the negative field, bit for bit, unless they are the same.
     """
     height, width = first.shape[2:]
     swap = first.numpy(force=True).tobytes() > second.numpy(force=True).tobytes()  # one order for both directions
@@ -172,7 +172,7 @@ def _placed(begun: _Begun, sights: Sights) -> _Begun:
         layers = sights.common(sizes)
         placements.append(Placement.of(_Search.of(layers[1:] or layers, extent).features, ratio, extent))
     as_large = next(placement.score for placement in placements if placement.ratio == 1)
-    better = [placement for placement in placements if placement.score > PLAINER * as_large]
+    better = [one for one in placements if one.score > PLAINER * as_large and len(one.places.at)]
     if not better:
         return begun
     count, rate = LEVELS[1][0], LEVELS[0][1]

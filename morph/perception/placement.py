@@ -73,7 +73,8 @@ class Placement:
         scores = (values.sum(0) / counts.clamp(min=1) - middling) * cover.sqrt()
         best = int(scores.masked_fill(cover < LEAST_COVER, -math.inf).argmax())
         here, value = inside[:, best], values[:, best].reshape(1, 1, rows, columns)
-        smoothed = F.avg_pool2d(value, 3, 1, 1, count_include_pad=False).flatten()
+        area = here.float().reshape(1, 1, rows, columns)
+        smoothed = (F.avg_pool2d(value, 3, 1, 1) / F.avg_pool2d(area, 3, 1, 1).clamp_min(1 / 9)).flatten()
         limit = torch.lerp(middling, smoothed[here].quantile(0.9), SURE)
         matching = here & (smoothed > limit)
         starts, ends = points[matching, 0], found[matching, best]

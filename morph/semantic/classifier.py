@@ -45,5 +45,7 @@ def direction(without: Tensor, having: Tensor, decay: float = 1e-2, sparsity: fl
     found = minimize(loss, np.zeros(2 * width + 1), jac=True, method="L-BFGS-B", bounds=bounds)
     coefficients = torch.from_numpy(found.x[:width] - found.x[width:-1])
     if not coefficients.any():
+        if not sparsity:
+            raise ValueError("the codes of both kinds are the same in the mean: give other pictures")
         raise ValueError("the sparsity leaves no number of a code that moves; take less")
     return F.normalize(coefficients, dim=0).float()

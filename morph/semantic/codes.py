@@ -124,6 +124,8 @@ class Codes:
             if type(value) is not int or not 1 <= value <= most:
                 raise ModelError(f"{part / CONFIG}: {key} is no number from 1 to {most}; copy the model again")
             sizes[key] = value
+        if sizes["levels"] * sizes["width"] > _WIDEST:
+            raise ModelError(f"{part / CONFIG}: its levels have more than {_WIDEST} numbers; copy the model again")
         codes = cls.new(model, **sizes)
         found = read_weights(weights, "")
         network = codes.network

@@ -89,7 +89,10 @@ class Prior(nn.Module):
         """
         schedule = schedule_of()
         left = max(math.cos(strength * math.pi / 2) ** 2, 1e-9)
-        noisiest = min(LENGTH, max(1, round(math.log(left) / math.log(1 - BETA)))) - 1
+        steps = min(LENGTH, round(math.log(left) / math.log(1 - BETA)))
+        if not steps:
+            return codes
+        noisiest = steps - 1
         times = (*dict.fromkeys(torch.linspace(noisiest, 0, STEPS).round().int().tolist()), CLEAN)
         noise = random.normal((codes.shape[1],), seed, "another code").to(codes).expand_as(codes)
         return self._denoised(schedule.noise(codes, noise, times[0]), times)

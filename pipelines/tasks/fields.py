@@ -22,6 +22,7 @@ from morph.perception.correspondence import Correspondence, find
 from morph.perception.landmarks import shared_landmarks
 from pipelines.between.panels import match_picture
 from pipelines.between.rendered_way import MATCHES
+from pipelines.tasks.facts import VERSIONS
 from pipelines.tasks.mattes import Mattes, keyframes_of
 from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
@@ -80,7 +81,7 @@ class Fields:
         )
         contents = [hash_of(self._compared(end)) for end in self._ways[number].ends]
         model = self._bench.models.model.fingerprint if align.features == "unet" else None
-        return key_of("pair", torch.__version__, align.features, model, points, align.landmarks_by, contents)
+        return key_of("pair", *VERSIONS, align.features, model, points, align.landmarks_by, contents)
 
     @property
     def landmarks_by(self) -> str | None:

@@ -14,8 +14,9 @@ from transformers import Qwen2VLImageProcessor
 from morph.diffusion.backbones.reader import filled
 from morph.diffusion.backbones.texts_qwen import Qwen
 from morph.diffusion.condition import Condition
+from morph.diffusion.parts import Words
 from morph.diffusion.sight import Sight
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.media.keyframe import to_levels
 from morph.scaling import size_of
 
@@ -30,7 +31,7 @@ TEMPLATE = (
 ASKED = 64
 """The tokens of the template before them; the denoiser is not told these."""
 LONGEST = 1024
-"""How many of the text after them are read at most."""
+"""How many tokens of a prompt are read at most."""
 _PLACE, _NUMBER = "<|image_pad|>", "Picture 1: "
 _SEEN = "<|vision_start|>{}<|vision_end|>"
 _GLANCED, _STEP = 384**2, 32
@@ -72,7 +73,7 @@ class QwenEdit(Qwen):
         image = Image.fromarray(levels)
         if self._numbered:
             image = image.resize(_glanced(size_of(picture)), Image.Resampling.LANCZOS)
-        self._picture = self._processor(images=image, return_tensors="pt").to(self.network.device)
+        self._picture = self._processor(images=image, return_tensors="pt")
         try:
             yield
         finally:
@@ -88,23 +89,31 @@ class QwenEdit(Qwen):
         """See :class:`morph.diffusion.parts.Texts`."""
         return [prompt for prompt in prompts if len(self.tokenizer(prompt).input_ids) > LONGEST]
 
+    def read(self, prompt: str) -> Sequence[Words]:
+        """See :class:`morph.diffusion.parts.Texts`: words are not told apart in what it is told of a picture.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError("this model follows instructions, in which words cannot be located: take how=instruct")
+
     def _embedded(self, prompt: str) -> Tensor:
         """Tokens (L,D) float32 of a picture and a prompt."""
         seen, count = "", 0
         if self._picture is not None:
             count = int(self._picture.image_grid_thw.prod()) // self._merged
             seen = (_NUMBER if self._numbered else "") + _SEEN.format(_PLACE * count)
-        tokens = self.tokenizer(
-            TEMPLATE.format(seen + prompt),
-            truncation=True,
-            max_length=ASKED + count + LONGEST,
-            return_tensors="pt",
-        ).to(self.network.device)
+        if _PLACE in prompt:
+            raise SettingsError(f"the prompt {prompt!r} has {_PLACE}, the mark of a picture: leave it out")
+        if self.overlong([prompt]):  # its end is left out, and not the template's
+            prompt = self.tokenizer.decode(self.tokenizer(prompt).input_ids[:LONGEST])
+        tokens = self.tokenizer(TEMPLATE.format(seen + prompt), return_tensors="pt").to(self.network.device)
         places: dict[str, Tensor] = {}
         if self._picture is not None:
+            picture = self._picture.to(self.network.device)
             # by these it knows where in the picture a token is; without, it would take all for a row of words
             kinds = (tokens.input_ids == self.network.config.image_token_id).int()
-            places = {**self._picture, "mm_token_type_ids": kinds}
+            places = {**picture, "mm_token_type_ids": kinds}
         said = self.network.model(tokens.input_ids, attention_mask=tokens.attention_mask, use_cache=False, **places)
         embedded: Tensor = said.last_hidden_state[0, ASKED:]
         return embedded.float()

@@ -82,6 +82,11 @@ def test_points_that_contradict_each_other_still_make_a_field_without_folds(look
     assert find(*pictures, look, points).warp.least_area() > LEAST
 
 
+def test_pictures_of_one_colour_each_have_a_field_too():
+    black, white = (torch.full((1, 3, 96, 96), level) for level in (-1.0, 1.0))
+    assert find(black, white, Vgg16()).warp.least_area() > LEAST
+
+
 def test_a_mirrored_picture_is_told(look):
     picture = sample("rocket", SIDE)
     assert find(picture, picture.flip(3), look).mirrored

@@ -31,6 +31,11 @@ def test_codes_that_are_drawn_are_like_those_that_are_known(trained):
     assert not torch.allclose(prior.drawn(3, 2), drawn[:3], atol=0.1)
 
 
+def test_with_no_strength_a_code_stays(trained):
+    prior, codes, _ = trained
+    assert torch.equal(prior.another(codes, 0.0, 0), codes)
+
+
 def test_another_code_is_of_the_same_kind_unless_nothing_is_left(trained):
     prior, codes, _ = trained
     near, far = prior.another(codes, 0.2, 0), prior.another(codes, 1.0, 0)

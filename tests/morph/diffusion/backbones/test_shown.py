@@ -9,10 +9,10 @@ from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from morph.diffusion.backbones.loading import load_model
-from morph.diffusion.backbones.texts_qwen_edit import ASKED, TEMPLATE
+from morph.diffusion.backbones.texts_qwen_edit import ASKED, LONGEST, TEMPLATE
 from morph.diffusion.families import FLUX1, FLUX1_KONTEXT, QWEN_IMAGE_EDIT_PLUS, family_of
 from morph.editing import instruction
-from morph.errors import ModelError
+from morph.errors import ModelError, SettingsError
 from morph.media.keyframe import to_uint8
 from morph.steps import drain
 from morph.weights import stored
@@ -127,6 +127,21 @@ def test_long_instructions_are_told_of(tmp_path):
     texts = load_model(str(build_qwen_edit(tmp_path)), edits=True).texts
     overlong = "a cat " * 700
     assert texts.overlong(["a cat", overlong]) == [overlong]
+    longest = "a" + " a" * (LONGEST - 1)
+    assert len(texts.tokenizer(longest).input_ids) == LONGEST
+    assert not texts.overlong([longest])
+    whole, last_word, cut = (texts.embed([one]).tokens for one in (longest, longest[:-1] + "b", longest + " b"))
+    assert whole.shape == cut.shape, "only the prompt's end is left out"
+    assert torch.equal(whole, cut)
+    assert not torch.equal(whole, last_word)
+
+
+def test_marks_of_pictures_are_refused_in_prompts(tmp_path):
+    texts = load_model(str(build_qwen_edit(tmp_path)), edits=True).texts
+    with pytest.raises(SettingsError, match="the mark of a picture"):
+        texts.embed(["a <|image_pad|> cat"])
+    with pytest.raises(ModelError, match="words cannot be located"):
+        texts.read("a cat")
 
 
 def test_what_tells_them_is_fetched_of_a_hub_model():
