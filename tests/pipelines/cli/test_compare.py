@@ -43,7 +43,7 @@ def settings(**more):
 
 
 def test_every_preset_is_there():
-    assert set(preset_names()) == PRESETS | {"video"}  # which needs a model of its own
+    assert set(preset_names()) == PRESETS | {"video", "diffae"}  # which need models of their own, and codes
 
 
 def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
@@ -117,8 +117,8 @@ def test_what_one_preset_lacks_is_found_before_any_is_rendered(command, folder, 
 def test_all_presets_with_a_model_run_on_the_embedded_one(command, tmp_path):
     arguments = ["--size", "64", *settings(frames=5, **{"anchors.depth": 1}), "--json"]
     result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)
-    assert result.returncode == 2  # warp has no anchors
-    assert result.stderr.startswith("Error: preset warp: between is dissolve")
+    assert result.returncode == 2  # neither diffae nor warp has anchors
+    assert result.stderr.startswith("Error: preset diffae: infill.codes is on, and anchors are told no codes")
     diffusing = PRESETS - {"warp"}
     arguments += [part for name in diffusing for part in ("--preset", name)]
     result = command("compare", CAT, RACCOON, "-o", str(tmp_path / "out"), *arguments)

@@ -90,7 +90,7 @@ def test_methods_are_listed_with_the_numbers_of_their_authors(command):
     [
         (["fit", "pac", "-o", "d.safetensors"], "did you mean pca"),
         (["fit", "pca", "-o", "d.png"], "not the name of a file of directions"),
-        (["fit", "pca", "-o", "d.safetensors", "--space", "w"], "there are h, h-map, text and glo:FILE"),
+        (["fit", "pca", "-o", "d.safetensors", "--space", "w"], "there are h, h-map, text, semantic and glo:FILE"),
         (["fit", "pca", "-o", "d.safetensors", "--set", "share=1"], "pca has no share"),
         (["fit", "boundary", "-o", "d.safetensors", "--toward", "a cat"], "--toward and --away go together"),
         (["fit", "boundary", "-o", "d.safetensors"], "goes by a score"),
