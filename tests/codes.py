@@ -16,12 +16,11 @@ def embedded_with_codes(folder):
 
 
 def give_codes(folder, width=3, clip=8, levels=2, loudness=0.1):
-    """Save codes of chance into a model's folder; the model, and the codes as they were saved."""
-    model = load_model(str(folder))
+    """Save codes of chance into a model's folder; the model with them, and the codes as they were saved."""
     torch.manual_seed(0)
-    codes = Codes.new(model, width, clip, levels)
+    codes = Codes.new(load_model(str(folder)), width, clip, levels)
     for layer in codes.adapter.layers:
         torch.nn.init.normal_(layer.weight, std=loudness)
     codes.save(folder / "semantic")
     codes.network.eval()
-    return model, codes
+    return load_model(str(folder)), codes

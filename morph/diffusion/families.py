@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from morph.diffusion.spacing import Sigmas
 from morph.errors import ModelError
 from morph.weights.locate import read_json
 
+Edits = Literal["", "too", "only"]
+"""Whether a model was made to change a picture as a text says: no; beside painting one from a text; or only."""
+CHANNELS = 4
+"""Of latents, which diffusers takes where a config says nothing."""
 SIZES = "text_time"
 """What the config of SDXL's denoiser calls being told the sizes of pictures."""
 
@@ -24,7 +29,7 @@ class Family:
     denoiser is wide, and native: the side in pixels that it was trained for; 0 where its config says so.
     autoencoders: the classes of its autoencoder; folded: how many of that one's latents a latent here is wide.
     layers: of a text encoder, those that the denoiser is told; empty where that is the last ones. edits: whether it
-    was made to change a picture as a text says, beside painting one from a text alone, or only that.
+    was made to change a picture as a text says.
     """
 
     title: str
@@ -37,7 +42,7 @@ class Family:
     autoencoders: tuple[str, ...] = ("AutoencoderKL", "AutoencoderTiny")
     folded: int = 1
     layers: tuple[int, ...] = ()
-    edits: Literal["", "too", "only"] = ""
+    edits: Edits = ""
 
     def text_parts(self, folder: Path) -> dict[str, str]:
         """The folders of the text encoders of the model in ``folder``, with their classes."""
@@ -113,6 +118,7 @@ QWEN_IMAGE = Family(
     native=1024,
     autoencoders=("AutoencoderKLQwenImage",),
 )
+INSTRUCT_PIX2PIX = replace(STABLE_DIFFUSION, title="InstructPix2Pix", edits="only")
 FLUX1_KONTEXT = replace(FLUX1, title="FLUX.1 Kontext", edits="too")
 QWEN_IMAGE_EDIT = replace(QWEN_IMAGE, title="Qwen-Image-Edit", edits="only")
 QWEN_IMAGE_EDIT_PLUS = replace(QWEN_IMAGE_EDIT, title="Qwen-Image-Edit Plus")
@@ -148,14 +154,24 @@ def family_of(folder: Path) -> Family:
 
 
 def editing_of(folder: Path) -> Family | None:
-    """The family of transformers that change a picture as a text says, if the index of a folder names such.
+    """The family of models that change a picture as a text says, if the model in a folder is of such.
+
+    A transformer is told by the folder's index, a U-Net by its channels.
 
     Raises:
-        ModelError: the index is damaged.
+        ModelError: the index or the U-Net's config is damaged.
     """
-    index = folder / "model_index.json"
+    index, unet = folder / "model_index.json", folder / "unet" / "config.json"
     named = read_json(index).get("_class_name") if index.is_file() else None
-    return _EDITING.get(named) if isinstance(named, str) else None
+    if isinstance(named, str) and named in _EDITING:
+        return _EDITING[named]
+    return INSTRUCT_PIX2PIX if unet.is_file() and is_shown_pictures(read_json(unet)) else None
+
+
+def is_shown_pictures(unet: Mapping[str, Any]) -> bool:
+    """Whether a U-Net of this config is shown a picture's latents behind the noisy ones, as InstructPix2Pix's."""
+    seen, made = (unet.get(side, CHANNELS) for side in ("in_channels", "out_channels"))
+    return isinstance(seen, int) and isinstance(made, int) and seen == 2 * made
 
 
 def _flux2_of(folder: Path) -> Family:

@@ -37,8 +37,8 @@ class LatentDiffusion:
 
     Latents are float32 and scaled to about unit variance whatever the network's own dtype, so that
     the ODE loses nothing in bf16. A ControlNet, if there is one, guides by pictures. ``name`` says on screen
-    and in the recipe which weights were used, ``merged`` which updates of these, and ``words``
-    which words it was taught.
+    and in the recipe which weights were used, ``merged`` which updates of these, ``words``
+    which words it was taught, and ``carried`` is the hash of the semantic codes beside them, if there are any.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class LatentDiffusion:
         self.controlnet_name: str | None = None
         self.merged: tuple[str, ...] = ()
         self.words: tuple[str, ...] = ()
+        self.carried = ""
         self.offload: Offload = "none"
         self._device = torch.device("cpu")
         self._watchers: list[Callable[[int], None]] = []
@@ -84,10 +85,14 @@ class LatentDiffusion:
             weight.data = weight.data.float()
             weight.data += update.to(weight)
         self.merged += (name,)
-        self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
+        self._add(identity)
 
-    def carry(self, identity: str) -> None:
-        """Have what comes with the weights, by its hash, as a part of the fingerprint."""
+    def carry(self, codes: str) -> None:
+        """Have the semantic codes that lie beside the weights, by their hash, as a part of the fingerprint."""
+        self.carried = codes
+        self._add(codes)
+
+    def _add(self, identity: str) -> None:
         self._fingerprint = fingerprint(f"{self._fingerprint} {identity}")
 
     def learn(self, word: str, identity: str, vectors: Sequence[Tensor]) -> None:
@@ -112,7 +117,7 @@ class LatentDiffusion:
         for clip, own in zip(clips, vectors, strict=True):
             clip.learn(word, own)
         self.words += (word,)
-        self._fingerprint = fingerprint(f"{self._fingerprint} {word} {identity}")
+        self._add(f"{word} {identity}")
 
     @property
     def controlnet(self) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Site
+from morph.diffusion.families import Edits
 from morph.diffusion.prediction import Control
 
 Levels = float | tuple[float, ...]
@@ -104,7 +105,7 @@ class Denoiser(Protocol):
     controlnet: Any
     rescaled: int
     """See :class:`morph.diffusion.prediction.Conditional`."""
-    edits: bool
+    edits: Edits
     """Whether it can be shown a picture's clean latents as well, and was made to change it as a text says."""
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from morph.diffusion.families import (
+    CHANNELS,
     FLUX1,
     FLUX2_KLEIN,
     QWEN_IMAGE,
@@ -17,6 +18,7 @@ from morph.diffusion.families import (
     Z_IMAGE,
     Z_IMAGE_TOKENS,
     family_of,
+    is_shown_pictures,
 )
 from morph.diffusion.sight import Sight
 from morph.diffusion.spacing import FlowSpacing, Spacing
@@ -25,7 +27,7 @@ from morph.weights.locate import WEIGHT_FILES, read_json
 from morph.weights.stored import stored
 
 # What diffusers and transformers take where a config says nothing.
-_CHANNELS, _TEXT_WIDTH, _HIDDEN = 4, 1280, 512
+_TEXT_WIDTH, _HIDDEN = 1280, 512
 _NOT_OURS = "guidance_embeds", "use_additional_t_cond", "use_layer3d_rope"
 """What Qwen-Image's denoisers have that are guided otherwise, or paint pictures in layers."""
 _STATISTIC = 1e-6, 1e6
@@ -71,9 +73,8 @@ def check_configs(folder: Path, edits: bool = False) -> None:
         if (kind := configs[part].get("_class_name")) not in classes:
             named = f"is a {kind}" if kind else "has a config.json that names no class"
             raise ModelError(f"{folder / part} {named}; supported are {', '.join(classes)}")
-    latents = configs["vae"].get("latent_channels", _CHANNELS)
-    if edits and isinstance(latents, int) and configs[part].get("in_channels") == 2 * latents:
-        configs[part] = configs[part] | {"in_channels": latents}
+    if edits and part == STABLE_DIFFUSION.denoiser[0] and is_shown_pictures(configs[part]):
+        configs[part] = configs[part] | {"in_channels": configs[part].get("out_channels", CHANNELS)}
     _CHECKS[denoiser](folder, *configs.values())
 
 
@@ -92,8 +93,8 @@ def check_steps(folder: Path, steps: int) -> None:
 
 
 def _check_unet(folder: Path, vae: dict[str, Any], unet: dict[str, Any], *towers: dict[str, Any]) -> None:
-    channels = [vae.get("latent_channels", _CHANNELS)]
-    channels += [unet.get(side, _CHANNELS) for side in ("in_channels", "out_channels")]
+    channels = [vae.get("latent_channels", CHANNELS)]
+    channels += [unet.get(side, CHANNELS) for side in ("in_channels", "out_channels")]
     tower_widths = [_text(tower).get("hidden_size", _HIDDEN) for tower in towers]
     widths = [unet.get("cross_attention_dim", _TEXT_WIDTH), *tower_widths]
     added = unet.get("addition_embed_type")
@@ -106,7 +107,7 @@ def _check_unet(folder: Path, vae: dict[str, Any], unet: dict[str, Any], *towers
 def _check_sd3(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *towers: dict[str, Any]) -> None:
     clips, t5 = towers[:2], towers[2:]
     inner = transformer.get("in_channels", 16)
-    channels = [vae.get("latent_channels", _CHANNELS), inner, transformer.get("out_channels") or inner]
+    channels = [vae.get("latent_channels", CHANNELS), inner, transformer.get("out_channels") or inner]
     width, pooled = (transformer.get(key) for key in ("joint_attention_dim", "pooled_projection_dim"))
     widths = [tower.get("hidden_size", _HIDDEN) for tower in clips]
     vectors = [tower.get("projection_dim", _HIDDEN) for tower in clips]
@@ -118,7 +119,7 @@ def _check_sd3(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], *
 def _check_flux(
     folder: Path, vae: dict[str, Any], transformer: dict[str, Any], clip: dict[str, Any], t5: dict[str, Any]
 ) -> None:
-    inner, latents = transformer.get("in_channels", 64), vae.get("latent_channels", _CHANNELS)
+    inner, latents = transformer.get("in_channels", 64), vae.get("latent_channels", CHANNELS)
     packed = latents * FLUX1.patch**2 if isinstance(latents, int) else latents
     channels = [packed, inner, transformer.get("out_channels") or inner]
     widths = [transformer.get("joint_attention_dim", 4096), t5.get("d_model", _HIDDEN)]
@@ -128,7 +129,7 @@ def _check_flux(
 
 
 def _check_z_image(folder: Path, vae: dict[str, Any], transformer: dict[str, Any], qwen: dict[str, Any]) -> None:
-    channels = [vae.get("latent_channels", _CHANNELS), transformer.get("in_channels", 16)]
+    channels = [vae.get("latent_channels", CHANNELS), transformer.get("in_channels", 16)]
     widths = [transformer.get("cap_feat_dim", 2560), qwen.get("hidden_size", 4096)]
     patches = [transformer.get(key, [default]) for key, default in (("all_patch_size", 2), ("all_f_patch_size", 1))]
     places, seen = transformer.get("axes_lens", [1024, 512, 512]), transformer.get("siglip_feat_dim")

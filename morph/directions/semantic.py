@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -47,14 +46,6 @@ class SemanticSpace(Diffused):
     def shape(self) -> tuple[int, ...]:
         """(levels, numbers of each)."""
         return self.all_codes.levels, self.all_codes.width
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """See :class:`morph.directions.generator.Generator`: codes may be trained anew, and the model stays."""
-        digest = hashlib.blake2b(f"{self.model.fingerprint} {self.space}".encode(), digest_size=8)
-        for weight in self.all_codes.encoder.projections.parameters():
-            digest.update(weight.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()
 
     def sample(self, count: int, seed: int) -> Points:
         """See :class:`morph.directions.generator.Generator`: a code and noise for each."""

@@ -13,7 +13,6 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from morph.diffusion.backbones.flux import Flux
 from morph.diffusion.backbones.shown import Shown
 from morph.diffusion.backbones.texts_qwen_edit import QwenEdit
 from morph.diffusion.condition import Condition
@@ -26,12 +25,12 @@ from morph.diffusion.prediction import Prediction, Predictor
 
 def follows(model: LatentDiffusion) -> bool:
     """Whether a model was made to follow instructions: its denoiser can be shown a picture's latents too."""
-    return model.denoiser.edits
+    return bool(model.denoiser.edits)
 
 
 def paints(model: LatentDiffusion) -> bool:
     """Whether a model makes pictures of texts alone, as FLUX.1 Kontext does too."""
-    return not follows(model) or isinstance(model.denoiser, Flux)
+    return model.denoiser.edits != "only"
 
 
 def seen(model: LatentDiffusion, picture: Tensor, prompts: Sequence[str]) -> Condition | None:
@@ -46,6 +45,12 @@ def forwards(model: LatentDiffusion, steps: int, guidance: float, amounts: Seque
     """Samples that the denoiser is shown for so many steps, and a picture for each amount in (0,1]."""
     each = passes(_scales(model.denoiser, guidance, amounts)) if isinstance(model.denoiser, Shown) else 3
     return each * steps * len(amounts)
+
+
+def heeds_negative(model: LatentDiffusion, guidance: float, amounts: Sequence[float]) -> bool:
+    """Whether a picture for any of these amounts in (0,1] is guided away from the negative text."""
+    shown = isinstance(model.denoiser, Shown)
+    return not shown or passes(_scales(model.denoiser, guidance, amounts)) > 1
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from morph.semantic.encoder import MOST_LEVELS, SemanticEncoder
 from morph.semantic.prior import Prior
 from morph.weights.locate import EMBEDDED, check_hashes, read_json
 from morph.weights.read import misfit, read_weights
-from morph.weights.semantic import CONFIG, WEIGHTS, weights_of
+from morph.weights.semantic import CONFIG, WEIGHTS, hash_of_codes, weights_of
 
 _WIDEST = 4096
 
@@ -111,9 +111,11 @@ class Codes:
         """Those that lie in the model's own folder, on its device.
 
         Raises:
-            ModelError: it has none, or damaged ones.
+            ModelError: it has none, or damaged ones, or others than when it was loaded.
         """
         weights = weights_of(model.name)
+        if hash_of_codes(weights) != model.carried:  # which its fingerprint, and all that is kept under it, is of
+            raise ModelError(f"the codes of model {model.name} were changed since it was loaded: load it again")
         part = weights.parent
         if part.parent == EMBEDDED:
             check_hashes(EMBEDDED)
@@ -136,21 +138,19 @@ class Codes:
         return codes
 
 
-_LOADED: WeakKeyDictionary[LatentDiffusion, tuple[tuple[int, int], Codes]] = WeakKeyDictionary()
+_LOADED: WeakKeyDictionary[LatentDiffusion, Codes] = WeakKeyDictionary()
 
 
 def codes_of(model: LatentDiffusion) -> Codes:
-    """:meth:`Codes.load`, once for each loaded model and file, and where it computes now.
+    """:meth:`Codes.load`, once for each loaded model, and where it computes now.
 
     Raises:
-        ModelError: it has none, or damaged ones.
+        ModelError: it has none, or damaged ones, or others than when it was loaded.
     """
-    file = weights_of(model.name).stat()
-    stamp = file.st_mtime_ns, file.st_size
-    known = _LOADED.get(model)
-    codes = known[1] if known and known[0] == stamp else Codes.load(model)
+    if model not in _LOADED:
+        _LOADED[model] = Codes.load(model)
+    codes = _LOADED[model]
     codes.network.to(model.device)
-    _LOADED[model] = stamp, codes
     return codes
 
 

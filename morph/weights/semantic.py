@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
-from morph.errors import ModelError
+from morph.errors import ModelError, reason_of
 from morph.weights.locate import locate
 
 PART = "semantic"
@@ -27,6 +28,18 @@ def weights_of(name: str) -> Path:
             "writes: --model OUT/model"
         )
     return file
+
+
+def hash_of_codes(file: Path) -> str:
+    """By which codes are told from those that were trained anew, of the file of :func:`weights_of`.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {reason_of(error, 'it is damaged')}") from error
 
 
 def has_codes(name: str) -> bool:

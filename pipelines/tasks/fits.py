@@ -12,9 +12,7 @@ from torch import Tensor
 from morph.diffusion.lora import Lora as LoraUpdate
 from morph.diffusion.textual_inversion import Embeddings
 from morph.errors import MorphError
-from morph.weights.semantic import weights_of
 from pipelines.between.keyframes import FittedKeyframe, fit_keyframes, invert_keyframes
-from pipelines.request.contents import hash_of_file
 from pipelines.request.fitting import Lora
 from pipelines.request.settings import Settings, deciding, naming
 from pipelines.request.ways import captures, is_joint
@@ -99,8 +97,6 @@ class Fits:
         steps = settings.steps if self._inverted else None
         loras = self._keyframes[number].loras
         published = [(self._bench.models.published(entry).digest, entry.weight) for entry in loras]
-        given: list[object] = [published] if loras else []
-        if settings.infill.codes:  # which are trained anew, and the model stays what it was
-            given.append([hash_of_file(weights_of(model.name))])
+        given = [published] if loras else []
         where = str(model.dtype), model.device.type
         return key_of(VERSIONS, model.fingerprint, *where, content, decisive, steps, *given)

@@ -74,7 +74,7 @@ def _flux(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometr
 def _kontext(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
     """FLUX.1's parts, of which the transformer may be shown a picture."""
     texts, _, autoencoder = _flux(vae, transformer, towers, geometry)
-    return texts, Flux(transformer, edits=True), autoencoder
+    return texts, Flux(transformer, families.FLUX1_KONTEXT.edits), autoencoder
 
 
 def _z_image(vae: Any, transformer: Any, towers: Sequence[Tower], geometry: Geometry) -> Parts:
@@ -106,7 +106,7 @@ def _qwen_image_edit(
     """A transformer that is shown a picture, as its language model is, which has a number there or none."""
     ((encoder, (tokenizer, sight)),) = towers
     texts = QwenEdit(encoder, tokenizer, sight, numbered)
-    return texts, QwenImage(transformer, edits=True), QwenKL(vae, geometry.factor)
+    return texts, QwenImage(transformer, families.QWEN_IMAGE_EDIT.edits), QwenKL(vae, geometry.factor)
 
 
 _BUILDERS: Mapping[Family, Callable[[Any, Any, Sequence[Tower], Geometry], Parts]] = {

@@ -17,6 +17,7 @@ from morph.diffusion.backbones.shown import Shown
 from morph.diffusion.backbones.transformer import grid, sigma, unpacked
 from morph.diffusion.condition import Condition
 from morph.diffusion.exchange import Exchange, Heard, Joint, Site
+from morph.diffusion.families import Edits
 from morph.diffusion.prediction import Control
 
 PATCH = 2
@@ -38,7 +39,7 @@ class Flux(Shown):
     title = "FLUX.1"
     patch = PATCH
 
-    def __init__(self, network: Any, edits: bool = False) -> None:
+    def __init__(self, network: Any, edits: Edits = "") -> None:
         super().__init__(network, edits)
         self._texts = 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from morph.diffusion.supported import check_configs, check_controlnet, check_wei
 from morph.diffusion.word import Word
 from morph.weights.locate import WEIGHT_FILES, check_hashes, locate, read_json
 from morph.weights.parts import load_part, load_tokenizer
-from morph.weights.semantic import PART, WEIGHTS
+from morph.weights.semantic import PART, WEIGHTS, hash_of_codes
 from morph.weights.stored import stored
 
 
@@ -109,5 +108,5 @@ def from_folder(folder: Path, name: str, edits: bool = False) -> LatentDiffusion
     model = build(family, network("vae"), network(family.denoiser[0]), towers, config, name)
     model.geometry = Geometry.from_folder(folder)
     if (codes := folder / PART / WEIGHTS).is_file():  # which are trained anew while all else stays what it was
-        model.carry(hashlib.blake2b(codes.read_bytes(), digest_size=8).hexdigest())
+        model.carry(hash_of_codes(codes))
     return model

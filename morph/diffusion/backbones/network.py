@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from morph.diffusion.families import Edits
+
 
 class Network:
     """A denoiser of diffusers, frozen.
@@ -19,7 +21,7 @@ class Network:
 
     projected: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
     rescaled = 0
-    edits = False
+    edits: Edits = ""
 
     def __init__(self, network: Any) -> None:
         self.network = network.eval().requires_grad_(False)

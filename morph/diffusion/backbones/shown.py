@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from morph.diffusion.backbones.transformer import Transformer, packed
+from morph.diffusion.families import Edits
 
 
 class Shown(Transformer):
-    """A transformer of diffusers, whose tokens are patches of so many latents. edits: made to change pictures."""
+    """A transformer of diffusers, whose tokens are patches of so many latents; edits: see :class:`Family`."""
 
     patch: int
 
-    def __init__(self, network: Any, edits: bool = False) -> None:
+    def __init__(self, network: Any, edits: Edits = "") -> None:
         super().__init__(network)
         self.edits = edits
         self._picture: Tensor | None = None

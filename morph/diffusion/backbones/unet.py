@@ -34,7 +34,7 @@ class UNet(Network):
         self.sizes = network.config.addition_embed_type == "text_time"
         self.controlnet: Any = None
         # as InstructPix2Pix's: a clean picture's latents stand behind the noisy ones
-        self.edits = int(network.config.in_channels) == 2 * self.channels
+        self.edits = "only" if int(network.config.in_channels) == 2 * self.channels else ""
 
     @property
     def channels(self) -> int:

@@ -39,6 +39,20 @@ def test_codes_are_loaded_once_for_a_model(told):
     assert codes_of(load_model(str(part.parent))) is not codes
 
 
+def test_codes_that_were_trained_anew_are_those_of_another_model(told):
+    model, codes, part = told
+    late = load_model(str(part.parent))
+    first = codes_of(model)
+    torch.nn.init.normal_(codes.adapter.layers[0].weight)
+    codes.save(part)
+    again = load_model(str(part.parent))
+    assert model.fingerprint == late.fingerprint != again.fingerprint
+    assert codes_of(model) is first, "what it is told stays what its fingerprint says"
+    assert codes_of(again) is not first
+    with pytest.raises(ModelError, match="were changed since it was loaded: load it again"):
+        codes_of(late)
+
+
 def test_the_codes_that_ship_are_usual_ones_and_so_are_those_that_are_drawn(embedded):
     codes = codes_of(embedded)
     assert (codes.levels, codes.width) == (3, 64)
@@ -76,11 +90,11 @@ def test_codes_of_other_sizes_are_refused(told, key, value):
 
 
 def test_damaged_codes_are_refused(told):
-    model, _, part = told
+    _, _, part = told
     file = part / "model.safetensors"
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ModelError, match="cannot be read as weights"):
-        Codes.load(model)
+        Codes.load(load_model(str(part.parent)))
 
 
 def test_changes_of_codes_are_found_from_changes_of_vectors():

@@ -12,6 +12,8 @@ from pipelines.tasks.models import Models
 from pipelines.tasks.store import FITS
 from pipelines.tasks.texts import Texts
 from pipelines.tasks.workbench import Workbench
+from tests.codes import give_codes
+from tests.conftest import build_folder
 from tests.pipelines.conftest import Spent, clip
 from tests.pipelines.tasks.conftest import FOUR, QUICK, planned
 
@@ -70,6 +72,21 @@ def test_a_fit_does_not_depend_on_what_it_is_fitted_beside(fits_of, tmp_path, va
 def test_what_decides_a_fit_decides_its_name(fits_of, values):
     names = {fits.fit([0], texts)[0] for fits, texts, _, _ in (fits_of(FOUR[:2]), fits_of(FOUR[:2], **values))}
     assert len(names) == 2
+
+
+def test_codes_that_were_trained_anew_are_told_anew(tmp_path):
+    folder, names, told = build_folder(tmp_path / "model"), [], []
+    values = {"infill.codes": True, "anchors.depth": 0, "lora.steps": 0}
+    for loudness in (0.1, 0.1, 0.2):
+        model, _ = give_codes(folder, loudness=loudness)
+        models = Models(model, PerceptualDistance())
+        bench = Workbench(models, planned(models, FOUR[:2], **values), tmp_path / "job", spent := Spent())
+        fits = Fits(bench)
+        names += fits.fit([0], Texts(bench).embeddings())
+        told.append(sum(spent.values()))
+        assert fits.load(0, names[-1]).code is not None
+    assert names[0] == names[1] != names[2]
+    assert told[1] == 0 < told[0] == told[2]
 
 
 def test_a_fit_that_is_gone_says_what_to_do(fits_of):
