@@ -29,6 +29,8 @@ MAX_JSON = 32 * 1024**2
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 DENOISER_FILES = "*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items())
 """What is fetched of a hub model: its configs, tokenizers and safetensors, nothing else."""
+CONFIG_FILES = "model_index.json", "*config.json"
+"""The few kilobytes among these that say what kind of model it is."""
 
 
 def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISER_FILES) -> tuple[Path, str]:

@@ -29,6 +29,7 @@ from morph.scaling import reduced_pixels, size_of
 from pipelines.between.keyframes import Progress
 from pipelines.edit.canvas import Canvas
 from pipelines.edit.editors import edited
+from pipelines.edit.prompts import notices_of
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
 
@@ -52,6 +53,14 @@ class Kit:
             wanted = [amount for amount in amounts or (numbers.amount,) if amount > 0]
             return instruction.forwards(self.model, numbers.steps, numbers.guidance, wanted)
         return edit.forwards(amounts)
+
+    def notices(self, edit: Edit, amounts: Sequence[float] = ()) -> list[str]:
+        """What people should know of how this model does an edit, by so much each.
+
+        Raises:
+            SettingsError: an instruction that it cannot do.
+        """
+        return notices_of(edit, self.model, amounts or [edit.numbers.amount])
 
     def painted(
         self,

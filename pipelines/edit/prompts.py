@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,16 +10,16 @@ from torch import Tensor
 
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
+from morph.diffusion.model import LatentDiffusion
 from morph.editing import flowedit, instruction, null_text, plug_and_play, prompt_to_prompt
 from morph.editing.path import inverted
 from morph.editing.prompt_to_prompt import Blend, Control
 from morph.editing.words import Alignment, aligned, factors, places
 from morph.errors import SettingsError
 from pipelines.edit.canvas import Canvas
+from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import prompts_of
 from pipelines.request.edits.prompts import FlowEdit, Instruct, PlugAndPlay, PromptToPrompt
-
-log = logging.getLogger("morph")
 
 
 def attended(canvas: Canvas, how: PromptToPrompt, amounts: Sequence[float]) -> Generator[Step, None, Tensor]:
@@ -76,9 +75,6 @@ def instructed(canvas: Canvas, how: Instruct, amounts: Sequence[float]) -> Gener
     model, numbers = canvas.model, canvas.numbers
     if not instruction.follows(model):
         source, prompt = prompts_of(canvas.edit.prompt, canvas.edit.source)
-        log.warning(
-            "model %s follows no instructions: done by prompt-to-prompt, from %r to %r", model.name, source, prompt
-        )
         by_pair = PromptToPrompt(strength=how.strength)
         pair = replace(canvas.edit, how=by_pair, source=source, prompt=prompt)
         return (yield from attended(replace(canvas, edit=pair), by_pair, amounts))
@@ -96,6 +92,21 @@ def instructed(canvas: Canvas, how: Instruct, amounts: Sequence[float]) -> Gener
         amounts,
     )
     return model.decode(latents)
+
+
+def notices_of(edit: Edit, model: LatentDiffusion, amounts: Sequence[float]) -> list[str]:
+    """What people should know of how a model does an instruction, by so much each; of other edits nothing."""
+    if not edit.how.instructs:
+        return []
+    if not instruction.follows(model):
+        source, prompt = prompts_of(edit.prompt, edit.source)
+        return [
+            f"model {model.name} follows no instructions: done by prompt-to-prompt, from {source!r} to {prompt!r}"
+        ]
+    wanted = [amount for amount in amounts if amount > 0]
+    if edit.gives("negative") and not instruction.heeds_negative(model, edit.numbers.guidance, wanted):
+        return [f"model {model.name} is guided by one prediction here, in which negative has no part"]
+    return []
 
 
 def _control(canvas: Canvas, how: PromptToPrompt) -> Control:

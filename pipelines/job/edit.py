@@ -17,7 +17,7 @@ from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES, RAW
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
 from morph.media.stills import FIRST_FRAME, FrameFolder, check_folder, check_parent, frame_numbers, write_png
-from pipelines.job.needs import check_edit
+from pipelines.job.needs import check_edit, check_editable
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
@@ -117,13 +117,13 @@ def edit_file(
     if not overwrite:  # what is told apart by these is known only now
         _check_free(path, made, several)
     log.warning("%s", models.said)
-    for notice in (*keyframe.notices, *shape_notices(edit, picture)):
-        log.warning("%s", notice)
     numbers = edit.numbers
     steps = options.steps_out
     amounts = [numbers.amount] if steps is None else [numbers.amount * n / (steps - 1) for n in range(steps)]
     edits = [replace(edit, numbers=replace(numbers, seed=numbers.seed + n)) for n in range(options.count)]
     kit = Kit(models.model, models.perception, models.clip)
+    for notice in (*keyframe.notices, *shape_notices(edit, picture), *kit.notices(edit, amounts)):
+        log.warning("%s", notice)
     planned = {"edit": len(edits) * kit.forwards(edit, amounts)}
     where = {"device": str(models.device), "dtype": models.dtype}
     recipe = json.dumps({"morph": version(), "image": published(image), **made, **where})
@@ -155,6 +155,7 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
         SettingsError: directions, and what they need is not named.
     """
     check_edit(edit, options.model)
+    check_editable(options.model, edit.how.instructs)
     from pipelines.tasks.models import Models, quiet_libraries
 
     quiet_libraries()
@@ -163,7 +164,7 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
 
 
 def check_numbers(edit: Edit, options: EditOptions) -> None:
-    """Refuse numbers of pictures that mean nothing.
+    """Refuse numbers of pictures that mean nothing, or give the same again and again.
 
     Raises:
         SettingsError: with what does.
@@ -174,6 +175,10 @@ def check_numbers(edit: Edit, options: EditOptions) -> None:
         raise SettingsError(f"count is {options.count}; it must be from 1 to {MOST}")
     if options.count > 1 and options.steps_out is not None:
         raise SettingsError("count asks for several edits, and steps-out for the way to one: leave one of them out")
+    if options.count > 1 and not (edit.how.seeded or edit.numbers.draws):
+        raise SettingsError(
+            f"edit {edit.how.name} draws nothing by its seed, so all would be the same: leave out count"
+        )
 
 
 def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:

@@ -88,9 +88,9 @@ def edit_film(
     made |= made_by(models, sizes)
     if not overwrite:  # what is told apart by these is known only now
         check_free(trial, known)
-    for notice in (models.said, *shape_notices(edit, first)):
-        log.warning("%s", notice)
     kit = Kit(models.model, models.perception, models.clip)
+    for notice in (models.said, *shape_notices(edit, first), *kit.notices(edit)):
+        log.warning("%s", notice)
     planned = {"edit": count * kit.forwards(edit)}
     where = {"device": str(models.device), "dtype": models.dtype}
     recipe = {"morph": version(), "film": published(film), **made, **where}

@@ -13,7 +13,7 @@ from morph.diffusion.supported import check_configs, check_controlnet, check_ste
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
 from morph.video.supported import check_frames, check_video, is_video, latent_frames, video_geometry
-from morph.weights.locate import HUB_ID, locate, read_json
+from morph.weights.locate import CONFIG_FILES, HUB_ID, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.semantic import weights_of
 from morph.weights.vectors import own_word
@@ -21,10 +21,13 @@ from pipelines.request.clip import Clip
 from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.directions import Direction
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.instruction import check_instruction
 from pipelines.request.ways import FILMS, NEEDS_POSES, NEEDS_VIDEO, NO_ADDITIONS, Way, is_filmed, needs_model
 
 MEDIAPIPE = "mediapipe"
 """The pose detector that is a package."""
+_OF_MODELS = "source", "steps", "guidance", "inversion_iterations"
+"""What a space has no use for in which no model paints."""
 
 
 def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
@@ -75,12 +78,17 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
 
 
 def _check_instructions(clip: Clip, folder: Path, name: str) -> None:
-    """Refuse to do in another way what a model was made to follow, which a clip has it for no more."""
-    if editing_of(folder) and any(edit.how.instructs for edit in clip.edits):
-        raise SettingsError(
-            f"model {name} follows instructions in morph edit alone: make the edited picture by that, and give it "
-            "as a keyframe"
-        )
+    """Refuse to do in another way what a model was made to follow, which a clip has it for no more.
+
+    Others do a pair of prompts, if the instruction is one.
+    """
+    for edit in filter(lambda edit: edit.how.instructs, clip.edits):
+        if editing_of(folder):
+            raise SettingsError(
+                f"model {name} follows instructions in morph edit alone: make the edited picture by that, and give "
+                "it as a keyframe"
+            )
+        check_instruction(edit, None, name)
 
 
 def check_edit(edit: Edit, model: str) -> None:
@@ -93,11 +101,26 @@ def check_edit(edit: Edit, model: str) -> None:
     if isinstance(edit.how, Direction):
         from pipelines.edit.directions import found_of  # what reads them takes seconds to load
 
-        coded = found_of(edit.how).card.space.get("space") == "semantic"
+        space = found_of(edit.how).card.space.get("space")
+        coded = space == "semantic"
         if edit.how.levels and not coded:
             raise SettingsError("levels are of directions of semantic codes: leave them out")
+        if space == "glo" and (given := next(filter(edit.gives, _OF_MODELS), None)):
+            raise SettingsError(f"directions of a space of their own do nothing with {given}: leave it out")
     if coded and (model == "embedded" or os.path.isdir(model)):  # one of a hub may not be here yet
         weights_of(model)
+
+
+def check_editable(model: str, instructs: bool) -> None:
+    """Refuse a model that edits no pictures, before all of it is fetched; with ``instructs`` it may only edit.
+
+    Raises:
+        ModelError: what it is.
+    """
+    folder, name = locate(model, patterns=CONFIG_FILES)
+    if is_video(folder):
+        raise ModelError(f"model {name} {FILMS}")
+    check_configs(folder, instructs)
 
 
 def _checked_video(clip: Clip, folder: Path, name: str, fetch: bool) -> Geometry:

@@ -17,7 +17,6 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from morph.editing.instruction import follows
 from morph.errors import KeyframeError, SettingsError
 from morph.media.image import read_image
 from morph.media.target import Stream
@@ -238,13 +237,12 @@ class MorphPipeline(Models):
         with TemporaryDirectory(prefix="morph-") as folder:
             place = Path(folder)
             files = {str(key): grey_file_of(values[key], place / f"{key}.png") for key in FILES if key in values}
-            edit = Edit.of(values | files)
-            edit = suited(edit, self.model.name, fetch=False) if follows(self.model) else edit
+            edit = suited(Edit.of(values | files), self.model.name, fetch=False)
             picture = read_image(file := file_of(image, place / "image.png"))
             keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
-            for notice in shape_notices(edit, picture):
-                log.warning("%s", notice)
             kit = Kit(self.model, self.perception, self.clip)
+            for notice in (*shape_notices(edit, picture), *kit.notices(edit)):
+                log.warning("%s", notice)
             planned = {"edit": kit.forwards(edit)}
             (edited,) = kit.painted(keyframe, edit, sizes.model, "crop", Meter(planned, callback))
         levels = as_levels(edited)

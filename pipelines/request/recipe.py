@@ -171,7 +171,7 @@ def clip_from(
                 name: str(contents.find("file", Path(entry["file"]), entry["sha256"], entry.get("bytes")))
                 for name, entry in named.items()
             }
-            edit = Edit.of({**values, **found})
+            edit = Edit.again({**values, **found})
             if bare := sorted(edit.files.keys() - found.keys()):
                 raise SettingsError(
                     f"{file or 'this'} names {values[bare[0]]} as {bare[0]} of an edit, and no hash of it, "

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from morph.media.keyframe import Keyframe, to_levels
-from morph.weights.semantic import weights_of
 from pipelines.between.keyframes import Progress
 from pipelines.edit.painting import Kit, identity
-from pipelines.request.contents import hash_of_file
-from pipelines.request.edits.codes import Coded
 from pipelines.request.edits.edit import Edit
 from pipelines.request.plan import Plan
 from pipelines.tasks.facts import VERSIONS
 from pipelines.tasks.memory import Batches
 from pipelines.tasks.models import Models
 from pipelines.tasks.store import FITS, Store, hash_of, key_of
+
+log = logging.getLogger("morph")
 
 
 class Edits:
@@ -47,9 +46,7 @@ class Edits:
     def _once(self, keyframe: Keyframe, edit: Edit, number: int) -> Keyframe:
         models, size = self._models, self._plan.sizes.model
         fit = self._plan.clip.keyframes[number].settings.fit
-        decisive: tuple[Any, ...] = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit, models.clip)
-        if isinstance(edit.how, Coded):  # which are trained anew, and the model stays what it was
-            decisive = *decisive, hash_of_file(weights_of(models.model.name))
+        decisive = hash_of(keyframe.pixels), keyframe.depth, size, fit, identity(edit, models.clip)
         key = key_of("edit", VERSIONS, models.weights, models.dtype, models.device.type, *decisive)
 
         def unpack(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> Tensor:
@@ -60,6 +57,8 @@ class Edits:
         pixels = self._store.load(key, unpack)
         if pixels is None:
             kit = Kit(models.model, models.perception, models.clip)
+            for notice in kit.notices(edit):
+                log.warning("%s", notice)
             painted = partial(kit.painted, keyframe, edit, size, fit, self._progress)
             (made,) = Batches(models.model, 1).alone(lambda: list(painted()))
             # as a file of its depth would hold it: the clip's ends are this to the bit

@@ -26,7 +26,7 @@ def levels_of(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coded(How):
+class Coded(How, idle=("guidance", "negative")):
     """What all edits have that want a model with semantic codes."""
 
     levels: str = setting("", LEVELS)
@@ -34,6 +34,10 @@ class Coded(How):
     def check(self, given: Collection[str]) -> None:
         """See :class:`How`."""
         levels_of(self.levels)
+
+    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
+        """See :class:`How`: the picture is inverted once, and painted again under each code."""
+        return numbers.inverting() + len(amounts) * numbers.sampling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +49,15 @@ class DiffusionAutoencoder(
     needs=("reference",),
     takes=("prompt", "source", "mask"),
     published={"guidance": 1.0},
+    seeded=False,
 ):
     """Options of diffusion autoencoders."""
 
     noise: float = setting(1.0, "How much of the way the noise goes; with 0 the layout stays.", 0, 1)
 
     def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
-        """See :class:`How`."""
-        return numbers.inverting() * (2 if self.noise else 1) + len(amounts) * numbers.sampling()
+        """See :class:`How`: the reference is inverted too, where its noise has a part."""
+        return super().forwards(numbers, amounts) + (numbers.inverting() if self.noise else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +69,11 @@ class DeltaEdit(
     needs=("prompt", "source"),
     takes=("mask",),
     published={"guidance": 1.0},
+    seeded=False,
 ):
     """Options of DeltaEdit."""
 
     scale: float = setting(2.0, "Of the change; more than 1 goes beyond the text's own.", 0, 100)
-
-    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
-        """See :class:`How`."""
-        return numbers.inverting() + len(amounts) * numbers.sampling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +94,6 @@ class Resample(
     fresh: float = setting(
         0.0, "How far the noise of the picture is turned to fresh noise, as a share of a right angle.", 0, 1
     )
-
-    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
-        """See :class:`How`."""
-        return numbers.inverting() + len(amounts) * numbers.sampling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +121,3 @@ class Pluralistic(
         super().check(given)
         if {"prompt", "reference"} <= set(given):
             raise SettingsError("edit pada goes by a text or by a picture: give prompt, or reference")
-
-    def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
-        """See :class:`How`."""
-        return numbers.inverting() + len(amounts) * numbers.sampling()

@@ -25,6 +25,7 @@ class Inpaint(
     "jumps of 10, each taken 10 times)",
     needs=("mask",),
     takes=("prompt",),
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of RePaint."""
 
@@ -48,6 +49,7 @@ class Restore(
     takes=("prompt", "mask"),
     published={"steps": 100},
     detailed=False,
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of DDNM."""
 
@@ -81,6 +83,7 @@ class Ilvr(
     paper="Choi et al., ILVR: Conditioning Method for Denoising Diffusion Probabilistic Models, 2021",
     takes=("prompt", "mask", "reference"),
     published={"steps": 100},
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of ILVR."""
 
@@ -103,6 +106,7 @@ class Hybrid(
     takes=("mask", "reference"),
     published={"steps": 100},
     detailed=False,
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of factorised diffusion."""
 
@@ -146,6 +150,7 @@ class Anagram(
     takes=("mask",),
     published={"steps": 100, "guidance": 7.0},
     detailed=False,
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of visual anagrams."""
 
@@ -169,6 +174,7 @@ class Compose(
     paper="Liu et al., Compositional Visual Generation with Composable Diffusion Models, 2022",
     needs=("prompt",),
     takes=("mask", "reference"),
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of compositions."""
 

@@ -22,6 +22,8 @@ class Direction(
     takes=("source", "mask"),
     published={"guidance": 1.0},
     options=("directions",),
+    idle=("negative", "inversion"),
+    seeded=False,
 ):
     """Options of going along a direction."""
 

@@ -25,7 +25,7 @@ class Edit:
     """How a picture is edited, with the texts and the files that this takes.
 
     prompt: what is wanted. source: what the picture shows. mask: a picture that is white where it may change.
-    reference: another picture. left: numbers that nobody gave.
+    reference: another picture. left: numbers and options that nobody gave.
     """
 
     how: How
@@ -51,7 +51,19 @@ class Edit:
         """From plain values: ``how``, texts, files, and numbers and options by their names.
 
         Raises:
-            SettingsError: an unknown name, or a value of the wrong kind or range.
+            SettingsError: an unknown name, a value of the wrong kind or range, or one that nothing is done with.
+        """
+        edit = cls.again(values)
+        if idle := [key for key in values if key in edit.how.idle]:
+            raise SettingsError(f"edit {edit.how.name} does nothing with {idle[0]}: leave it out")
+        return replace(edit, left=edit.left - values.keys())
+
+    @classmethod
+    def again(cls, values: Mapping[str, Any]) -> Edit:
+        """From what :meth:`as_dict` says of one: all numbers and options are there, and nobody gave them.
+
+        Raises:
+            SettingsError: see :meth:`of`.
         """
         name = str(values.get("how", ""))
         if name not in HOWS:
@@ -80,8 +92,12 @@ class Edit:
             str(given.get("source", "")),
             files.get("mask"),
             files.get("reference"),
-            frozenset({part.name for part in fields(Numbers)} - rest.keys()),
+            frozenset({part.name for part in fields(Numbers)} | own),
         )
+
+    def gives(self, name: str) -> bool:
+        """Whether somebody gave a text, a file, a number or an option."""
+        return bool(getattr(self, name)) if name in (*TEXTS, *FILES) else name not in self.left
 
     def with_published(self, numbers: Mapping[str, Any]) -> Edit:
         """The same with these numbers in place of those that nobody gave."""
@@ -112,7 +128,7 @@ class Edit:
 
     def with_names(self, names: Mapping[str, str]) -> Edit:
         """The same with other files and weights, by their names among its values."""
-        return Edit.of(self.as_dict() | dict(names))
+        return replace(Edit.again(self.as_dict() | dict(names)), left=self.left)
 
     def forwards(self, amounts: Sequence[float] = ()) -> int:
         """U-Net forwards that take it to so many amounts, at once; without, to its own. Nothing for 0.

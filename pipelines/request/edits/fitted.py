@@ -25,6 +25,7 @@ class DiffusionClip(
     needs=("prompt", "source"),
     takes=("mask",),
     published={"guidance": 1.0, "steps": 80},
+    idle=("guidance", "negative"),
 ):
     """Options of DiffusionCLIP."""
 
@@ -60,6 +61,7 @@ class Asyrp(
     needs=("prompt", "source"),
     takes=("mask",),
     published={"guidance": 1.0},
+    idle=("guidance", "negative"),
 ):
     """Options of Asyrp."""
 

@@ -23,6 +23,7 @@ class How(Section):
     the defaults. detailed: whether what is finer than the model's size comes from the picture again where it did
     not change; False for what brings detail of its own, or holds what it makes to a rule. instructs: whether models
     that were made to follow instructions can be given. options: which of its options have to be given.
+    idle: numbers that have no part in it. seeded: whether the seed matters, but to an inversion.
     """
 
     name: ClassVar[str]
@@ -34,6 +35,8 @@ class How(Section):
     detailed: ClassVar[bool]
     instructs: ClassVar[bool]
     options: ClassVar[tuple[str, ...]]
+    idle: ClassVar[frozenset[str]] = frozenset()
+    seeded: ClassVar[bool]
 
     def __init_subclass__(
         cls,
@@ -46,12 +49,15 @@ class How(Section):
         detailed: bool = True,
         instructs: bool = False,
         options: tuple[str, ...] = (),
+        idle: tuple[str, ...] = (),
+        seeded: bool = True,
     ) -> None:
         super().__init_subclass__()
         cls.name, cls.does, cls.paper = name, does, paper
         cls.needs, cls.takes = frozenset(needs), frozenset((*needs, *takes))
         cls.published, cls.detailed, cls.instructs = published or {}, detailed, instructs
-        cls.options = options
+        cls.options, cls.seeded = options, seeded
+        cls.idle |= frozenset(idle)
 
     def check(self, given: Collection[str]) -> None:
         """Refuse options that do not go with what is ``given``, by its names; a SettingsError says which."""

@@ -6,9 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from morph.diffusion.families import FLUX1_KONTEXT, QWEN_IMAGE_EDIT, QWEN_IMAGE_EDIT_PLUS, Family, editing_of
+from morph.diffusion.families import (
+    FLUX1_KONTEXT,
+    INSTRUCT_PIX2PIX,
+    QWEN_IMAGE_EDIT,
+    QWEN_IMAGE_EDIT_PLUS,
+    Family,
+    editing_of,
+)
 from morph.errors import SettingsError
-from morph.weights.locate import locate
+from morph.weights.locate import CONFIG_FILES, locate
 from pipelines.request.edits.edit import Edit
 
 _PUBLISHED: Mapping[Family, Mapping[str, Any]] = {
@@ -17,20 +24,43 @@ _PUBLISHED: Mapping[Family, Mapping[str, Any]] = {
     QWEN_IMAGE_EDIT_PLUS: {"steps": 40, "guidance": 4.0, "negative": " "},
 }
 """What their authors work with, if that is something else than InstructPix2Pix's."""
+_OF_PAIRS = "source", "strength", "inversion", "inversion_iterations"
+"""What an instruction that is done as a pair of prompts takes, and a model that follows it itself does not."""
+_OF_PICTURES = "picture_guidance"
+"""What InstructPix2Pix alone is guided by."""
 
 
 def suited(edit: Edit, model: str, fetch: bool = True) -> Edit:
     """An edit with the numbers of the authors of the model that will follow its instruction, where none were given.
 
-    fetch: a model of the hub is fetched if it is not here.
+    fetch: of a model of the hub that is not here the configs are fetched, which tell the kinds apart.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
+        SettingsError: see :func:`check_instruction`.
     """
     if not edit.how.instructs:
         return edit
-    family = editing_of(locate(model, fetch=fetch)[0])
+    folder, name = locate(model, fetch=fetch, patterns=CONFIG_FILES)
+    family = editing_of(folder)
+    check_instruction(edit, family, name)
     return edit.with_published(_PUBLISHED.get(family, {})) if family else edit
+
+
+def check_instruction(edit: Edit, family: Family | None, model: str) -> None:
+    """Refuse what a model does nothing with that follows instructions, of a family, or follows none.
+
+    Raises:
+        SettingsError: what was given in vain; an instruction that is no pair of prompts for a model that needs one.
+    """
+    if family is None:
+        prompts_of(edit.prompt, edit.source)
+        idle, does = (_OF_PICTURES,), "does instructions as a pair of prompts"
+    else:
+        of_pictures = () if family is INSTRUCT_PIX2PIX else (_OF_PICTURES,)
+        idle, does = (*_OF_PAIRS, *of_pictures), f"follows instructions by itself ({family.title})"
+    if given := next(filter(edit.gives, idle), None):
+        raise SettingsError(f"model {model} {does}, and does nothing with {given}: leave it out")
 
 
 _FORMS = (

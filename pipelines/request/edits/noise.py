@@ -17,6 +17,7 @@ class SdEdit(
     does="noises the picture, and paints it anew from there: strokes become things, a photograph another style",
     paper="Meng et al., SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations, 2022",
     takes=("prompt", "mask"),
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of SDEdit."""
 
@@ -57,6 +58,7 @@ class TextDifference(
     needs=("prompt", "source"),
     takes=("mask",),
     published={"guidance": 1.0},
+    seeded=False,
 ):
     """Options of text differences."""
 

@@ -27,6 +27,11 @@ class Numbers(Section):
         """Forwards of a guided prediction."""
         return passes(self.guidance)
 
+    @property
+    def draws(self) -> bool:
+        """Whether noise is drawn for the inversion."""
+        return self.inversion == "rf-inversion"
+
     def taken(self, strength: float = 1.0) -> int:
         """How many of the steps a share of them is: one at least, as a model's times are."""
         return self.steps - round((1 - strength) * (self.steps - 1))

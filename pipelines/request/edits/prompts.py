@@ -23,6 +23,7 @@ class PromptToPrompt(
     "al., 2022",
     needs=("prompt", "source"),
     takes=("mask",),
+    seeded=False,
 ):
     """Options of prompt-to-prompt."""
 
@@ -91,6 +92,7 @@ class PlugAndPlay(
     paper="Tumanyan et al., Plug-and-Play Diffusion Features for Text-Driven Image-to-Image Translation, 2022",
     needs=("prompt",),
     takes=("source", "mask"),
+    seeded=False,
 ):
     """Options of plug-and-play."""
 
@@ -113,6 +115,7 @@ class FlowEdit(
     needs=("prompt", "source"),
     takes=("mask",),
     published={"guidance": 13.5},
+    idle=("inversion", "inversion_iterations"),
 ):
     """Options of FlowEdit."""
 

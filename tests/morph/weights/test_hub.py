@@ -1,21 +1,14 @@
 """Models of the hub: which files are fetched, from a hub that a test serves itself."""
 
-import hashlib
-import json
 import socket
-import subprocess
-import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from morph.weights.hub import chosen
 from morph.weights.locate import DENOISER_FILES
+from tests.hub import asking, fetched, serving
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "model_index.json": b"{}",
     "unet/config.json": b"{}",
@@ -52,70 +45,34 @@ def test_so_many_files_of_weights_are_taken(names, taken):
     assert chosen(names, ["a.safetensors"]) == names[:taken]
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as its client asks for one model."""
-
-    def log_message(self, *args):
-        """Nothing on the screen."""
-
-    def do_HEAD(self):
-        """See :meth:`do_GET`."""
-        self.do_GET()
-
-    def do_GET(self):
-        """The list of files, or one of them."""
-        path = self.path.partition("?")[0]
-        if path.startswith("/busy"):
-            self.send_error(503)
-            return
-        if path.startswith("/api/models/owner/name"):
-            siblings = [{"rfilename": name} for name in FILES]
-            tree = [{"type": "file", "path": name, "size": len(FILES[name]), "oid": "0" * 40} for name in FILES]
-            about = {"id": "owner/name", "modelId": "owner/name", "sha": COMMIT, "siblings": siblings, "tags": []}
-            self.answer(json.dumps(tree if "/tree/" in path else about).encode(), "application/json")
-        elif (name := path.partition(f"/owner/name/resolve/{COMMIT}/")[2]) in FILES:
-            self.answer(FILES[name], "application/octet-stream")
-        else:
-            self.send_error(404)
-
-    def answer(self, content, kind):
-        """With what the client wants to know of a file."""
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-
 @pytest.fixture(scope="module")
 def hub():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(FILES) as endpoint:
+        yield endpoint
 
 
 def located(endpoint, cache, offline="0", name="owner/name", more=""):
     """What another process, which asks that hub, finds."""
-    code = f"import sys; from morph.weights.locate import locate; print(locate(sys.argv[1]{more})[0])"
-    environment = {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": offline, "PATH": ""}
-    environment |= {"HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*"}
-    return subprocess.run([sys.executable, "-c", code, name], env=environment, capture_output=True, text=True)
+    code = f"import sys; from morph.weights.locate import CONFIG_FILES, locate; print(locate(sys.argv[1]{more})[0])"
+    return asking(endpoint, cache, code, name, offline=offline)
 
 
 def test_a_model_is_fetched_once_and_then_taken_from_the_cache(hub, tmp_path):
-    fetched = located(hub, tmp_path)
-    assert fetched.returncode == 0, fetched.stderr
-    folder = Path(fetched.stdout.strip())
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == FETCHED
-    assert located(hub, tmp_path, offline="1").stdout == fetched.stdout
-    assert located(hub, tmp_path, more=", fetch=False").stdout == fetched.stdout
-    assert located("http://127.0.0.1:9", tmp_path).stdout == fetched.stdout  # nobody answers there
-    assert located(f"{hub}/busy", tmp_path).stdout == fetched.stdout  # the hub answers, and gives nothing
+    first = located(hub, tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert fetched(tmp_path) == FETCHED
+    assert located(hub, tmp_path, offline="1").stdout == first.stdout
+    assert located(hub, tmp_path, more=", fetch=False").stdout == first.stdout
+    assert located("http://127.0.0.1:9", tmp_path).stdout == first.stdout  # nobody answers there
+    assert located(f"{hub}/busy", tmp_path).stdout == first.stdout  # the hub answers, and gives nothing
+
+
+def test_configs_are_fetched_alone_and_the_rest_later(hub, tmp_path):
+    few = located(hub, tmp_path, more=", patterns=CONFIG_FILES")
+    assert few.returncode == 0, few.stderr
+    assert fetched(tmp_path) == {"model_index.json", "unet/config.json"}
+    assert located(hub, tmp_path).stdout == few.stdout
+    assert fetched(tmp_path) == FETCHED
 
 
 def test_what_the_hub_does_not_have_is_said_in_one_line(hub, tmp_path):

@@ -7,6 +7,9 @@ from morph.diffusion.backbones.loading import load_model
 from morph.errors import SettingsError
 from morph.steps import drain
 from pipelines.edit.editors import EDITORS
+from pipelines.edit.prompts import notices_of
+from pipelines.request.edits.edit import Edit
+from tests.morph.diffusion.backbones.tiny_edits import build_kontext
 from tests.morph.editing.test_instruction import build_edits
 
 SAME = {"source": "a photo of a cat", "prompt": "a photo of a cat"}
@@ -25,13 +28,13 @@ def errors(canvas, *amounts):
 @pytest.mark.parametrize(
     ("how", "options"),
     [
-        ("prompt-to-prompt", {"guidance": 7.5}),
-        ("plug-and-play", {"guidance": 1.0}),
+        ("prompt-to-prompt", {"guidance": 7.5, "inversion_iterations": 8}),
+        ("plug-and-play", {"guidance": 1.0, "inversion_iterations": 8}),
         ("flowedit", {"guidance": 3.5}),
     ],
 )
 def test_equal_prompts_give_the_picture_and_a_weaker_edit_keeps_more(canvas, embedded, how, options):
-    options = {"how": how, "steps": 5, "inversion_iterations": 8, **options}
+    options = {"how": how, "steps": 5, **options}
     (same,) = errors(canvas(embedded, **SAME, **options))
     assert same < 4e-4  # 40 dB
     half, whole = errors(canvas(embedded, **OTHER, **options), 0.5, 1.0)
@@ -59,20 +62,30 @@ def test_fitted_null_texts_bring_the_picture_back(canvas, embedded):
     assert more < 0.7 * little
 
 
-def test_an_instruction_is_a_pair_of_prompts_where_a_model_follows_none(canvas, embedded, caplog):
+def test_an_instruction_is_a_pair_of_prompts_where_a_model_follows_none(canvas, embedded):
     options = {"how": "instruct", "steps": 3}
     told = canvas(embedded, prompt="turn a cat into the sea", **options)
-    with caplog.at_level("WARNING", "morph"):
-        by_words = made(told)
-    assert "from 'a photo of a cat' to 'a photo of the sea'" in caplog.text
+    by_words = made(told)
+    (notice,) = notices_of(told.edit, embedded, [1.0])
+    assert "from 'a photo of a cat' to 'a photo of the sea'" in notice
     by_prompts = made(canvas(embedded, how="prompt-to-prompt", steps=3, **OTHER))
     assert torch.equal(by_words, by_prompts)
 
 
 def test_an_instruction_is_followed_by_a_model_that_was_made_to(canvas, tmp_path):
-    model = load_model(str(build_edits(tmp_path)), edits=True)
+    model = load_model(str(build_edits(tmp_path / "pix")), edits=True)
     options = {"how": "instruct", "steps": 3, "prompt": "make it snowy"}
     half, whole = made(canvas(model, **options), 0.5, 1.0)
     assert half.shape == whole.shape == (3, 64, 64)
     assert not torch.allclose(half, whole, atol=1e-4)
     assert not torch.allclose(made(canvas(model, picture_guidance=3, **options))[0], whole, atol=1e-4)
+    negative = Edit.of({**options, "negative": "grey"})
+    assert not notices_of(negative, model, [1.0])
+    kontext = load_model(str(build_kontext(tmp_path / "kontext")), edits=True)
+    for asked, amounts, told in (
+        (negative, [0.0, 1.0], 1),
+        (negative, [0.5, 1.0], 0),
+        (Edit.of(options), [1.0], 0),
+        (Edit.of({"how": "sdedit", "negative": "grey"}), [1.0], 0),
+    ):
+        assert len(notices_of(asked, kontext, amounts)) == told

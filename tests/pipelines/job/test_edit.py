@@ -18,6 +18,7 @@ from tests.morph.diffusion.backbones.tiny_edits import build_kontext
 from tests.pipelines.conftest import CAT, RACCOON
 
 EDIT = Edit.of({"how": "sdedit", "prompt": "a dog", "steps": 3, "guidance": 1})
+UNSEEDED = Edit.of({"how": "text-difference", "source": "a cat", "prompt": "a dog"})
 
 
 def levels(file):
@@ -36,7 +37,7 @@ def test_a_picture_and_how_it_was_made(folder, tmp_path):
     assert (edited.pictures, edited.size) == (1, (64, 64))
     recipe = read_recipe(out)
     assert recipe["image"] == "cat.jpg"
-    assert Edit.of(recipe["edit"]) == EDIT
+    assert Edit.again(recipe["edit"]) == EDIT
     assert str(folder.parent) not in json.dumps(recipe)
     first = levels(out)
     edit(out, folder)  # the same edit may be made again
@@ -81,6 +82,7 @@ def test_several_have_seeds_of_their_own(folder, tmp_path):
         ("out.png", {"count": 2}, "is not the name of the folder"),
         ("out", {"steps_out": 1}, "steps-out is 1; it must be from 2"),
         ("out", {"steps_out": 3, "count": 2}, "leave one of them out"),
+        ("out", {"count": 2, "asked": UNSEEDED}, "edit text-difference draws nothing by its seed"),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(folder, tmp_path, output, options, told):

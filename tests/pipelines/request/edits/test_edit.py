@@ -29,6 +29,16 @@ def test_files_and_weights_may_move():
     assert edit.with_names({"clip": "a/vit"}) == Edit.of({**texts, "clip": "a/vit"})
 
 
+def test_what_somebody_gave_is_known_and_of_a_recipe_nothing_is():
+    edit = Edit.of({"how": "sdedit", "prompt": "a dog", "strength": 0.5, "mask": "m.png"})
+    given = [name for name in ("prompt", "source", "mask", "strength", "steps") if edit.gives(name)]
+    assert given == ["prompt", "mask", "strength"], "a default that is given is given"
+    assert edit.with_names({"mask": "a/m.png"}).gives("strength")
+    again = Edit.again(edit.as_dict())
+    assert again == edit
+    assert not again.gives("strength")
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [

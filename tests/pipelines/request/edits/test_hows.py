@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from morph.errors import SettingsError
 from pipelines.edit.editors import EDITORS
 from pipelines.request.edits.edit import FILES, TEXTS, Edit, Numbers
 from pipelines.request.edits.hows import HOWS
 from pipelines.request.options.setting import settings_of
+from pipelines.request.options.values import keys
 
 
 @pytest.mark.parametrize("name", HOWS)
@@ -29,7 +31,21 @@ def test_each_says_what_it_does_and_has_someone_who_does_it(name):
 def test_each_comes_back_from_plain_values(name):
     given = {need: "it.png" if need in FILES else "it" for need in HOWS[name].needs}
     edit = Edit.of({"how": name, **given, **dict.fromkeys(HOWS[name].options, "it")})
-    assert Edit.of(edit.as_dict()) == edit
+    assert Edit.again(edit.as_dict()) == edit
+
+
+@pytest.mark.parametrize("name", HOWS)
+def test_numbers_that_have_no_part_in_it_are_refused(name):
+    given = {need: "it.png" if need in FILES else "it" for need in HOWS[name].needs}
+    given |= {"how": name, **dict.fromkeys(HOWS[name].options, "it")}
+    values = keys(Numbers())
+    assert values.keys() >= HOWS[name].idle
+    for number, value in values.items():
+        if number in HOWS[name].idle:
+            with pytest.raises(SettingsError, match=f"edit {name} does nothing with {number}: leave it out"):
+                Edit.of({**given, number: value})
+        else:
+            assert Edit.of({**given, number: value}).gives(number)
 
 
 def evaluations():

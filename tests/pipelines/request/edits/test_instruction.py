@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import prompts_of, suited
+from tests.hub import asking, fetched, serving
 
 
 @pytest.mark.parametrize(
@@ -28,9 +31,58 @@ def test_others_are_refused():
 
 def test_numbers_that_nobody_gave_are_those_of_the_models_authors(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "QwenImageEditPlusPipeline"}')
-    asked = Edit.of({"how": "instruct", "prompt": "make it snowy", "guidance": 7.5})
+    asked = Edit.of({"how": "instruct", "prompt": "turn a cat into a dog", "guidance": 7.5})
     numbers = suited(asked, str(tmp_path)).numbers
     assert (numbers.steps, numbers.guidance, numbers.negative) == (40, 7.5, " ")
     assert suited(asked, "embedded") == asked
     other = Edit.of({"how": "sdedit"})
     assert suited(other, str(tmp_path)) == other
+
+
+KONTEXT = {"model_index.json": {"_class_name": "FluxKontextPipeline"}, "transformer/config.json": {}}
+PIX2PIX = {"model_index.json": {"_class_name": "StableDiffusionPipeline"}, "unet/config.json": {"in_channels": 8}}
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "told"),
+    [
+        (
+            KONTEXT,
+            {"source": "a cat"},
+            r"follows .* \(FLUX.1 Kontext\), and does nothing with source: leave it out",
+        ),
+        (KONTEXT, {"picture_guidance": 1.5}, "does nothing with picture_guidance"),
+        (KONTEXT, {"strength": 0.5}, "does nothing with strength"),
+        (PIX2PIX, {"inversion": "uni-inv"}, r"\(InstructPix2Pix\), and does nothing with inversion"),
+        (PIX2PIX, {"source": "a cat"}, "does nothing with source"),
+        ({}, {"picture_guidance": 2}, "does instructions as a pair of prompts, .* nothing with picture_guidance"),
+        ({}, {"prompt": "make it snowy"}, "take prompt-to-prompt with --source and --prompt"),
+    ],
+)
+def test_what_is_given_in_vain_is_refused(tmp_path, files, given, told):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content))
+    asked = {"how": "instruct", "prompt": "turn a cat into a dog"}
+    with pytest.raises(SettingsError, match=told):
+        suited(Edit.of(asked | given), str(tmp_path))
+    suited(Edit.of(asked), str(tmp_path))
+    heeded = {"picture_guidance": 2} if files is PIX2PIX else {"guidance": 2}
+    suited(Edit.of(asked | heeded), str(tmp_path))
+
+
+def test_of_a_model_of_the_hub_the_configs_alone_are_fetched(tmp_path):
+    files = {name: json.dumps(content).encode() for name, content in KONTEXT.items()}
+    files |= {
+        "transformer/diffusion_pytorch_model.safetensors": b"many bytes",
+        "tokenizer/tokenizer.json": b"words",
+    }
+    code = """
+from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.instruction import suited
+print(suited(Edit.of({"how": "instruct", "prompt": "make it snowy"}), "owner/name").numbers.steps)
+"""
+    with serving(files) as endpoint:
+        asked = asking(endpoint, tmp_path, code)
+    assert asked.stdout == "28\n", asked.stderr
+    assert fetched(tmp_path) == set(KONTEXT)
