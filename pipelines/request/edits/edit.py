@@ -60,7 +60,7 @@ class Edit:
 
     @classmethod
     def again(cls, values: Mapping[str, Any]) -> Edit:
-        """From what :meth:`as_dict` says of one: all numbers and options are there, and nobody gave them.
+        """From what :meth:`as_dict` says of one: numbers and options are there that nobody gave.
 
         Raises:
             SettingsError: see :meth:`of`.
@@ -105,9 +105,10 @@ class Edit:
         return replace(self, numbers=replace(self.numbers, **values))
 
     def as_dict(self) -> dict[str, Any]:
-        """What :meth:`of` makes an equal one of; JSON-ready, files by their paths."""
+        """What :meth:`of` makes an equal one of, less what has no part in it; JSON-ready, files by their paths."""
         given = {str(key): str(value) for key in (*TEXTS, *FILES) if (value := getattr(self, key))}
-        return {"how": self.how.name, **given, **keys(self.numbers), **keys(self.how)}
+        numbers = {key: value for key, value in keys(self.numbers).items() if key not in self.how.idle}
+        return {"how": self.how.name, **given, **numbers, **keys(self.how)}
 
     @property
     def files(self) -> dict[str, Path]:

@@ -1,16 +1,22 @@
+from dataclasses import fields
+
 import pytest
 import torch
 from PIL import Image
 
-from morph.directions.card import Found
+from morph.directions.card import Card, Found
 from morph.directions.directions import Bent, Straight
 from morph.directions.generator import pictures_of
+from morph.directions.opened import opened
 from morph.errors import SettingsError
+from morph.steps import drain
 from pipelines.directions.asked import FitAsked
 from pipelines.directions.finding import find, others
 from pipelines.directions.fit import fit_file
-from pipelines.directions.methods import method_of
+from pipelines.directions.methods import METHODS, method_of
 from pipelines.directions.spaces import SpaceAsked
+from pipelines.edit.directions import directed
+from tests.pipelines.edit.conftest import canvas_of
 
 SHORT = {"fit_steps": 4, "batch": 3}
 
@@ -104,3 +110,35 @@ def test_a_classifier_may_move_few_numbers(space, painted):
     assert sparse.numbers["moved"] < dense.numbers["moved"] == dense.numbers["of"]
     with pytest.raises(SettingsError, match="take less, by --set sparsity="):
         result(space, "classifier", values={"sparsity": 1000}, folders=folders)
+
+
+@pytest.fixture(scope="module")
+def coded(embedded):
+    """The space of the codes that ship, and places in it."""
+    generator = opened(embedded, "semantic", (32, 32), steps=3)
+    return generator, generator.sample(8, 0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_way_finds_codes_that_change_a_photograph(coded, embedded, painted, tmp_path, name):
+    generator, points = coded
+    method = METHODS[name]
+    mask = tmp_path / "mask.png"
+    Image.new("L", (32, 32), 255).save(mask)
+    known = {part.name for part in fields(method)}
+    values = {
+        key: value for key, value in {"fit_steps": 2, "batch": 2, "basis": 4, "points": 1}.items() if key in known
+    }
+    given = {"folders": (painted / "red", painted / "blue")} if "score" in method.needs else {}
+    given |= {"mask": mask} if "mask" in method.needs else {}
+    asked = FitAsked(method_of(name, values), SpaceAsked.of("semantic", {}, "embedded"), count=2, **given)
+    found = find(generator, points, asked, lambda step, of: None).directions
+    shifts = found.shifts(points.codes, 0, torch.full((8,), 3.0))
+    assert shifts.isfinite().all()
+    assert (shifts.norm(dim=1) > 0).all()
+    card = Card(name, "a paper", generator.name, generator.shape, generator.fingerprint, generator.settings, 0)
+    Found(found, card).save(tmp_path / "d.safetensors")
+    one = canvas_of(embedded, how="direction", directions=str(tmp_path / "d.safetensors"), far=4.0, steps=3)
+    less, more = drain(directed(one, one.edit.how, [0.25, 1.0]))
+    start = one.model.decode(one.latents)[0]
+    assert 1e-4 < (less - start).abs().mean() < (more - start).abs().mean()

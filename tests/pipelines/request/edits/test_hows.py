@@ -31,7 +31,7 @@ def test_each_says_what_it_does_and_has_someone_who_does_it(name):
 def test_each_comes_back_from_plain_values(name):
     given = {need: "it.png" if need in FILES else "it" for need in HOWS[name].needs}
     edit = Edit.of({"how": name, **given, **dict.fromkeys(HOWS[name].options, "it")})
-    assert Edit.again(edit.as_dict()) == edit
+    assert Edit.of(edit.as_dict()) == Edit.again(edit.as_dict()) == edit
 
 
 @pytest.mark.parametrize("name", HOWS)
