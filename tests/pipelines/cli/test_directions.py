@@ -146,6 +146,10 @@ def test_a_classifier_of_codes_is_found_in_folders_and_gone_along(command, tmp_p
     said = json.loads(fitted.stdout)
     assert said["space"].startswith("the semantic of model")
     assert said["numbers"]["of"] == 12
+    show = ["directions", "show", "d.safetensors", "-o", "s.png", "--image", CAT, "--columns", "3", "--json"]
+    shown = command(*show, "--model", "model", "--device", "cpu", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert json.loads(shown.stdout)["changes"][0] > 0
     edit = ["edit", CAT, "--how", "direction", "--set", "directions=d.safetensors", "--model", "model"]
     small = ["--steps", "3", "--size", "64", "--model-size", "64", "--device", "cpu"]
     for name, levels in (("all", ""), ("fine", "1")):

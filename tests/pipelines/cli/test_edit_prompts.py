@@ -61,6 +61,11 @@ def test_instructions_are_followed_by_a_model_for_them_or_as_a_pair_of_prompts(c
     pair = command(*asked, "turn the cat into a dog", "-o", "dog.png", *plain, cwd=tmp_path)
     assert pair.returncode == 0
     assert "done by prompt-to-prompt, from 'a photo of the cat' to 'a photo of a dog'" in pair.stderr
+    vain = ("-o", "vain.png", "--how", "instruct", "--source", "a cat", "--model", instructs)
+    refused = command(*asked, "make it snowy", *vain, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "(InstructPix2Pix), and does nothing with source: leave it out" in refused.stderr.splitlines()[-1]
+    assert not (tmp_path / "vain.png").exists()
     unclear = command(*asked, "make it snowy", "-o", "unclear.png", *plain, cwd=tmp_path)
     assert unclear.returncode == 2
     assert "take prompt-to-prompt with --source and --prompt" in unclear.stderr

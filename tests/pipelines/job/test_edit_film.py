@@ -49,6 +49,12 @@ def test_what_stands_still_stays_still(film, folder, tmp_path):
     assert np.abs(first.astype(float) - source).mean() > 2
 
 
+def test_what_is_told_of_an_edit_is_told_once(film, folder, tmp_path, caplog):
+    asked = Edit.of({"how": "instruct", "prompt": "turn a cat into a dog", "steps": 3, "guidance": 1})
+    edit(film, tmp_path / "out", folder, asked=asked)
+    assert caplog.text.count("done by prompt-to-prompt") == 1
+
+
 def test_a_film_of_the_same_length_that_says_how_it_was_made(film, folder, tmp_path):
     out = tmp_path / "out.mkv"
     edit(film, out, folder)

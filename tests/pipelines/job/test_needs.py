@@ -5,10 +5,14 @@ import shutil
 from dataclasses import replace
 
 import pytest
+import torch
 from diffusers import ControlNetModel
 
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.geometry import Geometry
+from morph.directions.card import Card, Found
+from morph.directions.directions import straight
+from morph.directions.glo import Glo, Network
 from morph.errors import InputError, ModelError, SettingsError
 from morph.weights.locate import EMBEDDED
 from pipelines.job import needs
@@ -58,6 +62,36 @@ def test_codes_are_looked_for_where_they_are_told_or_edited(tmp_path, folder):
     coded = build_folder(tmp_path / "model")
     give_codes(coded)
     assert all(plan.clip.settings.infill.codes for plan in planned(tmp_path, model=coded, preset="diffae"))
+
+
+def test_what_a_clip_edits_in_vain_is_refused(tmp_path):
+    clip = clip_of(PAIR, (), changed(load_preset("default"), {"size": "64"}), tmp_path / "b.mp4")
+    asked = {"how": "instruct", "prompt": "turn a cat into a dog"}
+
+    def checked(edit):
+        edited = replace(clip.keyframes[0], edits=(edit,))
+        needs.checked_geometry(replace(clip, keyframes=(edited, *clip.keyframes[1:])), (), fetch=False)
+
+    for given, told in (
+        ({"picture_guidance": 2}, "nothing with picture_guidance"),
+        ({"prompt": "make it snowy"}, "is not 'turn A into B'"),
+    ):
+        with pytest.raises(SettingsError, match=told):
+            checked(Edit.of(asked | given))
+    checked(Edit.of(asked))
+    checked(Edit.again(Edit.of(asked).as_dict()))  # of a recipe, which has all options
+
+
+def test_a_space_in_which_no_model_paints_has_no_numbers_of_one(tmp_path):
+    glo = Glo(Network(4, 32, 16), torch.eye(4), 32, 16, "own.safetensors")
+    card = Card("pca", "a paper", glo.name, glo.shape, glo.fingerprint, {"space": "glo"}, 0)
+    Found(straight(torch.eye(4)[:1], torch.eye(4)), card).save(tmp_path / "d.safetensors")
+    files = {"directions": str(tmp_path / "d.safetensors"), "glo": str(tmp_path / "own.safetensors")}
+    asked = {"how": "direction", **files}
+    needs.check_edit(Edit.of(asked), "embedded")
+    for given in ({"steps": 9}, {"source": "a cat"}, {"guidance": 2}):
+        with pytest.raises(SettingsError, match=f"do nothing with {next(iter(given))}: leave it out"):
+            needs.check_edit(Edit.of(asked | given), "embedded")
 
 
 def test_what_is_not_used_is_not_looked_for(tmp_path):
