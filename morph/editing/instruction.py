@@ -49,8 +49,8 @@ def forwards(model: LatentDiffusion, steps: int, guidance: float, amounts: Seque
 
 def heeds_negative(model: LatentDiffusion, guidance: float, amounts: Sequence[float]) -> bool:
     """Whether a picture for any of these amounts in (0,1] is guided away from the negative text."""
-    shown = isinstance(model.denoiser, Shown)
-    return not shown or passes(_scales(model.denoiser, guidance, amounts)) > 1
+    denoiser = model.denoiser
+    return not isinstance(denoiser, Shown) or passes(_scales(denoiser, guidance, amounts)) > 1
 
 
 @torch.no_grad()

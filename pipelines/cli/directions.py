@@ -145,11 +145,15 @@ def fit(
         apart=apart,
         clip=clip,
     )
-    context = click.get_current_context()
-    typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    _refuse_unused(asked, typed)
+    _refuse_unused(asked, _typed())
     result = with_consent(lambda may: fit_file(asked, output, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)
+
+
+def _typed() -> set[str]:
+    """The parameters that a person wrote."""
+    context = click.get_current_context()
+    return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def _refuse_unused(asked: FitAsked, typed: Set[str]) -> None:
@@ -202,8 +206,11 @@ def show(
     """Draw what each direction does: a row for each, from one side through the picture itself to the other."""
     from dataclasses import asdict
 
+    from morph.errors import SettingsError
     from pipelines.directions.show import ShowOptions, show_file
 
+    if images and (idle := sorted({"samples", "seed"} & _typed())):
+        raise SettingsError(f"images are given, and nothing is sampled: leave out --{idle[0]}")
     options = ShowOptions(images=images, numbers=numbers, **given)
     result = with_consent(lambda may: show_file(file, output, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)

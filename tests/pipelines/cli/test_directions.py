@@ -100,6 +100,7 @@ def test_methods_are_listed_with_the_numbers_of_their_authors(command):
         (["fit", "pca", "-o", "d.safetensors", "--size", "70", "--samples", "4"], "in steps of 32"),
         (["show", "none.safetensors", "-o", "s.png"], "none.safetensors is not there"),
         (["show", CAT, "-o", "s.png"], "is no .safetensors"),
+        (["show", CAT, "-o", "s.png", "--image", CAT, "--samples", "2"], "leave out --samples"),
         (["glo", "none", "-o", "s.safetensors"], "cannot be read as a folder"),
         (["glo", "none", "-o", "s.safetensors", "--set", "depth=3"], "has no depth"),
     ],
