@@ -116,9 +116,17 @@ class Codes:
         weights = weights_of(model.name)
         if hash_of_codes(weights) != model.carried:  # which its fingerprint, and all that is kept under it, is of
             raise ModelError(f"the codes of model {model.name} were changed since it was loaded: load it again")
-        part = weights.parent
-        if part.parent == EMBEDDED:
+        if weights.parents[1] == EMBEDDED:
             check_hashes(EMBEDDED)
+        return cls.read(model, weights.parent)
+
+    @classmethod
+    def read(cls, model: LatentDiffusion, part: Path) -> Codes:
+        """Those that :meth:`save` wrote into a folder, for a model and on its device.
+
+        Raises:
+            ModelError: they are damaged, or another model's.
+        """
         config = read_json(part / CONFIG)
         sizes = {}
         for key, most in (("levels", MOST_LEVELS), ("width", _WIDEST), ("clip", _WIDEST)):
@@ -129,7 +137,7 @@ class Codes:
         if sizes["levels"] * sizes["width"] > _WIDEST:
             raise ModelError(f"{part / CONFIG}: its levels have more than {_WIDEST} numbers; copy the model again")
         codes = cls.new(model, **sizes)
-        found = read_weights(weights, "")
+        found = read_weights(part / WEIGHTS, "")
         network = codes.network
         if wrong := misfit(_state(network), found):
             raise ModelError(f"{part} holds the codes of another model: {wrong}; copy the model again")

@@ -94,9 +94,7 @@ def codes_reader(file: str) -> Any:
         from morph.semantic.codes import Codes
 
         (folder / PART / file).write_bytes((folder / f"codes {file}").read_bytes())
-        model = _loaded()
-        model.name = str(folder)
-        codes = Codes.load(model)
+        codes = Codes.read(_loaded(), folder / PART)
         code = codes.of(torch.zeros(1, 3, 32, 32))
         assert code.shape == (1, codes.levels * codes.width)
 

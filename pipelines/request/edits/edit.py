@@ -56,7 +56,7 @@ class Edit:
         edit = cls.again(values)
         if idle := [key for key in values if key in edit.how.idle]:
             raise SettingsError(f"edit {edit.how.name} does nothing with {idle[0]}: leave it out")
-        return replace(edit, left=edit.left - values.keys())
+        return replace(edit, left=frozenset(edit.left - values.keys()))
 
     @classmethod
     def again(cls, values: Mapping[str, Any]) -> Edit:
