@@ -7,11 +7,6 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait starve other workers
 
-WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-# threads of several workers on one core would wait for one another at every operation
-THREADS = max(1, (os.cpu_count() or 1) // WORKERS)
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # of the commands that tests start, too
-
 import pytest
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DDIMScheduler, UNet2DConditionModel
@@ -22,7 +17,11 @@ from morph.diffusion.model import LatentDiffusion
 from morph.embedded.tokenizer import train_tokenizer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# threads of several workers on one core would wait for one another at every operation
+THREADS = max(1, (os.cpu_count() or 1) // WORKERS)
 torch.set_num_threads(THREADS)
+os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # of the commands that tests start
 
 
 def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
