@@ -47,6 +47,7 @@ def test_every_preset_is_there():
     assert set(preset_names()) == PRESETS | {"video", "diffae"}  # which need models of their own, and codes
 
 
+@pytest.mark.slow
 def test_all_presets_run_and_are_laid_side_by_side(command, folder, tmp_path):
     clip = build_clip_folder(tmp_path / "clip")
     out = tmp_path / "compared"
