@@ -72,7 +72,7 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
         sample_size=8,
         in_channels=4,
         out_channels=4,
-        layers_per_block=2,
+        layers_per_block=1,
         block_out_channels=(16, 16, 32, 32),
         attention_head_dim=2,
         cross_attention_dim=16,
