@@ -71,7 +71,7 @@ def test_an_orthogonalized_gradient_has_singular_values_near_one(shape):
 
 
 def test_the_learning_rate_warms_up_stays_and_ends_at_nothing():
-    rates = [learning_rate(step, 1000) for step in range(1001)]
+    rates = [learning_rate(step, step / 1000) for step in range(1001)]
     assert rates[0] == 0.01
     assert rates[100] == rates[600] == 1
     assert rates[800] == pytest.approx(0.5)
