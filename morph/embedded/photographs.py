@@ -135,7 +135,7 @@ def cache_maps(
 
 
 def _check_shape(path: Path, maps: NDArray[np.float16], shape: tuple[int, ...]) -> None:
-    if (maps.shape, maps.dtype) != (shape, np.float16):
+    if maps.shape != shape or maps.dtype != np.float16:
         raise InputError(f"{path} holds {maps.dtype} {maps.shape} where float16 {shape} was expected; delete it")
 
 

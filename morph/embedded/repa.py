@@ -90,5 +90,6 @@ class Alignment:
 
     def loss(self, features: Tensor, target: Tensor) -> Tensor:
         """One minus the mean cosine of the head's answer to features (B,C,h,w) and targets, pooled to (h,w)."""
-        wanted = F.adaptive_avg_pool2d(target.to(features.device), features.shape[2:])
+        height, width = features.shape[2:]
+        wanted = F.adaptive_avg_pool2d(target.to(features.device), (height, width))
         return 1 - F.cosine_similarity(self.head(features).float(), wanted, dim=1).mean()

@@ -8,6 +8,7 @@ import torch
 from click import BadParameter
 from click.testing import CliRunner
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.schedule import VariancePreserving
@@ -93,6 +94,10 @@ def test_a_run_with_a_head_goes_on_and_leaves_none_in_the_model(data, cache, tmp
     train(*stage(data, tmp_path / "a", cache, 2, **both))
     rows = list(csv.DictReader((tmp_path / "a" / "log.csv").read_text().splitlines()))
     assert [row["step"] for row in rows] == ["1", "2"]
+    train(*stage(data, tmp_path / "unbroken", cache, 2, **both))
+    resumed, unbroken = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("a", "unbroken"))
+    assert resumed.keys() == unbroken.keys()
+    assert all(torch.equal(value, unbroken[name]) for name, value in resumed.items())
     for others in ({}, {"gamma": 5.0}, {**both, "block": "mid_block"}, {**both, "gamma": 4.0}):
         with pytest.raises(SettingsError, match="of another run"):
             train(*stage(data, tmp_path / "a", cache, 2, **others))
