@@ -22,7 +22,7 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48, "semantic": 16}
 @click.option("--cache", type=FOLDER, help="what is made of photographs once, for several runs; OUT by default")
 @click.option("--base", type=FOLDER, default=EMBEDDED, help="model to start from; the embedded one by default")
 @click.option("--fresh", is_flag=True, help="start this stage's part from random weights, not from the base's")
-@click.option("--steps", default=8000, show_default=True, help="may be raised when resuming")
+@click.option("--steps", type=click.IntRange(1), default=8000, show_default=True, help="may be raised on resume")
 @click.option("--cpu-minutes", type=click.FloatRange(0, min_open=True), default=math.inf, help="for all steps")
 @click.option("--batch", type=int, help=f"samples a step; by default {BATCH}")
 @click.option("--seed", default=0, show_default=True)
