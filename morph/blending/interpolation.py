@@ -1,4 +1,7 @@
-"""Tensor maths between two ends: slerp, lerp, AdaIN. ``alpha`` is (B,), 0 at the first end, 1 at the second."""
+"""Tensor maths between two ends: slerp, lerp, AdaIN. ``alpha`` is (B,), 0 at the first end, 1 at the second.
+
+Or it is (B,1,h,w), one for each place.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ def lerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
     Mixed in float32 at least: bfloat16 alphas would come in steps that show in a slow morph.
     """
     dtype = torch.promote_types(first.dtype, torch.float32)
-    weight = alpha.to(first.device, dtype).reshape(-1, *[1] * (first.ndim - 1))
+    weight = _spread(alpha, first.ndim).to(first.device, dtype)
     return torch.lerp(first.to(dtype), second.to(dtype), weight).to(first.dtype)
 
 
@@ -28,13 +31,12 @@ def slerp(first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
     """
     a, b = first.cpu().double(), second.cpu().double()  # not every accelerator has float64
     cosine = torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1), dim=1)
-    shape = (-1, *[1] * (first.ndim - 1))
-    angle = cosine.arccos().reshape(shape)
-    weight = alpha.cpu().double().reshape(shape)
+    angle = _spread(cosine.arccos(), first.ndim)
+    weight = _spread(alpha, first.ndim).cpu().double()
     on_sphere = ((1 - weight) * angle).sin() / angle.sin() * a + (weight * angle).sin() / angle.sin() * b
     # a zero end has cosine 0
     defined = (cosine.abs() < PARALLEL) & a.flatten(1).any(1) & b.flatten(1).any(1)
-    return torch.where(defined.reshape(shape), on_sphere, lerp(a, b, weight.flatten())).to(first)
+    return torch.where(_spread(defined, first.ndim), on_sphere, lerp(a, b, weight)).to(first)
 
 
 def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
@@ -47,6 +49,11 @@ def adain(latents: Tensor, first: Tensor, second: Tensor, alpha: Tensor) -> Tens
     (mean0, std0), (mean1, std1) = _moments(first), _moments(second)
     normalised = (latents - mean) / std.clamp_min(1e-6)  # below, there is rounding alone
     return normalised * lerp(std0, std1, alpha) + lerp(mean0, mean1, alpha)
+
+
+def _spread(values: Tensor, dimensions: int) -> Tensor:
+    """Values (B,), one for each sample of so many dimensions, beside which they stand; others as they are."""
+    return values.reshape(-1, *[1] * (dimensions - 1)) if values.ndim == 1 else values
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

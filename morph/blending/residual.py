@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from morph.scaling import enlarged, size_of
+from morph.blending.local import local_mean
+from morph.scaling import Size, enlarged, size_of
 
 
 def restored(
@@ -18,10 +19,11 @@ def restored(
 ) -> Tensor:
     """Frames (B,3,h,w) in [-1,1] at alphas (B,), with the residuals of their ends, so that nothing pops there.
 
-    ``reconstructions``, (1,3,h,w) each, are what the model makes of the ends; a residual, (1,3,H,W), is what to add
-    to that, enlarged, to have the end's pixels. It fades out over ``reach``, a share of the way above 0. Where both
-    have a say, each place takes more from the end that the frame is more like there: two residuals over one another
-    are two pictures over one another. The result is (B,3,H,W): frames are enlarged to the residuals' size.
+    Alphas (B,1,h,w) are those of each place, where places do not all go alike. ``reconstructions``, (1,3,h,w) each,
+    are what the model makes of the ends; a residual, (1,3,H,W), is what to add to that, enlarged, to have the end's
+    pixels. It fades out over ``reach``, a share of the way above 0. Where both have a say, each place takes more
+    from the end that the frame is more like there: two residuals over one another would be two pictures.
+    The result is (B,3,H,W): frames are enlarged to the residuals' size.
     """
     fades = [_fade(distance / reach) for distance in (alpha, 1 - alpha)]
     differences = [_local_mean((frames - end).square()) for end in reconstructions]
@@ -29,22 +31,24 @@ def restored(
     tiny = torch.finfo(frames.dtype).tiny
     first_share = (end_weights[0] + tiny) / (end_weights[0] + end_weights[1] + 2 * tiny)
     size = size_of(residuals[0])
-    if size_of(first_share) != size:
-        first_share = F.interpolate(first_share, size[::-1], mode="bilinear", align_corners=False)  # stays a share
+    first_share, total = (_at(size, share) for share in (first_share, fades[0] + fades[1]))
     residual = torch.lerp(residuals[1], residuals[0], first_share)
-    return (enlarged(frames, size) + (fades[0] + fades[1]) * residual).clamp(-1, 1)
+    return (enlarged(frames, size) + total * residual).clamp(-1, 1)
 
 
 def _fade(distance: Tensor) -> Tensor:
-    """From 1 at no distance (B,) to 0 at 1 and beyond, as a cosine does: (B,1,1,1)."""
-    return torch.cos(distance.clamp(max=1) * (torch.pi / 2)).square().reshape(-1, 1, 1, 1)
+    """From 1 at no distance to 0 at 1 and beyond, as a cosine does: (B,1,1,1) of (B,), or (B,1,h,w)."""
+    fade = torch.cos(distance.clamp(max=1) * (torch.pi / 2)).square()
+    return fade.reshape(-1, 1, 1, 1) if fade.ndim == 1 else fade
+
+
+def _at(size: Size, shares: Tensor) -> Tensor:
+    """Shares (B,1,h,w) of each place at another size, where they stay shares; one for all (B,1,1,1) as it is."""
+    if size_of(shares) in {(1, 1), size}:
+        return shares
+    return F.interpolate(shares, size[::-1], mode="bilinear", align_corners=False)
 
 
 def _local_mean(values: Tensor) -> Tensor:
     """Means (B,1,H,W) of values (B,C,H,W) around every place, within about an eighth of the shorter side."""
-    window = min(values.shape[2:]) // 16 * 2 + 1
-    means = values.mean(1, keepdim=True)
-    for kernel in ((window, 1), (1, window)) * 2:
-        padding = [side // 2 for side in kernel]
-        means = F.avg_pool2d(means, kernel, 1, padding, count_include_pad=False)
-    return means
+    return local_mean(values.mean(1, keepdim=True), min(values.shape[2:]) // 16 * 2 + 1)

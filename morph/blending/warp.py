@@ -124,10 +124,12 @@ class Warp:
 
     def trusted(self, halfway: Tensor) -> Tensor:
         """How far the match is to be trusted at halfway points (H,W,2): (H,W) in [0,1]."""
-        unit_grid = halfway / self._half_sides
-        return F.grid_sample(self.trust[None, None], unit_grid[None], padding_mode="border", align_corners=False)[
-            0, 0
-        ]
+        return self.looked_up(self.trust[None, None], halfway)[0, 0]
+
+    def looked_up(self, values: Tensor, places: Tensor) -> Tensor:
+        """Values (1,C,h,w) of a whole picture at places (H,W,2) of it: (1,C,H,W). Its borders go on."""
+        grid = (places / self._half_sides)[None]
+        return _looked_up(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
     def warped(self, picture: Tensor, places: Tensor) -> Tensor:
         """A picture (1,C,H,W) of any size at places (h,w,2), by cubics; beyond its borders it is mirrored."""

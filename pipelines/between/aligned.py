@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from morph.blending.interpolation import adain, slerp
-from morph.blending.warp import Warp
 from morph.diffusion import ddim
 from morph.diffusion.condition import Condition
 from morph.diffusion.ddim import Step
@@ -24,17 +23,19 @@ from morph.diffusion.model import LatentDiffusion
 from morph.diffusion.prediction import Prediction
 from morph.diffusion.solvers import solver_of
 from morph.errors import MorphError
+from morph.scaling import size_of
 from morph.steps import drain
 from pipelines.between.denoising import denoise, like_the_nearer
 from pipelines.between.hearing import Hearing
 from pipelines.between.keyframes import FittedKeyframe, Progress, updated
 from pipelines.between.pair import Pair
+from pipelines.between.register import Register
 from pipelines.request.settings import Settings
 from pipelines.request.ways import aligned_inversion_forwards, aligned_times, sampling_forwards
 
 
 class AlignedInfill:
-    """Frames between two knots at the places ``span`` between the user's own keyframes, which ``warp`` connects."""
+    """Frames between two knots that ``register`` brings together."""
 
     def __init__(
         self,
@@ -42,14 +43,13 @@ class AlignedInfill:
         first: FittedKeyframe,
         second: FittedKeyframe,
         settings: Settings,
-        warp: Warp,
-        span: tuple[float, float] = (0.0, 1.0),
+        register: Register,
         guide: Condition | None = None,
     ) -> None:
         self._model = model
         self._settings = settings
-        self._pair = Pair.of(first, second, settings, span, warp, guide)
-        self._warp = warp
+        self._pair = Pair.of(first, second, settings, register.span, register.warp, guide)
+        self._register = register
         self._times = aligned_times(model.times(settings.steps, first.latents.shape), settings)
         self._solver = solver_of(settings.inversion, settings.align.inversion_iterations, settings.seed)
         self._asked = (*self._solver.sampled_at(model.schedule, self._times), self._times[-1])
@@ -68,7 +68,7 @@ class AlignedInfill:
         clean = model.encode(self._warped(alphas))
         features: dict[tuple[int, str], Heard] = {}
         first, second = self._inverted(clean, alpha, features, progress).chunk(2)
-        latents = self._mixed_noise(first, second, alpha)
+        latents = self._mixed_noise(first, second, alphas)
         first_features, second_features = (
             {place: Heard(*(part.chunk(2)[side] for part in both[:2])) for place, both in features.items()}
             for side in (0, 1)
@@ -97,21 +97,17 @@ class AlignedInfill:
         )
         return model.decode(latents)
 
-    def _mixed_noise(self, first: Tensor, second: Tensor, alpha: Tensor) -> Tensor:
-        """Latents (B,C,h,w) that frames at alphas (B,) start from: those of both warped knots, mixed."""
-        latents = slerp(first, second, alpha)
-        return adain(latents, first, second, alpha) if self._settings.adain else latents
+    def _mixed_noise(self, first: Tensor, second: Tensor, alphas: Sequence[float]) -> Tensor:
+        """Latents (B,C,h,w) that frames at alphas start from: those of both warped knots, mixed place by place."""
+        shares = torch.cat([self._register.shares(alpha, size_of(first)) for alpha in alphas]).to(first.device)
+        latents = slerp(first, second, shares)
+        return adain(latents, first, second, shares.mean((1, 2, 3))) if self._settings.adain else latents
 
     def _warped(self, alphas: Sequence[float]) -> Tensor:
         """The first knot as it stands in each frame, then the second one, (2B,3,h,w)."""
-        pair = self._pair
-        warped: list[list[Tensor]] = [[], []]
-        for alpha in alphas:
-            height, width = pair.first.pixels.shape[2:]
-            places = self._warp.places(pair.place(alpha), (width, height), pair.span)
-            for pictures, knot, place in zip(warped, pair.ends, places, strict=False):
-                pictures.append(self._warp.warped(knot.pixels, place).clamp(-1, 1))
-        return torch.cat([*warped[0], *warped[1]])
+        first, second = (end.pixels for end in self._pair.ends)
+        moved = [self._register.moved(alpha, (first, second)) for alpha in alphas]
+        return torch.cat([picture.clamp(-1, 1) for side in zip(*moved, strict=True) for picture in side])
 
     def _inverted(
         self, clean: Tensor, alpha: Tensor, features: dict[tuple[int, str], Heard], progress: Progress

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from morph.blending.residual import restored
-from morph.blending.warp import Warp
 from morph.scaling import enlarged, size_of
+from pipelines.between.register import Register
 
 
 @dataclass(frozen=True)
@@ -33,27 +33,6 @@ class End:
         return cls(reconstruction, residual)
 
 
-@dataclass(frozen=True)
-class Register:
-    """Two knots at the places ``span`` between the user's own keyframes, which ``warp`` connects."""
-
-    warp: Warp
-    span: tuple[float, float]
-
-    def moved(self, alpha: float, ends: tuple[End, End]) -> tuple[End, End]:
-        """Both as they stand in the frame that is ``alpha`` of the way from the first to the second."""
-        position = self.span[0] + (self.span[1] - self.span[0]) * alpha
-        model_places, places = (
-            self.warp.places(position, size_of(layer), self.span)
-            for layer in (ends[0].reconstruction, ends[0].residual)
-        )
-        first, second = (
-            End(self.warp.warped(end.reconstruction, small), self.warp.warped(end.residual, full))
-            for end, small, full in zip(ends, model_places, places, strict=False)
-        )
-        return first, second
-
-
 def finished(
     frame: Tensor, alpha: float, ends: tuple[End, End], fade: float, register: Register | None = None
 ) -> Tensor:
@@ -64,15 +43,17 @@ def finished(
     """
     if not fade:
         return enlarged(frame, size_of(ends[0].residual)).clamp(-1, 1)
-    first, second = register.moved(alpha, ends) if register else ends
+    first, second = ends
     reconstructions, residuals = (first.reconstruction, second.reconstruction), (first.residual, second.residual)
     alphas = torch.tensor([alpha], dtype=torch.float64).to(frame.device, torch.float32)
+    if register:
+        reconstructions, residuals = register.moved(alpha, reconstructions), register.moved(alpha, residuals)
+        alphas = register.shares(alpha, size_of(frame)).to(frame)
     return restored(frame, alphas, reconstructions, residuals, fade)
 
 
-def dissolved(alpha: float, pixels: tuple[Tensor, Tensor], warp: Warp | None = None) -> Tensor:
-    """Two keyframes (1,3,H,W) laid over one another at ``alpha``, in register where ``warp`` says how."""
-    if warp is not None:
-        places = warp.places(alpha, size_of(pixels[0]))
-        pixels = warp.warped(pixels[0], places[0]), warp.warped(pixels[1], places[1])
-    return torch.lerp(*pixels, alpha).clamp(-1, 1)
+def dissolved(alpha: float, pixels: tuple[Tensor, Tensor], register: Register | None = None) -> Tensor:
+    """Two keyframes (1,3,H,W) laid over one another at ``alpha``, in register where ``register`` says how."""
+    if register is None:
+        return torch.lerp(*pixels, alpha).clamp(-1, 1)
+    return torch.lerp(*register.moved(alpha, pixels), register.shares(alpha, size_of(pixels[0]))).clamp(-1, 1)

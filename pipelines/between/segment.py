@@ -20,7 +20,7 @@ from morph.latest import Latest
 from pipelines.between.aligned import AlignedInfill
 from pipelines.between.anchors import Anchor
 from pipelines.between.filler import Filler
-from pipelines.between.finishing import End, Register, finished
+from pipelines.between.finishing import End, finished
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import (
     CapturedKeyframe,
@@ -30,6 +30,7 @@ from pipelines.between.keyframes import (
     invert_keyframes,
 )
 from pipelines.between.pair import Pair, guide_of
+from pipelines.between.register import Register
 from pipelines.between.rendered_way import Choice
 from pipelines.between.slerped import SlerpedInfill
 from pipelines.request.settings import Settings
@@ -73,6 +74,7 @@ class Segment:
         self._capture = capture
         self._full_pixels = full_pixels
         self._warp = warp
+        self._registers: Latest[int, Register] = Latest(1)
         self._ends: Latest[int, End] = Latest(2)  # they are large, and a frame stands between two
 
     def render(self, alphas: Sequence[float], progress: Progress) -> Tensor:
@@ -87,8 +89,8 @@ class Segment:
         """What fills in between a knot and the next."""
         first, second = self.knots[index : index + 2]
         model, settings, span = self._model, self._settings, self._span(index)
-        if self._warp is not None:
-            return AlignedInfill(model, first.keyframe, second.keyframe, settings, self._warp, span, self._guide)
+        if register := self._register(index):
+            return AlignedInfill(model, first.keyframe, second.keyframe, settings, register, self._guide)
         if settings.anchors.scheme == "latent":
             return SlerpedInfill(model, first.keyframe, second.keyframe)
         return Infill(model, self._capture(first), self._capture(second), settings, span, self._guide)
@@ -102,8 +104,16 @@ class Segment:
         """The frame (1,3,H,W) in [-1,1] of full size, of what :meth:`render` made at its position (1,3,h,w)."""
         index = self._before(alpha)
         ends = self._ends.get(index, self._end_of), self._ends.get(index + 1, self._end_of)
-        register = None if self._warp is None else Register(self._warp, self._span(index))
-        return finished(frame, self._inside(alpha, index), ends, self._settings.fade, register)
+        return finished(frame, self._inside(alpha, index), ends, self._settings.fade, self._register(index))
+
+    def _register(self, index: int) -> Register | None:
+        """That of a knot and the next, if there is a field between keyframes."""
+        return None if self._warp is None else self._registers.get(index, self._make_register)
+
+    def _make_register(self, index: int) -> Register:
+        assert self._warp
+        first, second = (knot.keyframe.pixels for knot in self.knots[index : index + 2])
+        return Register.of(first, second, self._settings.align, self._warp, self._span(index))
 
     def _end_of(self, index: int) -> End:
         knot = self.knots[index]

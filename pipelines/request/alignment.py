@@ -30,6 +30,11 @@ class Align(Section, prefix="align."):
         "auto lets landmarks of faces and bodies help, where MediaPipe is installed and finds one person in "
         "either.",
     )
+    transition: Literal["local", "uniform"] = setting(
+        "local",
+        "When places turn into the second image: local, each at a time of its own where nothing matches; or "
+        "uniform, all alike.",
+    )
     skip: float = setting(0.75, "The share of the steps, from the noisy end, that frames leave out.", 0, 1)
     inversion: Literal["steps", "leap"] = setting(
         "steps",

@@ -13,6 +13,7 @@ from morph.media.frame import to_rgb8
 from morph.media.keyframe import to_levels
 from morph.scaling import Size, reduced_pixels
 from pipelines.between.finishing import dissolved
+from pipelines.between.register import Register
 from pipelines.request.ways import Way
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.store import FRAMES, Reel, hash_of, key_of
@@ -35,8 +36,9 @@ class DissolvedTracks:
 
         def render(alphas: Sequence[float]) -> Iterator[NDArray[Any]]:
             warp = self._fields.warp(way.number)
+            register = Register.of(first, second, way.settings.align, warp) if warp else None
             for alpha in alphas:
-                frame = to_levels(dissolved(alpha, (first, second), warp), depth)[0]
+                frame = to_levels(dissolved(alpha, (first, second), register), depth)[0]
                 if not self._bench.plan.forwards:  # nobody else tells of anything
                     self._bench.progress("render", 0, partial(_look, frame))
                 yield frame
@@ -45,7 +47,8 @@ class DissolvedTracks:
             return (to_levels(end, depth)[0] for end in (first, second))
 
         content, field = [hash_of(end) for end in ends], self._fields.key(way.number)
-        reel_name = key_of("dissolve", content, field, size, depth, way.twins)
+        transition = way.settings.align.transition if field else None
+        reel_name = key_of("dissolve", content, field, transition, size, depth, way.twins)
         reel, seen = Reel(self._bench.folder / FRAMES / reel_name), self._fields.seen(way.number)
         batch = self._bench.plan.clip.settings.batch
         track = Track(reel, self._bench.models.perception, render, batch, self._bench.plan.sizes.model, seen)

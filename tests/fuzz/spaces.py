@@ -1,12 +1,18 @@
-"""Directions, and the spaces that are learnt of pictures."""
+"""Directions, the spaces that are learnt of pictures, and semantic codes."""
 
 from __future__ import annotations
 
+import shutil
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.fuzz.mutate import header
+from morph.weights.semantic import CONFIG, PART, WEIGHTS
+from tests.fuzz.mutate import header, json_values
+
+if TYPE_CHECKING:
+    from morph.diffusion.model import LatentDiffusion
 
 
 def read_directions(folder: Path) -> None:
@@ -63,7 +69,58 @@ def space_seeds() -> list[bytes]:
         return [path.read_bytes()]
 
 
+@cache
+def model_with_codes() -> Path:
+    """A small model's folder with codes in it; it stays as long as the process."""
+    from tests.codes import give_codes
+    from tests.conftest import build_folder
+
+    place = TemporaryDirectory()
+    _KEPT.append(place)
+    folder = build_folder(Path(place.name) / "model")
+    give_codes(folder)
+    return folder
+
+
+def with_codes(folder: Path) -> None:
+    """That model's codes."""
+    shutil.copytree(model_with_codes() / PART, folder / PART)
+
+
+def codes_reader(file: str) -> Any:
+    def read(folder: Path) -> None:
+        import torch
+
+        from morph.semantic.codes import Codes
+
+        (folder / PART / file).write_bytes((folder / f"codes {file}").read_bytes())
+        model = _loaded()
+        model.name = str(folder)
+        codes = Codes.load(model)
+        code = codes.of(torch.zeros(1, 3, 32, 32))
+        assert code.shape == (1, codes.levels * codes.width)
+
+    return read
+
+
+@cache
+def _loaded() -> LatentDiffusion:
+    from morph.diffusion.backbones.loading import load_model
+
+    return load_model(str(model_with_codes()))
+
+
+def codes_seeds(file: str) -> Any:
+    return lambda: [(model_with_codes() / PART / file).read_bytes()]
+
+
+_KEPT: list[TemporaryDirectory[str]] = []
+
 ROWS: tuple[tuple[Any, ...], ...] = (
     ("directions.safetensors", read_directions, direction_seeds, (header,)),
     ("space.safetensors", read_space, space_seeds, (header,)),
+    *(
+        (f"codes {file}", codes_reader(file), codes_seeds(file), (mutation,), with_codes)
+        for file, mutation in ((CONFIG, json_values), (WEIGHTS, header))
+    ),
 )

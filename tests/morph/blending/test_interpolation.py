@@ -88,3 +88,16 @@ def test_a_sample_does_not_depend_on_its_batch():
         batch = function(a, b, ALPHAS)
         for i in range(len(ALPHAS)):
             assert torch.equal(batch[i : i + 1], function(a, b, ALPHAS[i : i + 1]))
+
+
+@given(seeds)
+def test_an_alpha_of_each_place_takes_from_the_path_that_one_alpha_goes(seed):
+    a, b = pair(seed)
+    places = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    for mix in (slerp, lerp):
+        mixed = mix(a, b, places)
+        assert mixed.shape == (3, 4, 8, 8)
+        for sample, row, column in ((0, 0, 0), (1, 3, 7), (2, 5, 2)):
+            alone = mix(a, b, places[sample, 0, row, column].reshape(1))
+            assert torch.allclose(mixed[sample, :, row, column], alone[0, :, row, column], atol=1e-6)
+        assert torch.allclose(mix(a, b, torch.full((1, 1, 8, 8), 0.3)), mix(a, b, torch.tensor([0.3])), atol=1e-6)

@@ -63,3 +63,15 @@ def test_larger_residuals_enlarge_the_frame_and_the_share_that_each_place_takes(
     added = restore(frame, 0.5, (reconstructions, fine), 1.0) - enlarged(frame, (4 * SIDE, 4 * SIDE))
     for side, place in enumerate((slice(0, SIDE), slice(3 * SIDE, 4 * SIDE))):
         assert torch.allclose(added[..., place], fine[side][..., place], atol=1e-3)
+
+
+def test_places_that_have_not_turned_keep_the_first_ends_residual_whatever_others_do(ends):
+    reconstructions, residuals = ends
+    frame = torch.cat([reconstructions[0][..., : SIDE // 2], reconstructions[1][..., SIDE // 2 :]], dim=3)
+    shares = torch.zeros(1, 1, SIDE, SIDE)
+    shares[..., SIDE // 2 :] = 1
+    added = restored(frame, shares, reconstructions, residuals, 0.4) - frame
+    assert torch.allclose(added[..., LEFT], residuals[0][..., LEFT], atol=1e-3)
+    assert torch.allclose(added[..., RIGHT], residuals[1][..., RIGHT], atol=1e-3)
+    alike = restored(frame, torch.full((1, 1, SIDE, SIDE), 0.3), reconstructions, residuals, 0.4)
+    assert torch.allclose(alike, restore(frame, 0.3, ends, 0.4), atol=1e-6)

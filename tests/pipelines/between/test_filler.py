@@ -6,6 +6,7 @@ from morph.media.keyframe import load_keyframe
 from pipelines.between.aligned import AlignedInfill
 from pipelines.between.infill import Infill
 from pipelines.between.keyframes import silent
+from pipelines.between.register import Register
 from pipelines.request.settings import Settings, changed
 from tests.conftest import SAMPLES
 from tests.pipelines.conftest import captured
@@ -58,7 +59,7 @@ def ends(model):
 def filler(request, model, ends):
     settings = changed(QUICK, KINDS[request.param])
     if settings.align.on:
-        return AlignedInfill(model, *(end.keyframe for end in ends), settings, Warp.still((64, 64)))
+        return AlignedInfill(model, *(end.keyframe for end in ends), settings, Register(Warp.still((64, 64))))
     return Infill(model, *ends, settings)
 
 
