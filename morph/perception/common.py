@@ -19,33 +19,51 @@ COMPONENTS = 64
 
 
 class Sights:
-    """Two pictures (1,3,H,W) in [-1,1] as a network sees them at several sizes; each is looked at once."""
+    """Two pictures (1,3,H,W) in [-1,1] as a network sees them at several sizes; each is looked at once.
+
+    What they have in common is asked for by the sides, in pixels, of squares as large as the first and the second
+    are reduced to; see ``sides``.
+    """
 
     def __init__(self, first: Tensor, second: Tensor, look: Looker) -> None:
         self.name = look.name
-        self._pictures = first, second, second.flip(3)
+        self._pictures = first, second
         self._look = look
-        self._seen: dict[tuple[int, float], Sequence[tuple[float, Tensor]]] = {}
+        self._seen: dict[tuple[int, int, bool], Sequence[tuple[float, Tensor]]] = {}
 
-    def common(self, sides: tuple[float, float], mirrored: bool = False) -> list[tuple[float, Tensor]]:
-        """What they have in common, the first and the second reduced to squares of ``sides`` pixels, or as large.
+    def common(self, sides: tuple[int, int]) -> list[tuple[float, Tensor]]:
+        """What both have in common, without the finest layer, if there are others: that helps close to a match."""
+        layers = self._layers(sides)
+        return [_common(*layer) for layer in layers[1:] or layers]
 
-        mirrored: the second one flipped left to right.
-        """
-        return _common_layers(self._layers(0, sides[0]), self._layers(2 if mirrored else 1, sides[1]))
+    def finest(self, sides: tuple[int, int]) -> list[tuple[float, Tensor]]:
+        """The layer that ``common`` leaves out, if there is one."""
+        layers = self._layers(sides)
+        return [_common(*layer) for layer in layers[:1] if len(layers) > 1]
 
-    def _layers(self, which: int, side: float) -> Sequence[tuple[float, Tensor]]:
-        if (which, side) not in self._seen:
-            self._seen[which, side] = self._look(_reduced(self._pictures[which], side))
-        return self._seen[which, side]
+    def mirrored(self, sides: tuple[int, int]) -> list[tuple[float, Tensor]]:
+        """As ``common``, one of both flipped left to right: the smaller one, which is looked at sooner."""
+        flipped = (True, False) if sides[0] < sides[1] else (False, True)
+        layers = self._layers(sides, flipped)
+        return [_common(*layer) for layer in layers[1:] or layers]
+
+    def _layers(
+        self, sides: tuple[int, int], flipped: tuple[bool, bool] = (False, False)
+    ) -> list[tuple[float, Tensor, Tensor]]:
+        for which, (side, flip) in enumerate(zip(sides, flipped, strict=True)):
+            if (which, side, flip) not in self._seen:
+                picture = self._pictures[which]
+                self._seen[which, side, flip] = self._look(_reduced(picture.flip(3) if flip else picture, side))
+        first, second = (self._seen[which, *how] for which, how in enumerate(zip(sides, flipped, strict=True)))
+        return [(weight, a, b) for (weight, a), (_, b) in zip(first, second, strict=True)]
 
 
-def sides(ratio: float) -> tuple[float, float]:
+def sides(ratio: float) -> tuple[int, int]:
     """How large two pictures are to be looked at, if things are ``ratio`` times as large in the second."""
-    return SIDE * math.sqrt(ratio), SIDE / math.sqrt(ratio)
+    return round(SIDE * math.sqrt(ratio)), round(SIDE / math.sqrt(ratio))
 
 
-def _reduced(picture: Tensor, root_area: float) -> Tensor:
+def _reduced(picture: Tensor, root_area: int) -> Tensor:
     """A picture of about that area."""
     height, width = picture.shape[2:]
     scale = root_area / math.sqrt(height * width)
@@ -54,22 +72,18 @@ def _reduced(picture: Tensor, root_area: float) -> Tensor:
     return resized.clamp(-1, 1)
 
 
-def _common_layers(
-    first: Sequence[tuple[float, Tensor]], second: Sequence[tuple[float, Tensor]]
-) -> list[tuple[float, Tensor]]:
-    """What two pictures have in common in each layer, and how much it counts: (2,D,h,w) of unit length.
+def _common(weight: float, first: Tensor, second: Tensor) -> tuple[float, Tensor]:
+    """How much a layer counts, and what two pictures have in common in it: (2,D,h,w) of unit length.
 
     Each channel is normalised over its own picture, so that another light does not count. Of two sizes, both are
     brought to the one between them.
     """
-    common = []
-    for (weight, a), (_, b) in zip(first, second, strict=True):
-        size = [round(math.sqrt(one * other)) for one, other in zip(a.shape[2:], b.shape[2:], strict=True)]
-        both = [
-            _normalised(F.interpolate(layer, size=size, mode="bilinear", align_corners=False)) for layer in (a, b)
-        ]
-        common.append((weight, F.normalize(main_components(torch.cat(both)), dim=1)))
-    return common
+    size = [round(math.sqrt(one * other)) for one, other in zip(first.shape[2:], second.shape[2:], strict=True)]
+    both = [
+        _normalised(F.interpolate(layer, size=size, mode="bilinear", align_corners=False))
+        for layer in (first, second)
+    ]
+    return weight, F.normalize(main_components(torch.cat(both)), dim=1)
 
 
 def main_components(features: Tensor) -> Tensor:

@@ -116,27 +116,27 @@ def _ordered_correspondence(
 
     def begun(ratio: float, *controls: Tensor) -> _Begun:
         layers = sights.common(sides(ratio))
-        # where to start is found without the finest layer, which is of use only close to what matches
-        search = _Search.of(layers[1:] or layers, extent, fixed, landmark_term, tick)
+        search = _Search.of(layers, extent, fixed, landmark_term, tick)
         starts = [search.improved(start, *LEVELS[0]) for start in (*controls, search.similarity())]
         control = min(starts, key=search.energy)
         return _Begun(ratio, layers, search, control, search.energy(control))
 
     chosen = begun(1.0, no_motion)
-    ratio = min(max(chosen.search.ratio(chosen.control), 1 / LARGEST_RATIO), LARGEST_RATIO)
-    if not 1 / RATIO < ratio < RATIO:
-        again = begun(ratio, chosen.control)
+    unsure = fixed is None and landmark_term is None and chosen.trust < TRUSTED
+    if unsure and (placed := _placed(chosen, sights)):
+        chosen = placed
+    else:
+        ratio = min(max(chosen.search.ratio(chosen.control), 1 / LARGEST_RATIO), LARGEST_RATIO)
+        again = chosen if 1 / RATIO < ratio < RATIO else begun(ratio, chosen.control)
         chosen = again if again.energy < CLOSER * chosen.energy else chosen
-    if fixed is None and landmark_term is None and chosen.trust < TRUSTED:
-        chosen = _placed(chosen, sights)
     mirrored = False
     if fixed is None:
-        with_mirrored = sights.common(sides(chosen.ratio), mirrored=True)
-        mirrored_search = _Search.of(with_mirrored[1:] or with_mirrored, extent, tick=tick)
+        mirrored_search = _Search.of(sights.mirrored(sides(chosen.ratio)), extent, tick=tick)
         mirrored_control = mirrored_search.improved(mirrored_search.similarity(), *LEVELS[0])
         plain_search = replace(chosen.search, landmarks=None)  # none are looked for in a mirrored picture
         mirrored = mirrored_search.energy(mirrored_control) < MIRRORED * plain_search.energy(chosen.control)
-    search, control = _Search.of(chosen.layers, extent, fixed, landmark_term, tick), chosen.control
+    layers = [*sights.finest(sides(chosen.ratio)), *chosen.layers]
+    search, control = _Search.of(layers, extent, fixed, landmark_term, tick), chosen.control
     for count, rate in LEVELS[1:]:
         control = search.improved(control, count, rate)
     control = unfolded(control, extent, None, torch.zeros_like(control))
@@ -164,22 +164,21 @@ class _Begun:
         return float(self.search.trust(self.control).mean())
 
 
-def _placed(begun: _Begun, sights: Sights) -> _Begun:
+def _placed(begun: _Begun, sights: Sights) -> _Begun | None:
     """The field that begins where a part of one picture looks like a larger one of the other, if that is sure."""
     extent, placements = begun.search.extent, []
     for ratio, sizes in RATIOS.items():
         begun.search.tick()
-        layers = sights.common(sizes)
-        placements.append(Placement.of(_Search.of(layers[1:] or layers, extent).features, ratio, extent))
+        placements.append(Placement.of(_Search.of(sights.common(sizes), extent).features, ratio, extent))
     as_large = next(placement.score for placement in placements if placement.ratio == 1)
     better = [one for one in placements if one.score > PLAINER * as_large and len(one.places.at)]
     if not better:
-        return begun
+        return None
     count, rate = LEVELS[1][0], LEVELS[0][1]
 
     def placed(placement: Placement) -> _Begun:
-        layers = sights.common(sides(placement.ratio))
-        search = _Search.of(layers[1:] or layers, extent, tick=begun.search.tick)
+        layers = sights.common(sides(placement.ratio))  # trust can be compared where as much is seen
+        search = _Search.of(layers, extent, tick=begun.search.tick)
         still = torch.zeros(2, *(intervals + 3 for intervals in cells(extent, count)))
         start = unfolded(obedient(still, extent, placement.places), extent, None, still)
         control = search.improved(start, count, rate)
@@ -188,7 +187,7 @@ def _placed(begun: _Begun, sights: Sights) -> _Begun:
     likely = sorted(better, key=lambda placement: placement.score)[-LIKELY:]
     surest = max(map(placed, likely), key=lambda candidate: candidate.trust)
     rival = replace(begun, control=begun.search.improved(begun.control, count, rate))  # by as many intervals
-    return surest if surest.trust > AS_SURE * rival.trust else begun
+    return surest if surest.trust > AS_SURE * rival.trust else None
 
 
 @dataclass(frozen=True)
@@ -215,7 +214,7 @@ class _Search:
         landmarks: LandmarkTerm | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> _Search:
-        """From what ``_common_layers`` gives."""
+        """From what ``Sights`` says they have in common, the finest layer first."""
         finest_size = layers[0][1].shape[2:]
         resized_layers = [
             F.interpolate(features * math.sqrt(weight), size=finest_size, mode="bilinear", align_corners=False)
@@ -247,7 +246,7 @@ class _Search:
         """A field of ``count`` intervals along a square's side, from another, by Adam."""
         control = refined(control, *cells(self.extent, count)).requires_grad_()
         bases = _Bases.of(control, self)
-        optimiser = torch.optim.Adam([control], rate)
+        optimiser = torch.optim.Adam([control], rate, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1 - 0.9 * step / STEPS)
         for _ in range(STEPS):
             self.tick()
@@ -287,7 +286,8 @@ class _Search:
             neighbours = corner_index[..., None] + torch.tensor([0, 1, width, width + 1])
             neighbour_features = self.pixels.index_select(0, neighbours.flatten()).unflatten(0, neighbours.shape)
             similarities = neighbour_features[0] @ neighbour_features[1].transpose(1, 2)
-        return self.weight - torch.einsum("ni,nij,nj->n", weights[0], similarities, weights[1]).mean()
+        seen = (similarities @ weights[1][..., None])[..., 0]
+        return self.weight - (weights[0] * seen).sum(1).mean()
 
     def similarity(self) -> Tensor:
         """The field of a robust affine map between places that are each other's nearest, half of it each way."""

@@ -15,12 +15,13 @@ from morph.perception.common import SIDE
 from morph.perception.smooth import Fixed
 
 RUNG = 1.6
+_SMALL, _LARGE = round(SIDE / RUNG), round(SIDE * RUNG)
 RATIOS = {
-    RUNG**-2: (SIDE / RUNG, SIDE * RUNG),
-    1 / RUNG: (SIDE / RUNG, SIDE),
+    RUNG**-2: (_SMALL, _LARGE),
+    1 / RUNG: (_SMALL, SIDE),
     1.0: (SIDE, SIDE),
-    RUNG: (SIDE, SIDE / RUNG),
-    RUNG**2: (SIDE * RUNG, SIDE / RUNG),
+    RUNG: (SIDE, _SMALL),
+    RUNG**2: (_LARGE, _SMALL),
 }
 """How many times as large things may be in the second picture, and how large both are looked at for that: a network
 sees a thing alike where it is as many pixels wide."""

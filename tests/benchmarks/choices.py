@@ -28,6 +28,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "aligned dissolve, as `warp`": {"between": "dissolve"},
     "AlexNet's features": {"align.features": "alexnet"},
     "the denoiser's features": {"align.features": "unet"},
+    "places turn alike": {"align.transition": "uniform"},
     "0.6 of the steps left out": {"align.skip": 0.6},
     "0.4 of the steps left out": {"align.skip": 0.4},
     "0.9 of the steps left out": {"align.skip": 0.9},
