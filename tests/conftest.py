@@ -1,6 +1,7 @@
 """Small real models: Stable Diffusion's layout with random weights, built from configs."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,18 @@ from morph.embedded.tokenizer import train_tokenizer
 SAMPLES = Path(__file__).parents[1] / "samples"
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 # threads of several workers on one core would wait for one another at every operation
-torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
+THREADS = max(1, (os.cpu_count() or 1) // WORKERS)
+torch.set_num_threads(THREADS)
+os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))  # of the commands that tests start
+
+
+@pytest.hookimpl(trylast=True)  # when pytest has put those together that share what they need
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long modules first: one that begins last would keep one worker busy when the others are done."""
+    lengths: Counter[Path] = Counter()
+    for item in items:
+        lengths[item.path] += 30 if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -lengths[item.path])
 
 
 def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
@@ -60,7 +72,7 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
         sample_size=8,
         in_channels=4,
         out_channels=4,
-        layers_per_block=2,
+        layers_per_block=1,
         block_out_channels=(16, 16, 32, 32),
         attention_head_dim=2,
         cross_attention_dim=16,

@@ -1,5 +1,7 @@
 """Pictures of more than 8 bits that Pillow holds in 8: decoded again, once Pillow has found no fault in them."""
 
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import BITSPERSAMPLE, EXTRASAMPLES, PLANAR_CONFIGURATION, TiffImageFile
 
 from morph.media import heif
+from morph.media.png import chunks
 from morph.media.strips import rows_of, strips
+from morph.media.whole import CUT_SHORT
 
 _PREMULTIPLIED = 1  # of TIFF's extra samples
 _BY_PLANES = 2
@@ -47,8 +51,11 @@ def decoded(path: Path, loaded: Image.Image, bits: int) -> NDArray[np.uint16] | 
         return None if levels is None else _widened(levels, bits, loaded)
     import cv2  # here, not above: --help and a dry run read names without waiting for it
 
+    data = path.read_bytes()
+    if loaded.format == "PNG" and not _fits(data):
+        raise ValueError(CUT_SHORT)
     try:
-        found = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         found = None
     if found is None and loaded.format == "PNG":
@@ -77,6 +84,13 @@ def decoded(path: Path, loaded: Image.Image, bits: int) -> NDArray[np.uint16] | 
         if not np.array_equal(strip[..., compared] >> 8, known[..., compared]):
             return None
     return pixels
+
+
+def _fits(data: bytes) -> bool:
+    """Whether no chunk of a PNG says that it is longer than the file: OpenCV would make room for it."""
+    with suppress(ValueError):  # one may do without an end
+        return all(start + length <= len(data) for _, start, length in chunks(BytesIO(data)))
+    return True
 
 
 def _widened(levels: NDArray[np.uint16], bits: int, known: Image.Image) -> NDArray[np.uint16] | None:

@@ -61,11 +61,13 @@ class Metered(io.BufferedReader):
         self._path = path
         self._reads = 0
         self._bytes = 0
-        self._most = 3 * path.stat().st_size + _LARGE_TAG
+        self._size = path.stat().st_size
+        self._most = 3 * self._size + _LARGE_TAG
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file."""
-        data = super().read(size)
+        # for what a damaged file says it has, and has not, Python would make room before it looks
+        data = super().read(size if size is None else min(size, self._size))
         self._reads += 1
         self._bytes += len(data)
         if self._reads > _MAX_READS or self._bytes > self._most:

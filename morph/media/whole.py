@@ -60,14 +60,14 @@ def ran_out(path: Path, image: ImageFile.ImageFile) -> bool:
 
 def _lacks_rows(path: Path) -> bool:
     """Whether fewer bytes are packed in a PNG than its rows have; what is left over is black then."""
-    unpack, found, needed = zlib.decompressobj(), 0, 0
+    unpack, found, needed, size = zlib.decompressobj(), 0, 0, path.stat().st_size
     with path.open("rb") as file:
         for kind, start, length in chunks(file):
             file.seek(start)
             if kind == b"IHDR":
                 needed = _bytes_of(file.read(length))
             elif kind == b"IDAT":
-                data = file.read(length)
+                data = file.read(min(length, size))  # it may say that it is longer than the file
                 while data and found < needed:
                     found += len(unpack.decompress(data, 1 << 20))
                     data = unpack.unconsumed_tail

@@ -7,6 +7,7 @@ once, becomes one vector, and any two vectors can be compared at the price of a 
 """
 
 import warnings
+from pathlib import Path
 from typing import Self
 
 import lpips
@@ -114,10 +115,13 @@ def _check(images: Tensor) -> None:
 
 
 def _build(trunk: dict[str, Tensor]) -> lpips.LPIPS:
-    # The library fills the trunk with random numbers first: they must not come out of the caller's stream.
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.device("meta"), warnings.catch_warnings():  # a random start is not wanted, and takes half a second
         for warning in ("The parameter 'pretrained' is deprecated", "Arguments other than a weight enum"):
             warnings.filterwarnings("ignore", message=warning, category=UserWarning, module="torchvision")
-        model = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    model.net.load_state_dict(trunk)
+        model = lpips.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)
+    model.scaling_layer = lpips.ScalingLayer()
+    model.net.load_state_dict({name: value.float() for name, value in trunk.items()}, assign=True)
+    heads = torch.load(Path(lpips.__file__).parent / "weights/v0.1/alex.pth", "cpu", weights_only=True)
+    for number, head in enumerate(model.lins):
+        head.model[-1].load_state_dict({"weight": heads[f"lin{number}.model.1.weight"]}, assign=True)
     return model.eval().requires_grad_(False)

@@ -122,6 +122,16 @@ def test_a_png_whose_late_chunk_is_too_short(kind, length):
     assert fuzzed("still.png", data[:-12] + png_chunk(kind, bytes(length)) + data[-12:]) is None
 
 
+@pytest.mark.parametrize("name", ["image.png", "still.png"])
+def test_a_png_with_a_chunk_that_says_it_is_far_longer_than_the_file(name):
+    length = (2_504_699_879).to_bytes(4)
+    for data in cached(TARGETS[name]):  # among them those of 16 bits
+        pixels = data.index(b"IDAT") - 4
+        assert fuzzed(name, data[:pixels] + length + data[pixels + 4 :]) is None
+        for place in (33, pixels, len(data) - 12):
+            assert fuzzed(name, data[:place] + length + b"iTXt" + data[place:]) is None
+
+
 def test_a_frame_that_pillow_warns_of_is_read_without_a_word():
     data = cached(TARGETS["still.png"])[3]  # pytest makes an error of a warning
     assert fuzzed("still.png", data[:33] + png_chunk(b"acTL", bytes(8)) + data[33:]) is None

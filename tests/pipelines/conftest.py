@@ -41,6 +41,8 @@ QUICK = [
     "5",
     "--size",
     "64",
+    "--set",
+    "align.features=alexnet",
     "--device",
     "cpu",
 ]
@@ -48,6 +50,7 @@ QUICK = [
 LAID_OVER = {"between": "dissolve", "align.on": False, "frames": 3, "size": 64}
 """Settings of a clip that needs no model."""
 SHORT = {"frames": 7, "steps": 4, "lora.steps": 2, "lora.rank": 2, "size": 64, "batch": 2}
+SHORT |= {"align.features": "alexnet"}
 """Settings of the clips of a manifest."""
 CLIPS = [
     {"name": "pair", "keyframes": ["cat.jpg", "raccoon.jpg"]},
@@ -114,6 +117,7 @@ def command(monkeypatch, capsys):
     monkeypatch.setattr(log, "handlers", log.handlers)
     monkeypatch.setattr(log, "propagate", log.propagate)
     level = log.level
+    threads = torch.get_num_threads()  # a rerun takes those of its recipe
 
     def here(*arguments: str, cwd: Path | None = None):
         if cwd:
@@ -130,6 +134,7 @@ def command(monkeypatch, capsys):
 
     yield here
     log.setLevel(level)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

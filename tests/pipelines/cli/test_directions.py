@@ -9,7 +9,6 @@ from PIL import Image
 from morph.directions.card import Found
 from tests.codes import embedded_with_codes
 from tests.conftest import SAMPLES
-from tests.pipelines.cli.conftest import run
 
 CAT = str(SAMPLES / "cat.jpg")
 SMALL = ["--size", "64", "--steps", "3", "--samples", "6", "--device", "cpu"]
@@ -126,8 +125,8 @@ def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments
         ("steer", ["--count", "2"], "leave out --count"),
     ],
 )
-def test_options_that_nothing_heeds_are_refused(tmp_path, method, more, said):
-    result = run("directions", "fit", method, "-o", "d.safetensors", *more, cwd=tmp_path)
+def test_options_that_nothing_heeds_are_refused(command, tmp_path, method, more, said):
+    result = command("directions", "fit", method, "-o", "d.safetensors", *more, cwd=tmp_path)
     assert result.returncode
     assert said in result.stderr
 

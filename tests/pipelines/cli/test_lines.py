@@ -20,11 +20,12 @@ TOP = SAMPLES.parent
 DOCUMENTS = ("README.md", "configs/README.md", "configs/encode/README.md", "samples/README.md")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 SMALL = ["--size", "64"]
+COARSE = ["--set", "align.features=alexnet"]
 QUICK = {
-    "render": [*SMALL, "--preset", "warp", "--set", "pacing=uniform"],
+    "render": [*SMALL, *COARSE, "--preset", "warp", "--set", "pacing=uniform"],
     "match": SMALL,
-    "compare": [*SMALL, "--preset", "warp", "--preset", "interpolate_only", "--frames", "3"],
-    "batch": ["--set", "size=64", "--set", "steps=3"],
+    "compare": [*SMALL, *COARSE, "--preset", "warp", "--preset", "interpolate_only", "--frames", "3"],
+    "batch": ["--set", "size=64", "--set", "steps=3", *COARSE],
 }
 """What makes a command quick; frames, files and names stay as the document has them."""
 ENDLESS = "--watch"
@@ -81,6 +82,6 @@ def test_every_line_runs_after_those_before_it(command, here, name):
             continue
         more = QUICK.get(words[0], [])
         if "--preset" in words:  # its own
-            more = more[: len(SMALL)]
+            more = more[: len(SMALL + COARSE)]
         result = command(*words, *more, cwd=here)
         assert result.returncode == 0, f"{name}: morph {shlex.join(words)}\n{result.stderr}{result.stdout}"

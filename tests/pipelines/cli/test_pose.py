@@ -45,15 +45,15 @@ def test_a_portrait_becomes_a_skeleton_and_its_path_alone_is_printed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pose.png"]
 
 
-def test_another_pictures_skeleton_stays(tmp_path):
+def test_another_pictures_skeleton_stays(command, tmp_path):
     for image, more, code in ((HOPPER, (), 0), (HOPPER, (), 0), (COFFEE, (), 2), (COFFEE, ("--overwrite",), 0)):
-        result = run(image, "-o", "pose.png", *more, cwd=tmp_path)
+        result = command("pose", image, "-o", "pose.png", *more, cwd=tmp_path)
         assert result.returncode == code
         assert ("pose.png: is there already" in result.stderr) == (code == 2)
 
 
-def test_json_tells_the_keypoints_and_over_shows_the_photograph(tmp_path):
-    result = run(HOPPER, "-o", "over.png", "--over", "--json", cwd=tmp_path)
+def test_json_tells_the_keypoints_and_over_shows_the_photograph(command, tmp_path):
+    result = command("pose", HOPPER, "-o", "over.png", "--over", "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["output"] == "over.png"
@@ -86,8 +86,8 @@ def test_nobody_is_a_black_map_and_said(tmp_path):
         ([HOPPER], "--output"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_code_2(tmp_path, arguments, message):
-    result = run(*arguments, cwd=tmp_path)
+def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments, message):
+    result = command("pose", *arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stdout == ""
     assert message in result.stderr

@@ -203,11 +203,12 @@ def test_what_holds_no_recipe_is_one_clear_line(command, tmp_path, name, content
 
 
 def test_frames_of_a_film_are_images_and_found_again(command, tmp_path):
-    warp = ["--preset", "warp", "--frames", "3", "--size", "64"]
+    warp = ["--preset", "warp", "--frames", "3", "--size", "64", "--set", "align.features=alexnet"]
     photographs = [str(SAMPLES / name) for name in ("cat.jpg", "coffee.jpg")]
     done = command("render", *photographs, "-o", "clip.mp4", *warp, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (tmp_path / "shot.yaml").write_text("preset: warp\nsettings: {size: 64, frames: 3}\noutput: b.mp4\n")
+    settings = "{size: 64, frames: 3, align.features: alexnet}"
+    (tmp_path / "shot.yaml").write_text(f"preset: warp\nsettings: {settings}\noutput: b.mp4\n")
     with (tmp_path / "shot.yaml").open("a") as manifest:
         manifest.write("keyframes: [clip.mp4@last, {image: clip.mp4@0f}]\n")
     more = ["--timeline", "a.otio"]

@@ -67,7 +67,8 @@ def test_mattes_come_out_as_masks(pipeline):
     hole = torch.zeros(1, 64, 64)
     hole[:, :20, :20] = 1
     keyframes = Keyframes.of(torch.cat([gradient(), gradient(shift=20)]), hole)
-    images, masks = render(pipeline, keyframes, "warp", {"frames": 3, "size": "64"}, "", told := Told())
+    settings = {"frames": 3, "size": "64", "align.features": "alexnet"}
+    images, masks = render(pipeline, keyframes, "warp", settings, "", told := Told())
     assert torch.equal(masks[[0, -1]], hole.expand(2, 64, 64))
     assert float(masks[1, 5, 5]) == 1
     assert float(masks[1, 40, 40]) == 0

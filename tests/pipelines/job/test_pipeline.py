@@ -238,7 +238,7 @@ def test_a_notebook_shows_a_film_and_takes_no_frame_for_it(small, tmp_path, how)
 @pytest.mark.parametrize("how", ["plain", "warped", "transparent", "painted"])
 def test_a_closed_morph_holds_no_pictures(small, how):
     pictures = [picture(4, np.uint8, seed) for seed in (1, 2)] if how == "transparent" else PAIR
-    settings = {"painted": QUICK, "plain": WARP}.get(how, {**WARP, "align.on": True})
+    settings = {"painted": QUICK, "plain": WARP}.get(how, {**WARP, "align.on": True, "align.features": "alexnet"})
     gc.collect()
     gc.disable()  # what goes, goes with its last holder
     try:

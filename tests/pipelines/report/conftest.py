@@ -22,6 +22,7 @@ from tests.conftest import SAMPLES, build_clip_folder
 NASTY = "</script><script>alert(1)</script>"
 NAME = """it's "me" & <b>me.jpg"""
 QUICK = {"frames": 7, "size": "64", "steps": 3, "lora.steps": 2, "lora.rank": 2, "fps": "8"}
+QUICK |= {"align.features": "alexnet"}
 ANCHOR = {"anchors.depth": 1, "anchors.candidates": 3, "anchors.guidance": 1}
 STILLS = {"frames": 9, "hold": 1, "pacing": "uniform"}
 VOID = ("br", "img", "meta", "source")

@@ -18,6 +18,7 @@ from tests.pipelines.conftest import render
 SIZE = 64
 RED = (200, 30, 20)
 SETTINGS = changed(load_preset("default"), {"size": str(SIZE), "frames": 5, "steps": 10, "lora.steps": 20})
+QUICK = changed(SETTINGS, {"align.features": "alexnet", "steps": 3, "lora.steps": 0, "frames": 3})
 
 
 def cut(path, picture, x, y, radius=14):
@@ -53,8 +54,7 @@ def test_two_discs_of_one_colour_stay_that_colour(embedded, discs, tmp_path):
 def test_the_ends_laid_on_black_are_the_keyframes(model, tmp_path):
     photographs = [Image.open(SAMPLES / name) for name in ("cat.jpg", "raccoon.jpg")]
     paths = [cut(tmp_path / f"{at}.png", picture, 20 + 20 * at, 30) for at, picture in enumerate(photographs)]
-    quick = changed(SETTINGS, {"steps": 3, "lora.steps": 0, "frames": 3})
-    frames = list(render(model, clip_of(paths, (), quick), tmp_path / "work"))
+    frames = list(render(model, clip_of(paths, (), QUICK), tmp_path / "work"))
     for frame, path in ((frames[0], paths[0]), (frames[-1], paths[1])):
         keyframe = load_keyframe(path, "", (SIZE, SIZE))
         expected = to_uint8(keyframe.pixels)[0]
@@ -63,7 +63,7 @@ def test_the_ends_laid_on_black_are_the_keyframes(model, tmp_path):
         assert np.array_equal(to_rgb8(frame.written(transparent=True)), expected)
         assert np.array_equal(frame.rgba[..., 3], keyframe.alpha)
     # where one keyframe is opaque, so is the clip
-    mixed = list(render(model, clip_of([paths[0], SAMPLES / "raccoon.jpg"], (), quick), tmp_path / "mixed"))
+    mixed = list(render(model, clip_of([paths[0], SAMPLES / "raccoon.jpg"], (), QUICK), tmp_path / "mixed"))
     assert [frame.matte for frame in mixed] == [None] * 3
     assert np.array_equal(mixed[0].pixels, to_uint8(load_keyframe(paths[0], "", (SIZE, SIZE)).pixels)[0])
 

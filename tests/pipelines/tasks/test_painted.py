@@ -1,5 +1,6 @@
 """Frames as a model paints them, and drafts by which a way is measured."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -65,6 +66,24 @@ EXCHANGED, ADDED = (PAIR, ("cat.jpg", "coffee.jpg")), (PAIR, (*PAIR, "coffee.jpg
 BETWEEN, LEFT_OUT = (("cat.jpg", "coffee.jpg"), ("cat.jpg", "raccoon.jpg", "coffee.jpg")), (ADDED[1], PAIR[::-1])
 
 
+@pytest.fixture(scope="module")
+def alone(noise_model, tmp_path_factory):
+    """A clip of images rendered in a job of its own, once: the job's folder, and the frames."""
+
+    @functools.cache
+    def rendered(kind, images):
+        job = tmp_path_factory.mktemp("alone") / "job"
+        frames = render(noise_model, clip(images, changed(SOME, KINDS[kind])), job, choose=first)
+        return job, list(frames)
+
+    return rendered
+
+
+def first(*candidates):
+    """The first candidate, whatever there is."""
+    return 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "before", "now"),
@@ -73,12 +92,11 @@ BETWEEN, LEFT_OUT = (("cat.jpg", "coffee.jpg"), ("cat.jpg", "raccoon.jpg", "coff
         *((kind, *images) for kind in list(KINDS)[1:] for images in (EXCHANGED, ADDED)),
     ],
 )
-def test_what_was_rendered_before_in_the_same_job_changes_no_frame(noise_model, tmp_path, kind, before, now):
-    settings = changed(SOME, KINDS[kind])
-    first = lambda *candidates: 0  # noqa: E731
-    render(noise_model, clip(before, settings), tmp_path / "job", choose=first)
-    resumed = render(noise_model, clip(now, settings), tmp_path / "job", choose=first)
-    fresh = render(noise_model, clip(now, settings), tmp_path / "fresh", choose=first)
+def test_what_was_rendered_before_in_the_same_job_changes_no_frame(noise_model, tmp_path, alone, kind, before, now):
+    job, _ = alone(kind, before)
+    shutil.copytree(job, tmp_path / "job")
+    resumed = render(noise_model, clip(now, changed(SOME, KINDS[kind])), tmp_path / "job", choose=first)
+    _, fresh = alone(kind, now)
     for one, other in zip(resumed, fresh, strict=True):
         assert (one.alpha, one.distance) == (other.alpha, other.distance)
         np.testing.assert_array_equal(one.pixels, other.pixels)

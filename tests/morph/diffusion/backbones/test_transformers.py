@@ -178,7 +178,7 @@ def test_it_morphs_with_loras_inversion_and_shared_attention_and_the_ends_are_ex
     pipeline = MorphPipeline.from_pretrained(str(folder))
     images = [SAMPLES / "cat.jpg", SAMPLES / "raccoon.jpg"]
     more = {"align.on": align, "anchors.depth": 0, "lora.steps": 2, "lora.rank": 2, "attention": 1, "steps": 8}
-    settings = {"frames": 4, "size": "64x64", "pacing": "uniform", **more}
+    settings = {"frames": 4, "size": "64x64", "pacing": "uniform", "align.features": "alexnet", **more}
 
     def frames(order, prompts):
         return [frame.pixels for frame in pipeline(order, prompts=prompts, **settings)]
