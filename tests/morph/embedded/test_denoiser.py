@@ -1,7 +1,7 @@
 """The denoiser's stage: how times are weighted, and what tells its recipes apart."""
 
 import csv
-from dataclasses import replace
+import time
 
 import pytest
 import torch
@@ -111,12 +111,16 @@ def test_a_run_with_a_head_goes_on_and_leaves_none_in_the_model(data, cache, tmp
 @pytest.mark.slow
 def test_a_run_ends_when_its_cpu_minutes_are_spent(data, cache, tmp_path):
     part, run = stage(data, tmp_path, cache, steps=10**9)
-    train(part, replace(run, cpu_minutes=1 / 60, minutes_per_checkpoint=5))
+    run = Run(**{**vars(run), "cpu_minutes": 1 / 60, "minutes_per_checkpoint": 5.0})
+    started = time.process_time()
+    train(part, run)
+    assert time.process_time() - started >= 1
     with safe_open(tmp_path / "checkpoint.safetensors", "pt") as file:
         spent, steps = float(file.metadata()["cpu_seconds"]), int(file.metadata()["step"])
-    assert spent >= 1
+    assert 1 <= spent < 1 + 3 * spent / steps + 1
     (row,) = csv.DictReader((tmp_path / "log.csv").read_text().splitlines())
     assert int(row["step"]) == steps > 0
+    assert 0 < float(row["factor"]) < 1  # it cools down by what is spent
 
 
 def test_a_block_that_is_not_there_is_refused_before_the_work(data, tmp_path):
