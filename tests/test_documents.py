@@ -27,6 +27,12 @@ OTHERS = {
     "--sheets",
     "--only",
     "--keep",
+    "--cache",
+    "--cpu-minutes",
+    "--min-snr",
+    "--recipe",
+    "--repa",
+    "--shipped",
 }
 """Options of benchmarks and of the embedded model's training."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -44,10 +44,11 @@ def width(model: LatentDiffusion) -> int:
 
 
 @contextmanager
-def reading(model: LatentDiffusion) -> Iterator[list[Tensor]]:
+def reading(model: LatentDiffusion, block: nn.Module | None = None) -> Iterator[list[Tensor]]:
     """Gives a list to which each prediction of the ``with`` body adds its h (B,C,h,w), with gradients.
 
-    Around :func:`shifting` it is h as it was before the shift; inside, after it.
+    Around :func:`shifting` it is h as it was before the shift; inside, after it. With ``block``, what that block
+    says instead.
 
     Raises:
         ModelError: see :func:`middle_block`.
@@ -57,7 +58,7 @@ def reading(model: LatentDiffusion) -> Iterator[list[Tensor]]:
     def keep(block: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         found.append(output)
 
-    handle = middle_block(model).register_forward_hook(keep)
+    handle = (block or middle_block(model)).register_forward_hook(keep)
     try:
         yield found
     finally:

@@ -43,6 +43,7 @@ class Autoencoder:
     trained on its latents stays valid.
     """
 
+    recipe = ""
     figures = ("psnr", "lpips")
 
     def __init__(self, run: Run, perceptual: float = 0.1) -> None:

@@ -94,6 +94,7 @@ class ImageText:
     is, since the base's denoiser listens to it, and what stands on both towers is made if the base has none.
     """
 
+    recipe = ""
     figures = ("accuracy", "ranking", *KINDS[1:])
 
     def __init__(self, run: Run, views: int = 3) -> None:
@@ -122,7 +123,7 @@ class ImageText:
         return self.clip.model.vision_model
 
     def _view(self, photographs: Sequence[Photograph], number: int) -> View:
-        return cache_view(self.tower, self.run.data, photographs, self.seed, number, self.run.out)
+        return cache_view(self.tower, self.run.data, photographs, self.seed, number, self.run.cache_folder)
 
     def _start(self, run: Run) -> CLIP:
         """A new CLIP, the base's, or a new one on the base's text tower."""

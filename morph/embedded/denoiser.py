@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -14,8 +15,11 @@ from morph.diffusion import ddim
 from morph.diffusion.backbones.building import build
 from morph.diffusion.families import STABLE_DIFFUSION
 from morph.diffusion.guidance import classifier_free
+from morph.diffusion.hspace import reading
 from morph.diffusion.model import LatentDiffusion
+from morph.diffusion.schedule import Schedule
 from morph.embedded.photographs import LatentBatches, cache_latents, phrasings, read_captions
+from morph.embedded.repa import WEIGHT, Alignment, block_of, cache_targets
 from morph.embedded.training import Run, save_half
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
@@ -101,39 +105,76 @@ def held_out_loss(model: LatentDiffusion, latents: Tensor, prompts: list[str], b
     return losses
 
 
+def min_snr(schedule: Schedule, t: Tensor, gamma: float) -> Tensor:
+    """What the loss on v counts at times t (B,): min(SNR, gamma) / (SNR + 1), (B,).
+
+    Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023: the loss on the clean latents
+    counts min(SNR, gamma), with SNR = alpha^2 / sigma^2. Of noisy latents that are given, z_0 = alpha z_t - sigma
+    v, so that |z_0 - z_0'|^2 = sigma^2 |v - v'|^2, and sigma^2 = 1 / (SNR + 1). So this is min(alpha^2, gamma
+    sigma^2).
+    """
+    alpha, sigma = (level.flatten() for level in schedule.level(t))
+    return torch.minimum(alpha.square(), gamma * sigma.square())
+
+
 class Denoiser:
     """The stage that trains the U-Net on the latents of photographs at ``sizes`` px.
 
     Text tower and autoencoder are the base's and stay as they are. Samples are squares of at most
-    ``window`` latents.
+    ``window`` latents. ``gamma``: times are weighted by :func:`min_snr`. ``block``: this block of the U-Net is
+    aligned to what VGG16 sees of the photographs, see :class:`Alignment`.
     """
 
     figures = ("held_out", *(f"t{i}" for i in range(BINS)))
 
-    def __init__(self, run: Run, sizes: tuple[int, ...] = (128, 160), window: int = 16) -> None:
+    def __init__(
+        self,
+        run: Run,
+        sizes: tuple[int, ...] = (128, 160),
+        window: int = 16,
+        gamma: float | None = None,
+        block: str | None = None,
+    ) -> None:
         self.model = assemble(run)
-        self.size = sizes[0]
+        self.size, self.gamma = sizes[0], gamma
+        aligned = None if block is None else block_of(self.model, block)
         photographs = read_captions(run.data)
         train_set = [photograph for photograph in photographs if not photograph.held_out]
         held_out_set = [photograph for photograph in photographs if photograph.held_out][::9]
-        latents = {size: cache_latents(self.model, run.data, train_set, size, run.out) for size in sizes}
-        held_latents = cache_latents(self.model, run.data, held_out_set, self.size, run.out)
+        cache = run.cache_folder
+        latents = {size: cache_latents(self.model, run.data, train_set, size, cache) for size in sizes}
+        held_latents = cache_latents(self.model, run.data, held_out_set, self.size, cache)
         self.held_latents = torch.from_numpy(held_latents.astype("f4")).to(self.model.device)
         self.held_prompts = [photograph.caption for photograph in held_out_set]
         self.batches = LatentBatches(
             latents, [phrasings(p.caption) for p in train_set], run.batch, window, run.seed
         )
         self.networks = nn.ModuleDict({"unet": self.model.denoiser.network.requires_grad_(True)})
+        self.recipe = "" if gamma is None else f"min-SNR {gamma:g}"
+        self.alignment = None
+        if aligned is not None:
+            targets = {size: cache_targets(run.data, train_set, size, cache) for size in sizes}
+            torch.manual_seed(run.seed)
+            self.alignment = Alignment(aligned, targets)
+            self.networks["head"] = self.alignment.head.to(run.device)
+            self.recipe = f"{self.recipe} REPA {block}".strip()
 
     def loss(self, step: int) -> Tensor:
-        """Mean squared error on v, for noise at stratified timesteps."""
+        """Mean squared error on v, for noise at stratified timesteps, and what the recipe adds to it."""
         model = self.model
         clean, prompts = self.batches.draw(step)
         noise, t = self.batches.noise(clean, model.schedule.length, step)
         distinct = sorted(set(prompts))  # captions repeat: each is encoded once
         rows = torch.tensor([distinct.index(prompt) for prompt in prompts], device=model.device)
         condition = model.embed(distinct)[rows]
-        return model.loss(clean.to(model.device), noise.to(model.device), t, condition).mean()
+        alignment, features = self.alignment, list[Tensor]()
+        with reading(model, alignment.block) if alignment else nullcontext(features) as features:
+            losses = model.loss(clean.to(model.device), noise.to(model.device), t, condition)
+        if self.gamma is not None:
+            losses = losses * min_snr(model.schedule, t, self.gamma).to(losses)
+        if alignment is None:
+            return losses.mean()
+        return losses.mean() + WEIGHT * alignment.loss(features[0], alignment.target(self.batches.crop(step)))
 
     def report(self, sheet: Path) -> tuple[float, ...]:
         """Held-out loss, in the mean and by timestep; a sheet of samples at guidance 3."""

@@ -6,10 +6,11 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from tqdm import tqdm
 from morph import random
 from morph.diffusion.model import LatentDiffusion
 from morph.errors import InputError
+
+ROWS = 32
+"""Photographs that a network looks at together, once and for all."""
 
 
 @dataclass(frozen=True)
@@ -74,36 +78,82 @@ def to_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
 
 
 def cache_latents(
-    model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, out: Path
+    model: LatentDiffusion, data: Path, photographs: Sequence[Photograph], size: int, folder: Path
 ) -> NDArray[np.float16]:
-    """Latents (N,C,h,w) of whole photographs at ``size`` px, every second one mirrored; kept in ``out``.
+    """Latents (N,C,h,w) of whole photographs at ``size`` px, as :func:`cache_maps` keeps them."""
+    weights = [value.float().cpu().numpy().tobytes() for value in model.autoencoder.network.state_dict().values()]
+    shape = (model.autoencoder.channels, size // 8, size // 8)
+    return cache_maps("latents", model.encode, shape, weights, data, photographs, size, folder)
 
-    The file's name holds a hash of the photographs' names and the autoencoder, so that other latents are
-    never taken for these, and it takes that name only when it is whole.
+
+def cache_maps(
+    name: str,
+    see: Callable[[Tensor], Tensor],
+    shape: tuple[int, int, int],
+    identity: Iterable[bytes],
+    data: Path,
+    photographs: Sequence[Photograph],
+    size: int,
+    folder: Path,
+) -> NDArray[np.float16]:
+    """What ``see`` makes of whole photographs at ``size`` px, every second one mirrored: (N,*shape).
+
+    ``see`` takes images (B,3,size,size) in [-1,1], and ``identity`` tells it from any other. The file is kept in
+    ``folder``. Its name holds a hash of that and of the photographs' names, so that other maps are never taken for
+    these, and it takes that name only when it is whole. What was broken off goes on from its last rows.
+
+    Raises:
+        InputError: the file that is there is not of this shape.
     """
     digest = hashlib.blake2b("\n".join(photograph.name for photograph in photographs).encode(), digest_size=6)
-    for value in model.autoencoder.network.state_dict().values():
-        digest.update(value.float().cpu().numpy().tobytes())
-    path = out / f"latents-{size}-{digest.hexdigest()}.npy"
+    for part in identity:
+        digest.update(part)
+    path = folder / f"{name}-{size}-{digest.hexdigest()}.npy"
+    whole_shape = len(photographs), *shape
     if not path.exists():
-        side = size // 8
-        shape = (len(photographs), model.autoencoder.channels, side, side)
         partial = path.with_suffix(".partial")
-        latents = open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
-        images = tqdm(open_photographs(data, photographs), f"encode {size} px", len(photographs))
-        batch: list[Tensor] = []
-        written = 0
-        for i, image in enumerate(images):
-            pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
-            mirrored = pixels[:, ::-1] if (i + size // 32) % 2 else pixels
-            batch.append(torch.from_numpy(mirrored.copy()).permute(2, 0, 1) / 127.5 - 1)
-            if len(batch) == 32 or i + 1 == len(photographs):
-                latents[written : written + len(batch)] = model.encode(torch.stack(batch)).cpu().numpy()
-                written += len(batch)
-                batch.clear()
-        latents.flush()
+        if partial.exists():
+            maps = open_memmap(partial, mode="r+")
+            _check_shape(partial, maps, whole_shape)
+        else:
+            maps = open_memmap(partial, mode="w+", dtype=np.float16, shape=whole_shape)
+        starts = range(0, len(photographs), ROWS)
+        # rows that were never written are zero; the last that were may have been cut off, and are made again
+        first = max(0, sum(bool(maps[start].any()) for start in starts) - 1)
+        images = open_photographs(data, photographs[first * ROWS :])
+        for start in tqdm(starts[first:], f"{name} {size} px", len(starts), initial=first, mininterval=5):
+            batch = []
+            for i, image in enumerate(islice(images, ROWS), start):
+                pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
+                batch.append(pixels[:, ::-1] if (i + size // 32) % 2 else pixels)
+            maps[start : start + ROWS] = see(to_tensor(np.stack(batch), torch.device("cpu"))).cpu().numpy()
+            maps.flush()
         partial.replace(path)
-    return np.load(path, mmap_mode="r")
+    maps = np.load(path, mmap_mode="r")
+    _check_shape(path, maps, whole_shape)
+    return maps
+
+
+def _check_shape(path: Path, maps: NDArray[np.float16], shape: tuple[int, ...]) -> None:
+    if maps.shape != shape or maps.dtype != np.float16:
+        raise InputError(f"{path} holds {maps.dtype} {maps.shape} where float16 {shape} was expected; delete it")
+
+
+class Crop(NamedTuple):
+    """Where a batch comes from: of photographs at ``size`` px the ``rows``, each cut to one and the same square.
+
+    ``top``, ``left`` and ``side`` are counted in latents.
+    """
+
+    size: int
+    rows: NDArray[np.int64]
+    top: int
+    left: int
+    side: int
+
+    def cut(self, maps: Tensor) -> Tensor:
+        """The square of maps (B,C,h,w) that have one place a latent."""
+        return maps[..., self.top : self.top + self.side, self.left : self.left + self.side]
 
 
 @dataclass(frozen=True)
@@ -123,14 +173,22 @@ class LatentBatches:
     def draw(self, step: int) -> tuple[Tensor, list[str]]:
         """Latents (B,C,h,w) float32 and B prompts, a tenth of them empty for classifier-free guidance."""
         rng = np.random.default_rng((self.seed, step))
+        crop = self._crop(rng)
+        clean = torch.from_numpy(self.latents[crop.size][crop.rows].astype(np.float32))
+        prompts = ["" if rng.random() < 0.1 else str(rng.choice(self.prompts[row])) for row in crop.rows.tolist()]
+        return crop.cut(clean), prompts
+
+    def crop(self, step: int) -> Crop:
+        """Where the latents of this step's batch come from."""
+        return self._crop(np.random.default_rng((self.seed, step)))
+
+    def _crop(self, rng: np.random.Generator) -> Crop:
         sizes = sorted(self.latents)
         size = sizes[rng.integers(len(sizes))]
         rows = rng.integers(len(self.prompts), size=self.batch)
         margin = self.latents[size].shape[-1] - self.window
         top, left = rng.integers(max(margin, 0) + 1, size=2)
-        clean = self.latents[size][rows, :, top : top + self.window, left : left + self.window]
-        prompts = ["" if rng.random() < 0.1 else str(rng.choice(self.prompts[row])) for row in rows.tolist()]
-        return torch.from_numpy(clean.astype(np.float32)), prompts
+        return Crop(size, rows, int(top), int(left), self.window)
 
     def noise(self, clean: Tensor, times: int, step: int) -> tuple[Tensor, Tensor]:
         """Noise like ``clean`` and a stratified draw of timesteps (B,) below ``times`` for this step."""

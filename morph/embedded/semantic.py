@@ -49,6 +49,7 @@ class Semantic:
     the data from the first on. ``fits``: steps of what is fitted to finished codes.
     """
 
+    recipe = ""
     figures = ("held_out", "without", *(f"t{i}" for i in range(BINS)))
 
     def __init__(self, run: Run, photographs: int, fits: tuple[int, int] = FITS) -> None:
@@ -64,10 +65,10 @@ class Semantic:
         known = read_captions(run.data)
         train_set = [photograph for photograph in known if not photograph.held_out][::3][:photographs]
         held_out_set = [photograph for photograph in known if photograph.held_out][::9]
-        latents = cache_latents(self.model, run.data, train_set, SIZE, run.out)
-        held_out_latents = cache_latents(self.model, run.data, held_out_set, SIZE, run.out)
+        latents = cache_latents(self.model, run.data, train_set, SIZE, run.cache_folder)
+        held_out_latents = cache_latents(self.model, run.data, held_out_set, SIZE, run.cache_folder)
         tower = self.encoder.tower
-        looks = (cache_view(tower, run.data, each, 0, 0, run.out) for each in (train_set, held_out_set))
+        looks = (cache_view(tower, run.data, each, 0, 0, run.cache_folder) for each in (train_set, held_out_set))
         self.statistics, self.held_out_statistics = (
             torch.from_numpy(look.statistics.astype(np.float32)).to(run.device) for look in looks
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48, "semantic": 16}
 @click.argument("stage", type=click.Choice(list(BATCH)))
 @click.option("--data", type=FOLDER, required=True, help="captions.json and photos-NN.tar")
 @click.option("--out", type=FOLDER, required=True, help="checkpoints, log, sheets and the finished model")
+@click.option("--cache", type=FOLDER, help="what is made of photographs once, for several runs; OUT by default")
 @click.option("--base", type=FOLDER, default=EMBEDDED, help="model to start from; the embedded one by default")
 @click.option("--fresh", is_flag=True, help="start this stage's part from random weights, not from the base's")
-@click.option("--steps", default=8000, show_default=True, help="may be raised when resuming")
+@click.option("--steps", type=click.IntRange(1), default=8000, show_default=True, help="may be raised on resume")
+@click.option("--cpu-minutes", type=click.FloatRange(0, min_open=True), default=math.inf, help="for all steps")
 @click.option("--batch", type=int, help=f"samples a step; by default {BATCH}")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
@@ -28,9 +31,21 @@ BATCH = {"autoencoder": 8, "clip": 256, "denoiser": 48, "semantic": 16}
 @click.option("--views", default=3, show_default=True, help="clip: how often each photograph is looked at")
 @click.option("--sizes", default="128,160", show_default=True, help="denoiser: image sides in px, multiples of 32")
 @click.option("--window", default=16, show_default=True, help="denoiser: side of a sample's latents")
+@click.option(
+    "--min-snr", "gamma", type=click.FloatRange(0, min_open=True), help="denoiser: gamma; the paper's is 5"
+)
+@click.option("--repa", "block", help="denoiser: align this block, such as up_blocks.0, to what VGG16 sees")
 @click.option("--photographs", default=8000, show_default=True, help="semantic: how many it is trained on at most")
 def main(
-    stage: str, batch: int | None, views: int, sizes: str, window: int, photographs: int, **options: Any
+    stage: str,
+    batch: int | None,
+    views: int,
+    sizes: str,
+    window: int,
+    gamma: float | None,
+    block: str | None,
+    photographs: int,
+    **options: Any,
 ) -> None:
     """Train STAGE on the photographs of --data; started again, it goes on from its last checkpoint.
 
@@ -40,7 +55,8 @@ def main(
     from morph.embedded.training import Run, Stage, train
 
     run = Run(batch=batch or BATCH[stage], **options)
-    run.out.mkdir(parents=True, exist_ok=True)
+    for folder in (run.out, run.cache_folder):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         part: Stage
         if stage == "autoencoder":
@@ -58,7 +74,7 @@ def main(
         else:
             from morph.embedded.denoiser import Denoiser
 
-            part = Denoiser(run, tuple(sorted(int(side) for side in sizes.split(","))), window)
+            part = Denoiser(run, tuple(sorted(int(side) for side in sizes.split(","))), window, gamma, block)
         train(part, run)
     except MorphError as error:
         raise click.ClickException(str(error)) from error

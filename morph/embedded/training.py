@@ -31,7 +31,10 @@ PARTS = ("vae", "tokenizer", "text_encoder", "clip", "unet", "scheduler", "seman
 
 @dataclass(frozen=True)
 class Run:
-    """What a training run is told; ``steps`` may be raised on resume, which moves the cool-down with it.
+    """What a training run is told; it is over at ``steps``, or when they took ``cpu_minutes`` of the process.
+
+    Either may be raised on resume, which moves the cool-down with it. ``cache`` keeps what networks make of the
+    photographs, once for all runs; without, each has its own in ``out``.
 
     ``rate`` multiplies every learning rate. ``base`` is the model that the stage starts from: what other stages
     make is taken from it as it is. What this stage trains goes on from it too, or with ``fresh`` starts from
@@ -50,12 +53,23 @@ class Run:
     minutes_per_checkpoint: float = 5.0
     checkpoints_per_report: int = 4
     ema: float = 0.999
+    cpu_minutes: float = math.inf
+    cache: Path | None = None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what networks make of the photographs is kept."""
+        return self.cache or self.out
 
 
 class Stage(Protocol):
     """A stage of the recipe: what it trains and how, apart from the loop that does."""
 
     networks: nn.ModuleDict
+
+    @property
+    def recipe(self) -> str:
+        """What tells its recipe from the usual one, which is ""; a checkpoint of one goes on with no other."""
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -78,6 +92,7 @@ class Trainer:
         self.ema = ema
         self.step = 0
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.networks = networks.train()
         self.trained = {
             name: parameter for name, parameter in networks.named_parameters() if parameter.requires_grad
@@ -88,6 +103,10 @@ class Trainer:
         for name, parameter in self.trained.items():
             (edges if parameter.ndim < 2 or any(edge in name for edge in _EDGES) else hidden).append(parameter)
         self.optimizer = MuonAdamW(hidden, edges)
+
+    def done(self, run: Run) -> float:
+        """The share of a run that is behind, 1 at its end."""
+        return max(self.step / run.steps, self.cpu_seconds / (60 * run.cpu_minutes))
 
     def update(self, loss: Tensor, factor: float) -> float:
         """One optimizer step at ``factor`` of the learning rate; returns the loss."""
@@ -114,6 +133,7 @@ class Trainer:
             tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
         partial = path.with_suffix(".partial")
         metadata = {"step": str(self.step), "seconds": str(self.seconds), "origin": origin}
+        metadata["cpu_seconds"] = str(self.cpu_seconds)
         save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, partial, metadata)
         partial.replace(path)
 
@@ -128,6 +148,7 @@ class Trainer:
         if metadata.get("origin") != origin:
             raise SettingsError(f"{path} is of another run: {metadata.get('origin')}, and not {origin}")
         self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+        self.cpu_seconds = float(metadata.get("cpu_seconds", 0))  # older checkpoints do not say
         tensors = load_file(path, device=str(next(iter(self.trained.values())).device))
         state: dict[int, dict[str, Tensor]] = {}
         with torch.no_grad():
@@ -162,20 +183,23 @@ _EDGES = ("embedding", "conv_in", "conv_out", "projection")
 """First and last layers see raw data rather than features: AdamW trains them."""
 
 
-def learning_rate(step: int, steps: int) -> float:
-    """Factor of the learning rate: 100 steps of warm-up, flat, linear to zero over the last 40 %."""
-    return min(1.0, (step + 1) / 100, max(0.0, (steps - step) / (0.4 * steps)))
+def learning_rate(step: int, done: float) -> float:
+    """Factor of the learning rate at a step of a run of which a share is done.
+
+    100 steps of warm-up, flat, linear to zero over the last 40 %.
+    """
+    return min(1.0, (step + 1) / 100, max(0.0, (1 - done) / 0.4))
 
 
 def train(stage: Stage, run: Run) -> None:
-    """Train until ``run.steps``, resuming from ``run.out``; Ctrl-C or a kill loses at most one checkpoint.
+    """Train to the end of the run, resuming from ``run.out``; Ctrl-C or a kill loses at most one checkpoint.
 
     The finished model, the base with this stage's part trained, is written to ``run.out/model``.
     """
     trainer = Trainer(stage.networks, run.ema)
     device = torch.device(run.device)
     options = f"batch {run.batch}, rate {run.rate}, fresh {run.fresh}, seed {run.seed}"
-    origin = f"{type(stage).__name__}, base {run.base}, {options}"
+    origin = ", ".join(filter(None, (type(stage).__name__, f"base {run.base}", options, stage.recipe)))
     checkpoint, log = run.out / "checkpoint.safetensors", run.out / "log.csv"
     if checkpoint.exists():
         trainer.load(checkpoint, origin)
@@ -184,15 +208,19 @@ def train(stage: Stage, run: Run) -> None:
         log.write_text(",".join(("step", "seconds", "factor", "loss", *stage.figures)) + "\n")
     started, saved, checkpoints = time.monotonic() - trainer.seconds, time.monotonic(), 0
     losses: list[float] = []
-    progress = tqdm(range(trainer.step, run.steps), "train", run.steps, initial=trainer.step, mininterval=30)
-    for step in progress:
-        factor = run.rate * learning_rate(step, run.steps)
+    total = run.steps if math.isinf(run.cpu_minutes) else None
+    progress = tqdm(desc="train", total=total, initial=trainer.step, mininterval=30)
+    while (done := trainer.done(run)) < 1:
+        step, step_started = trainer.step, time.process_time()
+        factor = run.rate * learning_rate(step, done)
         with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
             loss = stage.loss(step)
         losses.append(trainer.update(loss, factor))
+        trainer.cpu_seconds += time.process_time() - step_started
+        progress.update()
         if not math.isfinite(losses[-1]):
             raise ArithmeticError(f"the loss is {losses[-1]} at step {step}; the last checkpoint is whole")
-        is_last = trainer.step == run.steps
+        is_last = trainer.done(run) >= 1
         if time.monotonic() - saved > 60 * run.minutes_per_checkpoint or is_last:
             trainer.seconds = time.monotonic() - started
             trainer.save(checkpoint, origin)
@@ -205,6 +233,7 @@ def train(stage: Stage, run: Run) -> None:
                 csv.writer(file).writerow(row)
             _plot(log, stage.figures[0], run.out / "loss.png")
             saved, losses = time.monotonic(), []
+    progress.close()
     with trainer.averaged():
         finish(stage, run.base, run.out / "model")
 

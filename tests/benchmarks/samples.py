@@ -19,7 +19,7 @@ from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.guidance import classifier_free, conditioned
 from morph.diffusion.model import LatentDiffusion
 from morph.embedded.denoiser import held_out_loss
-from morph.embedded.photographs import read_captions
+from morph.embedded.photographs import Photograph, read_captions
 from morph.media.keyframe import to_uint8
 from morph.media.sheet import contact_sheet
 from morph.media.stills import write_png
@@ -44,6 +44,15 @@ def sample(model: LatentDiffusion, prompts: list[str], size: int, guidance: floa
     return torch.cat(made)
 
 
+def draws(photographs: list[Photograph], count: int) -> tuple[list[Photograph], list[Photograph]]:
+    """Two lists of up to ``count`` held-out photographs of the same classes, none in both, always the same."""
+    held = [photograph for photograph in photographs if photograph.held_out]
+    # neighbours in a shuffled order of names: two draws of the same classes
+    held.sort(key=lambda photograph: (photograph.caption, photograph.name))
+    stride = max(2, len(held) // count)
+    return held[::stride][:count], held[1::stride][:count]
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--model", "source", default="embedded", show_default=True)
@@ -57,11 +66,7 @@ def main(
 ) -> None:
     """Print the tables as Markdown."""
     model, inception = load_model(source), Inception()
-    held = [photograph for photograph in read_captions(data) if photograph.held_out]
-    # neighbours in a shuffled order of names: two draws of the same classes
-    held.sort(key=lambda photograph: (photograph.caption, photograph.name))
-    stride = max(2, len(held) // count)
-    chosen, others = held[::stride][:count], held[1::stride][:count]
+    chosen, others = draws(read_captions(data), count)
     photographs = load(data, chosen, size)
     reference = inception.features(photographs)
     prompts = [photograph.caption for photograph in chosen]

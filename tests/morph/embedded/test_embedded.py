@@ -1,5 +1,6 @@
 """The recipe of the embedded model: its data, its optimizer, and a run that goes on after a kill."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_an_orthogonalized_gradient_has_singular_values_near_one(shape):
 
 
 def test_the_learning_rate_warms_up_stays_and_ends_at_nothing():
-    rates = [learning_rate(step, 1000) for step in range(1001)]
+    rates = [learning_rate(step, step / 1000) for step in range(1001)]
     assert rates[0] == 0.01
     assert rates[100] == rates[600] == 1
     assert rates[800] == pytest.approx(0.5)
@@ -117,6 +118,18 @@ def test_training_lowers_the_loss_and_averages_are_put_back(tmp_path):
         assert torch.equal(model.denoiser.network.conv_in.weight, trainer.average["unet.conv_in.weight"])
     for name, parameter in trainer.networks.named_parameters():
         assert torch.equal(parameter, raw_weights[name])
+
+
+def test_a_run_is_over_by_its_steps_or_its_cpu_time(tmp_path):
+    run = Run(tmp_path, tmp_path, tmp_path, steps=100, batch=1, cpu_minutes=2)
+    _, trainer = trainer_of(build_folder(tmp_path))
+    assert trainer.done(run) == 0
+    trainer.step, trainer.cpu_seconds = 30, 60
+    assert trainer.done(run) == 0.5
+    trainer.step = 80
+    assert trainer.done(run) == 0.8
+    assert trainer.done(replace(run, cpu_minutes=1)) == 1
+    assert trainer.done(replace(run, cpu_minutes=math.inf, steps=160)) == 0.5
 
 
 def test_a_resumed_clip_hears_texts_as_the_unbroken_one_does(data, tmp_path):
