@@ -45,13 +45,13 @@ class Transition:
     warp: Warp
 
     @classmethod
-    def of(cls, first: Tensor, second: Tensor, warp: Warp, span: tuple[float, float] = (0.0, 1.0)) -> Self:
-        """Of two pictures (1,3,H,W) in [-1,1] that ``warp`` brings into register, where these stand at ``span``.
+    def of(cls, first: Tensor, second: Tensor, warp: Warp) -> Self:
+        """Of two pictures (1,3,H,W) in [-1,1] that ``warp`` brings into register.
 
         The pictures swapped turn the other way round.
         """
         rows, columns = cells(warp.extent, SIDE)
-        *places, halfway_places = warp.places(0.5, (columns, rows), span)
+        *places, halfway_places = warp.places(0.5, (columns, rows))
         first_contrast, second_contrast = (
             _contrast(warp.warped(_coarse(picture, (columns, rows)), place))
             for picture, place in zip((first, second), places, strict=True)

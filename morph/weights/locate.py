@@ -29,7 +29,7 @@ MAX_JSON = 32 * 1024**2
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 DENOISER_FILES = "*.json", "tokenizer*/*", *(f"{part}/{file}" for part, file in WEIGHT_FILES.items())
 """What is fetched of a hub model: its configs, tokenizers and safetensors, nothing else."""
-CONFIG_FILES = "model_index.json", "*config.json"
+CONFIG_FILES = "model_index.json", "morph.json", "*config.json"
 """The few kilobytes among these that say what kind of model it is."""
 
 

@@ -99,9 +99,13 @@ class AlignedInfill:
 
     def _mixed_noise(self, first: Tensor, second: Tensor, alphas: Sequence[float]) -> Tensor:
         """Latents (B,C,h,w) that frames at alphas start from: those of both warped knots, mixed place by place."""
-        shares = torch.cat([self._register.shares(alpha, size_of(first)) for alpha in alphas]).to(first.device)
-        latents = slerp(first, second, shares)
-        return adain(latents, first, second, shares.mean((1, 2, 3))) if self._settings.adain else latents
+        each = [self._register.shares(alpha, size_of(first)) for alpha in alphas]
+        latents = slerp(first, second, torch.cat(each).to(first.device))
+        if not self._settings.adain:
+            return latents
+        # one by one, as a frame does not depend on its batch
+        means = torch.stack([shares.double().mean() for shares in each])
+        return adain(latents, first, second, means.to(first.device, torch.float32))
 
     def _warped(self, alphas: Sequence[float]) -> Tensor:
         """The first knot as it stands in each frame, then the second one, (2B,3,h,w)."""

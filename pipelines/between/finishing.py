@@ -54,6 +54,5 @@ def finished(
 
 def dissolved(alpha: float, pixels: tuple[Tensor, Tensor], register: Register | None = None) -> Tensor:
     """Two keyframes (1,3,H,W) laid over one another at ``alpha``, in register where ``register`` says how."""
-    if register is None:
-        return torch.lerp(*pixels, alpha).clamp(-1, 1)
-    return torch.lerp(*register.moved(alpha, pixels), register.shares(alpha, size_of(pixels[0]))).clamp(-1, 1)
+    frame = register.dissolved(alpha, pixels) if register else torch.lerp(*pixels, alpha)
+    return frame.clamp(-1, 1)

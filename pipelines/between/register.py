@@ -30,9 +30,13 @@ class Register:
     def of(
         cls, first: Tensor, second: Tensor, align: Align, warp: Warp, span: tuple[float, float] = (0.0, 1.0)
     ) -> Self:
-        """That of two knots' pictures (1,3,H,W) in [-1,1], as the settings say."""
-        local = align.transition == "local"
-        return cls(warp, span, Transition.of(first, second, warp, span) if local else None)
+        """That of two knots' pictures (1,3,H,W) in [-1,1], as the settings say.
+
+        Between anchors all places turn alike: at times of their own they would stand still, and jump, between every
+        two.
+        """
+        local = align.transition == "local" and span == (0, 1)
+        return cls(warp, span, Transition.of(first, second, warp) if local else None)
 
     def moved(self, alpha: float, pictures: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Pictures (1,C,H,W) of both as they stand in the frame at alpha."""
@@ -44,6 +48,12 @@ class Register:
         if self.transition is None:
             return torch.full((1, 1, *size[::-1]), alpha)
         return self.transition.shares(alpha, self._places(alpha, size)[2])
+
+    def dissolved(self, alpha: float, pictures: tuple[Tensor, Tensor]) -> Tensor:
+        """Pictures (1,C,H,W) of both laid over one another as they stand in the frame at alpha."""
+        first, second, halfway = self._places(alpha, size_of(pictures[0]))
+        share = alpha if self.transition is None else self.transition.shares(alpha, halfway)
+        return torch.lerp(self.warp.warped(pictures[0], first), self.warp.warped(pictures[1], second), share)
 
     def _places(self, alpha: float, size: Size) -> tuple[Tensor, Tensor, Tensor]:
         start, end = self.span

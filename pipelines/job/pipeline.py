@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from morph.editing.instruction import follows
 from morph.errors import KeyframeError, SettingsError
 from morph.media.image import read_image
 from morph.media.target import Stream
@@ -31,7 +32,7 @@ from pipelines.output.outputs import outputs_of
 from pipelines.output.preview import preview
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.edits.edit import FILES, Edit
-from pipelines.request.edits.instruction import suited
+from pipelines.request.edits.instruction import check_instruction, suited
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
@@ -237,7 +238,11 @@ class MorphPipeline(Models):
         with TemporaryDirectory(prefix="morph-") as folder:
             place = Path(folder)
             files = {str(key): grey_file_of(values[key], place / f"{key}.png") for key in FILES if key in values}
-            edit = suited(Edit.of(values | files), self.model.name, fetch=False)
+            edit = Edit.of(values | files)
+            if follows(self.model):
+                edit = suited(edit, self.model.name, fetch=False)
+            elif edit.how.instructs:
+                check_instruction(edit, None, self.model.name)
             picture = read_image(file := file_of(image, place / "image.png"))
             keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
             kit = Kit(self.model, self.perception, self.clip)

@@ -31,7 +31,7 @@ class Align(Section, prefix="align."):
         "either.",
     )
     transition: Literal["local", "uniform"] = setting(
-        "local",
+        "uniform",
         "When places turn into the second image: local, each at a time of its own where nothing matches; or "
         "uniform, all alike.",
     )

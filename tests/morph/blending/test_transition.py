@@ -57,7 +57,8 @@ def test_shapes_come_early_and_go_late_where_nothing_matches(pictures):
 
 
 def test_every_place_turns_one_way_alone(pictures):
-    transition = Transition.of(*pictures, replace(warp(0.0), control=torch.zeros(2, 6, 8), trust=torch.rand(4, 6)))
+    chance = torch.rand(4, 6, generator=torch.Generator().manual_seed(2))
+    transition = Transition.of(*pictures, replace(warp(0.0), control=torch.zeros(2, 6, 8), trust=chance))
     on_the_way = torch.cat([shares(transition, alpha / 20) for alpha in range(21)])
     assert (on_the_way.diff(dim=0) >= 0).all()
 

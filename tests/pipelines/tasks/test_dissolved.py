@@ -34,3 +34,14 @@ def test_without_register_it_is_a_cross_fade(dissolve):
     plain = changed(WARP, {"align.on": False, "size": "64", "frames": 3, "pacing": "uniform"})
     first, middle, last = (frame.pixels.astype(int) for frame in dissolve(photographs(), plain))
     assert np.abs(middle - (first + last) / 2).max() <= 1
+
+
+def test_a_track_is_another_one_where_places_turn_otherwise(tmp_path):
+    models, names = Models.without_model(), {}
+    for on in (True, False):
+        for how in ("local", "uniform"):
+            plan = planned(models, **{"between": "dissolve", "align.on": on, "align.transition": how})
+            bench = Workbench(models, plan, tmp_path, silent)
+            names[on, how] = DissolvedTracks(bench, Fields(bench)).track(plan.ways[0], (32, 32))[1]
+    assert names[True, "local"] != names[True, "uniform"]
+    assert names[False, "local"] == names[False, "uniform"]  # which it says nothing of
