@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from morph import random
-from morph.embedded.photographs import Photograph, load_pixels, to_tensor
+from morph.embedded.photographs import Photograph, identify, load_pixels, to_tensor
 from morph.perception.tower import STATISTICS, AlexNetTower
 
 SIZE = 160
@@ -44,15 +44,14 @@ def cache_view(
     """What AlexNet sees of the photographs, every time in other crops, colours and looks; kept in ``out``.
 
     Its weights never change, so that each look costs once what it would cost in every epoch. The file's name holds
-    a hash of the photographs' names and the seed, and it takes that name only when it is whole.
+    a hash of the photographs and the seed, and it takes that name only when it is whole.
     """
     rng = np.random.default_rng((seed, number))
     count = len(photographs)
     kinds = np.zeros(count, int) if number < PLAIN else rng.choice(len(KINDS), count, p=(0.4, *[0.15] * 4))
     starts = range(0, count, CHUNK)
     others = np.concatenate([start + np.roll(np.arange(min(CHUNK, count - start)), 1) for start in starts])
-    description = f"{seed}\n" + "\n".join(photograph.name for photograph in photographs)
-    digest = hashlib.blake2b(description.encode(), digest_size=6).hexdigest()
+    digest = hashlib.blake2b(f"{seed}\n".encode() + identify(data, photographs), digest_size=6).hexdigest()
     path = out / f"view-{number:02d}-{digest}.npy"
     if not path.exists():
         pixels = load_pixels(data, photographs, SIZE)

@@ -86,6 +86,13 @@ def cache_latents(
     return cache_maps("latents", model.encode, shape, weights, data, photographs, size, folder)
 
 
+def identify(data: Path, photographs: Sequence[Photograph]) -> bytes:
+    """What tells photographs of the folder ``data`` from any others: it, its tars' sizes, and their names."""
+    shards = sorted({photograph.shard for photograph in photographs})
+    sizes = [f"{shard} {(data / f'photos-{shard:02d}.tar').stat().st_size}" for shard in shards]
+    return "\n".join([str(data.resolve()), *sizes, *(photograph.name for photograph in photographs)]).encode()
+
+
 def cache_maps(
     name: str,
     see: Callable[[Tensor], Tensor],
@@ -99,24 +106,25 @@ def cache_maps(
     """What ``see`` makes of whole photographs at ``size`` px, every second one mirrored: (N,*shape).
 
     ``see`` takes images (B,3,size,size) in [-1,1], and ``identity`` tells it from any other. The file is kept in
-    ``folder``. Its name holds a hash of that and of the photographs' names, so that other maps are never taken for
-    these, and it takes that name only when it is whole. What was broken off goes on from its last rows.
+    ``folder``. Its name holds a hash of that and of :func:`identify`, so that other maps are never taken for these,
+    and it takes that name only when it is whole. What was broken off goes on from its last rows. Several runs may
+    share a folder.
 
     Raises:
         InputError: the file that is there is not of this shape.
     """
-    digest = hashlib.blake2b("\n".join(photograph.name for photograph in photographs).encode(), digest_size=6)
+    digest = hashlib.blake2b(identify(data, photographs), digest_size=6)
     for part in identity:
         digest.update(part)
     path = folder / f"{name}-{size}-{digest.hexdigest()}.npy"
     whole_shape = len(photographs), *shape
     if not path.exists():
         partial = path.with_suffix(".partial")
-        if partial.exists():
+        try:
             maps = open_memmap(partial, mode="r+")
-            _check_shape(partial, maps, whole_shape)
-        else:
+        except (FileNotFoundError, ValueError):  # none, or one whose header was cut off
             maps = open_memmap(partial, mode="w+", dtype=np.float16, shape=whole_shape)
+        _check_shape(partial, maps, whole_shape)
         starts = range(0, len(photographs), ROWS)
         # rows that were never written are zero; the last that were may have been cut off, and are made again
         first = max(0, sum(bool(maps[start].any()) for start in starts) - 1)
@@ -128,7 +136,11 @@ def cache_maps(
                 batch.append(pixels[:, ::-1] if (i + size // 32) % 2 else pixels)
             maps[start : start + ROWS] = see(to_tensor(np.stack(batch), torch.device("cpu"))).cpu().numpy()
             maps.flush()
-        partial.replace(path)
+        try:
+            partial.replace(path)
+        except FileNotFoundError:
+            if not path.exists():  # another run that shares the folder was first, with the same numbers
+                raise
     maps = np.load(path, mmap_mode="r")
     _check_shape(path, maps, whole_shape)
     return maps

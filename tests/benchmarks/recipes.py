@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from itertools import product
 from pathlib import Path
@@ -23,10 +24,11 @@ from safetensors import safe_open
 from morph.diffusion.backbones.loading import load_model
 from morph.embedded.denoiser import BINS, Denoiser, held_out_loss
 from morph.embedded.photographs import read_captions
-from morph.embedded.train import BATCH, FOLDER
+from morph.embedded.train import BATCH, FOLDER, Positive
 from morph.embedded.training import Run, train
 from morph.quality.fid import Inception, fid, kid
 from morph.weights.locate import EMBEDDED
+from morph.weights.read import digest_of
 from tests.benchmarks.held_out import load
 from tests.benchmarks.samples import draws, sample
 from tests.benchmarks.scaling import table
@@ -59,14 +61,16 @@ class Recipes(click.ParamType):
         """The recipe of a name."""
         if isinstance(value, Recipe):
             return value
-        parts = {} if value == "plain" else dict(part.partition("=")[::2] for part in value.split("+"))
+        pairs = [] if value == "plain" else [part.partition("=")[::2] for part in value.split("+")]
+        parts = dict(pairs)
+        twice = len(parts) < len(pairs)
         try:
             gamma = float(parts.pop("min-snr") or GAMMA) if "min-snr" in parts else None
         except ValueError:
             gamma = 0.0
         block = parts.pop("repa", None)
         known = block is None or re.fullmatch(r"mid_block|up_blocks\.\d", block)
-        if parts or not known or (gamma is not None and not gamma > 0):
+        if parts or twice or not known or (gamma is not None and not 0 < gamma < math.inf):
             self.fail(f"{value!r} is not plain, min-snr[=GAMMA], repa=BLOCK or two of them with a plus", param, ctx)
         return Recipe(value, gamma, block)
 
@@ -103,12 +107,18 @@ def hashed(*asked: Any) -> str:
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
 
 
+def materials(data: Path, base: Path) -> tuple[str, ...]:
+    """Which photographs and model: the folders, and hashes of the captions and of what the U-Net starts from."""
+    files = (data / "captions.json", *sorted((base / "unet").glob("*.safetensors")))
+    return str(data.resolve()), str(base.resolve()), *(digest_of(file, "the file") for file in files)
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--out", type=FOLDER, required=True, help="a folder for each run, where it goes on")
 @click.option("--cache", type=FOLDER, help="what is made of photographs once; OUT/cache by default")
 @click.option("--recipe", "recipes", type=Recipes(), multiple=True, default=USUAL, show_default=True)
-@click.option("--minutes", default=60.0, show_default=True, help="CPU time of each recipe's steps")
+@click.option("--minutes", type=Positive(), default=60.0, show_default=True, help="CPU time of each recipe's steps")
 @click.option("--fresh/--shipped", default=True, show_default=True, help="random weights, or the base's")
 @click.option("--base", type=FOLDER, default=EMBEDDED, help="model to start from; the embedded one by default")
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0,), show_default=True)
@@ -143,9 +153,9 @@ def main(
     chosen, _ = draws(read_captions(data), count)
     reference = inception.features(load(data, chosen, sides[0]))
     prompts = [photograph.caption for photograph in chosen]
-    rows = []
+    rows, made_of = [], materials(data, base)
     for seed, recipe in product(seeds, recipes):
-        asked = (str(data), str(base), minutes, fresh, batch, rate, sides, device, recipe, seed)
+        asked = (*made_of, minutes, fresh, batch, rate, sides, device, recipe, seed)
         folder = out / f"{recipe.name}-seed{seed}-{hashed(*asked)}"
         path = folder / f"figures-{hashed(count, steps, guidance)}.json"
         if not path.exists():

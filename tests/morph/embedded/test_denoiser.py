@@ -1,7 +1,9 @@
 """The denoiser's stage: how times are weighted, and what tells its recipes apart."""
 
 import csv
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from morph.embedded.train import main
 from morph.embedded.training import Run, train
 from morph.errors import SettingsError
 from morph.weights.locate import EMBEDDED
+from tests.benchmarks import recipes
 from tests.benchmarks.recipes import Recipes
 
 SCHEDULE = VariancePreserving.from_config(SCHEDULER)
@@ -58,17 +61,16 @@ def cache(tmp_path_factory):
 
 def test_options_change_the_loss_and_without_them_it_is_as_it_was(data, cache, tmp_path):
     losses = {}
-    for name, options in {
-        "usual": {},
-        "weighted": {"gamma": 5.0},
-        "all times alike": {"gamma": 1e9},
-        "aligned": {"block": "up_blocks.0"},
-    }.items():
+    for name, options, recipe in (
+        ("usual", {}, ""),
+        ("weighted", {"gamma": 5.0}, "min-SNR 5"),
+        ("all times alike", {"gamma": 1e9}, "min-SNR 1e+09"),
+        ("aligned", {"block": "up_blocks.0"}, "REPA up_blocks.0"),
+    ):
         part, _ = stage(data, tmp_path, cache, **options)
         losses[name] = float(part.loss(0).detach())
-        assert part.recipe == {"weighted": "min-SNR 5", "aligned": "REPA up_blocks.0"}.get(name, part.recipe)
+        assert part.recipe == recipe
     part, _ = stage(data, tmp_path, cache)
-    assert part.recipe == ""
     assert list(part.networks) == ["unet"]
     clean, prompts = part.batches.draw(0)
     noise, t = part.batches.noise(clean, 1000, 0)
@@ -136,6 +138,37 @@ def test_benchmarks_know_recipes_by_name():
     assert read("plain", None, None)[1:] == (None, None)
     assert read("min-snr", None, None)[1:] == (5.0, None)
     assert read("min-snr=3+repa=mid_block", None, None)[1:] == (3.0, "mid_block")
-    for wrong in ("", "repa", "min-snr=0", "min-snr=nan", "repa=../up", "plain+min-snr", "min-snr=x"):
+    wrong = ("", "repa", "min-snr=0", "min-snr=nan", "min-snr=inf", "repa=../up", "plain+min-snr", "min-snr=x")
+    twice = ("min-snr=2+min-snr=3", "repa=mid_block+repa=up_blocks.0", "repa=mid_block+repa=mid_block")
+    for name in wrong + twice:
         with pytest.raises(BadParameter, match="is not plain"):
-            read(wrong, None, None)
+            read(name, None, None)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "0", "-1"])
+def test_minutes_and_gamma_are_finite_and_above_0(data, tmp_path, number):
+    asked = ["--data", str(data), "--out", str(tmp_path / "out")]
+    for command, option in (
+        ([main, "denoiser"], "--cpu-minutes"),
+        ([main, "denoiser"], "--min-snr"),
+        ([recipes.main], "--minutes"),
+    ):
+        result = CliRunner().invoke(command[0], [*command[1:], *asked, option, number])
+        assert result.exit_code == 2
+        assert f"Invalid value for '{option}'" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_benchmarks_keep_work_apart_that_is_of_other_materials(data, tmp_path, monkeypatch):
+    base = tmp_path / "base"
+    shutil.copytree(EMBEDDED / "scheduler", base / "unet")
+    weights, captions = base / "unet" / "diffusion_pytorch_model.safetensors", tmp_path / "captions.json"
+    shutil.copy(data / "captions.json", captions)
+    seen = [recipes.materials(tmp_path, base)]
+    for file, content in ((weights, "a"), (weights, "b"), (captions, "[]")):
+        file.write_text(content)
+        seen.append(recipes.materials(tmp_path, base))
+    monkeypatch.chdir(tmp_path)
+    assert recipes.materials(Path(), Path("base")) == seen[-1]  # however the folders are spelled
+    shutil.copytree(base, tmp_path / "other")
+    assert len({*seen, recipes.materials(tmp_path, tmp_path / "other")}) == 5

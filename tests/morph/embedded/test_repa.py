@@ -1,5 +1,6 @@
 """Representation alignment: targets follow the latents that a batch is cut from, and a block learns them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from torch.nn import functional as F
 from morph import random
 from morph.diffusion.backbones.loading import load_model
 from morph.diffusion.hspace import reading
+from morph.embedded.looks import cache_view
 from morph.embedded.photographs import (
     ROWS,
     LatentBatches,
     Photograph,
     cache_maps,
+    identify,
     load_pixels,
     read_captions,
     to_tensor,
@@ -24,6 +27,7 @@ from morph.embedded.repa import CELL, CHANNELS, Alignment, block_of, cache_targe
 from morph.embedded.training import Trainer
 from morph.errors import InputError, SettingsError
 from morph.perception.dense import Vgg16
+from morph.perception.tower import AlexNetTower
 from tests.conftest import build_folder
 
 SIZE = 96
@@ -107,6 +111,62 @@ def test_a_cache_that_was_broken_off_goes_on(data, tmp_path):
     assert (maps > 0).all()
     cache_maps(*arguments)
     assert len(seen) == 8  # a whole one is read
+
+
+def test_runs_that_share_a_cache_may_end_together(data, tmp_path):
+    photographs = read_captions(data)
+
+    def see(images):
+        return images[:, :1, ::16, ::16] + 2
+
+    def see_when_another_ends(images):
+        maps = see(images)
+        (partial,) = tmp_path.glob("*.partial")
+        copy = open_memmap(partial, mode="r+")
+        copy[:] = maps
+        copy.flush()
+        partial.rename(partial.with_suffix(".npy"))
+        return maps
+
+    def see_when_it_is_lost(images):
+        (partial,) = tmp_path.glob("*.partial")
+        partial.unlink()
+        return see(images)
+
+    arguments = ((1, 2, 2), [b"see"], data, photographs, 32, tmp_path)
+    shared = cache_maps("shared", see_when_another_ends, *arguments)
+    assert np.array_equal(shared, cache_maps("alone", see, *arguments))
+    with pytest.raises(FileNotFoundError):
+        cache_maps("lost", see_when_it_is_lost, *arguments)
+
+
+@pytest.mark.parametrize("length", [0, 5, 60, 150])
+def test_a_cache_that_was_cut_is_begun_anew(data, tmp_path, length):
+    def see(images):
+        return images[:, :1, ::16, ::16] + 2
+
+    arguments = (see, (1, 2, 2), [b"see"], data, read_captions(data), 32, tmp_path)
+    whole = cache_maps("maps", *arguments)
+    (path,) = tmp_path.glob("*.npy")
+    expected = np.array(whole)
+    path.with_suffix(".partial").write_bytes(path.read_bytes()[:length])
+    path.unlink()
+    assert np.array_equal(cache_maps("maps", *arguments), expected)
+
+
+def test_a_cache_is_of_one_folder_and_its_tars(data, tmp_path):
+    photographs, folder = read_captions(data), tmp_path / "data"
+    shutil.copytree(data, folder)
+    known = {identify(data, photographs), identify(folder, photographs), identify(folder, photographs[1:])}
+    assert identify(folder / ".." / "data", photographs) in known
+    with (folder / "photos-01.tar").open("ab") as file:
+        file.write(bytes(512))
+    assert len(known | {identify(folder, photographs)}) == 4
+    looks = (lambda images: images[:, :1, ::16, ::16], (1, 2, 2), [b"see"])
+    for one in (data, folder):
+        cache_maps("maps", *looks, one, photographs, 32, tmp_path)
+        cache_view(AlexNetTower(), one, photographs, 0, 0, tmp_path)
+    assert len(list(tmp_path.glob("maps-*.npy"))) == len(list(tmp_path.glob("view-*.npy"))) == 2
 
 
 def test_a_cache_of_another_shape_is_refused(data, tmp_path):
