@@ -62,8 +62,11 @@ def autoencoder(**config: float) -> AutoencoderKL:
     )
 
 
-def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False) -> Path:
-    """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest."""
+def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False, layers: int = 1) -> Path:
+    """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest.
+
+    It has two ``layers`` to a block; one is enough for most tests, and a third sooner.
+    """
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
     tokenizer.save_pretrained(folder / "tokenizer")
@@ -72,7 +75,7 @@ def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool =
         sample_size=8,
         in_channels=4,
         out_channels=4,
-        layers_per_block=1,
+        layers_per_block=layers,
         block_out_channels=(16, 16, 32, 32),
         attention_head_dim=2,
         cross_attention_dim=16,
@@ -120,6 +123,12 @@ def model(
     if request.param == "epsilon":
         return load_model(str(folder))
     return load_model(str(build_folder(tmp_path_factory.mktemp("v_prediction"), request.param)))
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
+    """The random model with as many layers to a block as Stable Diffusion's."""
+    return load_model(str(build_folder(tmp_path_factory.mktemp("deep"), layers=2)))
 
 
 @pytest.fixture(scope="session")

@@ -53,8 +53,8 @@ def by_heads(x, heads):
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-def test_nine_layers_of_stable_diffusions_layout_are_shared(model):
-    names = SCHEME.sites(model.denoiser)
+def test_nine_layers_of_stable_diffusions_layout_are_shared(deep):
+    names = SCHEME.sites(deep.denoiser)
     assert len(names) == 9
     assert all("up_blocks" in name and name.endswith("attn1") for name in names)
 

@@ -49,17 +49,17 @@ def test_amounts_go_from_the_picture_to_the_edit(model, path):
     assert none < 0.1 * whole
 
 
-def test_all_hear_the_first_ones_queries_keys_and_features(model):
-    network, text = model.denoiser.network, model.embed(["a cat", "a dog"])
+def test_all_hear_the_first_ones_queries_keys_and_features(deep):
+    network, text = deep.denoiser.network, deep.embed(["a cat", "a dog"])
     latents, asked, added = torch.randn(2, 4, 8, 8), [], []
     block = network.up_blocks[1].resnets[1]
     layer = network.up_blocks[1].attentions[1].transformer_blocks[0].attn1
-    with torch.no_grad(), model.denoiser.led(True, True):
+    with torch.no_grad(), deep.denoiser.led(True, True):
         handles = [
             block.register_forward_hook(lambda m, i, o: added.append(o - m.conv_shortcut(i[0]))),
             layer.to_out[0].register_forward_hook(lambda m, i, o: asked.append(i[0])),
         ]
-        model.output(latents, 500, text)
+        deep.output(latents, 500, text)
     for handle in handles:
         handle.remove()
     assert torch.allclose(added[0][0], added[0][1], atol=1e-5)
