@@ -65,7 +65,7 @@ def autoencoder(**config: float) -> AutoencoderKL:
 def build_folder(folder: Path, target: str = "epsilon", tiny_autoencoder: bool = False, layers: int = 1) -> Path:
     """Write a random model of Stable Diffusion's layout: four levels, attention in all but the deepest.
 
-    It has two ``layers`` to a block; one is enough for most tests, and a third sooner.
+    That has two ``layers`` to a block; one is enough for most tests, and a third sooner.
     """
     torch.manual_seed(0)
     tokenizer = train_tokenizer(["a photo of a cat", "a photo of a dog"], size=800)
@@ -125,10 +125,10 @@ def model(
     return load_model(str(build_folder(tmp_path_factory.mktemp("v_prediction"), request.param)))
 
 
-@pytest.fixture(scope="session")
-def deep(tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
-    """The random model with as many layers to a block as Stable Diffusion's."""
-    return load_model(str(build_folder(tmp_path_factory.mktemp("deep"), layers=2)))
+@pytest.fixture(scope="session", params=["epsilon", "v_prediction"])
+def deep(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LatentDiffusion:
+    """The same with as many layers to a block as Stable Diffusion has."""
+    return load_model(str(build_folder(tmp_path_factory.mktemp("deep"), request.param, layers=2)))
 
 
 @pytest.fixture(scope="session")

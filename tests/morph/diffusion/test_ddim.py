@@ -47,10 +47,10 @@ def round_trip_error(model, iterations, steps=10):
     return float((restored - clean).square().mean().sqrt())
 
 
-def test_fixed_point_iterations_close_the_round_trip(model):
-    errors = [round_trip_error(model, iterations) for iterations in (1, 2, 5)]
+def test_fixed_point_iterations_close_the_round_trip(deep):
+    errors = [round_trip_error(deep, iterations) for iterations in (1, 2, 5)]
     assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < errors[0] / 4
+    assert errors[2] < errors[0] / 5
 
 
 def test_a_leap_ends_near_where_steps_do_by_two_evaluations(model):
