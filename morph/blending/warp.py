@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from morph.latest import Latest
 
 ROUNDS = 50
 """Most rounds of the fixed point that finds the halfway point of a frame's place."""
@@ -26,6 +28,8 @@ STILL = 1e-6
 """What a round may move such a point by when no other follows, far below what a pixel is wide."""
 COARSE = 192
 """Points a side at which that is done; the field is smooth, so that between them it is interpolated."""
+RECENT = 16
+"""Frames for which that is kept: each is asked for at several sizes."""
 SAMPLES = 4
 """Places between two knots, along either axis, at which folds are looked for."""
 
@@ -42,6 +46,9 @@ class Warp:
     control: Tensor
     extent: tuple[float, float]
     trust: Tensor
+    _displacements: Latest[float, Tensor] = field(
+        default_factory=lambda: Latest(RECENT), init=False, repr=False, compare=False
+    )
 
     @classmethod
     def still(cls, size: tuple[int, int]) -> Self:
@@ -95,22 +102,25 @@ class Warp:
         In the frames at the positions ``ends``, by default the two pictures, and in the halfway picture; in this
         module's units.
         """
-        # the borders are among the coarse points, so that nothing is extrapolated
-        counts = [min(COARSE, length) for length in size]
-        frame_points = _mesh(
-            *[torch.linspace(-side, side, count) for count, side in zip(counts, self.extent, strict=True)]
-        )
-        field, points = self._sampled(16), frame_points
-        for _ in range(ROUNDS):
-            displacement = _interpolated(field, points / self._half_sides, "bilinear")
-            before, points = points, 0.5 * points + 0.5 * (frame_points - (2 * alpha - 1) * displacement)
-            if float((points - before).abs().amax()) < STILL:
-                break
-        displacement = self.at(points.reshape(-1, 2)).T.reshape(1, 2, *points.shape[:2])
+        displacement = self._displacements.get(alpha, self._displacement)
         unit_grid = _mesh(*[(torch.arange(count) + 0.5) / count * 2 - 1 for count in size])
         displacement, pixels = _interpolated(displacement, unit_grid, "bicubic"), unit_grid * self._half_sides
         first, second, halfway = (pixels + 2 * (position - alpha) * displacement for position in (*ends, 0.5))
         return first, second, halfway
+
+    def _displacement(self, alpha: float) -> Tensor:
+        """The field (1,2,COARSE,COARSE) where points of the frame at alpha lie in the halfway picture.
+
+        The borders are among the points, so that nothing is extrapolated.
+        """
+        frame_points = _mesh(*[torch.linspace(-side, side, COARSE) for side in self.extent])
+        sampled, points = self._sampled(16), frame_points
+        for _ in range(ROUNDS):
+            displacement = _interpolated(sampled, points / self._half_sides, "bilinear")
+            before, points = points, 0.5 * points + 0.5 * (frame_points - (2 * alpha - 1) * displacement)
+            if float((points - before).abs().amax()) < STILL:
+                break
+        return self.at(points.reshape(-1, 2)).T.reshape(1, 2, COARSE, COARSE)
 
     def pixels(self, alpha: float, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The same in pixels, x and y, of pictures of ``size`` (width, height); the first pixel's centre is (0, 0).

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from morph import random
-from morph.diffusion.model import LatentDiffusion, computes_in_bfloat16
+from morph.diffusion.model import LatentDiffusion
 from morph.embedded.photographs import Crop, Photograph, cache_maps
 from morph.errors import SettingsError
 from morph.perception.dense import Vgg16
@@ -40,12 +40,10 @@ def cache_targets(data: Path, photographs: Sequence[Photograph], size: int, fold
     same takes to CHANNELS: that hardly changes angles (Johnson & Lindenstrauss, 1984). Mirrored as latents are.
     """
     look, matrix = Vgg16(), random.normal((CHANNELS, 512), 0, "repa") / CHANNELS**0.5
-    fast = computes_in_bfloat16(torch.device("cpu"))
 
     def see(images: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            _, layer = look(images)[-1]
-        return torch.einsum("dc,bchw->bdhw", matrix, layer.float())
+        _, layer = look(images)[-1]
+        return torch.einsum("dc,bchw->bdhw", matrix, layer)
 
     identity = [SHA256["vgg16"].encode(), matrix.numpy().tobytes()]
     shape = (CHANNELS, size // CELL, size // CELL)
