@@ -1,8 +1,8 @@
 """How good the default preset is: ``python -m tests.benchmarks.bars``.
 
-For every sample pair, on the embedded model and 24 frames: the default preset without LoRA, attention and AdaIN, and
-with them, both at uniform alphas, and the default preset paced; and a plain cross-fade, which shows what the path
-length and the variance reward.
+For every sample pair, on the embedded model at 256 px and 24 frames: the default preset without attention and
+AdaIN, and with them, both at uniform alphas, and the default preset paced; and a plain cross-fade, which shows what
+the path length and the variance reward.
 """
 
 from __future__ import annotations
