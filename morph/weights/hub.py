@@ -7,16 +7,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from morph.errors import ModelError, reason_of
-from morph.weights.names import SUFFIX, VARIANTS, spelled
+from morph.weights.names import PICKLE, SUFFIX, VARIANTS, spelled
 
 
 def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
     """The folder of a model of the hub, with the files that ``patterns`` name; see :func:`chosen`.
 
-    Without ``fetch`` it must be in the cache, and the network is not touched.
+    Without ``fetch`` it must be in the cache, and the network is not touched; there may be its configs alone.
 
     Raises:
-        ModelError: there is no such model, or it cannot be had.
+        ModelError: there is no such model, or it cannot be had: of a hub that gives nothing its weights are not in
+            the cache either, where ``patterns`` ask for any.
     """
     from huggingface_hub import model_info, snapshot_download
     from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its client's, whichever
@@ -42,9 +43,15 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             raise
         except Exception as error:  # whatever the library that asks makes of no answer: it may be in the cache
             try:
-                return _cached(hub_id)
+                folder = _cached(hub_id)
             except LocalEntryNotFoundError:
                 raise error from None
+            if _lacks_weights(folder, patterns):
+                raise ModelError(
+                    f"only configs of {hub_id} are in the hub's cache, and its weights cannot be fetched: the hub "
+                    "cannot be reached, or may not be asked (HF_HUB_OFFLINE); try again when it can, or name a folder"
+                ) from error
+            return folder
         return Path(snapshot_download(hub_id, allow_patterns=wanted))
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
@@ -68,6 +75,13 @@ def _cached(hub_id: str) -> Path:
         if folder := getattr(error, "snapshot_path", None):
             return Path(folder)
         raise
+
+
+def _lacks_weights(folder: Path, patterns: Sequence[str]) -> bool:
+    """Whether nothing is there of the weights that patterns ask for: of some models the configs alone are fetched."""
+    weights = [pattern for pattern in patterns if pattern.endswith((SUFFIX, PICKLE))]
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")]
+    return bool(weights) and not chosen([name for name in names if name.endswith((SUFFIX, PICKLE))], weights)
 
 
 def chosen(names: Iterable[str], patterns: Sequence[str]) -> list[str]:

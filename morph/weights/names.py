@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 SUFFIX = ".safetensors"
+PICKLE = ".pth"
+"""What a file is called that somebody published in no other form; see :func:`morph.weights.read.read_weights`."""
 VARIANTS = ("", "fp16", "bf16")
 """What files of rounded weights have in their names; those that are whole come first, where there are several."""
 

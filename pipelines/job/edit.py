@@ -21,7 +21,7 @@ from pipelines.job.needs import check_edit, check_editable
 from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
-from pipelines.request.edits.instruction import suited
+from pipelines.request.edits.instruction import draws, suited
 from pipelines.request.recipe import published_edit
 from pipelines.tasks.progress import Callback
 
@@ -85,7 +85,7 @@ def edit_file(
         InputError: a picture or a model that cannot be used, or a file that cannot be written or is the picture.
     """
     path, several = Path(output), options.steps_out is not None or options.count > 1
-    check_numbers(edit, options)
+    check_numbers(options)
     edit.check_offload(options.offload)
     if several == (path.suffix.lower() == ".png") or (path.is_dir() and not several):
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
@@ -98,6 +98,10 @@ def edit_file(
     refuse_inputs(path, [Path(image), *edit.files.values()], path if several else None)
     source = hash_of_file(Path(image))  # before a model is fetched
     edit = suited(edit, options.model)
+    if options.count > 1 and not draws(edit, options.model):
+        raise SettingsError(
+            f"edit {edit.how.name} draws nothing by its seed here, so all would be the same: leave out count"
+        )
     made: dict[str, Any] = {"edited": source, "edit": published_edit(edit)}
     if not overwrite:
         _check_free(path, made, several)
@@ -163,8 +167,8 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
     return Models.from_pretrained(options.model, **where, offload=options.offload, edits=edit.how.instructs)
 
 
-def check_numbers(edit: Edit, options: EditOptions) -> None:
-    """Refuse numbers of pictures that mean nothing, or give the same again and again.
+def check_numbers(options: EditOptions) -> None:
+    """Refuse numbers of pictures that mean nothing.
 
     Raises:
         SettingsError: with what does.
@@ -175,10 +179,6 @@ def check_numbers(edit: Edit, options: EditOptions) -> None:
         raise SettingsError(f"count is {options.count}; it must be from 1 to {MOST}")
     if options.count > 1 and options.steps_out is not None:
         raise SettingsError("count asks for several edits, and steps-out for the way to one: leave one of them out")
-    if options.count > 1 and not (edit.how.seeded or edit.numbers.draws):
-        raise SettingsError(
-            f"edit {edit.how.name} draws nothing by its seed, so all would be the same: leave out count"
-        )
 
 
 def _check_free(path: Path, made: Mapping[str, Any], several: bool) -> None:

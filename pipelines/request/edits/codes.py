@@ -95,6 +95,11 @@ class Resample(
         0.0, "How far the noise of the picture is turned to fresh noise, as a share of a right angle.", 0, 1
     )
 
+    @property
+    def draws(self) -> bool:
+        """See :class:`How`."""
+        return self.strength > 0 or self.fresh > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pluralistic(
@@ -115,6 +120,11 @@ class Pluralistic(
         0,
         1,
     )
+
+    @property
+    def draws(self) -> bool:
+        """See :class:`How`."""
+        return self.fresh > 0
 
     def check(self, given: Collection[str]) -> None:
         """See :class:`How`."""

@@ -139,6 +139,11 @@ class Edit:
         wanted = [amount for amount in amounts or (self.numbers.amount,) if amount > 0]
         return self.how.forwards(self.numbers, wanted) if wanted else 0
 
+    @property
+    def draws(self) -> bool:
+        """Whether it comes out otherwise with another seed."""
+        return self.numbers.amount > 0 and (self.how.draws or self.numbers.draws)
+
     def check_offload(self, offload: Offload) -> None:
         """Refuse to fit with a denoiser of which only a block at a time is on the device.
 

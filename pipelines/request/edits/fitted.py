@@ -40,6 +40,11 @@ class DiffusionClip(
     clip: str = setting("embedded", _CLIP, names="weights", known=("embedded",))
 
     @property
+    def draws(self) -> bool:
+        """See :class:`How`: the LoRA begins at random, and changes nothing before it is fitted."""
+        return self.learning_rate > 0
+
+    @property
     def fits(self) -> bool:
         """See :class:`How`."""
         return True
@@ -85,6 +90,12 @@ class Asyrp(
     direction: float = setting(1.0, "Weight of changing as the texts do.", 0, 1000)
     identity: float = setting(1.0, _IDENTITY, 0, 1000)
     clip: str = setting("embedded", _CLIP, names="weights", known=("embedded",))
+
+    @property
+    def draws(self) -> bool:
+        """See :class:`How`: what is fitted begins at random, and what texts make of h does not."""
+        fitted = self.rounds > 0 and self.learning_rate > 0 and self.scale > 0
+        return fitted or self.boosted > 0
 
     @property
     def fits(self) -> bool:

@@ -23,7 +23,7 @@ class How(Section):
     the defaults. detailed: whether what is finer than the model's size comes from the picture again where it did
     not change; False for what brings detail of its own, or holds what it makes to a rule. instructs: whether models
     that were made to follow instructions can be given. options: which of its options have to be given.
-    idle: numbers that have no part in it. seeded: whether the seed matters, but to an inversion.
+    idle: numbers that have no part in it. seeded: whether the seed matters, but to an inversion; see ``draws``.
     """
 
     name: ClassVar[str]
@@ -61,6 +61,11 @@ class How(Section):
 
     def check(self, given: Collection[str]) -> None:
         """Refuse options that do not go with what is ``given``, by its names; a SettingsError says which."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether the seed matters with these options, but to an inversion."""
+        return self.seeded
 
     @property
     def fits(self) -> bool:

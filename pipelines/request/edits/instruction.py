@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from morph.diffusion.families import (
@@ -17,6 +18,7 @@ from morph.diffusion.families import (
 from morph.errors import SettingsError
 from morph.weights.locate import CONFIG_FILES, locate
 from pipelines.request.edits.edit import Edit
+from pipelines.request.edits.prompts import PromptToPrompt
 
 _PUBLISHED: Mapping[Family, Mapping[str, Any]] = {
     FLUX1_KONTEXT: {"steps": 28, "guidance": 2.5},
@@ -45,6 +47,21 @@ def suited(edit: Edit, model: str, fetch: bool = True) -> Edit:
     family = editing_of(folder)
     check_instruction(edit, family, name)
     return edit.with_published(_PUBLISHED.get(family, {})) if family else edit
+
+
+def draws(edit: Edit, model: str) -> bool:
+    """Whether an edit by a model comes out otherwise with another seed.
+
+    Instructions do by a model that follows them, which paints from noise, and a pair of prompts draws nothing.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+        SettingsError: see :func:`prompts_of`.
+    """
+    if not edit.how.instructs or editing_of(locate(model, patterns=CONFIG_FILES)[0]):
+        return edit.draws
+    source, prompt = prompts_of(edit.prompt, edit.source)
+    return replace(edit, how=PromptToPrompt(), source=source, prompt=prompt).draws
 
 
 def check_instruction(edit: Edit, family: Family | None, model: str) -> None:

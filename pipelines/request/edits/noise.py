@@ -42,6 +42,11 @@ class Variation(
     strength: float = setting(1.0, "The share of the steps that the picture is inverted by.", 0, 1)
     fresh: float = setting(0.4, "How far the noise is turned to fresh noise, as a share of a right angle.", 0, 1)
 
+    @property
+    def draws(self) -> bool:
+        """See :class:`How`."""
+        return self.fresh > 0
+
     def forwards(self, numbers: Numbers, amounts: Sequence[float]) -> int:
         """See :class:`How`."""
         sampling = numbers.sampling(self.strength) * numbers.passes

@@ -75,6 +75,27 @@ def test_configs_are_fetched_alone_and_the_rest_later(hub, tmp_path):
     assert fetched(tmp_path) == FETCHED
 
 
+def test_configs_alone_are_no_model_where_the_hub_gives_nothing(hub, tmp_path):
+    few = located(hub, tmp_path, more=", patterns=CONFIG_FILES")
+    told = "only configs of owner/name are in the hub's cache, and its weights cannot be fetched"
+    for missing in (located(hub, tmp_path, offline="1"), located(f"{hub}/busy", tmp_path)):
+        assert missing.returncode
+        assert told in missing.stderr.splitlines()[-1]
+    assert located(hub, tmp_path, offline="1", more=", patterns=CONFIG_FILES").stdout == few.stdout
+    assert located(hub, tmp_path, more=", fetch=False").stdout == few.stdout  # a plan does with them
+    assert located(hub, tmp_path).returncode == 0
+    assert located(hub, tmp_path, offline="1").stdout == few.stdout
+
+
+@pytest.mark.parametrize("name", ["body_pose_model.pth", "body_pose_model.safetensors"])
+def test_weights_of_either_form_are_weights(tmp_path, name):
+    more = ', patterns=("body_pose_model.safetensors", "body_pose_model.pth")'
+    with serving({name: b"weights"}) as endpoint:
+        first = located(endpoint, tmp_path, more=more)
+        assert first.returncode == 0, first.stderr
+        assert located(endpoint, tmp_path, offline="1", more=more).stdout == first.stdout
+
+
 def test_what_the_hub_does_not_have_is_said_in_one_line(hub, tmp_path):
     missing = located(hub, tmp_path, name="owner/none")
     assert missing.returncode
