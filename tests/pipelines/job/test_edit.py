@@ -18,7 +18,11 @@ from tests.morph.diffusion.backbones.tiny_edits import build_kontext
 from tests.pipelines.conftest import CAT, RACCOON
 
 EDIT = Edit.of({"how": "sdedit", "prompt": "a dog", "steps": 3, "guidance": 1})
-UNSEEDED = Edit.of({"how": "text-difference", "source": "a cat", "prompt": "a dog"})
+TEXTS = {"source": "a cat", "prompt": "a dog"}
+UNSEEDED = Edit.of({"how": "text-difference", **TEXTS})
+PAIR = Edit.of({"how": "instruct", "prompt": "turn the cat into a dog"})
+UNFITTED = Edit.of({"how": "asyrp", "rounds": 0, **TEXTS})
+NONE = Edit.of({"how": "sdedit", "amount": 0})
 
 
 def levels(file):
@@ -83,6 +87,9 @@ def test_several_have_seeds_of_their_own(folder, tmp_path):
         ("out", {"steps_out": 1}, "steps-out is 1; it must be from 2"),
         ("out", {"steps_out": 3, "count": 2}, "leave one of them out"),
         ("out", {"count": 2, "asked": UNSEEDED}, "edit text-difference draws nothing by its seed"),
+        ("out", {"count": 2, "asked": PAIR}, "edit instruct draws nothing by its seed"),
+        ("out", {"count": 2, "asked": UNFITTED}, "edit asyrp draws nothing by its seed"),
+        ("out", {"count": 2, "asked": NONE}, "edit sdedit draws nothing by its seed"),
     ],
 )
 def test_outputs_that_do_not_fit_are_refused(folder, tmp_path, output, options, told):

@@ -4,7 +4,7 @@ import pytest
 
 from morph.errors import SettingsError
 from pipelines.request.edits.edit import Edit
-from pipelines.request.edits.instruction import prompts_of, suited
+from pipelines.request.edits.instruction import draws, prompts_of, suited
 from tests.hub import asking, fetched, serving
 
 
@@ -69,6 +69,16 @@ def test_what_is_given_in_vain_is_refused(tmp_path, files, given, told):
     suited(Edit.of(asked), str(tmp_path))
     heeded = {"picture_guidance": 2} if files is PIX2PIX else {"guidance": 2}
     suited(Edit.of(asked | heeded), str(tmp_path))
+
+
+def test_a_pair_of_prompts_draws_nothing_and_a_model_that_follows_does(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxKontextPipeline"}')
+    asked = Edit.of({"how": "instruct", "prompt": "turn a cat into a dog"})
+    assert draws(asked, str(tmp_path))
+    assert not draws(asked, "embedded")
+    by_inversion = Edit.of({"how": "instruct", "prompt": "turn a cat into a dog", "inversion": "rf-inversion"})
+    assert draws(by_inversion, "embedded")
+    assert draws(Edit.of({"how": "sdedit"}), "nowhere, and not looked for")
 
 
 def test_of_a_model_of_the_hub_the_configs_alone_are_fetched(tmp_path):
