@@ -151,10 +151,10 @@ class Glo:
         """See :class:`morph.directions.generator.Generator`: of the first layer."""
         return self.network.first.weight.detach()
 
-    def save(self, path: Path) -> None:
-        """Write as safetensors."""
+    def save(self, path: Path, learnt_from: Mapping[str, Any] | None = None) -> None:
+        """Write as safetensors; ``learnt_from``, JSON-ready, is kept for :func:`learnt_from`."""
         tensors = {name: value.contiguous() for name, value in self.network.state_dict().items()}
-        header = {"numbers": self.codes.shape[1], "side": self.side, "width": self.width}
+        header = {"numbers": self.codes.shape[1], "side": self.side, "width": self.width, "from": learnt_from}
         with atomic_path(path) as partial:
             save_file({**tensors, "codes": self.codes.contiguous()}, partial, {KEY: json.dumps(header)})
 
@@ -219,6 +219,19 @@ def fit(
             codes.copy_(on_ball(codes))
         yield float(loss.detach())
     return Glo(network.eval().requires_grad_(False), codes.detach(), side, width)
+
+
+def learnt_from(path: Path) -> Any:
+    """What a file of a space says that it was learnt from, as :meth:`Glo.save` was told; None where it does not.
+
+    Raises:
+        ModelError: no such file, or no safetensors.
+    """
+    _, metadata = read_header(path, "space")
+    try:
+        return json.loads(metadata[KEY])["from"]
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return None
 
 
 def on_ball(codes: Tensor) -> Tensor:

@@ -61,6 +61,12 @@ class StillImage(NamedTuple):
         """How many bits a colour has, 8 or 16."""
         return 8 * self.pixels.itemsize
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        height, width = self.pixels.shape[:2]
+        return width, height
+
 
 def read_image(path: Path | str) -> StillImage:
     """Read an untrusted PNG, JPEG, WebP, TIFF, BMP, GIF, AVIF or HEIC as upright sRGB and its matte.

@@ -49,7 +49,7 @@ def snapshot(hub_id: str, fetch: bool, patterns: Sequence[str]) -> Path:
             if _lacks_weights(folder, patterns):
                 raise ModelError(
                     f"only configs of {hub_id} are in the hub's cache, and its weights cannot be fetched: the hub "
-                    "cannot be reached, or may not be asked (HF_HUB_OFFLINE); try again when it can, or name a folder"
+                    "cannot be reached, or may not be asked (HF_HUB_OFFLINE); ask it once more, or name a folder"
                 ) from error
             return folder
         return Path(snapshot_download(hub_id, allow_patterns=wanted))
@@ -78,7 +78,7 @@ def _cached(hub_id: str) -> Path:
 
 
 def _lacks_weights(folder: Path, patterns: Sequence[str]) -> bool:
-    """Whether nothing is there of the weights that patterns ask for: of some models the configs alone are fetched."""
+    """Whether nothing is there of the weights that patterns ask for: of some the configs alone are fetched."""
     weights = [pattern for pattern in patterns if pattern.endswith((SUFFIX, PICKLE))]
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")]
     return bool(weights) and not chosen([name for name in names if name.endswith((SUFFIX, PICKLE))], weights)

@@ -51,6 +51,16 @@ def locate(source: str, *, fetch: bool = True, patterns: Sequence[str] = DENOISE
     raise ModelError(f"model {source!r} is neither 'embedded', a folder, nor a hub id such as owner/name")
 
 
+def check_name(source: str) -> None:
+    """Refuse what names no model; one of the hub is not looked for.
+
+    Raises:
+        ModelError: it is neither "embedded", a folder, nor a hub id.
+    """
+    if os.path.isdir(source) or not HUB_ID.fullmatch(source):
+        locate(source)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a model's folder.
 

@@ -108,7 +108,7 @@ def assigned(assignments: tuple[str, ...], lists: str = "morph settings") -> dic
     values = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise SettingsError(f"--set {assignment!r}: write it as key=value; {lists} lists the keys")
         values[key.strip()] = value.strip()
     return values

@@ -124,7 +124,7 @@ def fit(
     from pipelines.directions.methods import method_of
     from pipelines.directions.spaces import SpaceAsked
 
-    chosen = method_of(method, assigned(assignments))
+    chosen = method_of(method, assigned(assignments, "morph directions fit --methods"))
     width, height = parse_size(size) if size else (chosen.side, chosen.side)
     values = {"width": width, "height": height}
     values |= {key: value for key, value in given.items() if value is not None}
@@ -245,7 +245,10 @@ def glo(
         known = ", ".join(part.name for part in fields(GloOptions))
         return SettingsError(f"a space that is learnt has no {key}; it has {known}")
 
-    values = {**assigned(assignments), **{key: value for key, value in given.items() if value is not None}}
+    values = {
+        **assigned(assignments, "morph directions glo --help"),
+        **{key: value for key, value in given.items() if value is not None},
+    }
     options: GloOptions = with_values(GloOptions(), values, unknown)
     result = with_consent(lambda may: learn_file(folder, output, options, progress, may), overwrite)
     click.echo(json.dumps(asdict(result)) if as_json else output)

@@ -47,6 +47,10 @@ class FitAsked:
             raise SettingsError(f"{name} goes by a score: give --toward and --away, or --having and --lacking")
         if "score" not in needs and scored:
             raise SettingsError(f"{name} goes by no score: leave out --toward and --away, --having and --lacking")
+        if self.texts and self.texts[0] == self.texts[1]:
+            raise SettingsError(
+                "--toward and --away say the same, which no score tells apart: give two that differ"
+            )
         if ("mask" in needs) != bool(self.mask):
             raise SettingsError(f"{name} {'needs a mask: give --mask' if 'mask' in needs else 'takes no --mask'}")
         if not 1 <= self.count <= 512:

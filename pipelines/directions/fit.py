@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from morph.errors import ExistsError, ModelError, SettingsError
+from morph.media.image import read_image
 from morph.media.stills import check_parent
+from morph.weights.locate import check_name
 from pipelines.directions.asked import FitAsked
 from pipelines.directions.spaces import pictures_from
 from pipelines.manifest.folder import pictures
@@ -46,6 +48,9 @@ def fit_file(asked: FitAsked, output: str, bar: Bar, overwrite: bool = False) ->
     refuse_inputs(path, _read(asked))
     if not overwrite and os.path.lexists(path) and not _known(path, asked):
         raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
+    if asked.mask:
+        read_image(asked.mask)  # what cannot be used is told before anything is made
+    check_name(asked.clip)
     files = pictures(asked.data)[: asked.samples or asked.method.samples] if asked.data else []
 
     from morph.directions.card import Card, Found

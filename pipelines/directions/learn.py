@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from morph.errors import ExistsError, SettingsError
+from morph.errors import ExistsError, ModelError, SettingsError
 from morph.media.stills import check_parent
 from pipelines.directions.spaces import pictures_from
 from pipelines.manifest.folder import pictures
 from pipelines.output.existing import REMEDY
+from pipelines.request.contents import hash_of_file
 from pipelines.request.options.setting import Section, setting
+from pipelines.request.options.values import keys
 from pipelines.tasks.progress import Bar
 
 
@@ -47,8 +52,10 @@ class Learnt:
 def learn_file(folder: str, output: str, options: GloOptions, bar: Bar, overwrite: bool = False) -> Learnt:
     """Learn a space of a folder's pictures, and write it into the safetensors ``output``.
 
+    overwrite: what is there gives way; without, only what was learnt of the same pictures in the same way does.
+
     Raises:
-        ExistsError: something is there, and ``overwrite`` is not set.
+        ExistsError: something else is there, and ``overwrite`` is not set.
         InputError: something that was given cannot be used.
     """
     path = Path(output)
@@ -57,9 +64,11 @@ def learn_file(folder: str, output: str, options: GloOptions, bar: Bar, overwrit
     if options.width % 8 or options.side not in (32, 64, 128):
         raise SettingsError("width is a multiple of 8, and side is 32, 64 or 128")
     check_parent(path)
-    if not overwrite and os.path.lexists(path):
-        raise ExistsError(f"{path}: is there already: {REMEDY}")
     files = pictures(Path(folder))
+    seen = hashlib.blake2b("".join(map(hash_of_file, files)).encode(), digest_size=16).hexdigest()
+    learnt_from = {**keys(options), "pictures": seen}
+    if not overwrite and os.path.lexists(path) and not _known(path, learnt_from):
+        raise ExistsError(f"{path}: is there already, and something else made it: {REMEDY}")
 
     import torch
 
@@ -86,8 +95,18 @@ def learn_file(folder: str, output: str, options: GloOptions, bar: Bar, overwrit
                 learnt = stop.value
                 break
             tell("learn", len(losses), options.fit_steps, None)
-    learnt.save(path)
+    learnt.save(path, learnt_from)
     made = pictures_of(learnt, Points(learnt.codes))
     last = losses[-max(1, len(losses) // 10) :]
     error, of_the_mean = (float(torch.mean((guess - own) ** 2)) for guess in (made, own.mean(0)))
     return Learnt(output, len(files), sum(last) / len(last), error, of_the_mean)
+
+
+def _known(path: Path, learnt_from: Mapping[str, Any]) -> bool:
+    """Whether a file holds a space that was learnt in the same way."""
+    from morph.directions import glo
+
+    try:
+        return bool(glo.learnt_from(path) == learnt_from)
+    except ModelError:
+        return False

@@ -21,7 +21,7 @@ from morph.diffusion.preview import Preview
 from morph.editing import instruction
 from morph.errors import SettingsError
 from morph.latest import Latest
-from morph.media.image import StillImage, read_image
+from morph.media.image import read_image
 from morph.media.keyframe import Fit, Keyframe, fitted
 from morph.perception.clip import CLIP
 from morph.perception.lpips import PerceptualDistance
@@ -32,9 +32,6 @@ from pipelines.edit.editors import edited
 from pipelines.edit.prompts import notices_of
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
-
-SAME_SHAPE = 0.02
-"""How far the proportions of a mask may be from a picture's, as sizes are rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,23 +115,6 @@ def identity(edit: Edit, clip: Callable[[str], CLIP]) -> dict[str, Any]:
     """
     weights = {name: clip(source).fingerprint for name, source in edit.weights.items()}
     return edit.as_dict() | weights | {name: hash_of_file(file) for name, file in edit.files.items()}
-
-
-def shape_notices(edit: Edit, picture: StillImage) -> list[str]:
-    """What people should know of a mask of other proportions than the picture that is edited has.
-
-    Raises:
-        InputError: the mask cannot be read.
-    """
-    if edit.mask is None:
-        return []
-    (height, width), (of_mask, across) = picture.pixels.shape[:2], read_image(edit.mask).pixels.shape[:2]
-    if abs(across * height / (of_mask * width) - 1) <= SAME_SHAPE:
-        return []
-    return [
-        f"{edit.mask}: {across}x{of_mask} has other proportions than the picture, {width}x{height}: it is "
-        "cropped to the same frame, and may mean other places than it was drawn for"
-    ]
 
 
 def mask_of(file: Path, size: tuple[int, int], fit: Fit) -> Tensor:

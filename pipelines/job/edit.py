@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from morph.errors import ExistsError, SettingsError
 from morph.installed import version
+from morph.media.image import read_image
 from morph.media.kinds import FILMS, OTHER_PICTURES, PICTURES, RAW
 from morph.media.pattern import StillPattern
 from morph.media.recipe import published
@@ -22,6 +23,7 @@ from pipelines.output.existing import REMEDY, check_file, refuse_inputs
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import draws, suited
+from pipelines.request.edits.mask import shape_notices
 from pipelines.request.recipe import published_edit
 from pipelines.tasks.progress import Callback
 
@@ -85,7 +87,7 @@ def edit_file(
         InputError: a picture or a model that cannot be used, or a file that cannot be written or is the picture.
     """
     path, several = Path(output), options.steps_out is not None or options.count > 1
-    check_numbers(options)
+    check_numbers(edit, options)
     edit.check_offload(options.offload)
     if several == (path.suffix.lower() == ".png") or (path.is_dir() and not several):
         wanted = "the folder for several pictures, such as -o edits" if several else "a PNG, such as -o edited.png"
@@ -108,14 +110,15 @@ def edit_file(
     if several:
         check_folder(path, replace=_FRAMES)
 
+    picture = read_image(image)  # and what else is looked at: what is no picture is told before models are loaded
+    for file in filter(None, (edit.mask, edit.reference)):
+        read_image(file)
     models = loaded(options, edit)
 
-    from morph.media.image import read_image
-    from pipelines.edit.painting import Kit, as_levels, shape_notices
+    from pipelines.edit.painting import Kit, as_levels
     from pipelines.job.keyframe import sized_picture
     from pipelines.tasks.progress import Meter
 
-    picture = read_image(image)
     keyframe, sizes = sized_picture(picture, image, models.model.geometry, options.size, options.model_size)
     made |= made_by(models, sizes)
     if not overwrite:  # what is told apart by these is known only now
@@ -126,7 +129,7 @@ def edit_file(
     amounts = [numbers.amount] if steps is None else [numbers.amount * n / (steps - 1) for n in range(steps)]
     edits = [replace(edit, numbers=replace(numbers, seed=numbers.seed + n)) for n in range(options.count)]
     kit = Kit(models.model, models.perception, models.clip)
-    for notice in (*keyframe.notices, *shape_notices(edit, picture), *kit.notices(edit, amounts)):
+    for notice in (*keyframe.notices, *shape_notices(edit, picture.size), *kit.notices(edit, amounts)):
         log.warning("%s", notice)
     planned = {"edit": len(edits) * kit.forwards(edit, amounts)}
     where = {"device": str(models.device), "dtype": models.dtype}
@@ -167,14 +170,18 @@ def loaded(options: EditOptions, edit: Edit) -> Models:
     return Models.from_pretrained(options.model, **where, offload=options.offload, edits=edit.how.instructs)
 
 
-def check_numbers(options: EditOptions) -> None:
-    """Refuse numbers of pictures that mean nothing.
+def check_numbers(edit: Edit, options: EditOptions) -> None:
+    """Refuse numbers of pictures that mean nothing, or are all the picture itself.
 
     Raises:
         SettingsError: with what does.
     """
     if options.steps_out is not None and not 2 <= options.steps_out <= MOST_ON_THE_WAY:
         raise SettingsError(f"steps-out is {options.steps_out}; it must be from 2 to {MOST_ON_THE_WAY}")
+    if options.steps_out is not None and not edit.numbers.amount:
+        raise SettingsError(
+            "amount is 0, so all on the way would be the picture itself: leave out steps-out or amount"
+        )
     if not 1 <= options.count <= MOST:
         raise SettingsError(f"count is {options.count}; it must be from 1 to {MOST}")
     if options.count > 1 and options.steps_out is not None:

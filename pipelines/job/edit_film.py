@@ -26,6 +26,7 @@ from pipelines.output.unfinished import sole_writer
 from pipelines.request.contents import hash_of_file
 from pipelines.request.edits.edit import Edit
 from pipelines.request.edits.instruction import suited
+from pipelines.request.edits.mask import shape_notices
 from pipelines.request.encode import Encode
 from pipelines.request.recipe import published_edit
 
@@ -78,7 +79,7 @@ def edit_film(
         log.warning("%s", notice)
     models = loaded(options, edit)
 
-    from pipelines.edit.painting import Kit, as_levels, shape_notices
+    from pipelines.edit.painting import Kit, as_levels
     from pipelines.job.keyframe import sized_picture
     from pipelines.tasks.progress import Meter
 
@@ -89,7 +90,7 @@ def edit_film(
     if not overwrite:  # what is told apart by these is known only now
         check_free(trial, known)
     kit = Kit(models.model, models.perception, models.clip)
-    for notice in (models.said, *shape_notices(edit, first), *kit.notices(edit)):
+    for notice in (models.said, *shape_notices(edit, first.size), *kit.notices(edit)):
         log.warning("%s", notice)
     planned = {"edit": count * kit.forwards(edit)}
     where = {"device": str(models.device), "dtype": models.dtype}

@@ -13,7 +13,7 @@ from morph.diffusion.supported import check_configs, check_controlnet, check_ste
 from morph.errors import ModelError, SettingsError
 from morph.installed import how_to_install
 from morph.video.supported import check_frames, check_video, is_video, latent_frames, video_geometry
-from morph.weights.locate import CONFIG_FILES, HUB_ID, locate, read_json
+from morph.weights.locate import CONFIG_FILES, HUB_ID, check_name, locate, read_json
 from morph.weights.lora_keys import lora_keys
 from morph.weights.semantic import weights_of
 from morph.weights.vectors import own_word
@@ -63,9 +63,7 @@ def checked_geometry(clip: Clip, ways: Sequence[Way], fetch: bool) -> Geometry:
         for token in clip.tokens:
             own_word(token.file)
         for clip_model in dict.fromkeys(way.settings.ranking.clip for way in ways if _leaves_choice(way)):
-            _check_clip(clip_model)
-        for source in dict.fromkeys(source for edit in clip.edits for source in edit.weights.values()):
-            _check_clip(source)
+            check_name(clip_model)
         for edit in clip.edits:
             check_edit(edit, clip.model)
         if clip.settings.infill.codes:
@@ -92,11 +90,13 @@ def _check_instructions(clip: Clip, folder: Path, name: str) -> None:
 
 
 def check_edit(edit: Edit, model: str) -> None:
-    """Refuse an edit along directions, or of codes, that cannot be had, before a model is loaded.
+    """Refuse an edit whose weights, directions or codes cannot be had, before a model is loaded.
 
     Raises:
         InputError: what is missing.
     """
+    for source in edit.weights.values():
+        check_name(source)
     coded = isinstance(edit.how, Coded)
     if isinstance(edit.how, Direction):
         from pipelines.edit.directions import found_of  # what reads them takes seconds to load
@@ -105,6 +105,8 @@ def check_edit(edit: Edit, model: str) -> None:
         coded = space == "semantic"
         if edit.how.levels and not coded:
             raise SettingsError("levels are of directions of semantic codes: leave them out")
+        if edit.how.glo and space != "glo":
+            raise SettingsError(f"directions {edit.how.directions} are of no space of a file: leave out glo")
         if space == "glo" and (given := next(filter(edit.gives, _OF_MODELS), None)):
             raise SettingsError(f"directions of a space of their own do nothing with {given}: leave it out")
     if coded and (model == "embedded" or os.path.isdir(model)):  # one of a hub may not be here yet
@@ -165,9 +167,3 @@ def _check_guidance(clip: Clip, folder: Path, name: str) -> None:
         raise ModelError(
             f"pose detector {detector!r} is neither mediapipe, a folder, nor a hub id such as owner/name"
         )
-
-
-def _check_clip(source: str) -> None:
-    """Refuse a CLIP that is nowhere; whether a folder holds one is seen when it is loaded."""
-    if not HUB_ID.fullmatch(source) or os.path.isdir(source):
-        locate(source)

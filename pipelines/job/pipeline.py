@@ -21,7 +21,7 @@ from morph.editing.instruction import follows
 from morph.errors import KeyframeError, SettingsError
 from morph.media.image import read_image
 from morph.media.target import Stream
-from pipelines.edit.painting import Kit, as_levels, shape_notices
+from pipelines.edit.painting import Kit, as_levels
 from pipelines.job.checks import check_files
 from pipelines.job.job import Job
 from pipelines.job.keyframe import sized_picture
@@ -33,6 +33,7 @@ from pipelines.output.preview import preview
 from pipelines.request.clip import Clip, clip_of
 from pipelines.request.edits.edit import FILES, Edit
 from pipelines.request.edits.instruction import check_instruction, suited
+from pipelines.request.edits.mask import shape_notices
 from pipelines.request.plan import Plan
 from pipelines.request.presets import load_preset
 from pipelines.request.settings import Settings, changed, unknown
@@ -246,7 +247,7 @@ class MorphPipeline(Models):
             picture = read_image(file := file_of(image, place / "image.png"))
             keyframe, sizes = sized_picture(picture, file, self.model.geometry, size, "auto")
             kit = Kit(self.model, self.perception, self.clip)
-            for notice in (*shape_notices(edit, picture), *kit.notices(edit)):
+            for notice in (*shape_notices(edit, picture.size), *kit.notices(edit)):
                 log.warning("%s", notice)
             planned = {"edit": kit.forwards(edit)}
             (edited,) = kit.painted(keyframe, edit, sizes.model, "crop", Meter(planned, callback))

@@ -55,8 +55,7 @@ class Images:
 
     def _decoded(self, image: Path) -> StillImage:
         picture = read_image(image)
-        height, width = picture.pixels.shape[:2]
-        self._sizes[image] = width, height
+        self._sizes[image] = picture.size
         return picture
 
 

@@ -16,6 +16,7 @@ from morph.media.image import StillImage, check_image, laid_on_black
 from morph.media.points import read_points
 from pipelines.request.clip import Clip, Timing, timing
 from pipelines.request.costs import costs, disk_bytes
+from pipelines.request.edits.mask import shape_notices
 from pipelines.request.images import Images
 from pipelines.request.limits import within_limits
 from pipelines.request.sizes import Sizes, sizes_of
@@ -59,6 +60,8 @@ class Plan:
             picture = images.prepared(entry.image, sizes.frame, entry.settings.fit)
             mattes.append(picture.alpha is not None)
             notices += picture.notices
+            for edit in entry.edits:
+                notices += shape_notices(edit, images.original(entry.image))
         notices += [
             f"keyframe {number} is edited without its own LoRAs, which fade along the way: give them to the whole "
             "clip if the edit is to have them"

@@ -11,6 +11,8 @@ from tests.codes import embedded_with_codes
 from tests.conftest import SAMPLES
 
 CAT = str(SAMPLES / "cat.jpg")
+ALIKE = ["--toward", "a cat", "--away", "a cat"]
+NOWHERE = ["--toward", "a cat", "--away", "a dog", "--clip", "nowhere"]
 SMALL = ["--size", "64", "--steps", "3", "--samples", "6", "--device", "cpu"]
 
 
@@ -73,7 +75,9 @@ def test_a_folder_becomes_a_space(command, pictures, tmp_path):
     assert json.loads(fitted.stdout)["directions"] == 1
     assert Found.load(tmp_path / "d.safetensors").card.labels == ("brightness",)
     assert command("directions", "show", "d.safetensors", "-o", "s.png", cwd=tmp_path).returncode == 0
-    refused = command("directions", "glo", str(pictures), "-o", "own.safetensors", *quick, cwd=tmp_path)
+    refused = command(
+        "directions", "glo", str(pictures), "-o", "own.safetensors", *quick, "--seed", "1", cwd=tmp_path
+    )
     assert (refused.returncode, "--overwrite" in refused.stderr) == (2, True)
 
 
@@ -94,6 +98,10 @@ def test_methods_are_listed_with_the_numbers_of_their_authors(command):
         (["fit", "boundary", "-o", "d.safetensors", "--toward", "a cat"], "--toward and --away go together"),
         (["fit", "boundary", "-o", "d.safetensors"], "goes by a score"),
         (["fit", "region", "-o", "d.safetensors"], "needs a mask"),
+        (["fit", "region", "-o", "d.safetensors", "--mask", "none.png"], "none.png: cannot be "),
+        (["fit", "regressor", "-o", "d.safetensors", *ALIKE], "say the same"),
+        (["fit", "regressor", "-o", "d.safetensors", *NOWHERE], "'nowhere' is neither"),
+        (["fit", "pca", "-o", "d.safetensors", "--set", "=1"], "directions fit --methods lists the keys"),
         (["fit", "pca", "-o", "d.safetensors", "--data", "none"], "cannot be read as a folder"),
         (["fit", "pca", "-o", "d.safetensors", "--space", "glo:none.safetensors"], "is not there"),
         (["fit", "pca", "-o", "d.safetensors", "--size", "70", "--samples", "4"], "in steps of 32"),
@@ -110,6 +118,7 @@ def test_what_cannot_be_done_is_one_line_and_code_2(command, tmp_path, arguments
     assert result.stdout == ""
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+    assert "sample:" not in result.stderr, "told before anything is made"
     assert not list(tmp_path.iterdir())
 
 

@@ -1,3 +1,6 @@
+import shutil
+from dataclasses import replace
+
 import pytest
 
 from morph.directions.glo import Glo
@@ -13,8 +16,27 @@ def test_a_folder_becomes_a_space_that_knows_its_pictures(painted, tmp_path, bar
     assert learnt.pictures == 6
     assert learnt.error < 0.3 * learnt.of_the_mean
     assert Glo.load(output).codes.shape == (6, 6)
-    with pytest.raises(ExistsError):
-        learn_file(str(painted / "all"), str(output), QUICK, bar)
+
+
+def test_the_same_may_be_learnt_again_and_nothing_else(painted, tmp_path, bar):
+    output, again = tmp_path / "own.safetensors", tmp_path / "again"
+    few = replace(QUICK, fit_steps=2)
+    learn_file(str(painted / "all"), str(output), few, bar)
+    first = output.read_bytes()
+    shutil.copytree(painted / "all", again)
+    learn_file(str(again), str(output), few, bar)  # the same pictures, wherever they lie
+    assert output.read_bytes() == first
+    with pytest.raises(ExistsError, match="something else made it"):
+        learn_file(str(again), str(output), replace(few, seed=1), bar)
+    next(again.iterdir()).unlink()
+    with pytest.raises(ExistsError, match="something else made it"):
+        learn_file(str(again), str(output), few, bar)
+    assert output.read_bytes() == first
+    learn_file(str(again), str(output), few, bar, overwrite=True)
+    assert output.read_bytes() != first
+    output.write_bytes(b"another file")
+    with pytest.raises(ExistsError, match="something else made it"):
+        learn_file(str(again), str(output), few, bar)
 
 
 def test_what_cannot_be_learnt_is_refused(painted, tmp_path, bar):

@@ -86,6 +86,7 @@ def test_several_have_seeds_of_their_own(folder, tmp_path):
         ("out.png", {"count": 2}, "is not the name of the folder"),
         ("out", {"steps_out": 1}, "steps-out is 1; it must be from 2"),
         ("out", {"steps_out": 3, "count": 2}, "leave one of them out"),
+        ("out", {"steps_out": 3, "asked": NONE}, "all on the way would be the picture itself"),
         ("out", {"count": 2, "asked": UNSEEDED}, "edit text-difference draws nothing by its seed"),
         ("out", {"count": 2, "asked": PAIR}, "edit instruct draws nothing by its seed"),
         ("out", {"count": 2, "asked": UNFITTED}, "edit asyrp draws nothing by its seed"),
@@ -96,6 +97,16 @@ def test_outputs_that_do_not_fit_are_refused(folder, tmp_path, output, options, 
     with pytest.raises(SettingsError, match=told):
         edit(tmp_path / output, folder, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("part", ["image", "mask", "reference"])
+def test_what_is_no_picture_is_told_before_a_model_is_loaded(tmp_path, part):
+    (tmp_path / "model").mkdir()  # with nothing in it, which to load is another fault
+    (tmp_path / "no.png").write_text("no picture")
+    no = str(tmp_path / "no.png")
+    asked = Edit.of({"how": "ilvr", **({} if part == "image" else {part: no})})
+    with pytest.raises(KeyframeError, match=r"no\.png: not a PNG"):
+        edit(tmp_path / "out.png", tmp_path / "model", image=no if part == "image" else CAT, asked=asked)
 
 
 def test_the_picture_itself_is_never_replaced(folder, tmp_path):

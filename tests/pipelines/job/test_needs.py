@@ -92,6 +92,11 @@ def test_a_space_in_which_no_model_paints_has_no_numbers_of_one(tmp_path):
     for given in ({"steps": 9}, {"source": "a cat"}, {"guidance": 2}):
         with pytest.raises(SettingsError, match=f"do nothing with {next(iter(given))}: leave it out"):
             needs.check_edit(Edit.of(asked | given), "embedded")
+    Found(straight(torch.eye(4)[:1], torch.eye(4)), replace(card, space={"space": "text"})).save(
+        tmp_path / "d.safetensors"
+    )
+    with pytest.raises(SettingsError, match="are of no space of a file: leave out glo"):
+        needs.check_edit(Edit.of(asked), "embedded")
 
 
 def test_what_is_not_used_is_not_looked_for(tmp_path):
@@ -174,6 +179,8 @@ def test_what_edits_name_and_is_nowhere(tmp_path):
     clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
     with pytest.raises(ModelError, match="'nowhere' is neither"):
         Job.of(clip, tmp_path / "a.job")
+    with pytest.raises(ModelError, match="'nowhere' is neither"):
+        needs.check_edit(edit, "embedded")  # as morph edit does
     edit = Edit.of({"how": "direction", "directions": str(tmp_path / "none.safetensors")})
     clip = replace(clip, keyframes=(replace(clip.keyframes[0], edits=(edit,)), clip.keyframes[1]))
     with pytest.raises(ModelError, match=r"none\.safetensors is not there"):

@@ -48,6 +48,19 @@ def test_a_plan_has_all_that_follows_from_settings_and_images():
     assert made.disk > 10 * 128 * 96 * 3
 
 
+def test_a_mask_of_other_proportions_is_told_of_and_one_that_is_no_picture_refused(tmp_path):
+    mask = tmp_path / "mask.png"
+    Image.new("L", (80, 40), 255).save(mask)
+    clip = clip_of(PAIR, (), changed(Settings(), {"size": "64"}))
+    edited = replace(clip.keyframes[0], edits=(Edit.of({"how": "sdedit", "mask": str(mask)}),))
+    clip = replace(clip, keyframes=(edited, *clip.keyframes[1:]))
+    (told,) = Plan.of(clip, lambda: GEOMETRY).notices
+    assert "80x40 has other proportions than the picture, 384x384" in told
+    mask.write_text("no picture")
+    with pytest.raises(KeyframeError, match="not a PNG"):
+        Plan.of(clip, lambda: GEOMETRY)
+
+
 def test_images_are_not_read_again_once_a_clip_is_planned(tmp_path):
     copies = [tmp_path / one.name for one in PAIR]
     for copy, one in zip(copies, PAIR, strict=True):
