@@ -89,9 +89,9 @@ class Prior(nn.Module):
         """
         schedule = schedule_of()
         left = max(math.cos(strength * math.pi / 2) ** 2, 1e-9)
-        steps = min(LENGTH, round(math.log(left) / math.log(1 - BETA)))
-        if not steps:
+        if not strength:
             return codes
+        steps = min(LENGTH, max(1, round(math.log(left) / math.log(1 - BETA))))
         noisiest = steps - 1
         times = (*dict.fromkeys(torch.linspace(noisiest, 0, STEPS).round().int().tolist()), CLEAN)
         noise = random.normal((codes.shape[1],), seed, "another code").to(codes).expand_as(codes)

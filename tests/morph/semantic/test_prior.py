@@ -31,9 +31,10 @@ def test_codes_that_are_drawn_are_like_those_that_are_known(trained):
     assert not torch.allclose(prior.drawn(3, 2), drawn[:3], atol=0.1)
 
 
-def test_with_no_strength_a_code_stays(trained):
+def test_with_no_strength_a_code_stays_and_with_a_little_it_is_drawn(trained):
     prior, codes, _ = trained
     assert torch.equal(prior.another(codes, 0.0, 0), codes)
+    assert not torch.equal(prior.another(codes, 0.01, 0), prior.another(codes, 0.01, 1))
 
 
 def test_another_code_is_of_the_same_kind_unless_nothing_is_left(trained):
