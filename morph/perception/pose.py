@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 KEYPOINTS = (
     "nose",
@@ -125,6 +124,8 @@ def match(first: Pose, second: Pose) -> Matching:
     that happen to be close do not make a match. As many people as possible find a partner, however far away,
     but who shares no keypoint with anyone stays alone. Pairs come in the first pose's order.
     """
+    from scipy.optimize import linear_sum_assignment  # not for films without poses
+
     costs = np.array([[_distance(a, b) for b in second] for a in first]).reshape(len(first), len(second))
     rows, columns = linear_sum_assignment(costs)
     comparable = costs[rows, columns] < _STRANGERS

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from morph.perception.lpips import PerceptualDistance
+
+if TYPE_CHECKING:
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 CHANNELS = (64, 192, 384, 256, 256)
 """Of AlexNet's five layers."""
@@ -55,6 +57,8 @@ class AlexNetTower(nn.Module):
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         """Images (B,3,S,S) in [-1,1] as transformers' CLIP wants them of its vision tower."""
+        from transformers.modeling_outputs import BaseModelOutputWithPooling  # what needs no CLIP needs none of it
+
         return BaseModelOutputWithPooling(pooler_output=self.standardize(self.statistics(pixel_values)))
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor, nn
 
 from morph.diffusion.backbones.shown import Shown
@@ -165,5 +164,7 @@ class _JointAttention:
 
 def turned(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Queries or keys (B,H,S,D) by their places, whose cosines and sines (S,D) are given."""
+    from diffusers.models.embeddings import apply_rotary_emb  # not for films without a model
+
     places: Any = rotation
     return cast(Tensor, apply_rotary_emb(x, places))

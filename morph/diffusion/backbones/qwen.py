@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
 from torch import Tensor, nn
 
 from morph.diffusion.backbones.shown import Shown
@@ -97,6 +96,9 @@ class _Attention:
         attention_mask: Tensor | None = None,
         image_rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
+        # its neighbours in diffusers take longer to import than all else that a small model needs
+        from diffusers.models.transformers.transformer_qwenimage import apply_rotary_emb_qwen
+
         assert image_rotary_emb is not None
         text, (of_places, of_words) = encoder_hidden_states, image_rotary_emb
 

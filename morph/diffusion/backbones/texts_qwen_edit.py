@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import Qwen2VLImageProcessor
 
 from morph.diffusion.backbones.reader import filled
 from morph.diffusion.backbones.texts_qwen import Qwen
@@ -49,6 +48,8 @@ class QwenEdit(Qwen):
     """
 
     def __init__(self, network: Any, tokenizer: Any, sight: Sight, numbered: bool) -> None:
+        from transformers import Qwen2VLImageProcessor  # half a second that other models need not wait
+
         super().__init__(network, tokenizer)
         if tokenizer.convert_tokens_to_ids(_PLACE) != network.config.image_token_id:
             raise ModelError(
