@@ -1,7 +1,10 @@
 """Where on the way the frames should stand, so that neighbours look equally far apart.
 
 Plain numbers in, plain numbers out: ``alphas`` ascend, ``gaps[i]`` is the perceptual distance between the
-frames at ``alphas[i]`` and ``alphas[i + 1]``.
+frames at ``alphas[i]`` and ``alphas[i + 1]``. ``power`` tells how distances add up: over twice the way they are
+2 ** ``power`` times as large. LPIPS is a squared distance, so that of a fade the roots add up, and power is 2. But
+what moves by more than its own details, or is painted anew in every frame, is soon as unlike as it can be in each
+of them, and its distances add up as they are, with power 1. See :func:`power_of`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ CLOSE_ENOUGH = 1.2
 """The largest gap over the mean that frames taken as they are may make."""
 EQUAL = 1e-9
 """LPIPS up to which two frames count as the same: rounding alone gives more than nothing."""
+_HALVINGS = 24  # of the powers in question: finer than it matters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,24 @@ def shares(lengths: Sequence[float], extra: int) -> list[int]:
     return [part - 1 for part in parts]
 
 
-def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: int) -> list[float]:
+def power_of(halves: Sequence[tuple[float, float]], wholes: Sequence[float]) -> float:
+    """The power, in [1,2], by which distances add up.
+
+    ``halves`` are the distances from frames to the next and on to the one after it, ``wholes`` those from the
+    first to the last of these three. Without any, 2.
+    """
+    parts, totals = np.asarray(halves, dtype=float), np.asarray(wholes, dtype=float)
+    low, high = 1.0, 2.0
+    for _ in range(_HALVINGS if totals.sum() > EQUAL else 0):
+        middle = (low + high) / 2
+        shorter = np.power(totals, 1 / middle).sum() < np.power(parts, 1 / middle).sum()
+        low, high = (low, middle) if shorter else (middle, high)
+    return high
+
+
+def refine(
+    alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: int, power: float = 2.0
+) -> list[float]:
     """The next at most ``batch`` positions to render when ``extra`` more frames may be spent in all.
 
     The frames are shared out over the gaps as measured; this round renders the middle one of those that a
@@ -105,7 +126,7 @@ def refine(alphas: Sequence[float], gaps: Sequence[float], extra: int, batch: in
     rescheduling curve, section 4.4, which is piecewise linear). Identical frames everywhere have no arc
     length: the widest steps in alpha are halved instead.
     """
-    arc_lengths, position_at = _track(alphas, gaps)
+    arc_lengths, position_at = _track(alphas, gaps, power)
     gap_lengths = np.diff(arc_lengths)
     frames_due = shares(gap_lengths.tolist(), extra)
     growing = [gap for gap, count in enumerate(frames_due) if count]
@@ -125,52 +146,50 @@ def even(
     count: int,
     ease: str = "none",
     known: Collection[float] | None = None,
+    power: float = 2.0,
 ) -> list[float]:
     """``count`` positions at even distances along the track measured so far, its ends included.
 
     Of the frames that are ``known``, by default all, as many are taken as they are as leave the steps even
-    enough; the other positions are new. This is DiffMorpher's rescheduling (section 4.4) through a monotone cubic
-    and in root distances. Easing makes the steps uneven on purpose.
+    enough; the other positions are new, evenly between these. This is DiffMorpher's rescheduling (section 4.4)
+    through a monotone cubic and in lengths that add up. Easing makes the steps uneven on purpose.
     """
-    arc_lengths, position_at = _track(alphas, gaps)
+    arc_lengths, position_at = _track(alphas, gaps, power)
     step_shares = eased(count - 1, ease)
     steps = step_shares * (np.r_[END_STEP, np.ones(count - 3), END_STEP] if ease == "none" and count > 2 else 1)
     steps *= arc_lengths[-1] / steps.sum()
-    targets, shorter_step = np.cumsum(steps)[:-1], np.minimum(steps[:-1], steps[1:])
+    targets, shorter_step = np.cumsum(np.r_[0.0, steps]), np.minimum(steps[:-1], steps[1:])
     usable_lengths = np.where([known is None or alpha in known for alpha in alphas], arc_lengths, np.inf)
     nearest = np.abs(usable_lengths - targets[:, None]).argmin(1)
-    offsets = np.abs(usable_lengths[nearest] - targets) / shorter_step
+    nearest[0], nearest[-1] = 0, len(alphas) - 1
+    offsets = np.r_[0.0, np.abs(usable_lengths[nearest] - targets)[1:-1] / shorter_step, 0.0]
     taken = offsets <= FURTHEST
     while True:
-        stops = np.concatenate([[0.0], np.where(taken, arc_lengths[nearest], targets), arc_lengths[-1:]])
-        relative_gaps = np.square(np.diff(stops) / step_shares)
+        stops = np.interp(targets, targets[taken], arc_lengths[nearest[taken]])
+        relative_gaps = np.power(np.diff(stops) / step_shares, power)
         worst = int(relative_gaps.argmax())
-        # of the two frames around the largest gap the one further from its place is moved
-        movable = [
-            index
-            for index in (worst - 1, worst)
-            if 0 <= index < len(offsets) and taken[index] and offsets[index] > NEAREST
-        ]
-        if relative_gaps[worst] <= CLOSE_ENOUGH * relative_gaps.mean() or not movable:
+        # of the two frames that are taken around the largest gap the one further from its place is moved
+        around = np.flatnonzero(taken[: worst + 1])[-1], worst + 1 + np.flatnonzero(taken[worst + 1 :])[0]
+        furthest = max(around, key=lambda index: offsets[index])
+        if relative_gaps[worst] <= CLOSE_ENOUGH * relative_gaps.mean() or offsets[furthest] <= NEAREST:
             break
-        taken[max(movable, key=lambda index: offsets[index])] = False
-    inner_positions = np.where(taken, np.asarray(alphas, dtype=float)[nearest], position_at(targets))
-    return [float(alphas[0]), *inner_positions.tolist(), float(alphas[-1])]
+        taken[furthest] = False
+    positions = np.where(taken, np.asarray(alphas, dtype=float)[nearest], position_at(stops))
+    return [float(alpha) for alpha in positions]
 
 
-def length(gaps: Sequence[float]) -> float:
-    """How long a way looks, in root LPIPS, which adds up where LPIPS does not."""
-    return float(np.sqrt(np.asarray(gaps, dtype=float)).sum())
+def length(gaps: Sequence[float], power: float = 2.0) -> float:
+    """How long a way looks, in roots of LPIPS that add up."""
+    return float(np.power(np.asarray(gaps, dtype=float), 1 / power).sum())
 
 
-def _track(alphas: Sequence[float], gaps: Sequence[float]) -> tuple[NDArray[np.float64], PchipInterpolator]:
-    """Arc length (N,) at each frame, and the position at any arc length.
-
-    LPIPS is a squared distance of features, so halving a small step quarters it; its root adds up.
-    """
+def _track(
+    alphas: Sequence[float], gaps: Sequence[float], power: float
+) -> tuple[NDArray[np.float64], PchipInterpolator]:
+    """Arc length (N,) at each frame, and the position at any arc length."""
     from scipy.interpolate import PchipInterpolator  # half a second, which a dry run need not wait for
 
-    gap_lengths = np.sqrt(np.asarray(gaps, dtype=float))
+    gap_lengths = np.power(np.asarray(gaps, dtype=float), 1 / power)
     # identical frames have no length: alpha serves instead
     if np.square(gap_lengths).sum() <= EQUAL * len(gap_lengths):
         gap_lengths = np.diff(np.asarray(alphas, dtype=float))

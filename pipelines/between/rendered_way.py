@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self
+from typing import NamedTuple, Self
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,13 @@ class Curve:
 
     alphas: list[float]
     gaps: list[float]
+
+
+class Surveyed(NamedTuple):
+    """What is known of a way: LPIPS along it, and the power by which these add up; see :mod:`morph.pacing`."""
+
+    curve: Curve
+    power: float
 
 
 @dataclass(frozen=True)

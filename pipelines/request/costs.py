@@ -153,7 +153,7 @@ COUPLED = 5
 """Fixed-point iterations of FreeMorph's inversion."""
 PATH = tuple(number / 10 for number in range(11))
 """Where IMPUS looks at the way without a LoRA, to find the rank of one."""
-REGISTERED, DRAFTED, FINISHED = 1.8, 1.2, 1.5
+REGISTERED, DRAFTED, FINISHED = 1.4, 1.2, 1.5
 """Frames that even pacing renders for each that is shown: where it measures the way by keyframes in register, which
 look other than what is painted; where by drafts of that; and where by nothing but frames."""
 

@@ -9,7 +9,7 @@ from morph.editing.instruction import paints
 from morph.errors import SettingsError
 from morph.weights.semantic import weights_of
 from pipelines.between.ranking import Chooser
-from pipelines.between.rendered_way import RenderedWay, WayFrames
+from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
 from pipelines.between.segment import Knot
 from pipelines.request.ways import fits_jointly
 from pipelines.tasks.anchoring import Anchoring
@@ -109,20 +109,20 @@ class DiffusionMaker:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them."""
         return self._fits.fit(numbers, self._texts.embeddings())
 
-    def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
-        """Measure the way of a number at so many positions; the LPIPS between these."""
+    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+        """Measure the way of a number at so many positions."""
         way, knots = self._plan.ways[number], self._knots(number, names)
         track = self._tracks.draft(way, knots, positions) or self._tracks.full_size(way, knots)[0]
         track.survey(positions)
-        return track.measured.gaps
+        return track.surveyed
 
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
         """The way of a number in ``steps`` steps, after a survey of so many positions."""
         way, knots = self._plan.ways[number], self._knots(number, names)
         track, reel_name = self._tracks.full_size(way, knots)
-        surveyed = self._tracks.draft(way, knots, positions) or track
-        surveyed.survey(positions)
-        frames = yield from way_frames(self._bench, self._fields, way, steps, surveyed.measured, track, reel_name)
+        drafts = self._tracks.draft(way, knots, positions) or track
+        drafts.survey(positions)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.surveyed, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         fitted = knots[0].keyframe.lora
         rank = fitted.rank if fitted and way.settings.lora.adaptive and fits_jointly(way) else None

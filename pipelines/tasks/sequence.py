@@ -87,8 +87,9 @@ def _steps(plan: Plan, run: Runner, names: Sequence[FitNames], positions: Sequen
     known = [way.steps for way in plan.ways if way.steps is not None]
     if len(known) == len(plan.ways):
         return known
-    gaps = run([Survey(way.number, names[way.number], positions[way.number]) for way in plan.ways])
-    lengths = [pacing.length(way_gaps) for way_gaps in gaps]
+    surveyed = list(run([Survey(way.number, names[way.number], positions[way.number]) for way in plan.ways]))
+    power = sum(way.power for way in surveyed) / len(surveyed)  # one for all, or lengths could not be compared
+    lengths = [pacing.length(way.curve.gaps, power) for way in surveyed]
     return [1 + extra for extra in pacing.shares(lengths, plan.timing.moving - len(plan.ways))]
 
 

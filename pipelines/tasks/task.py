@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
-from pipelines.between.rendered_way import RenderedWay, WayFrames
+from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
 from pipelines.tasks.facts import Facts
 
 FitNames = tuple[str, str]
@@ -41,8 +41,8 @@ class Maker(Protocol):
         """Fit the keyframes of these numbers; the names under which the fits are kept."""
         ...
 
-    def survey(self, number: int, names: FitNames, positions: int) -> list[float]:
-        """Measure the way of a number at so many positions; LPIPS from each to the next."""
+    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+        """Measure the way of a number at so many positions."""
         ...
 
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
@@ -114,8 +114,8 @@ class Survey:
     positions: int
     stage: ClassVar[str] = "survey"
 
-    def run(self, maker: Maker) -> Iterator[list[float]]:
-        """LPIPS from each position to the next."""
+    def run(self, maker: Maker) -> Iterator[Surveyed]:
+        """What is known of it."""
         yield maker.survey(self.number, self.names, self.positions)
 
 

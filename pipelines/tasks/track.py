@@ -19,7 +19,7 @@ from morph.latest import Latest
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
-from pipelines.between.rendered_way import Curve
+from pipelines.between.rendered_way import Curve, Surveyed
 from pipelines.request.settings import Settings
 from pipelines.tasks.store import Reel
 
@@ -34,6 +34,8 @@ SURVEY_BATCH = 8
 """Most positions of a survey before the gaps are measured again; a batch must not decide it."""
 DIGITS = 9
 """Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
+TRIPLES = 16
+"""Neighbours, three by three, that tell how distances add up."""
 REMEMBERED = 32
 """Frames whose LPIPS features are kept; they are 2 to 7 MB each, and a distance wants those of neighbours."""
 
@@ -81,17 +83,18 @@ class Track:
         if len(self.alphas) == 2:
             self.ensure(pacing.uniform(min(count - 2, SURVEY_BATCH, max(3, count // 3)) + 2))
         while (missing := count - len(self.alphas)) > 0:
-            self.ensure(pacing.refine(self.alphas, self.gaps, missing, min(SURVEY_BATCH, (missing + 1) // 2)))
+            batch = min(SURVEY_BATCH, (missing + 1) // 2)
+            self.ensure(pacing.refine(self.alphas, self.gaps, missing, batch, self._power()))
 
     def choose_positions(
-        self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
+        self, steps: int, settings: Settings, surveyed: Surveyed, rendered: Sequence[int] | None = None
     ) -> Generator[list[float], None, list[float]]:
         """Pick ``steps + 1`` positions as the settings' pacing and easing say, and render their frames.
 
         Yields the first positions whenever more of them are final, batch by batch, for uniform pacing; returns all.
 
-        Even pacing picks by the curve that was ``surveyed``, on these frames or on drafts of them, measures what
-        it has rendered, picks again where that is uneven, and returns the most even. ``rendered`` are the numbers
+        Even pacing picks by what was ``surveyed``, on these frames or on drafts of them, measures what it has
+        rendered, picks again where that is uneven, and returns the most even. ``rendered`` are the numbers
         of those that are rendered, the first and the last among them; by default all.
         """
         shares = eased_shares(steps, settings)
@@ -101,20 +104,22 @@ class Track:
             for _ in self.ensuring([placed[number] for number in numbers]):
                 yield list(itertools.takewhile(self._holds, placed))
             return placed
-        shown, best, curve = [0.0], math.inf, surveyed
+        shown, best = [0.0], math.inf
         for _ in range(MAX_PASSES):
-            placed = self._placed(pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas))
+            curve, power = surveyed
+            places = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas, power)
+            placed = self._placed(places)
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
             alphas = self.ensure([placed[number] for number in numbers])
-            gaps = np.array(self.distances(alphas)) / np.square(np.diff(shares[numbers]) * steps)
+            surveyed = self.surveyed
+            gaps = np.array(self.distances(alphas)) / np.power(np.diff(shares[numbers]) * steps, surveyed.power)
             evenness = pacing.Evenness.of(gaps.tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
             if evenness.max_mean_gap <= EVEN_ENOUGH:
                 break
-            curve = self.measured
         return shown
 
     def interpolate_missing(
@@ -187,6 +192,18 @@ class Track:
     def measured(self) -> Curve:
         """All that is known."""
         return Curve(list(self.alphas), list(self.gaps))
+
+    @property
+    def surveyed(self) -> Surveyed:
+        """All that is known, and how it adds up."""
+        return Surveyed(self.measured, self._power())
+
+    def _power(self) -> float:
+        """How distances add up; see :func:`morph.pacing.power_of`."""
+        middles = range(1, len(self.alphas) - 1)
+        some = middles[:: -(-len(middles) // TRIPLES) or 1]
+        wholes = [self._gap(i - 1, i + 1) for i in some]
+        return pacing.power_of([(self.gaps[i - 1], self.gaps[i]) for i in some], wholes)
 
     def distances(self, alphas: Sequence[float]) -> list[float]:
         """LPIPS of neighbours among the frames at these alphas."""

@@ -69,6 +69,44 @@ def test_a_survey_and_two_passes_even_out_any_pace(curve, frames):
     assert paced.pdv <= max(plain.pdv / 3, (0.2 * paced.mean_gap) ** 2)
 
 
+@pytest.mark.parametrize("power", [1.0, 1.3, 2.0])
+def test_the_power_by_which_distances_add_up_is_found(power):
+    places = np.cumsum(np.random.default_rng(0).uniform(0.5, 1.5, 20))
+    steps = np.diff(places) ** power
+    wholes = (places[2:] - places[:-2]) ** power
+    halves = list(pairwise(steps.tolist()))
+    assert pacing.power_of(halves, wholes) == pytest.approx(power, abs=1e-4)
+    assert pacing.power_of(halves, wholes * 8) == 2  # no more than the square
+    assert pacing.power_of(halves, wholes / 8) == pytest.approx(1, abs=1e-4)
+    assert pacing.power_of([], []) == pacing.power_of([(0.0, 0.0)], [0.0]) == 2
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_a_way_is_paced_by_the_power_of_its_distances(power):
+    """One survey is enough where lengths add up, and frames by the wrong power are uneven."""
+    curve = lambda alpha: alpha**2 + 0.1 * math.sin(9 * alpha)  # noqa: E731
+    far = lambda alphas: (np.abs(np.diff([curve(alpha) for alpha in alphas])) ** power).tolist()  # noqa: E731
+    alphas = uniform(40)
+    evenness = {
+        assumed: Evenness.of(far(even(alphas, far(alphas), 24, known=(), power=assumed))).max_mean_gap
+        for assumed in (1.0, 2.0)
+    }
+    assert evenness[power] < 1.2
+    assert evenness[3 - power] > 1.3
+
+
+def test_frames_that_stand_almost_right_are_kept_and_others_spaced_between_them():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        alphas = [0.0, *np.sort((np.arange(1, 23) + rng.uniform(-0.45, 0.45, 22)) / 23).tolist(), 1.0]
+        gaps = gaps_of(lambda alpha: alpha, alphas)
+        shown = even(alphas, gaps, 24)
+        evenness = Evenness.of(gaps_of(lambda alpha: alpha, shown))
+        assert evenness.max_mean_gap < 1.3
+        assert evenness.pdv < Evenness.of(gaps).pdv / 3
+        assert len(set(shown) & set(alphas)) >= 9
+
+
 def test_identical_frames_are_spaced_by_alpha():
     assert refine([0.0, 0.5, 1.0], [0.0, 0.0], 2, 2) == [0.25, 0.75]
     assert even([0.0, 0.5, 1.0], [0.0, 0.0], 5) == pytest.approx(uniform(5), abs=0.03)
@@ -116,6 +154,7 @@ def test_easing_starts_or_stops_slowly_and_covers_the_way(steps):
 def test_the_longer_stretch_gets_more_frames():
     stretches = [pacing.length([0.01]), pacing.length([0.04, 0.01])]  # root distances 1 to 3
     assert pacing.shares(stretches, 6) == [1, 5]
+    assert pacing.length([0.04, 0.01], power=1) == pytest.approx(0.05)
 
 
 @given(st.lists(st.floats(0, 1), max_size=30), st.integers(3, 20))

@@ -14,7 +14,7 @@ UNIFORM = changed(Settings(), {"pacing": "uniform"})
 
 def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
     track, batches = fade()
-    parts, placed = run_out(track.choose_positions(6, UNIFORM, track.measured))
+    parts, placed = run_out(track.choose_positions(6, UNIFORM, track.surveyed))
     assert placed == pytest.approx(np.linspace(0, 1, 7), abs=1e-9)
     assert [len(part) for part in parts] == [1, 3, 5, 7]
     for part in parts:
@@ -25,7 +25,7 @@ def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
 def test_even_pacing_tells_of_none_before_all_are_placed(fade):
     track, _ = fade()
     track.survey(6)
-    parts, placed = run_out(track.choose_positions(6, Settings(), track.measured))
+    parts, placed = run_out(track.choose_positions(6, Settings(), track.surveyed))
     assert parts == []
     assert len(placed) == 7
     assert (placed[0], placed[-1]) == (0, 1)
