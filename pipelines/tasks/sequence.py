@@ -21,8 +21,8 @@ def render_frames(plan: Plan, run: Runner, folder: Path) -> Generator[Frame, Non
 
     Keyframes are fitted, each by itself. Where distances are to share the frames out over several ways, each is
     surveyed first; then each is rendered. Frames of uniform pacing are final once they are rendered. Those of even
-    pacing are when all of their way are: it measures what it has rendered and may move frames, so that about a
-    fifth more are rendered than are shown. Whoever stops in between finds the work in ``folder`` the next time.
+    pacing are when all of their way are: it measures what it has rendered and may move frames, so that up to two
+    fifths more are rendered than are shown. Whoever stops in between finds the work in ``folder`` the next time.
     """
     reader, result = FrameReader(plan, folder), []
 
