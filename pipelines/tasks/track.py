@@ -201,7 +201,8 @@ class Track:
     def _power(self) -> float:
         """How distances add up; see :func:`morph.pacing.power_of`."""
         middles = range(1, len(self.alphas) - 1)
-        some = middles[:: -(-len(middles) // TRIPLES) or 1]
+        stride = max(1, math.ceil(len(middles) / TRIPLES))
+        some = middles[(len(middles) - 1) % stride // 2 :: stride]  # as far from either end
         wholes = [self._gap(i - 1, i + 1) for i in some]
         return pacing.power_of([(self.gaps[i - 1], self.gaps[i]) for i in some], wholes)
 
