@@ -4,7 +4,7 @@ Plain numbers in, plain numbers out: ``alphas`` ascend, ``gaps[i]`` is the perce
 frames at ``alphas[i]`` and ``alphas[i + 1]``. ``power`` tells how distances add up: over twice the way they are
 2 ** ``power`` times as large. LPIPS is a squared distance, so that of a fade the roots add up, and power is 2. But
 what moves by more than its own details, or is painted anew in every frame, is soon as unlike as it can be in each
-of them, and its distances add up as they are, with power 1. See :func:`power_of`.
+of them, and its distances add up as they are, with power 1. So it hangs on the spacing too. See :func:`power_of`.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _track(
 
     gap_lengths = np.power(np.asarray(gaps, dtype=float), 1 / power)
     # identical frames have no length: alpha serves instead
-    if np.square(gap_lengths).sum() <= EQUAL * len(gap_lengths):
+    if np.sum(gaps) <= EQUAL * len(gap_lengths):
         gap_lengths = np.diff(np.asarray(alphas, dtype=float))
     ascending = np.maximum(gap_lengths, 1e-6 * gap_lengths.sum())  # the inverse needs strictly ascending lengths
     arc_lengths = np.concatenate([[0.0], np.cumsum(ascending)])

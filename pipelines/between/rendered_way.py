@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,14 @@ MATCHES = "matches"
 
 @dataclass(frozen=True)
 class Curve:
-    """Positions on a segment in [0,1], ascending, both ends among them, and LPIPS from each to the next."""
+    """Positions on a segment in [0,1], ascending, both ends among them, and LPIPS from each to the next.
+
+    power: how these add up, at their own spacing; see :mod:`morph.pacing`.
+    """
 
     alphas: list[float]
     gaps: list[float]
-
-
-class Surveyed(NamedTuple):
-    """What is known of a way: LPIPS along it, and the power by which these add up; see :mod:`morph.pacing`."""
-
-    curve: Curve
-    power: float
+    power: float = 2.0
 
 
 @dataclass(frozen=True)

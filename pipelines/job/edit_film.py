@@ -15,7 +15,7 @@ from morph.errors import InputError, SettingsError
 from morph.installed import version
 from morph.media.carried import Carried
 from morph.media.footage import Footage, open_footage
-from morph.media.image import StillImage
+from morph.media.image import StillImage, read_image
 from morph.media.pattern import StillPattern, is_stills
 from morph.media.recipe import published, write_recipe
 from morph.media.target import Stream
@@ -77,6 +77,8 @@ def edit_film(
         check_free(trial, known)
     for notice in footage.notices:
         log.warning("%s", notice)
+    for file in filter(None, (edit.mask, edit.reference)):
+        read_image(file)  # what is no picture is told before models are loaded
     models = loaded(options, edit)
 
     from pipelines.edit.painting import Kit, as_levels

@@ -113,13 +113,15 @@ def _check(content: dict[str, Any]) -> None:
     texts = [content["output"], *(frame["reel"] for frame in frames)]
     texts += [match for segment in segments if (match := segment.get("match")) is not None]
     texts += [choice["sheet"] for choice in content["choices"].values()]
-    numbers = [frame[name] for frame in frames for name in ("at", "alpha", "distance")]
+    powers = [curve.get("power", 2.0) for curve in curves]  # results of before have none
+    numbers = [*powers, *(frame[name] for frame in frames for name in ("at", "alpha", "distance"))]
     numbers += [*content["evenness"].values(), *(number for listed in lists for number in listed)]
     numbers += [choice["number"] for choice in content["choices"].values()]
     for run in content["runs"]:
         texts += [run["started"], *(stage["name"] for stage in run["stages"])]
         numbers += [stage["seconds"] for stage in run["stages"]]
     right = all(type(text) is str for text in texts) and all(map(_is_number, numbers))
+    right = right and all(1 <= power <= 2 for power in powers)
     if not right or not isinstance(recipe, dict) or not isinstance(recipe["keyframes"], list) or not segments:
         raise TypeError("a value of another kind")
 

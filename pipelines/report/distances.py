@@ -20,8 +20,8 @@ UNIFORM, SHOWN = "uniform alphas", "frames shown"
 def plots(result: Result) -> list[Markup]:
     """Two plots and a table; nothing where fewer than two steps are shown.
 
-    Distances add up as the root of LPIPS. Those of uniform alphas, which were not rendered, are read off the
-    curve that was measured.
+    Distances add up as each curve says that they do. Those of uniform alphas, which were not rendered, are read off
+    the curve that was measured.
     """
     shown = [gap for segment in result.segments for gap in segment.shown.gaps]
     if len(shown) < 2:
@@ -30,10 +30,11 @@ def plots(result: Result) -> list[Markup]:
     eases = [_ease(result, number) for number in range(len(result.segments))]
     steps = _uniform_steps(result)
     paced = settings["pacing"] != "uniform"
-    lines = [("after", SHOWN, shown, _way(np.linspace(0, 1, len(shown) + 1), shown))]
+    power = float(np.mean([segment.measured.power for segment in result.segments]))  # one, to lay them end to end
+    lines = [("after", SHOWN, shown, _way(np.linspace(0, 1, len(shown) + 1), shown, power))]
     if paced:
         uniform = [gap for way in zip(result.segments, steps, eases, strict=True) for gap in _uniform(*way)]
-        lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases)))
+        lines.insert(0, ("before", UNIFORM, uniform, _measured(result.segments, steps, eases, power)))
     evenness = [(name, Evenness.of(gaps)) for _, name, gaps, _ in lines]
     summary = "; ".join(
         f"{name}: the largest gap is {even.max_mean_gap:.2f} times the mean" for name, even in evenness
@@ -54,7 +55,11 @@ def plots(result: Result) -> list[Markup]:
         integers=True,
     )
     figures = [
-        element("figure", way, element("figcaption", "The way that is behind, in root LPIPS. Straight is even.")),
+        element(
+            "figure",
+            way,
+            element("figcaption", "The way gone by, in lengths that add up. Straight is even."),
+        ),
         element("figure", gaps, element("figcaption", "Gaps between neighbours, in LPIPS. Level is even.")),
     ]
     return [element("div", *figures, class_="plots"), _table(evenness), _note(result, eases, paced)]
@@ -113,26 +118,29 @@ def _uniform_steps(result: Result) -> list[int]:
 
 def _uniform(segment: Paced, steps: int, ease: str) -> list[float]:
     """The gaps between frames at uniform alphas, read off the curve."""
-    at = np.interp(pacing.uniform(steps + 1, ease), segment.measured.alphas, _lengths(segment.measured.gaps))
-    return np.square(np.diff(at)).tolist()
+    curve = segment.measured
+    at = np.interp(pacing.uniform(steps + 1, ease), curve.alphas, _lengths(curve.gaps, curve.power))
+    return np.power(np.diff(at), curve.power).tolist()
 
 
-def _measured(segments: Sequence[Paced], steps: Sequence[int], eases: Sequence[str]) -> list[tuple[float, float]]:
+def _measured(
+    segments: Sequence[Paced], steps: Sequence[int], eases: Sequence[str], power: float
+) -> list[tuple[float, float]]:
     """The measured curve, each segment as wide as its uniform steps."""
     times: list[float] = [0.0]
     ends = np.cumsum([0, *steps]) / sum(steps)
     for segment, (start, end), count, ease in zip(segments, pairwise(ends), steps, eases, strict=True):
         inside = np.interp(segment.measured.alphas, pacing.uniform(count + 1, ease), np.linspace(0, 1, count + 1))
         times += (start + inside[1:] * (end - start)).tolist()
-    return _way(np.array(times), [gap for segment in segments for gap in segment.measured.gaps])
+    return _way(np.array(times), [gap for segment in segments for gap in segment.measured.gaps], power)
 
 
-def _way(times: NDArray[np.float64], gaps: Sequence[float]) -> list[tuple[float, float]]:
+def _way(times: NDArray[np.float64], gaps: Sequence[float], power: float) -> list[tuple[float, float]]:
     """Points of the way gone by at these times, both in percent; a clip that stands still has none to go."""
-    lengths = _lengths(gaps)
+    lengths = _lengths(gaps, power)
     shares = lengths / lengths[-1] if lengths[-1] else lengths
     return list(zip((100 * times).tolist(), (100 * shares).tolist(), strict=True))
 
 
-def _lengths(gaps: Sequence[float]) -> NDArray[np.float64]:
-    return np.concatenate([[0.0], np.cumsum(np.sqrt(gaps))])
+def _lengths(gaps: Sequence[float], power: float) -> NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum(np.power(gaps, 1 / power))])

@@ -61,7 +61,9 @@ class Plan:
             mattes.append(picture.alpha is not None)
             notices += picture.notices
             for edit in entry.edits:
-                notices += shape_notices(edit, images.original(entry.image))
+                notices += shape_notices(edit, images.original(entry.image), images.original)
+                if edit.reference:
+                    images.original(edit.reference)  # or it is told once a model is loaded
         notices += [
             f"keyframe {number} is edited without its own LoRAs, which fade along the way: give them to the whole "
             "clip if the edit is to have them"

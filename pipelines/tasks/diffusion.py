@@ -9,7 +9,7 @@ from morph.editing.instruction import paints
 from morph.errors import SettingsError
 from morph.weights.semantic import weights_of
 from pipelines.between.ranking import Chooser
-from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
+from pipelines.between.rendered_way import Curve, RenderedWay, WayFrames
 from pipelines.between.segment import Knot
 from pipelines.request.ways import fits_jointly
 from pipelines.tasks.anchoring import Anchoring
@@ -109,12 +109,12 @@ class DiffusionMaker:
         """Fit and invert the keyframes of these numbers, unless they are kept; the names of all of them."""
         return self._fits.fit(numbers, self._texts.embeddings())
 
-    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+    def survey(self, number: int, names: FitNames, positions: int) -> Curve:
         """Measure the way of a number at so many positions."""
         way, knots = self._plan.ways[number], self._knots(number, names)
         track = self._tracks.draft(way, knots, positions) or self._tracks.full_size(way, knots)[0]
         track.survey(positions)
-        return track.surveyed
+        return track.measured
 
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
         """The way of a number in ``steps`` steps, after a survey of so many positions."""
@@ -122,7 +122,7 @@ class DiffusionMaker:
         track, reel_name = self._tracks.full_size(way, knots)
         drafts = self._tracks.draft(way, knots, positions) or track
         drafts.survey(positions)
-        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.surveyed, track, reel_name)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.measured, track, reel_name)
         choices = {knot.alpha: knot.choice for knot in knots if knot.choice is not None}
         fitted = knots[0].keyframe.lora
         rank = fitted.rank if fitted and way.settings.lora.adaptive and fits_jointly(way) else None

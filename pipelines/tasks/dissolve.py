@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
+from pipelines.between.rendered_way import Curve, RenderedWay, WayFrames
 from pipelines.tasks.dissolved import DissolvedTracks
 from pipelines.tasks.facts import Facts
 from pipelines.tasks.fields import Fields
@@ -50,11 +50,11 @@ class DissolveMaker:
         """Nothing is learnt of the keyframes: hashes of their pixels."""
         return [hash_of(self._bench.pictures.keyframe(number).pixels) for number in numbers]
 
-    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+    def survey(self, number: int, names: FitNames, positions: int) -> Curve:
         """Measure the way of a number at so many positions."""
         track, _ = self._tracks.track(self._plan.ways[number], self._plan.sizes.model)
         track.survey(positions)
-        return track.surveyed
+        return track.measured
 
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
         """The way of a number in ``steps`` steps, after a survey of so many positions."""
@@ -62,5 +62,5 @@ class DissolveMaker:
         drafts, _ = self._tracks.track(way, sizes.model)
         drafts.survey(positions)
         track, reel_name = self._tracks.track(way, sizes.frame)
-        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.surveyed, track, reel_name)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, drafts.measured, track, reel_name)
         yield RenderedWay.of(frames, track.measured)

@@ -28,7 +28,7 @@ from pipelines.tasks.store import hash_of, key_of
 from pipelines.tasks.workbench import Workbench
 
 log = logging.getLogger("morph")
-SEARCH = 2
+SEARCH = 3
 """Which search finds fields; another one finds others of the same keyframes."""
 GROUND = 0.0
 """What transparent keyframes are laid on to be compared, in [-1,1]: neither black nor white, so shapes show."""
@@ -83,7 +83,9 @@ class Fields:
         )
         contents = [hash_of(self._compared(end)) for end in self._ways[number].ends]
         model = self._bench.models.model.fingerprint if align.features == "unet" else None
-        return key_of("pair", SEARCH, *VERSIONS, align.features, model, points, align.landmarks_by, contents)
+        rounded = align.features == "vgg16" and self._bench.models.looks_in_bfloat16
+        seen = align.features, rounded, model, points, align.landmarks_by
+        return key_of("pair", SEARCH, *VERSIONS, *seen, contents)
 
     @property
     def landmarks_by(self) -> str | None:

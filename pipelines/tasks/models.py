@@ -131,10 +131,16 @@ class Models:
         """The sizes of the model, or of the one that a clip names where none was loaded."""
         return self.loaded.geometry if self.loaded else Geometry.from_folder(locate(source, fetch=False)[0])
 
+    @property
+    def looks_in_bfloat16(self) -> bool:
+        """Whether VGG16 looks in bfloat16, on the CPU: where that can, unless the model computes in float32."""
+        exact = self.loaded is not None and self.loaded.dtype == torch.float32
+        return computes_in_bfloat16(torch.device("cpu")) and not exact
+
     def looker(self, features: Features) -> Looker:
         """What sees the places of pictures that are to be brought into register."""
         makers: dict[Features, Callable[[], Looker]] = {
-            "vgg16": Vgg16,
+            "vgg16": lambda: Vgg16(bfloat16=self.looks_in_bfloat16),
             "alexnet": lambda: AlexNet(self.perception),
             "unet": lambda: Denoiser(self.model),
         }

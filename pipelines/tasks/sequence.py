@@ -21,8 +21,9 @@ def render_frames(plan: Plan, run: Runner, folder: Path) -> Generator[Frame, Non
 
     Keyframes are fitted, each by itself. Where distances are to share the frames out over several ways, each is
     surveyed first; then each is rendered. Frames of uniform pacing are final once they are rendered. Those of even
-    pacing are when all of their way are: it measures what it has rendered and may move frames, so that up to two
-    fifths more are rendered than are shown. Whoever stops in between finds the work in ``folder`` the next time.
+    pacing are when all of their way are: it measures what it has rendered and may move frames, so that usually
+    up to half as many more are rendered than are shown. Whoever stops in between finds the work in ``folder`` the
+    next time.
     """
     reader, result = FrameReader(plan, folder), []
 
@@ -89,7 +90,7 @@ def _steps(plan: Plan, run: Runner, names: Sequence[FitNames], positions: Sequen
         return known
     surveyed = list(run([Survey(way.number, names[way.number], positions[way.number]) for way in plan.ways]))
     power = sum(way.power for way in surveyed) / len(surveyed)  # one for all, or lengths could not be compared
-    lengths = [pacing.length(way.curve.gaps, power) for way in surveyed]
+    lengths = [pacing.length(way.gaps, power) for way in surveyed]
     return [1 + extra for extra in pacing.shares(lengths, plan.timing.moving - len(plan.ways))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import asdict
 
-from pipelines.between.rendered_way import Surveyed, WayFrames
+from pipelines.between.rendered_way import Curve, WayFrames
 from pipelines.request.settings import Settings
 from pipelines.request.ways import Way
 from pipelines.tasks.fields import Fields
@@ -15,7 +15,7 @@ from pipelines.tasks.workbench import Workbench
 
 
 def way_frames(
-    bench: Workbench, fields: Fields, way: Way, steps: int, surveyed: Surveyed, track: Track, reel_name: str
+    bench: Workbench, fields: Fields, way: Way, steps: int, surveyed: Curve, track: Track, reel_name: str
 ) -> Generator[WayFrames, None, WayFrames]:
     """Have the frames of a way in ``steps`` steps; yields the first of them as they are final, returns all.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
-from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
+from pipelines.between.rendered_way import Curve, RenderedWay, WayFrames
 from pipelines.tasks.facts import Facts
 
 FitNames = tuple[str, str]
@@ -41,7 +41,7 @@ class Maker(Protocol):
         """Fit the keyframes of these numbers; the names under which the fits are kept."""
         ...
 
-    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+    def survey(self, number: int, names: FitNames, positions: int) -> Curve:
         """Measure the way of a number at so many positions."""
         ...
 
@@ -114,7 +114,7 @@ class Survey:
     positions: int
     stage: ClassVar[str] = "survey"
 
-    def run(self, maker: Maker) -> Iterator[Surveyed]:
+    def run(self, maker: Maker) -> Iterator[Curve]:
         """What is known of it."""
         yield maker.survey(self.number, self.names, self.positions)
 

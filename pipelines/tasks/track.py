@@ -19,7 +19,7 @@ from morph.latest import Latest
 from morph.motion.flow import Interpolator, distance
 from morph.perception.lpips import PerceptualDistance
 from morph.scaling import Size, reduced
-from pipelines.between.rendered_way import Curve, Surveyed
+from pipelines.between.rendered_way import Curve
 from pipelines.request.settings import Settings
 from pipelines.tasks.store import Reel
 
@@ -34,7 +34,7 @@ SURVEY_BATCH = 8
 """Most positions of a survey before the gaps are measured again; a batch must not decide it."""
 DIGITS = 9
 """Decimals of a position: it names a file, and thirds of a way do not add up exactly."""
-TRIPLES = 16
+TRIPLES = 8
 """Neighbours, three by three, that tell how distances add up."""
 REMEMBERED = 32
 """Frames whose LPIPS features are kept; they are 2 to 7 MB each, and a distance wants those of neighbours."""
@@ -87,7 +87,7 @@ class Track:
             self.ensure(pacing.refine(self.alphas, self.gaps, missing, batch, self._power()))
 
     def choose_positions(
-        self, steps: int, settings: Settings, surveyed: Surveyed, rendered: Sequence[int] | None = None
+        self, steps: int, settings: Settings, surveyed: Curve, rendered: Sequence[int] | None = None
     ) -> Generator[list[float], None, list[float]]:
         """Pick ``steps + 1`` positions as the settings' pacing and easing say, and render their frames.
 
@@ -104,22 +104,22 @@ class Track:
             for _ in self.ensuring([placed[number] for number in numbers]):
                 yield list(itertools.takewhile(self._holds, placed))
             return placed
-        shown, best = [0.0], math.inf
+        shown, best, curve = [0.0], math.inf, surveyed
+        # all passes are judged alike
+        relative_steps = np.power(np.diff(shares[numbers]) * steps, surveyed.power)
         for _ in range(MAX_PASSES):
-            curve, power = surveyed
-            places = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas, power)
+            places = pacing.even(curve.alphas, curve.gaps, steps + 1, settings.ease, self.alphas, curve.power)
             placed = self._placed(places)
             new = sum(not self._holds(placed[number]) for number in numbers)
             if best < math.inf and len(self.alphas) + new > RENDERED_PER_SHOWN * (steps + 1) + RENDERED_MORE:
                 break
             alphas = self.ensure([placed[number] for number in numbers])
-            surveyed = self.surveyed
-            gaps = np.array(self.distances(alphas)) / np.power(np.diff(shares[numbers]) * steps, surveyed.power)
-            evenness = pacing.Evenness.of(gaps.tolist())
+            evenness = pacing.Evenness.of((np.array(self.distances(alphas)) / relative_steps).tolist())
             if evenness.pdv < best:  # frames close together differ by little but their rounding: it may get worse
                 shown, best = placed, evenness.pdv
             if evenness.max_mean_gap <= EVEN_ENOUGH:
                 break
+            curve = self.measured
         return shown
 
     def interpolate_missing(
@@ -191,12 +191,7 @@ class Track:
     @property
     def measured(self) -> Curve:
         """All that is known."""
-        return Curve(list(self.alphas), list(self.gaps))
-
-    @property
-    def surveyed(self) -> Surveyed:
-        """All that is known, and how it adds up."""
-        return Surveyed(self.measured, self._power())
+        return Curve(list(self.alphas), list(self.gaps), self._power())
 
     def _power(self) -> float:
         """How distances add up; see :func:`morph.pacing.power_of`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipelines.between.filmed import places, told
-from pipelines.between.rendered_way import RenderedWay, Surveyed, WayFrames
+from pipelines.between.rendered_way import Curve, RenderedWay, WayFrames
 from pipelines.tasks.facts import Facts
 from pipelines.tasks.fields import Fields
 from pipelines.tasks.filmed import FilmedTracks
@@ -65,16 +65,16 @@ class VideoMaker:
         """Nothing is learnt of the keyframes: hashes of their pixels."""
         return [hash_of(self._bench.pictures.keyframe(number).pixels) for number in numbers]
 
-    def survey(self, number: int, names: FitNames, positions: int) -> Surveyed:
+    def survey(self, number: int, names: FitNames, positions: int) -> Curve:
         """Measure all that the model makes of the way of a number."""
         track, _ = self._measured(number, positions)
-        return track.surveyed
+        return track.measured
 
     def render(self, number: int, names: FitNames, positions: int, steps: int) -> Iterator[WayFrames | RenderedWay]:
         """The way of a number in ``steps`` steps, all that the model makes of it measured if any positions are."""
         track, reel_name = self._measured(number, positions)
         way = self._plan.ways[number]
-        frames = yield from way_frames(self._bench, self._fields, way, steps, track.surveyed, track, reel_name)
+        frames = yield from way_frames(self._bench, self._fields, way, steps, track.measured, track, reel_name)
         yield RenderedWay.of(frames, track.measured, tiled=self._tracks.tiled(way))
 
     def _measured(self, number: int, positions: int) -> tuple[Track, str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from morph.blending.warp import Warp, areas, basis, cells, extent_of, refined
+from morph.blending.warp import RECENT, Warp, areas, basis, cells, extent_of, refined
 
 SIZES = [(192, 128), (120, 200), (160, 160)]
 ALPHAS = [0.0, 0.2, 0.5, 0.9, 1.0]
@@ -287,3 +287,20 @@ def test_how_many_threads_warp_a_picture_changes_nothing(size):
         torch.set_num_threads(threads)
     assert warped[0].shape == picture.shape
     assert all(torch.equal(other, warped[0]) for other in warped)
+
+
+def test_a_frame_is_solved_once_for_all_sizes_and_few_are_kept(monkeypatch):
+    solved = []
+    once = Warp._displacement
+    monkeypatch.setattr(Warp, "_displacement", lambda warp, alpha: solved.append(alpha) or once(warp, alpha))
+    warp = random_warp((64, 64))
+    for size in ((64, 64), (32, 32), (96, 96)):
+        first, *_ = warp.places(0.3, size)
+        assert torch.equal(first, random_warp((64, 64)).places(0.3, size)[0])
+    assert solved == [0.3] * 4  # once, and once for each of the others
+    for alpha in torch.linspace(0, 1, 2 * RECENT).tolist():
+        warp.places(alpha, (8, 8))
+    solved.clear()
+    warp.places(1.0, (8, 8))
+    warp.places(0.0, (8, 8))
+    assert solved == [0.0]

@@ -1,6 +1,10 @@
 """How far apart neighbours look, as plots."""
 
-from pipelines.job.result import load_result
+import pytest
+
+from pipelines.between.rendered_way import Curve
+from pipelines.job.result import Paced, load_result
+from pipelines.report.distances import _uniform
 from tests.conftest import SAMPLES
 from tests.pipelines.report.conftest import Page, page_of, render
 
@@ -45,3 +49,11 @@ def test_two_frames_have_nothing_to_pace(folder, tmp_path):
     page = Page(page_of(job, tmp_path / "one.html"))
     assert "nothing to pace" in page.text["distances"]
     assert not page.all("svg")
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0])
+def test_what_was_not_rendered_is_read_off_by_the_power_of_the_way(power):
+    """A way that goes evenly, measured more coarsely in its second half."""
+    alphas = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0]
+    measured = Curve(alphas, [0.01] * 5 + [0.01 * 5**power], power)
+    assert _uniform(Paced(measured, measured, None), 10, "none") == pytest.approx([0.01] * 10)

@@ -18,7 +18,7 @@ def test_what_is_interpolated_goes_to_a_reel_of_its_own(fade, tmp_path):
     settings = changed(Settings(), {"pacing": "uniform", "frames": 5, "size": "64", **inbetween})
     bench = bench_of(Models.without_model(), clip(PAIR, settings), tmp_path)
     (way,) = bench.plan.ways
-    parts, shown = run_out(way_frames(bench, Fields(bench), way, 4, track.surveyed, track, "reel"))
+    parts, shown = run_out(way_frames(bench, Fields(bench), way, 4, track.measured, track, "reel"))
     assert parts == []  # gaps to what is interpolated are not known before
     assert batches == [[0.5]]
     other = shown.reels[1]

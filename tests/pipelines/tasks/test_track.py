@@ -1,11 +1,16 @@
 """Frames on the way from one keyframe to the next: where they stand, how far apart they look."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from morph.pacing import Evenness
 from morph.perception.lpips import PerceptualDistance
 from pipelines.request.settings import Settings, changed
+from pipelines.tasks.store import Reel
+from pipelines.tasks.track import Track
 from tests.pipelines.conftest import Spent
 from tests.pipelines.tasks.conftest import PAIR, QUICK, run_out
 
@@ -14,7 +19,7 @@ UNIFORM = changed(Settings(), {"pacing": "uniform"})
 
 def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
     track, batches = fade()
-    parts, placed = run_out(track.choose_positions(6, UNIFORM, track.surveyed))
+    parts, placed = run_out(track.choose_positions(6, UNIFORM, track.measured))
     assert placed == pytest.approx(np.linspace(0, 1, 7), abs=1e-9)
     assert [len(part) for part in parts] == [1, 3, 5, 7]
     for part in parts:
@@ -25,7 +30,7 @@ def test_uniform_pacing_tells_of_its_frames_batch_by_batch(fade):
 def test_even_pacing_tells_of_none_before_all_are_placed(fade):
     track, _ = fade()
     track.survey(6)
-    parts, placed = run_out(track.choose_positions(6, Settings(), track.surveyed))
+    parts, placed = run_out(track.choose_positions(6, Settings(), track.measured))
     assert parts == []
     assert len(placed) == 7
     assert (placed[0], placed[-1]) == (0, 1)
@@ -33,6 +38,44 @@ def test_even_pacing_tells_of_none_before_all_are_placed(fade):
     assert np.median(placed) > 0.6  # where the way is fast
     gaps, uniform = track.distances(placed), track.distances(track.ensure(np.linspace(0, 1, 7)))
     assert max(gaps) < 0.8 * max(uniform)
+
+
+@pytest.fixture
+def slide(perception, tmp_path):
+    """Tracks on which fine texture slides along, ever faster."""
+    texture = np.random.default_rng(0).integers(0, 255, (16, 80, 3)).repeat(4, 0).repeat(4, 1).astype(float)
+    places = np.arange(64)
+
+    def render(alphas):
+        for at in alphas:
+            pixel, part = divmod(200 * at**3, 1)
+            left, right = (texture[:, places + int(pixel) + more] for more in (0, 1))
+            yield np.rint((1 - part) * left + part * right).astype(np.uint8)
+
+    def made(name):
+        track = Track(Reel(tmp_path / name), perception, render, 4, (64, 64))
+        track.start([0.0, 1.0], lambda: render([0.0, 1.0]))
+        return track
+
+    return made
+
+
+def test_how_distances_add_up_is_measured(fade, slide):
+    for track, low, high in ((fade()[0], 1.6, 2.0), (slide("reel"), 1.0, 1.2)):
+        track.survey(20)
+        assert low <= track.measured.power <= high
+
+
+def test_what_moves_is_paced_by_its_own_power(slide, monkeypatch):
+    monkeypatch.setattr("pipelines.tasks.track.MAX_PASSES", 1)
+    surveyed = slide("survey")
+    surveyed.survey(14)
+    worst = {}
+    for name, power in (("its own", surveyed.measured.power), ("of fades", 2.0)):
+        track = slide(name)
+        _, placed = run_out(track.choose_positions(23, Settings(), replace(surveyed.measured, power=power)))
+        worst[name] = Evenness.of(track.distances(placed)).max_mean_gap
+    assert worst["its own"] < worst["of fades"] - 0.1
 
 
 def test_what_a_reel_holds_is_not_rendered_again(fade):
