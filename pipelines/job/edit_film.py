@@ -77,8 +77,8 @@ def edit_film(
         check_free(trial, known)
     for notice in footage.notices:
         log.warning("%s", notice)
-    for file in filter(None, (edit.mask, edit.reference)):
-        read_image(file)  # what is no picture is told before models are loaded
+    for picture in filter(None, (edit.mask, edit.reference)):
+        read_image(picture)  # what is no picture is told before models are loaded
     models = loaded(options, edit)
 
     from pipelines.edit.painting import Kit, as_levels

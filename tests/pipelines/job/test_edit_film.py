@@ -55,6 +55,15 @@ def test_what_is_told_of_an_edit_is_told_once(film, folder, tmp_path, caplog):
     assert caplog.text.count("done by prompt-to-prompt") == 1
 
 
+@pytest.mark.parametrize("part", ["mask", "reference"])
+def test_what_is_no_picture_is_told_before_a_model_is_loaded(film, tmp_path, part):
+    (tmp_path / "no.png").write_text("no picture")
+    asked = {"mask": {"how": "sdedit"}, "reference": {"how": "ilvr"}}[part] | {part: str(tmp_path / "no.png")}
+    with pytest.raises(InputError, match=r"no\.png: not a PNG"):
+        edit(film, tmp_path / "out", tmp_path / "no model", asked=Edit.of({"prompt": "a dog", **asked}))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_film_of_the_same_length_that_says_how_it_was_made(film, folder, tmp_path):
     out = tmp_path / "out.mkv"
     edit(film, out, folder)

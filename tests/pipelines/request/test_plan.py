@@ -57,8 +57,10 @@ def test_a_mask_of_other_proportions_is_told_of_and_one_that_is_no_picture_refus
     (told,) = Plan.of(clip, lambda: GEOMETRY).notices
     assert "80x40 has other proportions than the picture, 384x384" in told
     mask.write_text("no picture")
-    with pytest.raises(KeyframeError, match="not a PNG"):
-        Plan.of(clip, lambda: GEOMETRY)
+    referring = replace(clip.keyframes[0], edits=(Edit.of({"how": "ilvr", "reference": str(mask)}),))
+    for keyframe in (edited, referring):
+        with pytest.raises(KeyframeError, match="not a PNG"):
+            Plan.of(replace(clip, keyframes=(keyframe, *clip.keyframes[1:])), lambda: GEOMETRY)
 
 
 def test_images_are_not_read_again_once_a_clip_is_planned(tmp_path):
