@@ -127,7 +127,7 @@ def test_what_a_pixel_takes_is_what_is_reckoned(tmp_path: Path, kind: str) -> No
     by_pixel, by_byte = limits._COSTS["HEIF" if kind == "heic" else kind.upper()]
     accepted, taken = memory(path)
     assert accepted
-    library = 12 * 2**20  # what a decoder takes whatever the picture's size
+    library = 14 * 2**20  # what a decoder takes whatever the size, with as many threads as it likes
     assert taken < by_pixel * 3_000_000 + by_byte * path.stat().st_size + library
 
 

@@ -57,8 +57,9 @@ def test_every_task_asks_its_part_of_the_work(work):
     assert list(run([Embed()])) == [None]
     first, second, again = run([Fit((0, 1)), Fit((0,))])
     assert first == again != second
-    ((gap,),) = run([Survey(0, (first, second), 2)])
-    assert gap > 0
+    (curve,) = run([Survey(0, (first, second), 2)])
+    assert curve.alphas == [0, 1]
+    assert curve.gaps[0] > 0
     *shown, whole = run([Render(0, (first, second), 2, 3)])
     assert {type(part) for part in shown} == {WayFrames}
     assert type(whole) is RenderedWay
