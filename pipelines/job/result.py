@@ -58,7 +58,11 @@ class Result:
         """What became of a clip whose job is in ``folder``."""
         matches = [f"{number}.png" for number in range(len(rendered.ways))]
         segments = [
-            Paced(way.measured, Curve(way.alphas, way.gaps), name if (folder / MATCHES / name).is_file() else None)
+            Paced(
+                way.measured,
+                Curve(way.alphas, way.gaps, way.measured.power),
+                name if (folder / MATCHES / name).is_file() else None,
+            )
             for way, name in zip(rendered.ways, matches, strict=True)
         ]
         return cls(

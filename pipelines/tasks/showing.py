@@ -19,8 +19,8 @@ def way_frames(
 ) -> Generator[WayFrames, None, WayFrames]:
     """Have the frames of a way in ``steps`` steps; yields the first of them as they are final, returns all.
 
-    surveyed: how far apart the way looks. reel_name: of the track's reel. Frames that are not
-    rendered are interpolated, into another.
+    surveyed: how far apart the way looks. reel_name: of the track's reel. Frames that are not rendered are
+    interpolated, into another.
     """
     settings, field = way.settings, fields.key(way.number)
     interpolator = bench.models.interpolator(settings)
