@@ -266,4 +266,5 @@ def recognised_at(
 
 
 def _groups(channels: int) -> int:
-    return next(groups for groups in (32, 16, 8, 4, 2, 1) if channels % groups == 0)
+    """At least two channels each: of one alone there is nothing to norm where h has a single place."""
+    return next(groups for groups in (32, 16, 8, 4, 2, 1) if channels % (2 * groups) == 0 or groups == 1)

@@ -39,10 +39,7 @@ def directed(canvas: Canvas, how: Direction, amounts: Sequence[float]) -> Steps[
     generator = _space(canvas, how, found, path, size)
     found.check(generator, path)
     own = size_of(canvas.pixels) if not isinstance(generator, Glo) else generator.size
-    levels = levels_of(how.levels)
-    moves = generator.all_codes.of_levels(levels) if isinstance(generator, SemanticSpace) else None
-    if levels and moves is None:
-        raise SettingsError("levels are of directions of semantic codes: leave them out")
+    moves = generator.all_codes.of_levels(levels_of(how.levels)) if isinstance(generator, SemanticSpace) else None
     points = generator.project(reduced_pixels(canvas.pixels, own))
     yield Step(CLEAN, canvas.latents, canvas.latents)
     plain = pictures_of(generator, points)
@@ -63,7 +60,8 @@ def found_of(how: Direction) -> Found:
     What lies beside them unnamed is not taken: it would be in no recipe, and might change.
 
     Raises:
-        SettingsError: no file was given, or none of their space, or there is no direction of that number.
+        SettingsError: no file was given, or none of their space, or one that they are not of; levels of directions
+            that have none; or there is no direction of that number.
         ModelError: no such file, or something else in it.
     """
     if not how.directions:
@@ -71,7 +69,12 @@ def found_of(how: Direction) -> Found:
     path = Path(how.directions)
     found = Found.load(path)
     found.number(how.number)
-    if found.card.space.get("space") == "glo" and not how.glo:
+    space = found.card.space.get("space")
+    if how.levels and space != "semantic":
+        raise SettingsError("levels are of directions of semantic codes: leave them out")
+    if how.glo and space != "glo":
+        raise SettingsError(f"directions {path} are of no space of a file: leave out glo")
+    if space == "glo" and not how.glo:
         name = Path(str(found.card.space.get("file", ""))).name
         beside = path.with_name(name) if name.endswith(".safetensors") else Path("FILE")
         raise SettingsError(

@@ -103,10 +103,6 @@ def check_edit(edit: Edit, model: str) -> None:
 
         space = found_of(edit.how).card.space.get("space")
         coded = space == "semantic"
-        if edit.how.levels and not coded:
-            raise SettingsError("levels are of directions of semantic codes: leave them out")
-        if edit.how.glo and space != "glo":
-            raise SettingsError(f"directions {edit.how.directions} are of no space of a file: leave out glo")
         if space == "glo" and (given := next(filter(edit.gives, _OF_MODELS), None)):
             raise SettingsError(f"directions of a space of their own do nothing with {given}: leave it out")
     if coded and (model == "embedded" or os.path.isdir(model)):  # one of a hub may not be here yet

@@ -142,6 +142,13 @@ def test_a_fit_starts_as_nothing(model):
     assert not torch.allclose(implicit(h, 400), implicit(h, 900)), "it is told the time"
 
 
+def test_a_middle_of_one_place_can_be_moved():
+    for channels in (3, 32, 64):
+        implicit = asyrp.Implicit(channels, 1000, 1.0, 0)
+        torch.nn.init.ones_(implicit.outer.weight)
+        assert implicit(torch.randn(1, channels, 1, 1), 400).abs().max() > 0
+
+
 @torch.no_grad()
 def test_a_unit_of_a_shift_is_told(model):
     plain = conditioned(model.conditional(), model.embed(["a cat"]))

@@ -76,6 +76,9 @@ def test_what_is_of_another_model_is_refused(canvas, model, embedded, tmp_path):
         made(canvas(embedded, how="direction", directions=file, number=2), 1.0)
     with pytest.raises(SettingsError, match="needs a file of directions"):
         made(canvas(model, how="direction"), 1.0)
+    for given, told in ({"levels": "1"}, "levels are of"), ({"glo": "own.safetensors"}, "leave out glo"):
+        with pytest.raises(SettingsError, match=told):
+            made(canvas(embedded, how="direction", directions=file, **given), 1.0)
     wrong = kept(generator, tmp_path / "w.safetensors", torch.ones(generator.width), space="h", until="much")
     with pytest.raises(ModelError, match="where h is moved"):
         made(canvas(embedded, how="direction", directions=wrong), 1.0)
