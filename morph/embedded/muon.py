@@ -24,7 +24,7 @@ def orthogonalize(matrix: Tensor, iterations: int = 5) -> Tensor:
     x = x / (x.norm() + 1e-7)
     for _ in range(iterations):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.T if tall else x).to(matrix.dtype)
 
 
