@@ -266,5 +266,5 @@ def recognised_at(
 
 
 def _groups(channels: int) -> int:
-    """At least two channels each: of one alone there is nothing to norm where h has a single place."""
-    return next(groups for groups in (32, 16, 8, 4, 2, 1) if channels % (2 * groups) == 0 or groups == 1)
+    """As many as divide the channels and leave two in each: one alone is nothing to norm where h has one place."""
+    return next((groups for groups in (32, 16, 8, 4, 2) if channels % groups == 0 and channels >= 2 * groups), 1)

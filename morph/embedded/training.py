@@ -9,7 +9,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from morph.diffusion.geometry import LIMITS
@@ -192,19 +191,6 @@ def learning_rate(step: int, done: float) -> float:
     return min(1.0, (step + 1) / 100, max(0.0, (1 - done) / 0.4))
 
 
-@contextmanager
-def fast(device: torch.device) -> Iterator[None]:
-    """Compute losses in bfloat16 where the device has instructions for it.
-
-    On CPUs attention is plain products: the way back through PyTorch's fused one is slower, a tenth of a step.
-    """
-    with (
-        torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)),
-        sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext(),
-    ):
-        yield
-
-
 def train(stage: Stage, run: Run) -> None:
     """Train to the end of the run, resuming from ``run.out``; Ctrl-C or a kill loses at most one checkpoint.
 
@@ -227,7 +213,7 @@ def train(stage: Stage, run: Run) -> None:
     while (done := trainer.done(run)) < 1:
         step, step_started = trainer.step, time.process_time()
         factor = run.rate * learning_rate(step, done)
-        with fast(device):
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_in_bfloat16(device)):
             loss = stage.loss(step)
         losses.append(trainer.update(loss, factor))
         trainer.cpu_seconds += time.process_time() - step_started

@@ -55,7 +55,7 @@ def main(data: Path, sources: tuple[str, ...], count: int, size: int, times: tup
                 without = model.output(noisy, at, condition)
                 hook.remove()
                 change = (without - whole).norm() / whole.norm()
-                more = (without - wanted).square().mean() - loss
+                more = round(float((without - wanted).square().mean() - loss), 4) + 0.0  # no minus before zero
                 cells.append(f"{100 * change:.1f} %, {more:+.4f}")
             rows.append(tuple(cells))
     table(("model", "t", "loss", *BLOCKS), rows)
